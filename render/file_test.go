@@ -1,0 +1,367 @@
+package render
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func target(t *testing.T) File {
+	t.Helper()
+	return File{Path: filepath.Join(t.TempDir(), "slave.ini")}
+}
+
+func write(t *testing.T, path, text string, mode fs.FileMode) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func replace(t *testing.T, f File, text string) error {
+	t.Helper()
+	s, err := f.Stage([]byte(text))
+	if err != nil {
+		return err
+	}
+	return s.Commit()
+}
+
+func content(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func onlyFile(t *testing.T, path string) {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name() != filepath.Base(path) {
+			t.Errorf("%s was left behind", e.Name())
+		}
+	}
+}
+
+func TestReplaceCreatesTheFirstFile(t *testing.T) {
+	f := target(t)
+	if err := replace(t, f, "one"); err != nil {
+		t.Fatal(err)
+	}
+	if got := content(t, f.Path); got != "one" {
+		t.Errorf("content %q", got)
+	}
+	if fi, _ := os.Stat(f.Path); fi.Mode().Perm() != 0o644 {
+		t.Errorf("mode %v, want 0644: chmpx may run as another user", fi.Mode())
+	}
+	onlyFile(t, f.Path)
+}
+
+func TestReplaceKeepsModeAndOwner(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to own a file as somebody else")
+	}
+	f := target(t)
+	write(t, f.Path, "old", 0o640)
+	if err := os.Chown(f.Path, 12, 34); err != nil {
+		t.Fatal(err)
+	}
+	if err := replace(t, f, "new"); err != nil {
+		t.Fatal(err)
+	}
+	fi, _ := os.Stat(f.Path)
+	uid, gid := ids(fi)
+	if uid != 12 || gid != 34 || fi.Mode().Perm() != 0o640 {
+		t.Errorf("now %d:%d %v, want 12:34 0640", uid, gid, fi.Mode())
+	}
+}
+
+func TestReplaceGivesModeAndOwnerAsked(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root")
+	}
+	f := target(t)
+	write(t, f.Path, "old", 0o600)
+	mode, uid, gid := fs.FileMode(0o444), 5, 6
+	f.Mode, f.Owner, f.Group = &mode, &uid, &gid
+	if err := replace(t, f, "new"); err != nil {
+		t.Fatal(err)
+	}
+	fi, _ := os.Stat(f.Path)
+	if u, g := ids(fi); u != 5 || g != 6 || fi.Mode().Perm() != mode {
+		t.Errorf("now %d:%d %v", u, g, fi.Mode())
+	}
+	// A read-only file must not stop the next replacement.
+	if err := replace(t, f, "newer"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The staged file has its final looks before anybody can see it at the path.
+func TestStagedIsCompleteBeforeCommit(t *testing.T) {
+	f := target(t)
+	write(t, f.Path, "old", 0o640)
+	s, err := f.Stage([]byte("new"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Discard()
+	if !strings.HasSuffix(s.Path(), ".ini") || filepath.Dir(s.Path()) != filepath.Dir(f.Path) {
+		t.Errorf("staged as %s", s.Path())
+	}
+	fi, err := os.Stat(s.Path())
+	if err != nil || fi.Mode().Perm() != 0o640 || content(t, s.Path()) != "new" {
+		t.Errorf("staged file: %v %v", fi, err)
+	}
+	if content(t, f.Path) != "old" {
+		t.Error("the live file changed before Commit")
+	}
+}
+
+func TestDiscardLeavesNothing(t *testing.T) {
+	f := target(t)
+	write(t, f.Path, "old", 0o644)
+	s, err := f.Stage([]byte("new"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Discard()
+	s.Discard()
+	onlyFile(t, f.Path)
+	if content(t, f.Path) != "old" {
+		t.Error("Discard touched the live file")
+	}
+}
+
+func TestStageOverwritesALeftover(t *testing.T) {
+	f := target(t)
+	write(t, filepath.Join(filepath.Dir(f.Path), ".slave.next.ini"), "half a fi", 0o400)
+	if err := replace(t, f, "whole"); err != nil {
+		t.Fatal(err)
+	}
+	onlyFile(t, f.Path)
+}
+
+// A link planted at the temporary file's name is not followed.
+func TestStageDoesNotFollowAPlantedLink(t *testing.T) {
+	f := target(t)
+	victim := filepath.Join(t.TempDir(), "victim")
+	write(t, victim, "mine", 0o600)
+	if err := os.Symlink(victim, filepath.Join(filepath.Dir(f.Path), ".slave.next.ini")); err != nil {
+		t.Fatal(err)
+	}
+	if err := replace(t, f, "new"); err != nil {
+		t.Fatal(err)
+	}
+	if content(t, victim) != "mine" {
+		t.Error("the link's target was written to")
+	}
+}
+
+// chmpx hears of a replacement when the old inode goes away; nothing of ours
+// may hold it.
+func TestReplaceFreesTheOldInode(t *testing.T) {
+	f := target(t)
+	write(t, f.Path, "old", 0o644)
+	fd, err := unix.InotifyInit1(unix.IN_NONBLOCK)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if _, err := unix.InotifyAddWatch(fd, f.Path, unix.IN_DELETE_SELF|unix.IN_MODIFY|unix.IN_MOVE_SELF); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Read(); err != nil {
+		t.Fatal(err)
+	}
+	if err := replace(t, f, "new"); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 4096)
+	n, err := unix.Read(fd, buf)
+	if err != nil {
+		t.Fatalf("no event at all: %v", err)
+	}
+	mask := uint32(buf[4]) | uint32(buf[5])<<8 | uint32(buf[6])<<16 | uint32(buf[7])<<24
+	if mask != unix.IN_DELETE_SELF {
+		t.Errorf("first of %d bytes of events has mask %#x, want IN_DELETE_SELF alone", n, mask)
+	}
+}
+
+func TestReplaceRefuses(t *testing.T) {
+	tests := []struct {
+		name  string
+		setup func(t *testing.T, f *File)
+		want  error
+		says  string
+	}{
+		{"a symbolic link", func(t *testing.T, f *File) {
+			real := filepath.Join(filepath.Dir(f.Path), "real.ini")
+			write(t, real, "old", 0o644)
+			if err := os.Symlink(real, f.Path); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrSymlink, "real.ini"},
+		{"a dangling link", func(t *testing.T, f *File) {
+			if err := os.Symlink("nowhere.ini", f.Path); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrSymlink, "nowhere.ini"},
+		{"a directory", func(t *testing.T, f *File) {
+			if err := os.Mkdir(f.Path, 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrNotRegular, "not a regular file"},
+		{"a fifo", func(t *testing.T, f *File) {
+			if err := syscall.Mkfifo(f.Path, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrNotRegular, "not a regular file"},
+		{"no directory", func(t *testing.T, f *File) {
+			f.Path = filepath.Join(filepath.Dir(f.Path), "missing", "slave.ini")
+		}, ErrNoDirectory, "create"},
+		{"a file for a directory", func(t *testing.T, f *File) {
+			dir := filepath.Join(filepath.Dir(f.Path), "file")
+			write(t, dir, "", 0o644)
+			f.Path = filepath.Join(dir, "slave.ini")
+		}, ErrNoDirectory, "create"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := target(t)
+			tt.setup(t, &f)
+			err := replace(t, f, "new")
+			if !errors.Is(err, tt.want) || !strings.Contains(err.Error(), tt.says) || !strings.Contains(err.Error(), f.Path) {
+				t.Errorf("got %v", err)
+			}
+			if check := f.Check(); !errors.Is(check, tt.want) {
+				t.Errorf("Check says %v", check)
+			}
+		})
+	}
+}
+
+// mountOrSkip mounts something for one test, in a mount namespace that the
+// test's thread alone is in and that ends with it.
+func mountOrSkip(t *testing.T, source, dir, kind string, flags uintptr, data string) {
+	t.Helper()
+	runtime.LockOSThread() // and never unlocked: the thread is not fit for other work
+	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
+		t.Skipf("cannot have a mount namespace here: %v", err)
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount(source, dir, kind, flags, data); err != nil {
+		t.Skipf("cannot mount here: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+}
+
+func TestReplaceOnAFullDiskKeepsTheOldFile(t *testing.T) {
+	dir := t.TempDir()
+	mountOrSkip(t, "tmpfs", dir, "tmpfs", 0, "size=64k")
+	f := File{Path: filepath.Join(dir, "slave.ini")}
+	write(t, f.Path, "old", 0o644)
+	err := replace(t, f, strings.Repeat("x", 100<<10))
+	if !errors.Is(err, ErrNoSpace) || !strings.Contains(err.Error(), "free some space") {
+		t.Errorf("got %v", err)
+	}
+	if content(t, f.Path) != "old" {
+		t.Error("the old file is gone")
+	}
+	onlyFile(t, f.Path)
+	if err := replace(t, f, "new"); err != nil {
+		t.Errorf("no recovery after the disk had been full: %v", err)
+	}
+}
+
+func TestReplaceOnAReadOnlyDisk(t *testing.T) {
+	dir := t.TempDir()
+	mountOrSkip(t, "tmpfs", dir, "tmpfs", 0, "size=64k")
+	f := File{Path: filepath.Join(dir, "slave.ini")}
+	write(t, f.Path, "old", 0o644)
+	if err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		t.Skipf("cannot remount here: %v", err)
+	}
+	if err := replace(t, f, "new"); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("got %v", err)
+	}
+	if content(t, f.Path) != "old" {
+		t.Error("the old file is gone")
+	}
+}
+
+func TestReplaceRefusesABindMountedFile(t *testing.T) {
+	f := target(t)
+	write(t, f.Path, "old", 0o644)
+	outside := filepath.Join(t.TempDir(), "outside.ini")
+	write(t, outside, "outside", 0o644)
+	mountOrSkip(t, outside, f.Path, "", unix.MS_BIND, "")
+	err := replace(t, f, "new")
+	if !errors.Is(err, ErrMountPoint) || !strings.Contains(err.Error(), "mount its directory instead") {
+		t.Errorf("got %v", err)
+	}
+	if content(t, outside) != "outside" {
+		t.Error("the mounted file was written to")
+	}
+	onlyFile(t, f.Path)
+}
+
+func TestReplaceKeepsTheLabel(t *testing.T) {
+	f := target(t)
+	write(t, f.Path, "old", 0o644)
+	const label = "system_u:object_r:etc_t:s0\x00"
+	if err := unix.Setxattr(f.Path, labelAttr, []byte(label), 0); err != nil {
+		t.Skipf("cannot label files here: %v", err)
+	}
+	if err := replace(t, f, "new"); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 256)
+	n, err := unix.Getxattr(f.Path, labelAttr, got)
+	if err != nil || !bytes.Equal(got[:n], []byte(label)) {
+		t.Errorf("label %q, %v", got[:max(n, 0)], err)
+	}
+}
+
+func TestTwoAgentsOnOneFile(t *testing.T) {
+	f := target(t)
+	first, err := f.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.Lock()
+	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), f.Path) {
+		t.Errorf("second lock: %v", err)
+	}
+	other := File{Path: filepath.Join(filepath.Dir(f.Path), "other.ini")}
+	if l, err := other.Lock(); err != nil {
+		t.Errorf("a neighbour is locked too: %v", err)
+	} else {
+		l.Unlock()
+	}
+	first.Unlock()
+	again, err := f.Lock()
+	if err != nil {
+		t.Fatalf("after Unlock: %v", err)
+	}
+	again.Unlock()
+}
