@@ -1,0 +1,330 @@
+package daemon
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// MaxOutput bounds what is read of chmpxstatus, in bytes. A server node takes
+// a good 1 KiB, so 1,024 of them fit with room for long CUKs and paths.
+const MaxOutput = 4 << 20
+
+// ErrFormat says that a text is not the whole of what chmpxstatus prints.
+var ErrFormat = errors.New("not the output of chmpxstatus as known")
+
+// ParseStatus reads the full output of chmpxstatus (without -self). Keys it
+// does not know are skipped. A text that lacks a needed key, ends early or
+// lists more or fewer nodes than it announces gives an error that is
+// ErrFormat; so does one over MaxOutput bytes.
+func ParseStatus(b []byte) (Status, error) {
+	if len(b) > MaxOutput {
+		return Status{}, fmt.Errorf("%w: over %d bytes", ErrFormat, MaxOutput)
+	}
+	p := parser{rest: b}
+	if err := p.top(); err != nil {
+		return Status{}, fmt.Errorf("%w: line %d: %w", ErrFormat, p.line, err)
+	}
+	if missing := p.missing(); missing != "" {
+		return Status{}, fmt.Errorf("%w: no %q", ErrFormat, missing)
+	}
+	return p.st, nil
+}
+
+// needed are the parts without which a text is not accepted. The clients come
+// last in chmpxstatus's output: a text that has them was not cut.
+var needed = [...]string{
+	"chmpx process id",
+	"process start time",
+	"chmpx name",
+	"configuration file version",
+	"maximum chmpx count",
+	"self chmpx",
+	"server chmpxs",
+	"free chmpx area count",
+	"joining client process",
+}
+
+type parser struct {
+	rest []byte
+	line int
+	st   Status
+	seen [len(needed)]bool
+	last string // the latest state text: most nodes share it
+}
+
+func (p *parser) missing() string {
+	for i, name := range needed {
+		if !p.seen[i] {
+			return name
+		}
+	}
+	return ""
+}
+
+func (p *parser) saw(name []byte) {
+	for i := range needed {
+		if needed[i] == string(name) {
+			p.seen[i] = true
+		}
+	}
+}
+
+// next returns the next line without its line end.
+func (p *parser) next() ([]byte, bool) {
+	if len(p.rest) == 0 {
+		return nil, false
+	}
+	p.line++
+	line, rest, _ := bytes.Cut(p.rest, []byte("\n"))
+	p.rest = rest
+	return bytes.TrimSuffix(line, []byte("\r")), true
+}
+
+var errCut = errors.New("the text ends within a block")
+
+func (p *parser) top() error {
+	for {
+		line, ok := p.next()
+		if !ok {
+			return nil
+		}
+		if err := p.topLine(line); err != nil {
+			return err
+		}
+	}
+}
+
+func (p *parser) topLine(line []byte) error {
+	if name, count, ok := header(line); ok {
+		if err := p.block(name, count); err != nil {
+			return err
+		}
+		p.saw(name)
+		return nil
+	}
+	key, value, ok := pair(line)
+	if !ok {
+		return nil
+	}
+	p.saw(key)
+	return p.global(key, value)
+}
+
+func (p *parser) global(key, value []byte) (err error) {
+	switch string(key) {
+	case "chmpx process id":
+		p.st.PID, err = number(value)
+		if err == nil && p.st.PID <= 0 {
+			err = fmt.Errorf("process id %d", p.st.PID)
+		}
+	case "process start time":
+		var sec int
+		sec, err = number(value)
+		p.st.Started = time.Unix(int64(sec), 0)
+	case "chmpx name":
+		p.st.Group = string(value)
+	case "configuration file version":
+		p.st.Revision, err = number(value)
+	case "maximum chmpx count":
+		p.st.MaxNodes, err = number(value)
+	case "free chmpx area count":
+		p.st.FreeNodes, err = number(value)
+	}
+	return err
+}
+
+func (p *parser) block(name []byte, count int) (err error) {
+	switch string(name) {
+	case "self chmpx":
+		p.st.Self, err = p.node()
+	case "server chmpxs":
+		p.st.Servers, err = p.nodes(count)
+	case "slave chmpxs":
+		p.st.Slaves, err = p.nodes(count)
+	case "joining client process":
+		p.st.Clients, err = p.clients()
+	default:
+		err = p.skip()
+	}
+	return err
+}
+
+// nodes reads the node blocks of a list up to its end.
+func (p *parser) nodes(count int) ([]Node, error) {
+	if count < 0 {
+		return nil, errors.New("a list of nodes without its length")
+	}
+	// The announced length is not trusted with memory: a node takes far more
+	// than 64 bytes of text.
+	list := make([]Node, 0, min(count, len(p.rest)/64))
+	for {
+		line, ok := p.next()
+		if !ok {
+			return nil, errCut
+		}
+		if closes(line) {
+			break
+		}
+		if _, _, ok := header(line); !ok {
+			return nil, errors.New("a list of nodes holds something else")
+		}
+		n, err := p.node()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, n)
+	}
+	if len(list) != count {
+		return nil, fmt.Errorf("%d nodes announced, %d listed", count, len(list))
+	}
+	return list, nil
+}
+
+// node reads the lines of one node. No block nests in it, so a value may look
+// like the start of one.
+func (p *parser) node() (Node, error) {
+	var n Node
+	var hasPort bool
+	for {
+		line, ok := p.next()
+		if !ok {
+			return n, errCut
+		}
+		if closes(line) {
+			break
+		}
+		key, value, ok := pair(line)
+		if !ok {
+			continue
+		}
+		hasPort = hasPort || string(key) == "control port"
+		if err := p.nodeKey(&n, key, value); err != nil {
+			return n, err
+		}
+	}
+	switch {
+	case !hasPort:
+		return n, errors.New(`a node without "control port"`)
+	case n.State == "":
+		return n, errors.New(`a node without "status"`)
+	}
+	p.st.SSL = p.st.SSL || n.SSL
+	return n, nil
+}
+
+func (p *parser) nodeKey(n *Node, key, value []byte) (err error) {
+	switch string(key) {
+	case "hostname":
+		n.Name = string(value)
+	case "port":
+		n.Port, err = number(value)
+	case "control port":
+		n.CtlPort, err = number(value)
+	case "cuk":
+		n.CUK = string(value)
+	case "custom id seed":
+		n.Seed = string(value)
+	case "ssl":
+		n.SSL = string(value) == "yes"
+	case "sockets":
+		if len(value) > 0 {
+			n.Sockets = 1 + bytes.Count(value, []byte(","))
+		}
+	case "status":
+		n.State, err = p.state(value)
+	}
+	return err
+}
+
+// state cuts "SAFE -> " off a status text. The same string is shared by all
+// nodes in that state.
+func (p *parser) state(value []byte) (string, error) {
+	if _, words, ok := bytes.Cut(value, []byte("-> ")); ok {
+		value = words
+	}
+	if len(value) < 2 || value[0] != '[' || value[len(value)-1] != ']' {
+		return "", fmt.Errorf("status %.64q", value)
+	}
+	if p.last != string(value) {
+		p.last = string(value)
+	}
+	return p.last, nil
+}
+
+// clients counts the lines of the last block, one for each process.
+func (p *parser) clients() (int, error) {
+	for n := 0; ; n++ {
+		line, ok := p.next()
+		if !ok {
+			return n, errCut
+		}
+		if closes(line) {
+			return n, nil
+		}
+	}
+}
+
+// skip passes over a block that is of no interest.
+func (p *parser) skip() error {
+	for depth := 1; depth > 0; {
+		line, ok := p.next()
+		if !ok {
+			return errCut
+		}
+		if closes(line) {
+			depth--
+		} else if _, _, ok := header(line); ok {
+			depth++
+		}
+	}
+	return nil
+}
+
+// closes tells whether a line ends a block.
+func closes(line []byte) bool {
+	return string(bytes.TrimSpace(line)) == "}"
+}
+
+// header takes a line that opens a block apart: "NAME = {" or
+// "NAME [ COUNT ] = {"; count is -1 without one. The name of a block has one
+// blank after it; a key is padded to its column with at least two, so a value
+// "{" does not open a block.
+func header(line []byte) (name []byte, count int, ok bool) {
+	name, ok = bytes.CutSuffix(line, []byte(" = {"))
+	if !ok || len(name) == 0 || name[len(name)-1] == ' ' {
+		return nil, -1, false
+	}
+	name = bytes.TrimSpace(name)
+	short, rest, found := bytes.Cut(name, []byte(" [ "))
+	if !found {
+		return name, -1, true
+	}
+	digits, found := bytes.CutSuffix(rest, []byte(" ]"))
+	if !found {
+		return name, -1, true
+	}
+	n, err := number(digits)
+	if err != nil || n < 0 {
+		return name, -1, true
+	}
+	return short, n, true
+}
+
+// pair takes "KEY = VALUE" apart; no key of chmpxstatus contains a "=".
+func pair(line []byte) (key, value []byte, ok bool) {
+	key, value, ok = bytes.Cut(line, []byte("="))
+	return bytes.TrimSpace(key), bytes.TrimSpace(value), ok
+}
+
+// number reads the decimal number a value starts with; a unit may follow.
+func number(value []byte) (int, error) {
+	digits, _, _ := bytes.Cut(value, []byte(" "))
+	n, err := strconv.Atoi(string(digits))
+	if err != nil {
+		return 0, fmt.Errorf("%.32q is not a number", value)
+	}
+	return n, nil
+}
