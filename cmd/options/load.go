@@ -1,0 +1,166 @@
+package options
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// Load resolves the options for a verb from the arguments after it and from the host.
+//
+// It returns ErrHelp if the arguments ask for help, whatever else they contain; an error that is a *UsageError if something
+// on the command line is wrong; another error if the configuration is. Whether K2HR3's address and a role are known at all is
+// only asked by RequireK2HR3. A verb that takes no options reads nothing from the host.
+func Load(v Verb, args []string, h Host) (*Options, error) {
+	p := &problems{}
+	o := &Options{host: h, settings: map[string]Setting{}, deferred: map[string]error{}, Switches: map[string]bool{}}
+	flags, err := o.parseFlags(v, args)
+	if err != nil {
+		return nil, err
+	}
+	if len(v.Sections) == 0 {
+		return o, nil
+	}
+	env := readEnvironment(h, p)
+	if name, named := findConfig(flags, env, h, p); name != "" {
+		o.ConfigFile = name
+		readConfig(h, name, named, o.settings, p)
+	}
+	for _, stronger := range []map[string]Setting{env, flags} {
+		for key, s := range stronger {
+			o.settings[key] = s
+		}
+	}
+	o.apply(p)
+	o.complete(p)
+	if err := p.err(v); err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// readEnvironment finds the variables that are options. One that only looks like it is a misspelling.
+func readEnvironment(h Host, p *problems) map[string]Setting {
+	byName := map[string]Option{}
+	var keys []string
+	for _, opt := range Table() {
+		byName[opt.Env()] = opt
+		keys = append(keys, opt.Key)
+	}
+	found := map[string]Setting{}
+	for _, entry := range h.Environ {
+		name, value, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, envPrefix) {
+			continue
+		}
+		opt, ok := byName[name]
+		if !ok {
+			asEnv := func(key string) string { return Option{Key: key}.Env() }
+			p.add(fmt.Errorf("environment: %s is no option%s", name, suggest(strings.TrimPrefix(name, envPrefix), keys, asEnv)))
+			continue
+		}
+		found[opt.Key] = Setting{Option: opt, Text: value, Source: Source{Kind: FromEnvironment, Name: name}}
+	}
+	return found
+}
+
+// findConfig returns the path of the configuration file, empty if it is not a good one, and whether somebody named it.
+func findConfig(flags, env map[string]Setting, h Host, p *problems) (name string, named bool) {
+	s, ok := flags["config"]
+	if !ok {
+		s, ok = env["config"]
+	}
+	if !ok {
+		return defaultConfig, false
+	}
+	var o Options
+	if err := s.applyTo(&o, h.Dir); err != nil {
+		return "", true // apply complains of it
+	}
+	return o.ConfigFile, true
+}
+
+// applyTo parses the setting into o.
+func (s Setting) applyTo(o *Options, dir string) error {
+	value := strings.TrimSpace(s.Text)
+	if err := checkText(value); err != nil {
+		return err
+	}
+	opt := s.Option
+	if value == "" && opt.Empty == "" {
+		return fmt.Errorf("the value is empty: give one, or leave %s away for the default (%s)", opt.Key, opt.defaultText())
+	}
+	isPath := opt.Kind == File || opt.Kind == Dir || opt.Kind == Command && strings.Contains(value, "/")
+	if isPath && s.Source.Kind == FromFlag && !path.IsAbs(value) {
+		value = path.Join(dir, value)
+	}
+	return opt.set(o, value)
+}
+
+// apply parses every value, given or default.
+func (o *Options) apply(p *problems) {
+	for _, opt := range Table() {
+		s, given := o.settings[opt.Key]
+		if !given {
+			if opt.Default == "" {
+				continue
+			}
+			s = Setting{Option: opt, Text: opt.Default}
+		}
+		p.addFrom(s.Source, opt.Key, s.applyTo(o, o.host.Dir))
+	}
+}
+
+// complete derives what nobody set from other values and files, and compares values with each other.
+func (o *Options) complete(p *problems) {
+	o.fromAntpickax("api-uri", "k2hr3-api-uri", "K2HR3's address")
+	o.fromAntpickax("role", "k2hr3-role-name", "this host's role")
+	if _, given := o.settings["resource"]; !given {
+		o.Resource = resourceOf(o.Role)
+	}
+	o.RoleTokenFile, _ = o.FindRoleTokenFile()
+
+	if o.CertFile != "" && o.KeyFile == "" {
+		p.addFrom(o.Source("cert-file"), "cert-file", errors.New("a client certificate needs its private key: set key-file too"))
+	}
+	if o.KeyFile != "" && o.CertFile == "" {
+		p.addFrom(o.Source("key-file"), "key-file", errors.New("a private key needs its certificate: set cert-file too"))
+	}
+	if o.Unit == "" && o.Reload == ReloadRestart {
+		p.addFrom(o.Source("reload"), "reload", fmt.Errorf("restart needs a unit, but unit is empty (%s)", o.Source("unit")))
+	}
+	if o.Unit == "" && o.RestartUnconfirmed {
+		p.addFrom(o.Source("restart-unconfirmed"), "restart-unconfirmed", fmt.Errorf("there is nothing to restart, as unit is empty (%s)", o.Source("unit")))
+	}
+}
+
+// fromAntpickax takes an option nobody set from a file of K2HR3's own init script. What is wrong with it is only of interest to
+// verbs that talk to K2HR3.
+func (o *Options) fromAntpickax(key, file, what string) {
+	if _, given := o.settings[key]; given || o.AntpickaxDir == "" {
+		return
+	}
+	opt := lookup(key)
+	name := path.Join(o.AntpickaxDir, file)
+	text, err := o.host.read(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		o.deferred[key] = fmt.Errorf("%s is not known: set %s under [%s] in %s, or %s, or %s; there is no %s either",
+			what, key, opt.Section, o.ConfigFile, opt.Flag(), opt.Env(), name)
+		return
+	case err != nil:
+		o.deferred[key] = fmt.Errorf("%s is not known: %w; set %s to do without that file", what, err, key)
+		return
+	case strings.TrimSpace(text) == "":
+		o.deferred[key] = fmt.Errorf("%s is not known: %s is empty; set %s to do without that file", what, name, key)
+		return
+	}
+	s := Setting{Option: opt, Text: strings.TrimSpace(text), Source: Source{Kind: FromFile, Name: name}}
+	if err := s.applyTo(o, ""); err != nil {
+		o.deferred[key] = s.Source.blame(key, err)
+		return
+	}
+	o.settings[key] = s
+}

@@ -1,0 +1,109 @@
+package options
+
+import (
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"time"
+)
+
+// Reload says how chmpx is told of a new file.
+type Reload string
+
+// The ways of Reload.
+const (
+	ReloadAuto    Reload = "auto"    // the rename is the signal; a unit that has a reload job gets that too
+	ReloadRestart Reload = "restart" // restart the unit
+	ReloadNone    Reload = "none"    // only replace the file
+)
+
+// LogFormat says how log records are written.
+type LogFormat string
+
+// The formats of LogFormat.
+const (
+	LogAuto LogFormat = "auto" // journal fields under systemd, else text
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+)
+
+// Options are the values of all options, resolved. Paths are absolute and clean.
+type Options struct {
+	ConfigFile string // as named or the default; it may not exist then
+
+	APIURI        *url.URL // scheme and host only; nil when nothing names one, see RequireK2HR3
+	Role          string   // full YRN, lower case; empty when nothing names one, see RequireK2HR3
+	Resource      string   // full YRN, lower case; empty when Role is
+	RoleTokenFile string   // empty: no token; see FindRoleTokenFile
+	CAFile        string   // empty: the system's roots
+	CertFile      string   // empty: no client certificate; with KeyFile or not at all
+	KeyFile       string
+	Interval      time.Duration // at least 1s
+	Wait          time.Duration // 0, or whole seconds, 1s to 10m
+	Timeout       time.Duration // at least 1s
+
+	Output     string       // ends in .ini
+	Mode       *fs.FileMode // permission bits; nil: of the existing file, else 0644
+	Owner      string       // name or number; empty: of the existing file, else the agent's own
+	Group      string
+	CUK        string // as configured; empty: see ResolveCUK
+	Tag        string // as configured; empty: to be found out
+	MinServers int    // at least 1
+	Stamp      bool
+
+	Unit               string // empty: there is no systemd here
+	Reload             Reload
+	Start              bool
+	StatusCommand      string        // name to look up in PATH or absolute path; empty: none
+	CheckCommand       string        // likewise
+	Confirm            time.Duration // 0: don't ask; else at least 1s
+	RestartUnconfirmed bool
+	Peek               time.Duration // 0: don't look; else at least 100ms
+
+	StateDir       string
+	RunDir         string
+	AntpickaxDir   string
+	InstanceIDFile string
+	LogLevel       slog.Level
+	LogFormat      LogFormat
+	MetricsListen  string // "host:port" or "unix:/PATH"; empty: no socket
+
+	Args     []string        // what is left of the command line, at most what the verb takes
+	Switches map[string]bool // the verb's own flags that were given, by name without dashes
+
+	host     Host
+	settings map[string]Setting
+	deferred map[string]error // what is wrong with a value only some verbs need
+}
+
+// Setting is the value of one option as text, and its source.
+type Setting struct {
+	Option Option
+	Text   string
+	Source Source
+}
+
+// Source tells where the value of an option came from.
+func (o *Options) Source(key string) Source {
+	if s, ok := o.settings[key]; ok {
+		return s.Source
+	}
+	switch key {
+	case "cuk":
+		return Source{Kind: FromFile, Name: o.cukFile()}
+	case "resource":
+		return o.Source("role")
+	}
+	return Source{}
+}
+
+// Given lists the options somebody set: by flag, environment or configuration file, in the order of the table.
+func (o *Options) Given() []Setting {
+	var given []Setting
+	for _, opt := range Table() {
+		if s, ok := o.settings[opt.Key]; ok && s.Source.Kind >= FromConfig {
+			given = append(given, s)
+		}
+	}
+	return given
+}

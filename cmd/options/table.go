@@ -1,0 +1,319 @@
+package options
+
+import (
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Kind tells what may be completed for a value.
+type Kind string
+
+// The kinds of values.
+const (
+	Text     Kind = "text"
+	File     Kind = "file"
+	Dir      Kind = "directory"
+	Command  Kind = "program"
+	Duration Kind = "duration"
+	Choice   Kind = "choice"
+)
+
+// Option is one option of the agent.
+type Option struct {
+	Section     string // of the configuration file; empty: not in the file
+	Key         string
+	Kind        Kind
+	Placeholder string   // of the value, for help
+	Choices     []string // of kind Choice
+	Default     string   // as it would be written; empty: see DefaultNote
+	DefaultNote string   // what happens without a value, where Default alone does not say it
+	Empty       string   // what an empty value means; without it an empty value is refused
+	Help        string   // one line
+	Long        string   // more, for the man page
+
+	set func(*Options, string) error
+}
+
+// Flag is the option's flag, with its dashes.
+func (o Option) Flag() string { return "--" + o.Key }
+
+// Env is the environment variable that sets the option.
+func (o Option) Env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(o.Key, "-", "_"))
+}
+
+const envPrefix = "K2HDKC_SLAVE_"
+
+// Sections lists the sections of the configuration file, in the order of the help.
+func Sections() []string { return []string{"k2hr3", "slave", "chmpx", "agent"} }
+
+// Table lists every option, by section, in the order of the help.
+func Table() []Option {
+	return slices.Concat(fileOptions(), k2hr3Options(), slaveOptions(), chmpxOptions(), agentOptions())
+}
+
+const (
+	defaultConfig     = "/etc/k2hdkc/slave-agent.ini"
+	defaultRoleToken  = "/etc/k2hdkc/role-token"
+	defaultAntpickax  = "/etc/antpickax"
+	defaultInstanceID = "/var/lib/cloud/data/instance-id"
+)
+
+func fileOptions() []Option {
+	return []Option{{
+		Key: "config", Kind: File, Placeholder: "FILE", Default: defaultConfig,
+		Help: "configuration file",
+		Long: "The configuration file. It may be absent unless it is named here. It cannot name another one.",
+		set:  absolute(func(o *Options) *string { return &o.ConfigFile }),
+	}}
+}
+
+func k2hr3Options() []Option {
+	return inSection("k2hr3", []Option{
+		{
+			Key: "api-uri", Kind: Text, Placeholder: "URI", DefaultNote: "content of k2hr3-api-uri in antpickax-dir",
+			Help: "K2HR3's address, as http://HOST:PORT or https://HOST:PORT",
+			Long: "The address of K2HR3's REST interface: scheme, host and port, without a path.",
+			set:  setAPIURI,
+		},
+		{
+			Key: "role", Kind: Text, Placeholder: "YRN", DefaultNote: "content of k2hr3-role-name in antpickax-dir",
+			Help: "role this host belongs to, a full YRN",
+			Long: "The role this host becomes a member of, as a full YRN: yrn:yahoo:::TENANT:role:PATH. Upper case is made lower case, as K2HR3 does.",
+			set:  setRole,
+		},
+		{
+			Key: "resource", Kind: Text, Placeholder: "YRN", DefaultNote: "the role's YRN with :resource: for :role:",
+			Help: "resource that holds chmpx's configuration, a full YRN",
+			Long: "The resource whose text is chmpx's configuration for a slave, as a full YRN: yrn:yahoo:::TENANT:resource:PATH.",
+			set:  setResource,
+		},
+		{
+			Key: "role-token-file", Kind: File, Placeholder: "FILE",
+			DefaultNote: "the credential role-token, else " + defaultRoleToken + ", else k2hr3-role-token in antpickax-dir, else none",
+			Help:        "file with the role token",
+			Long: "The file the role token is read from. It should be readable by the agent alone. Without one, the first that exists counts: the systemd " +
+				"credential role-token, " + defaultRoleToken + ", k2hr3-role-token in antpickax-dir. None at all is legal for a host that is already a member of the role.",
+			set: setRoleTokenFile,
+		},
+		{
+			Key: "ca-file", Kind: File, Placeholder: "FILE", DefaultNote: "the system's roots",
+			Help: "PEM certificates that K2HR3's certificate is checked against",
+			Long: "PEM certificates of the authorities K2HR3's certificate may come from. HTTPS_PROXY and NO_PROXY are honoured.",
+			set:  absolute(func(o *Options) *string { return &o.CAFile }),
+		},
+		{
+			Key: "cert-file", Kind: File, Placeholder: "FILE", DefaultNote: "none",
+			Help: "PEM client certificate, together with key-file",
+			Long: "A PEM client certificate to show to K2HR3 or to the proxy before it. It goes together with key-file.",
+			set:  absolute(func(o *Options) *string { return &o.CertFile }),
+		},
+		{
+			Key: "key-file", Kind: File, Placeholder: "FILE", DefaultNote: "none",
+			Help: "PEM private key of the client certificate",
+			Long: "The PEM private key of cert-file.",
+			set:  absolute(func(o *Options) *string { return &o.KeyFile }),
+		},
+		{
+			Key: "interval", Kind: Duration, Placeholder: "DURATION", Default: "60s",
+			Help: "pause between answers of a K2HR3 that does not hold requests",
+			Long: "The pause between two answers of a K2HR3 that does not hold requests, with 10 % jitter. It is stretched up to five times while chmpx's own " +
+				"view of its servers agrees with the file, and cut to seconds while there is no good file yet. At least 1s.",
+			set: duration(func(o *Options) *time.Duration { return &o.Interval }, false, time.Second, 0),
+		},
+		{
+			Key: "wait", Kind: Duration, Placeholder: "DURATION", Default: "55s",
+			Help: "how long a K2HR3 that can hold a request may hold it; 0: never ask",
+			Long: "How long a K2HR3 that can hold a request until the resource changes may hold it: 1s to 10m in whole seconds. 0 never asks for it. " +
+				"Many a proxy cuts connections that are idle for a minute.",
+			set: setWait,
+		},
+		{
+			Key: "timeout", Kind: Duration, Placeholder: "DURATION", Default: "20s",
+			Help: "limit for an answer that is not being held",
+			Long: "The limit for an answer that is not being held, from connecting to its last byte. A K2HR3 whose store is down takes about 14 s to say so. At least 1s.",
+			set:  duration(func(o *Options) *time.Duration { return &o.Timeout }, false, time.Second, 0),
+		},
+	})
+}
+
+func slaveOptions() []Option {
+	return inSection("slave", []Option{
+		{
+			Key: "output", Kind: File, Placeholder: "FILE", Default: "/etc/k2hdkc/slave.ini",
+			Help: "the file to keep right: chmpx's configuration",
+			Long: "The file to keep right: the configuration chmpx was started with. chmpx tells the type of a configuration by its extension, so the name ends in .ini.",
+			set:  setOutput,
+		},
+		{
+			Key: "mode", Kind: Text, Placeholder: "MODE", DefaultNote: "of the existing file, else 0644",
+			Help: "permissions of the output file, in octal",
+			Long: "The permissions of the output file, in octal. chmpx's user has to be able to read it: chmpx ends when it cannot.",
+			set:  setMode,
+		},
+		{
+			Key: "owner", Kind: Text, Placeholder: "USER", DefaultNote: "of the existing file, else the agent's own",
+			Help: "owner of the output file",
+			Long: "The owner of the output file, by name or number. To give a file away takes privileges the agent normally does not have.",
+			set:  account("user", func(o *Options) *string { return &o.Owner }),
+		},
+		{
+			Key: "group", Kind: Text, Placeholder: "GROUP", DefaultNote: "of the existing file, else the agent's own",
+			Help: "group of the output file",
+			Long: "The group of the output file, by name or number.",
+			set:  account("group", func(o *Options) *string { return &o.Group }),
+		},
+		{
+			Key: "cuk", Kind: Text, Placeholder: "CUK", DefaultNote: "content of k2hr3-cuk in antpickax-dir, else of instance-id-file",
+			Help: "the key K2HR3 and chmpx know this host by",
+			Long: "The custom unique key this host is registered with, and which chmpx finds itself by. On OpenStack it is the instance's UUID.",
+			set:  setCUK,
+		},
+		{
+			Key: "tag", Kind: Text, Placeholder: "NAME", DefaultNote: "this host's full name if it resolves to an address of this host, else its address towards K2HR3",
+			Help: "the name chmpx knows this host by",
+			Long: "The name or address this host is registered with. It becomes the NAME of its SLVNODE section, by which chmpx recognises itself and " +
+				"other nodes reach it. Without a value it is this host's full name, found the way K2HR3's own init script finds it, if it resolves to an address of this host; else the " +
+				"address it reaches K2HR3 from.",
+			set: setTag,
+		},
+		{
+			Key: "min-servers", Kind: Text, Placeholder: "COUNT", Default: "1",
+			Help: "an answer with fewer server nodes is not applied",
+			Long: "An answer of K2HR3 with fewer server nodes is not applied. At least 1: chmpx ends when its file lists no server.",
+			set:  setMinServers,
+		},
+		{
+			Key: "stamp", Kind: Choice, Choices: yesNo(), Default: "yes",
+			Help: "put the agent's own revision number into FILEVERSION",
+			Long: "Whether FILEVERSION in the output file is replaced by the agent's own revision number, one higher at each write, so that chmpx can be asked which revision it runs.",
+			set:  boolean(func(o *Options) *bool { return &o.Stamp }),
+		},
+	})
+}
+
+func chmpxOptions() []Option {
+	return inSection("chmpx", []Option{
+		{
+			Key: "unit", Kind: Text, Placeholder: "UNIT", Default: "chmpx.service", Empty: "there is no systemd here",
+			Help: "chmpx's systemd unit; empty: there is no systemd here",
+			Long: "The systemd unit chmpx runs as. Empty means that there is no systemd here; chmpx then learns of a new file from the rename alone.",
+			set:  setUnit,
+		},
+		{
+			Key: "reload", Kind: Choice, Choices: []string{string(ReloadAuto), string(ReloadRestart), string(ReloadNone)}, Default: string(ReloadAuto),
+			Help: "how chmpx is told of a new file",
+			Long: "How chmpx is told of a new file. auto: the rename is chmpx's reload signal, and a unit that has a reload job gets that too. restart: the unit is restarted. none: the file is replaced, nothing else.",
+			set: choice([]string{string(ReloadAuto), string(ReloadRestart), string(ReloadNone)},
+				func(o *Options, v string) { o.Reload = Reload(v) }),
+		},
+		{
+			Key: "start", Kind: Choice, Choices: yesNo(), Default: "yes",
+			Help: "start an enabled unit that is down once its first good file is in place",
+			Long: "Whether an enabled unit that is down is started once its first good file is in place.",
+			set:  boolean(func(o *Options) *bool { return &o.Start }),
+		},
+		{
+			Key: "status-command", Kind: Command, Placeholder: "PROGRAM", Default: "chmpxstatus", Empty: "none",
+			Help: "chmpx's status program; empty: none",
+			Long: "chmpx's status program: a name to look up in PATH, or an absolute path. When it is empty or not installed, reloads can't be confirmed and " +
+				"the ring can't be watched, which the log says once.",
+			set: program(func(o *Options) *string { return &o.StatusCommand }),
+		},
+		{
+			Key: "check-command", Kind: Command, Placeholder: "PROGRAM", Default: "chmpxconftest", Empty: "none",
+			Help: "chmpx's test program, a second opinion on each new file; empty: none",
+			Long: "chmpx's test program: a name to look up in PATH, or an absolute path. When it is installed, its verdict on the staged file is a second opinion.",
+			set:  program(func(o *Options) *string { return &o.CheckCommand }),
+		},
+		{
+			Key: "confirm", Kind: Duration, Placeholder: "DURATION", Default: "30s",
+			Help: "how long chmpx may take to show a new revision; 0: don't ask",
+			Long: "How long chmpx may take to show the new revision. 0: don't ask; else at least 1s.",
+			set:  duration(func(o *Options) *time.Duration { return &o.Confirm }, true, time.Second, 0),
+		},
+		{
+			Key: "restart-unconfirmed", Kind: Choice, Choices: yesNo(), Default: "no",
+			Help: "restart the unit when chmpx does not show a new revision in time",
+			Long: "Whether the unit is restarted when chmpx does not show the new revision within confirm. Otherwise the log and the status say so.",
+			set:  boolean(func(o *Options) *bool { return &o.RestartUnconfirmed }),
+		},
+		{
+			Key: "peek", Kind: Duration, Placeholder: "DURATION", Default: "2s",
+			Help: "pause between looks at chmpx's own view of its servers; 0: don't look",
+			Long: "The pause between two looks at chmpx's own view of its servers, which tells when to ask K2HR3. 0: don't look; else at least 100ms.",
+			set:  duration(func(o *Options) *time.Duration { return &o.Peek }, true, 100*time.Millisecond, 0),
+		},
+	})
+}
+
+func agentOptions() []Option {
+	return inSection("agent", []Option{
+		{
+			Key: "state-dir", Kind: Dir, Placeholder: "DIR", Default: "/var/lib/" + Program,
+			Help: "what has to survive a reboot",
+			Long: "The directory for what has to survive a reboot.",
+			set:  absolute(func(o *Options) *string { return &o.StateDir }),
+		},
+		{
+			Key: "run-dir", Kind: Dir, Placeholder: "DIR", Default: "/run/" + Program,
+			Help: "status of the running agent",
+			Long: "The directory for the status of the running agent.",
+			set:  absolute(func(o *Options) *string { return &o.RunDir }),
+		},
+		{
+			Key: "antpickax-dir", Kind: Dir, Placeholder: "DIR", Default: defaultAntpickax,
+			Help: "where K2HR3's own init script left its files",
+			Long: "The directory where K2HR3's own init script left its files: k2hr3-api-uri, k2hr3-role-name, k2hr3-role-token and k2hr3-cuk. They are only read.",
+			set:  absolute(func(o *Options) *string { return &o.AntpickaxDir }),
+		},
+		{
+			Key: "instance-id-file", Kind: File, Placeholder: "FILE", Default: defaultInstanceID,
+			Help: "where cloud-init wrote the instance's id",
+			Long: "The file cloud-init wrote the instance's id to.",
+			set:  absolute(func(o *Options) *string { return &o.InstanceIDFile }),
+		},
+		{
+			Key: "log-level", Kind: Choice, Choices: []string{"debug", "info", "warn", "error"}, Default: "info",
+			Help: "the least severe messages to log",
+			Long: "The least severe messages to log.",
+			set:  setLogLevel,
+		},
+		{
+			Key: "log-format", Kind: Choice, Choices: []string{string(LogAuto), string(LogText), string(LogJSON)}, Default: string(LogAuto),
+			Help: "how to write them; auto: journal fields under systemd, else text",
+			Long: "How log messages are written. auto: with fields to the journal under systemd, else as text.",
+			set: choice([]string{string(LogAuto), string(LogText), string(LogJSON)},
+				func(o *Options, v string) { o.LogFormat = LogFormat(v) }),
+		},
+		{
+			Key: "metrics-listen", Kind: Text, Placeholder: "ADDRESS", DefaultNote: "no socket is opened", Empty: "no socket is opened",
+			Help: "where to offer metrics: HOST:PORT or unix:PATH",
+			Long: "Where metrics are offered over HTTP: HOST:PORT or unix:PATH. Empty: no socket is opened.",
+			set:  setMetricsListen,
+		},
+	})
+}
+
+func inSection(section string, list []Option) []Option {
+	for i := range list {
+		list[i].Section = section
+		if list[i].Kind == Choice {
+			list[i].Placeholder = strings.Join(list[i].Choices, "|")
+		}
+	}
+	return list
+}
+
+func yesNo() []string { return []string{"yes", "no"} }
+
+// lookup returns the option with a key of the table.
+func lookup(key string) Option {
+	all := Table()
+	return all[slices.IndexFunc(all, func(o Option) bool { return o.Key == key })]
+}
+
+// permissions is what mode may contain.
+const permissions fs.FileMode = 0o777

@@ -1,0 +1,125 @@
+package options
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// The help fits a terminal of 80 columns: names on the left, what they are from column valueColumn on.
+const (
+	lineWidth   = 80
+	valueColumn = 32
+)
+
+// Overview writes the help of the whole program.
+func Overview(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Usage: %s VERB [OPTION]...\n\n", Program)
+	writeWrapped(&b, "", "Keeps chmpx's configuration on a K2HDKC slave node right: registers this host with K2HR3, fetches the list of "+
+		"server nodes, checks it as chmpx would, replaces the file whole and sees that chmpx took it.")
+	b.WriteString("\nVerbs:\n")
+	for _, v := range Verbs() {
+		writeEntry(&b, strings.TrimSpace(v.Name+" "+v.Args), v.Synopsis)
+	}
+	fmt.Fprintf(&b, "\nOptions of a verb: %s VERB --help\n", Program)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// Usage writes the help of one verb.
+func Usage(w io.Writer, v Verb) error {
+	var b strings.Builder
+	line := Program + " " + v.Name
+	if len(v.Sections)+len(v.Switches) > 0 {
+		line += " [OPTION]..."
+	}
+	if v.Args != "" {
+		line += " " + v.Args
+	}
+	fmt.Fprintf(&b, "Usage: %s\n\n", line)
+	about := v.Long
+	if about == "" {
+		about = strings.ToUpper(v.Synopsis[:1]) + v.Synopsis[1:] + "."
+	}
+	writeWrapped(&b, "", about)
+	if len(v.Switches) > 0 {
+		b.WriteString("\nOnly for this verb:\n")
+		for _, s := range v.Switches {
+			writeEntry(&b, "--"+s.Name, s.Help)
+		}
+	}
+	writeOptions(&b, v)
+	b.WriteString("\nExit status:\n")
+	for _, e := range append(slices.Clone(v.Exits), Exit{2, "the command line is wrong"}) {
+		writeEntry(&b, fmt.Sprint(e.Status), e.When)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func writeOptions(b *strings.Builder, v Verb) {
+	for _, section := range v.Sections {
+		if section == "" {
+			b.WriteString("\nOptions:\n")
+		} else {
+			fmt.Fprintf(b, "\n[%s] in the configuration file:\n", section)
+		}
+		for _, opt := range Table() {
+			if opt.Section == section {
+				writeEntry(b, opt.Flag()+" "+opt.Placeholder, fmt.Sprintf("%s (default: %s)", opt.Help, opt.defaultText()))
+			}
+		}
+	}
+	if len(v.Sections) > 0 {
+		b.WriteString("\n")
+		writeWrapped(b, "", "Each option but config can also be set in the configuration file, by the same name, and each by an "+
+			"environment variable such as "+Option{Key: "api-uri"}.Env()+". A flag beats the environment, which beats the file.")
+	}
+}
+
+// defaultText is what happens without a value, in words for a sentence.
+func (o Option) defaultText() string {
+	if o.Default != "" {
+		return o.Default
+	}
+	return o.DefaultNote
+}
+
+func writeEntry(b *strings.Builder, name, text string) {
+	name = "  " + name
+	lines := wrap(text, lineWidth-valueColumn)
+	if len(name) >= valueColumn-1 {
+		fmt.Fprintf(b, "%s\n", name)
+		name = ""
+	}
+	for _, line := range lines {
+		fmt.Fprintf(b, "%-*s%s\n", valueColumn, name, line)
+		name = ""
+	}
+}
+
+func writeWrapped(b *strings.Builder, indent, text string) {
+	for _, line := range wrap(text, lineWidth-len(indent)) {
+		fmt.Fprintf(b, "%s%s\n", indent, line)
+	}
+}
+
+// wrap breaks a text between words. A word longer than a line gets one of its own.
+func wrap(text string, width int) []string {
+	var lines []string
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		switch {
+		case line == "":
+			line = word
+		case len(line)+1+len(word) <= width:
+			line += " " + word
+		default:
+			lines = append(lines, line)
+			line = word
+		}
+	}
+	return append(lines, line)
+}

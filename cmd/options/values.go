@@ -1,0 +1,262 @@
+package options
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"path"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Every function here makes a setter: it parses one value, or says what is accepted instead.
+
+func absolute(field func(*Options) *string) func(*Options, string) error {
+	return func(o *Options, value string) error {
+		if err := checkPath(value); err != nil {
+			return err
+		}
+		*field(o) = path.Clean(value)
+		return nil
+	}
+}
+
+func checkPath(value string) error {
+	if !path.IsAbs(value) {
+		return fmt.Errorf("%s is not an absolute path: it has to begin with /", shown(value))
+	}
+	return nil
+}
+
+func boolean(field func(*Options) *bool) func(*Options, string) error {
+	return func(o *Options, value string) error {
+		switch strings.ToLower(value) {
+		case "yes", "true", "on", "1":
+			*field(o) = true
+		case "no", "false", "off", "0":
+			*field(o) = false
+		default:
+			return fmt.Errorf("%s is neither yes nor no", shown(value))
+		}
+		return nil
+	}
+}
+
+func choice(accepted []string, set func(*Options, string)) func(*Options, string) error {
+	return func(o *Options, value string) error {
+		for _, a := range accepted {
+			if strings.EqualFold(a, value) {
+				set(o, a)
+				return nil
+			}
+		}
+		return fmt.Errorf("%s is none of %s", shown(value), strings.Join(accepted, ", "))
+	}
+}
+
+// duration accepts least to most, and 0 if zero says so. Without most there is no upper bound.
+func duration(field func(*Options) *time.Duration, zero bool, least, most time.Duration) func(*Options, string) error {
+	return func(o *Options, value string) error {
+		d, err := parseDuration(value)
+		switch {
+		case err != nil:
+			return err
+		case d == 0 && zero:
+		case d < least && zero:
+			return fmt.Errorf("%s is too short: write 0 for never, or %s or more", value, brief(least))
+		case d < least:
+			return fmt.Errorf("%s is too short: %s is the least", value, brief(least))
+		case most > 0 && d > most:
+			return fmt.Errorf("%s is too long: %s is the most", value, brief(most))
+		}
+		*field(o) = d
+		return nil
+	}
+}
+
+func parseDuration(value string) (time.Duration, error) {
+	d, err := time.ParseDuration(value)
+	if err == nil {
+		return d, nil
+	}
+	if _, err := strconv.ParseFloat(value, 64); err == nil {
+		return 0, fmt.Errorf("%s has no unit: write %ss for seconds", shown(value), value)
+	}
+	return 0, fmt.Errorf("%s is not a duration: write 10s, 2m or 1h30m", shown(value))
+}
+
+// brief writes a duration without units that count nothing.
+func brief(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+func setWait(o *Options, value string) error {
+	err := duration(func(o *Options) *time.Duration { return &o.Wait }, true, time.Second, 10*time.Minute)(o, value)
+	if err == nil && o.Wait%time.Second != 0 {
+		return fmt.Errorf("%s is not a number of whole seconds", value)
+	}
+	return err
+}
+
+func program(field func(*Options) *string) func(*Options, string) error {
+	return func(o *Options, value string) error {
+		switch {
+		case strings.ContainsFunc(value, unicode.IsSpace):
+			return fmt.Errorf("%s contains a blank: it has to be one program, without arguments", shown(value))
+		case strings.Contains(value, "/") && !path.IsAbs(value):
+			return fmt.Errorf("%s is neither a name to look up in PATH nor an absolute path", shown(value))
+		}
+		*field(o) = value
+		return nil
+	}
+}
+
+func setRoleTokenFile(o *Options, value string) error {
+	if tokenLike.MatchString(path.Base(value)) {
+		return errors.New("the value (not shown) looks like a token itself: put the token into a file that only the agent can read, and name that file")
+	}
+	return absolute(func(o *Options) *string { return &o.RoleTokenFile })(o, value)
+}
+
+func setOutput(o *Options, value string) error {
+	if err := checkPath(value); err != nil {
+		return err
+	}
+	if !strings.EqualFold(path.Ext(value), ".ini") {
+		return fmt.Errorf("%s does not end in .ini: chmpx tells the type of a file by its extension, and the agent writes INI", shown(value))
+	}
+	o.Output = path.Clean(value)
+	return nil
+}
+
+func setMode(o *Options, value string) error {
+	n, err := strconv.ParseUint(strings.TrimPrefix(value, "0o"), 8, 32)
+	if err != nil || fs.FileMode(n)&^permissions != 0 {
+		return fmt.Errorf("%s is not an octal mode from 0400 to 0775, such as 0644", shown(value))
+	}
+	mode := fs.FileMode(n)
+	switch {
+	case mode&0o400 == 0:
+		return fmt.Errorf("%s does not let the owner read the file: chmpx ends when it cannot read it; write 0644 or 0640", value)
+	case mode&0o002 != 0:
+		return fmt.Errorf("%s lets everybody write the file, and thereby stop chmpx; write 0644 or 0640", value)
+	}
+	o.Mode = &mode
+	return nil
+}
+
+func account(what string, field func(*Options) *string) func(*Options, string) error {
+	return func(o *Options, value string) error {
+		if strings.ContainsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || r == ':' || r == '/' }) {
+			return fmt.Errorf("%s is not the name or number of one %s", shown(value), what)
+		}
+		*field(o) = value
+		return nil
+	}
+}
+
+func setCUK(o *Options, value string) error {
+	if err := checkCUK(value); err != nil {
+		return fmt.Errorf("the CUK %w", err)
+	}
+	o.CUK = value
+	return nil
+}
+
+// A name or an address: it becomes the NAME of a node, where chmpx expands brackets and commas.
+var hostName = regexp.MustCompile(`^[0-9A-Za-z:]([0-9A-Za-z._:-]*[0-9A-Za-z:])?$`)
+
+func setTag(o *Options, value string) error {
+	if !hostName.MatchString(value) || len(value) > 253 {
+		return fmt.Errorf("%s is neither a host name nor an address", shown(value))
+	}
+	o.Tag = value
+	return nil
+}
+
+func setMinServers(o *Options, value string) error {
+	n, err := strconv.ParseUint(value, 10, 31)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s is not a count: write 1 or more", shown(value))
+	case n == 0:
+		return errors.New("0 would let an answer without servers through, and chmpx ends when its file lists none: write 1 or more")
+	}
+	o.MinServers = int(n)
+	return nil
+}
+
+var unitName = regexp.MustCompile(`^[0-9A-Za-z:_.\\@-]+\.service$`)
+
+func setUnit(o *Options, value string) error {
+	switch {
+	case value == "" || unitName.MatchString(value):
+		o.Unit = value
+		return nil
+	case unitName.MatchString(value + ".service"):
+		return fmt.Errorf("%s is not the full name of a service unit: write %s.service", shown(value), value)
+	}
+	return fmt.Errorf("%s is not the name of a service unit, such as chmpx.service", shown(value))
+}
+
+func setLogLevel(o *Options, value string) error {
+	levels := map[string]slog.Level{
+		"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "warning": slog.LevelWarn, "error": slog.LevelError,
+	}
+	level, ok := levels[strings.ToLower(value)]
+	if !ok {
+		return fmt.Errorf("%s is none of debug, info, warn, error", shown(value))
+	}
+	o.LogLevel = level
+	return nil
+}
+
+func setMetricsListen(o *Options, value string) error {
+	if value == "" {
+		o.MetricsListen = ""
+		return nil
+	}
+	if name, ok := strings.CutPrefix(value, "unix:"); ok {
+		if !path.IsAbs(name) {
+			return fmt.Errorf("%s needs an absolute path after unix:", shown(value))
+		}
+		o.MetricsListen = "unix:" + path.Clean(name)
+		return nil
+	}
+	host, port, err := net.SplitHostPort(value)
+	if err != nil {
+		return fmt.Errorf("%s is neither HOST:PORT nor unix:PATH", shown(value))
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("%s has no port from 1 to 65535", shown(value))
+	}
+	if host == "" {
+		return fmt.Errorf("%s names no address to listen on: write 127.0.0.1%s, or 0.0.0.0%s for all of them", shown(value), value, value)
+	}
+	o.MetricsListen = value
+	return nil
+}
+
+// checkText refuses what no value may contain.
+func checkText(value string) error {
+	if strings.ContainsFunc(value, unicode.IsControl) {
+		return errors.New("the value contains a control character or a line end")
+	}
+	if !utf8.ValidString(value) {
+		return errors.New("the value is not UTF-8 text")
+	}
+	return nil
+}

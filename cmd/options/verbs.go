@@ -1,0 +1,160 @@
+package options
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Verb is what the first word of the command line may be.
+type Verb struct {
+	Name     string
+	Args     string // placeholder of what may follow, e.g. "[FILE]"
+	Synopsis string // what it does, one line
+	Long     string // the same, for its help and the man page
+	Exits    []Exit
+	Switches []Switch // flags of this verb alone
+	Sections []string // sections of options its help lists; none: it takes no options at all
+
+	later bool // does not work yet: not listed, not accepted
+}
+
+// Exit is an exit status and when it comes.
+type Exit struct {
+	Status int
+	When   string
+}
+
+// Switch is a flag without value that belongs to one verb.
+type Switch struct {
+	Name string // without dashes
+	Help string
+}
+
+// Verbs lists the verbs that work, in the order of the help.
+func Verbs() []Verb {
+	return slices.DeleteFunc(allVerbs(), func(v Verb) bool { return v.later })
+}
+
+// ParseVerb takes the verb off the command line (without the program's name) and returns the rest.
+// Every error is a *UsageError.
+func ParseVerb(args []string) (Verb, []string, error) {
+	if len(args) == 0 {
+		return Verb{}, nil, usageErrorf("nothing to do: type `%s run` for the daemon", Program)
+	}
+	name := args[0]
+	switch name {
+	case "-h", "--help":
+		name = "help"
+	case "-V", "--version":
+		name = "version"
+	}
+	v, err := LookupVerb(name)
+	if err != nil && strings.HasPrefix(name, "-") {
+		flag, _, _ := strings.Cut(name, "=")
+		err = usageErrorf("the verb comes before %s: type `%s run %s ...`", unquoted(flag), Program, unquoted(flag))
+	}
+	return v, args[1:], err
+}
+
+// LookupVerb finds a verb by its name. The error is a *UsageError.
+func LookupVerb(name string) (Verb, error) {
+	var names []string
+	for _, v := range Verbs() {
+		if v.Name == name {
+			return v, nil
+		}
+		names = append(names, v.Name)
+	}
+	hint := didYouMean(name, names, func(s string) string { return fmt.Sprintf("`%s %s`", Program, s) })
+	if hint == "" {
+		hint = ": it is one of " + strings.Join(names, ", ")
+	}
+	return Verb{}, usageErrorf("unknown verb %s%s", shown(name), hint)
+}
+
+func allVerbs() []Verb {
+	everything := []string{"", "k2hr3", "slave", "chmpx", "agent"}
+	done := Exit{0, "done"}
+	failed := Exit{1, "failed"}
+	return []Verb{
+		{
+			Name:     "run",
+			Synopsis: "be the daemon: keep slave.ini and chmpx right until SIGTERM",
+			Long: "Registers this host in the role, then keeps the output file and chmpx right until SIGTERM. chmpx is never stopped, " +
+				"also not when the agent stops.",
+			Exits:    []Exit{{0, "ended by SIGTERM"}, failed},
+			Sections: everything,
+		},
+		{
+			Name:     "once",
+			Synopsis: "do one pass of the same, then exit",
+			Long:     "Does one pass of what run does: register if needed, fetch, check, replace the file, see that chmpx took it.",
+			Exits:    []Exit{{0, "done, or nothing to do"}, failed},
+			Switches: []Switch{{"dry-run", "print a unified diff of the output file and change nothing, not even the registration"}},
+			Sections: everything,
+		},
+		{
+			Name:     "check",
+			Args:     "[FILE]",
+			Synopsis: "tell what chmpx would do with FILE as a slave on this host",
+			Long: "Tells what chmpx would do with FILE as a slave on this host. Without FILE it is the output file, with - standard input. " +
+				"The first line is one word: accept (chmpx loads it, starts on it, and it is safe to swap in live), dangerous (chmpx " +
+				"starts on it, but is known to break later or on a live reload) or reject (the load fails, or a fresh start does). " +
+				"Then follows one finding a line, with its line number.",
+			Exits:    []Exit{{0, "accept"}, {1, "dangerous, reject, or failed"}},
+			Sections: []string{"", "slave", "chmpx", "agent"},
+		},
+		{
+			Name:     "status",
+			Synopsis: "show what the agent last saw and did, and each server node",
+			Long:     "Shows what the agent last saw and did, and each server node as chmpx has it now.",
+			Exits:    []Exit{{0, "healthy"}, {1, "not healthy"}, {3, "the agent is not running"}},
+			Switches: []Switch{{"json", "print JSON"}},
+			Sections: []string{"", "slave", "chmpx", "agent"},
+			later:    true,
+		},
+		{
+			Name:     "doctor",
+			Synopsis: "walk the whole chain and tell what to do about each failure",
+			Long: "Walks the whole chain, from the configuration and the token through K2HR3 and the check to chmpx's applied version, one " +
+				"line each, with what to do about a failure.",
+			Exits:    []Exit{{0, "all good"}, {1, "otherwise"}},
+			Sections: everything,
+			later:    true,
+		},
+		{
+			Name:     "register",
+			Synopsis: "make this host a member of the role",
+			Long:     "Makes this host a member of the role. Repeating it does no harm.",
+			Exits:    []Exit{done, failed},
+			Sections: []string{"", "k2hr3", "slave", "agent"},
+		},
+		{
+			Name:     "unregister",
+			Synopsis: "take this host out of the role",
+			Long:     "Takes this host out of the role. Repeating it does no harm. The output file and chmpx are left alone.",
+			Exits:    []Exit{done, failed},
+			Sections: []string{"", "k2hr3", "slave", "agent"},
+		},
+		{
+			Name:     "user-data",
+			Synopsis: "print cloud-init user data for a new slave VM",
+			Long:     "Prints cloud-init user data for a new slave VM, made from the same options.",
+			Exits:    []Exit{done, failed},
+			Sections: everything,
+			later:    true,
+		},
+		{
+			Name:     "version",
+			Synopsis: "print the version",
+			Exits:    []Exit{done},
+		},
+		{
+			Name:     "help",
+			Args:     "[VERB]",
+			Synopsis: "print this, or the help of VERB",
+			Exits:    []Exit{done},
+		},
+	}
+}
