@@ -1,0 +1,185 @@
+package k2hr3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// DefaultTimeout is the time for an answer that is not being held. A K2HR3
+// whose store is down takes about 14 s to say so.
+const DefaultTimeout = 20 * time.Second
+
+// Config is what a Client is made from. Only API is needed.
+type Config struct {
+	// API is where K2HR3 is: http or https, host, port and, behind a gateway,
+	// a path; without the interface's own /v1.
+	API *url.URL
+	// CAFile holds the authorities K2HR3's certificate is checked against, in
+	// PEM. Empty: those of the system.
+	CAFile string
+	// CertFile and KeyFile are this host's client certificate, in PEM. They
+	// are read again for each TLS handshake.
+	CertFile, KeyFile string
+	// Timeout bounds each try of an exchange, from dialling to the last byte,
+	// but for the time K2HR3 was asked to hold the request. 0: DefaultTimeout.
+	Timeout time.Duration
+	// UserAgent is sent with each request. Empty: the agent's name.
+	UserAgent string
+	// Logger gets Debug messages only. Nil: nothing is logged.
+	Logger *slog.Logger
+	// Transport replaces the network, for tests. Nil: the real one.
+	Transport http.RoundTripper
+}
+
+// Client talks to one K2HR3. It is safe for concurrent use.
+type Client struct {
+	api       *url.URL
+	userAgent string
+	timeout   time.Duration
+	log       *slog.Logger
+	http      *http.Client
+	retrier   *retryablehttp.Client
+	holding   holding
+	renewed   atomic.Int64 // when connections were last given up, in Unix nanoseconds
+}
+
+// New returns a client for cfg. It reads the certificate files, and does not
+// touch the network.
+func New(cfg Config) (*Client, error) {
+	if err := checkAPI(cfg.API); err != nil {
+		return nil, err
+	}
+	if cfg.Timeout < 0 {
+		return nil, fmt.Errorf("timeout %v is negative", cfg.Timeout)
+	}
+	if cfg.Timeout == 0 {
+		cfg.Timeout = DefaultTimeout
+	}
+	if cfg.UserAgent == "" {
+		cfg.UserAgent = "k2hdkc-slave-agent"
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Transport == nil {
+		transport, err := newTransport(cfg)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Transport = transport
+	}
+	base := http.Client{
+		Transport:     quiet{cfg.Transport},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	perTry := base
+	perTry.Timeout = cfg.Timeout
+	return &Client{
+		api:       cfg.API.JoinPath(),
+		userAgent: cfg.UserAgent,
+		timeout:   cfg.Timeout,
+		log:       cfg.Logger,
+		http:      &base,
+		retrier:   newRetrier(perTry, cfg.Logger),
+	}, nil
+}
+
+// Close closes the connections that are not in use.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+func checkAPI(api *url.URL) error {
+	switch {
+	case api == nil || *api == url.URL{}:
+		return errors.New("api-uri is empty: want http(s)://HOST:PORT")
+	case api.User != nil:
+		return errors.New("api-uri contains a user name or password: K2HR3 takes a role token instead")
+	case api.Scheme != "http" && api.Scheme != "https", api.Host == "", api.Hostname() == "":
+		return fmt.Errorf("api-uri %q: want http(s)://HOST:PORT", api)
+	case api.RawQuery != "" || api.ForceQuery || api.Fragment != "":
+		return fmt.Errorf("api-uri %q: leave off what begins with ? or #", api)
+	case api.RawPath != "":
+		return fmt.Errorf("api-uri %q: escaped characters in its path are not supported", api)
+	case strings.HasSuffix(strings.TrimRight(api.Path, "/"), "/v1"):
+		return fmt.Errorf("api-uri %q: leave off /v1", api)
+	}
+	return nil
+}
+
+// request returns a request below the API. path is not escaped yet; a colon or
+// slash in it is sent as it is, because K2HR3 does not decode their escapes
+// (spec k2hr3 A.3).
+func (c *Client) request(ctx context.Context, method, path string, query url.Values) (*http.Request, error) {
+	target := *c.api
+	target.Path = strings.TrimRight(target.Path, "/") + path
+	// Values.Encode writes a blank as "+", which only forms define.
+	target.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
+	req, err := http.NewRequestWithContext(ctx, method, target.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", c.userAgent)
+	return req, nil
+}
+
+func rolePath(role Role) string             { return "/v1/role/" + role.yrn }
+func roleTokenPath(role Role) string        { return "/v1/role/token/" + role.yrn }
+func resourcePath(resource Resource) string { return "/v1/resource/" + resource.yrn }
+
+func setToken(req *http.Request, token Token) {
+	if !token.IsZero() {
+		req.Header.Set("x-auth-token", token.header())
+	}
+}
+
+// quiet keeps what a server sent out of the errors of a transport: where HTTP
+// breaks, Go quotes the bytes it stumbled over, and those may be the rest of a
+// body that echoes a token.
+type quiet struct{ transport http.RoundTripper }
+
+func (q quiet) RoundTrip(req *http.Request) (*http.Response, error) {
+	resp, err := q.transport.RoundTrip(req)
+	if err != nil {
+		return nil, withoutQuotes(err)
+	}
+	return resp, nil
+}
+
+func (q quiet) CloseIdleConnections() {
+	if t, ok := q.transport.(interface{ CloseIdleConnections() }); ok {
+		t.CloseIdleConnections()
+	}
+}
+
+// withoutQuotes returns err, or a stand-in for it if it may quote the server.
+func withoutQuotes(err error) error {
+	var network net.Error
+	if errors.As(err, &network) || isCertificateError(err) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	text := err.Error()
+	if strings.Contains(text, "malformed") || strings.Contains(text, `"`) {
+		return errNotHTTP
+	}
+	return err
+}
+
+var errNotHTTP = errors.New("what came back is not HTTP")
+
+// drain reads what is left of a small body, so that its connection can be used
+// again, and closes it.
+func drain(body io.ReadCloser) {
+	_, _ = io.CopyN(io.Discard, body, 4<<10)
+	_ = body.Close()
+}

@@ -1,0 +1,93 @@
+package k2hr3
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// The kinds of failure, for errors.Is. Every error of an exchange is one of
+// them, except that of a context which ended: that one is the context's.
+var (
+	// ErrUnauthorized: status 401. The token is expired, revoked or unknown,
+	// the role was recreated, or K2HR3's store is down; K2HR3 answers the same
+	// in all cases, so a token must not be thrown away for it.
+	ErrUnauthorized = errors.New("not authorized")
+	// ErrNotMember: by its address and CUK this host is not a member of the
+	// role, or K2HR3's store is down.
+	ErrNotMember = errors.New("not a member of the role")
+	// ErrNotAllowed: the role may not read the resource, or there is no such
+	// resource, or no such role.
+	ErrNotAllowed = errors.New("not allowed to read the resource")
+	// ErrTemplate: the resource exists, but K2HR3 cannot render its template.
+	ErrTemplate = errors.New("template not rendered")
+	// ErrNotFound: any other 404.
+	ErrNotFound = errors.New("not found")
+	// ErrBadRequest: K2HR3 refused the arguments, or they were not sent
+	// because it would have to.
+	ErrBadRequest = errors.New("bad request")
+	// ErrServer: K2HR3, its store or a gateway before it is out of order or
+	// overloaded.
+	ErrServer = errors.New("server trouble")
+	// ErrAnswer: something answered, but not as K2HR3 does.
+	ErrAnswer = errors.New("not an answer of K2HR3")
+	// ErrTooLarge: the answer is larger than MaxAnswer.
+	ErrTooLarge = errors.New("answer too large")
+	// ErrTransport: no whole answer: name resolution, network, TLS, time.
+	ErrTransport = errors.New("no answer")
+)
+
+// Error is a failed exchange. Its text is for the operator: what was attempted,
+// where, what came of it, what it may mean and what to do. It contains no token
+// and nothing of the answer's body.
+type Error struct {
+	// Op is what was attempted, with what: "register in role yrn:…".
+	Op string
+	// Host is the host and port of the API.
+	Host string
+	// Status is the HTTP status, 0 if there was no answer.
+	Status int
+	// Kind is one of the package's sentinels.
+	Kind error
+	// Hint says what it may mean and what to do; it may be empty.
+	Hint string
+	// RetryAfter is the time for which the server asked to be left alone,
+	// at most MaxRetryAfter; 0 if it did not.
+	RetryAfter time.Duration
+	// Err is the cause, if there is one besides the status.
+	Err error
+}
+
+func (e *Error) Error() string {
+	text := e.Op
+	switch {
+	case e.Status != 0 && e.Err != nil:
+		text += fmt.Sprintf(": %s answered with status %d: %v", e.Host, e.Status, e.Err)
+	case e.Status != 0:
+		text += fmt.Sprintf(": %s answered with status %d (%v)", e.Host, e.Status, e.Kind)
+	case e.Err != nil && e.Host != "":
+		text += fmt.Sprintf(": %s: %v", e.Host, e.Err)
+	case e.Err != nil:
+		text += fmt.Sprintf(": %v", e.Err)
+	default:
+		text += fmt.Sprintf(": %v", e.Kind)
+	}
+	if e.Hint != "" {
+		text += "; " + e.Hint
+	}
+	return text
+}
+
+// Unwrap returns the kind and the cause.
+func (e *Error) Unwrap() []error {
+	if e.Err == nil {
+		return []error{e.Kind}
+	}
+	return []error{e.Kind, e.Err}
+}
+
+// Timeout reports whether the exchange took longer than it was allowed to.
+func (e *Error) Timeout() bool {
+	var t interface{ Timeout() bool }
+	return errors.As(e.Err, &t) && t.Timeout()
+}

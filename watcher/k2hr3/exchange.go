@@ -1,0 +1,250 @@
+package k2hr3
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// exchange is one exchange that is tried again when it fails for a moment.
+type exchange struct {
+	op     string
+	method string
+	path   string
+	query  url.Values
+	token  Token
+}
+
+// Ping asks K2HR3 whether it is there. K2HR3 does not ask its store for that,
+// so a store that is down does not show.
+func (c *Client) Ping(ctx context.Context) error {
+	x := exchange{op: "ping K2HR3", method: http.MethodGet, path: "/"}
+	a, err := c.do(ctx, x)
+	if err != nil {
+		return err
+	}
+	if a.status != http.StatusOK {
+		return c.refused(x.op, a, false)
+	}
+	m, err := a.object()
+	if err != nil {
+		return c.failed(ctx, x.op, a, err)
+	}
+	var versions []string
+	if json.Unmarshal(m["version"], &versions) != nil || !slices.Contains(versions, "v1") {
+		return c.failed(ctx, x.op, a, &answerError{kind: ErrAnswer,
+			text: "the answer does not name version v1 of K2HR3's interface", hint: hintGlue})
+	}
+	return nil
+}
+
+// Register makes this host, by the address K2HR3 sees, a member of role. It
+// needs a role token of role's tenant; K2HR3 does not compare the token's role
+// with role, and accepts a role that does not exist (spec k2hr3 C.1).
+//
+// Registering a member again replaces its entry, which ends the tokens the host
+// got by RoleToken: ask IsMember first, and do not register on a timer.
+func (c *Client) Register(ctx context.Context, role Role, token Token, host Host) error {
+	x := exchange{op: "register in role " + role.yrn, method: http.MethodPut, path: rolePath(role), token: token}
+	if role.IsZero() {
+		return c.refusedHere(x.op, errors.New("no role is given"))
+	}
+	if token.IsZero() {
+		return c.refusedHere(x.op, errors.New("no role token is given, and K2HR3 registers no host without one"))
+	}
+	query, err := host.query()
+	if err != nil {
+		return c.refusedHere(x.op, err)
+	}
+	x.query = query
+	a, err := c.do(ctx, x)
+	if err != nil {
+		return err
+	}
+	if a.status != http.StatusCreated {
+		return c.refused(x.op, a, true)
+	}
+	if _, err := a.success(); err != nil {
+		return c.failed(ctx, x.op, a, err)
+	}
+	return nil
+}
+
+// IsMember reports whether this host is a member of role, or of one below it,
+// by the address K2HR3 sees and cuk. False also means that K2HR3's store is down
+// or that there is no such role.
+func (c *Client) IsMember(ctx context.Context, role Role, cuk string) (bool, error) {
+	x := exchange{op: "look for this host in role " + role.yrn, method: http.MethodHead}
+	a, err := c.doByAddress(ctx, x, role, cuk)
+	if err != nil {
+		return false, err
+	}
+	switch {
+	case a.status == http.StatusNoContent:
+		return true, nil
+	case a.status == http.StatusForbidden && !a.isWebPage():
+		return false, nil
+	}
+	return false, c.refused(x.op, a, false)
+}
+
+// Unregister takes this host, by the address K2HR3 sees and cuk, out of role and
+// the roles below it. ErrNotMember means that it was not in (or that K2HR3's
+// store is down); after a try whose answer was lost it is the usual one.
+func (c *Client) Unregister(ctx context.Context, role Role, cuk string) error {
+	x := exchange{op: "take this host out of role " + role.yrn, method: http.MethodDelete}
+	a, err := c.doByAddress(ctx, x, role, cuk)
+	if err != nil {
+		return err
+	}
+	switch {
+	case a.status == http.StatusNoContent:
+		return nil
+	case a.status == http.StatusForbidden && !a.isWebPage():
+		return c.newError(x.op, a.status, verdict{ErrNotMember, hintMember + hintStore})
+	}
+	return c.refused(x.op, a, false)
+}
+
+// RoleToken returns a new token for role, issued to this host by the address
+// K2HR3 sees and cuk. It works from this address alone, for 24 hours or until
+// the host is registered again or taken out; asking again leaves older ones
+// valid. ErrNotMember: the host is not in, there is no such role, or K2HR3's
+// store is down.
+func (c *Client) RoleToken(ctx context.Context, role Role, cuk string) (Token, error) {
+	x := exchange{op: "get a token for role " + role.yrn, method: http.MethodGet, path: roleTokenPath(role)}
+	a, err := c.doByAddress(ctx, x, role, cuk)
+	if err != nil {
+		return Token{}, err
+	}
+	if a.status != http.StatusOK {
+		return Token{}, c.refused(x.op, a, false)
+	}
+	m, err := a.success()
+	if err != nil {
+		return Token{}, c.failed(ctx, x.op, a, err)
+	}
+	text, err := m.text("token")
+	if err != nil {
+		return Token{}, c.failed(ctx, x.op, a, err)
+	}
+	token, err := NewToken(text)
+	if err != nil {
+		return Token{}, c.failed(ctx, x.op, a, wrongAnswer("the token in the answer is none: %v", err))
+	}
+	return token, nil
+}
+
+// doByAddress does x without a token, on role unless x has a path. K2HR3 then
+// goes by the address it sees and the CUK; without a CUK it would take every
+// host of this address (spec k2hr3 C.6, C.7).
+func (c *Client) doByAddress(ctx context.Context, x exchange, role Role, cuk string) (answer, error) {
+	if role.IsZero() {
+		return answer{}, c.refusedHere(x.op, errors.New("no role is given"))
+	}
+	if err := checkCUK(cuk); err != nil {
+		return answer{}, c.refusedHere(x.op, err)
+	}
+	if x.path == "" {
+		x.path = rolePath(role)
+	}
+	x.query = url.Values{"cuk": {cuk}}
+	return c.do(ctx, x)
+}
+
+// do does x, trying again where that helps, and returns the last answer,
+// whatever its status.
+func (c *Client) do(ctx context.Context, x exchange) (answer, error) {
+	plain, err := c.request(ctx, x.method, x.path, x.query)
+	if err != nil {
+		return answer{}, c.refusedHere(x.op, err)
+	}
+	setToken(plain, x.token)
+	req, err := retryablehttp.FromRequest(plain)
+	if err != nil {
+		return answer{}, c.refusedHere(x.op, err)
+	}
+	// Reading belongs to the try: an answer that breaks off is as good as none.
+	var a answer
+	req.SetResponseHandler(func(resp *http.Response) (err error) {
+		a, err = readAnswer(resp)
+		return err
+	})
+	resp, err := c.retrier.Do(req)
+	if err != nil {
+		if resp != nil {
+			drain(resp.Body)
+		}
+		return answer{}, c.failed(ctx, x.op, a, err)
+	}
+	if isBusy(resp.StatusCode) {
+		drain(resp.Body)
+		a = answer{status: resp.StatusCode, header: resp.Header}
+	}
+	return a, nil
+}
+
+// refused returns the error for an answer whose status is not success.
+func (c *Client) refused(op string, a answer, withToken bool) error {
+	e := c.newError(op, a.status, judge(a, withToken))
+	e.RetryAfter = retryAfter(a.status, a.header)
+	return e
+}
+
+// refusedHere returns the error for a request that is not sent.
+func (c *Client) refusedHere(op string, err error) error {
+	return &Error{Op: op, Kind: ErrBadRequest, Err: err}
+}
+
+// failed returns the error for an exchange that brought no answer, or a wrong
+// one. A context that ended is no failure of K2HR3's.
+func (c *Client) failed(ctx context.Context, op string, a answer, err error) error {
+	var wrong *answerError
+	if errors.As(err, &wrong) {
+		e := c.newError(op, a.status, verdict{wrong.kind, wrong.hint})
+		e.Err = wrong
+		return e
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", op, ctx.Err())
+	}
+	// Connections made while something was wrong may lead to where K2HR3 is
+	// no longer.
+	c.http.CloseIdleConnections()
+	err = c.withoutRequest(err)
+	e := c.newError(op, 0, verdict{ErrTransport, hintTransport(err, time.Now())})
+	e.Err = err
+	return e
+}
+
+// withoutRequest strips err of the request's URL, which the operation says
+// already, and names our own timeout.
+func (c *Client) withoutRequest(err error) error {
+	var request *url.Error
+	if errors.As(err, &request) {
+		err = request.Err
+	}
+	var network *net.OpError
+	if errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &network) {
+		return timeoutError{c.timeout}
+	}
+	return err
+}
+
+func (c *Client) newError(op string, status int, v verdict) *Error {
+	return &Error{Op: op, Host: c.api.Host, Status: status, Kind: v.kind, Hint: v.hint}
+}
+
+// timeoutError says that an exchange was given up.
+type timeoutError struct{ after time.Duration }
+
+func (e timeoutError) Error() string { return fmt.Sprintf("no whole answer within %v", e.after) }
+func (e timeoutError) Timeout() bool { return true }

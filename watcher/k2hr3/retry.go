@@ -1,0 +1,107 @@
+package k2hr3
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+const (
+	maxTries  = 4
+	retryBase = 250 * time.Millisecond
+	retryCap  = 5 * time.Second
+
+	// MaxRetryAfter bounds for how long a server may have itself left alone.
+	MaxRetryAfter = 30 * time.Second
+)
+
+// newRetrier returns the client for exchanges that are tried again. It must use
+// base's transport, so that both kinds of exchange share connections.
+func newRetrier(base http.Client, log *slog.Logger) *retryablehttp.Client {
+	r := retryablehttp.NewClient()
+	r.HTTPClient = &base
+	r.Logger = debugLogger{log}
+	r.RetryMax = maxTries - 1
+	r.RetryWaitMin = retryBase
+	r.RetryWaitMax = retryCap
+	r.CheckRetry = shouldRetry
+	r.Backoff = backoff
+	r.ErrorHandler = retryablehttp.PassthroughErrorHandler
+	return r
+}
+
+// shouldRetry: a connection that failed and a server that says "not now" are
+// tried again. A timeout is not, since it has cost as much as all tries
+// together; nor is a certificate, which stays as it is.
+func shouldRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
+	switch {
+	case ctx.Err() != nil:
+		return false, ctx.Err()
+	case err != nil:
+		return retryable(err), nil
+	default:
+		return isBusy(resp.StatusCode), nil
+	}
+}
+
+func retryable(err error) bool {
+	var answer *answerError
+	return !isTimeout(err) && !isCertificateError(err) && !errors.As(err, &answer)
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}
+
+func isBusy(status int) bool {
+	switch status {
+	case http.StatusTooManyRequests, http.StatusBadGateway,
+		http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return true
+	}
+	return false
+}
+
+// backoff returns a random time up to base·2ⁿ ("full jitter"), at most top. A
+// Retry-After is waited for besides, up to MaxRetryAfter altogether; the random
+// part keeps the hosts of a cluster from coming back in one instant.
+func backoff(base, top time.Duration, attempt int, resp *http.Response) time.Duration {
+	wait := rand.N(min(top, base<<min(attempt, 20)))
+	if resp != nil {
+		wait += retryAfter(resp.StatusCode, resp.Header)
+	}
+	return min(wait, MaxRetryAfter)
+}
+
+// retryAfter returns the time a server that is busy asks to be left alone, at
+// most MaxRetryAfter, or 0.
+func retryAfter(status int, header http.Header) time.Duration {
+	if !isBusy(status) {
+		return 0
+	}
+	value := header.Get("Retry-After")
+	if at, err := http.ParseTime(value); err == nil {
+		return min(max(time.Until(at), 0), MaxRetryAfter)
+	}
+	seconds, err := strconv.ParseUint(value, 10, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0
+	}
+	return time.Duration(min(seconds, uint64(MaxRetryAfter/time.Second))) * time.Second
+}
+
+// debugLogger sends everything the retrying client says to Debug: a try that
+// failed is no error before the last one has, and the exchange reports that.
+type debugLogger struct{ log *slog.Logger }
+
+func (d debugLogger) Error(msg string, kv ...any) { d.log.Debug(msg, kv...) }
+func (d debugLogger) Warn(msg string, kv ...any)  { d.log.Debug(msg, kv...) }
+func (d debugLogger) Info(msg string, kv ...any)  { d.log.Debug(msg, kv...) }
+func (d debugLogger) Debug(msg string, kv ...any) { d.log.Debug(msg, kv...) }

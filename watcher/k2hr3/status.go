@@ -1,0 +1,120 @@
+package k2hr3
+
+import (
+	"bytes"
+	"net/http"
+	"strings"
+)
+
+// verdict is what an answer other than success means.
+type verdict struct {
+	kind error
+	hint string
+}
+
+const (
+	hintStore  = "or K2HR3's store is down, which it answers in the same way"
+	hintGlue   = "api-uri may name another server, or a proxy answers in K2HR3's place"
+	hintMember = "this host is not a member by the address K2HR3 sees and its CUK; "
+)
+
+// judge returns what status means, given whether a token was sent and what
+// K2HR3 says in the body. The text of the body goes no further.
+func judge(a answer, withToken bool) verdict {
+	switch {
+	case a.status == http.StatusUnauthorized && withToken:
+		return verdict{ErrUnauthorized, "the role token is expired, revoked or of a role that was deleted (" + hintStore +
+			"): if it lasts, issue a new role token and put it into the role token file"}
+	case a.status == http.StatusUnauthorized:
+		return verdict{ErrUnauthorized, "no role token was sent, and K2HR3 asks for none here: " + hintGlue}
+	case a.status == http.StatusBadRequest:
+		return judgeBadRequest(a.message())
+	case a.status == http.StatusNotFound:
+		return judgeNotFound(a)
+	case a.status >= 300 && a.status < 400 && a.status != http.StatusNotModified:
+		return verdict{ErrAnswer, redirectHint(a.header)}
+	}
+	return judgeOther(a.status)
+}
+
+func judgeOther(status int) verdict {
+	switch {
+	case status == http.StatusTooManyRequests:
+		return verdict{ErrServer, "K2HR3 or a gateway before it is asked too often"}
+	case status == http.StatusInternalServerError:
+		return verdict{ErrServer, "K2HR3 failed inside; its log says why"}
+	case status >= 500:
+		return verdict{ErrServer, "K2HR3 is down behind its gateway, or overloaded"}
+	case status == http.StatusProxyAuthRequired:
+		return verdict{ErrAnswer, "the proxy wants a user and password: see HTTPS_PROXY and NO_PROXY"}
+	case status == http.StatusRequestHeaderFieldsTooLarge, status == http.StatusRequestURITooLong,
+		status == http.StatusRequestEntityTooLarge:
+		return verdict{ErrBadRequest, "role, CUK and tag together are too long for K2HR3"}
+	}
+	return verdict{ErrAnswer, "K2HR3 does not answer so: " + hintGlue}
+}
+
+func judgeBadRequest(message string) verdict {
+	switch {
+	case strings.HasPrefix(message, "could not set "):
+		return verdict{ErrServer, "K2HR3 could not write to its store"}
+	case strings.Contains(message, "tenant"):
+		return verdict{ErrBadRequest, "the role token belongs to another tenant than the role or resource"}
+	case strings.HasPrefix(message, "GET request ip address and role token"):
+		return verdict{ErrBadRequest, "K2HR3 does not renew a token that a user made"}
+	}
+	return verdict{ErrBadRequest, "K2HR3 refuses the arguments: check role, resource, cuk and tag"}
+}
+
+// judgeNotFound tells the 404s apart, which only their text does (spec k2hr3
+// B.4, D.1). Prefixes come first: a template that is echoed can contain
+// anything.
+func judgeNotFound(a answer) verdict {
+	message := a.message()
+	switch {
+	case message == "":
+		return verdict{ErrNotFound, "K2HR3 gives a reason with it, this answer does not: " + hintGlue}
+	case strings.HasPrefix(message, "failed to expand "), strings.HasPrefix(message, "Could not load resource for template"):
+		return verdict{ErrTemplate, "the resource's template has a fault, or the resource has no keys: its owner has to correct it in K2HR3"}
+	case strings.HasPrefix(message, "Not initialize yet"):
+		return verdict{ErrServer, "K2HR3 is not connected to its store yet"}
+	case strings.HasPrefix(message, "ip:port(") && strings.Contains(message, "is not role("):
+		return verdict{ErrNotMember, hintMember + hintStore}
+	case strings.HasPrefix(message, "Not found ip("):
+		return verdict{ErrNotMember, hintMember + "or there is no such role, " + hintStore}
+	case strings.HasPrefix(message, "role yrn("):
+		return verdict{ErrNotFound, "K2HR3 does not take the role for a full YRN: check role"}
+	case strings.Contains(message, "does not allow to read access to resource("):
+		return verdict{ErrNotAllowed, "there is no such resource, or no policy of the role names it: check resource, and the role's policies in K2HR3"}
+	case strings.HasPrefix(message, "could not get role(") && strings.Contains(message, "policy data"):
+		return verdict{ErrNotAllowed, "there is no such role, or it has no policy: check role, and its policies in K2HR3"}
+	case strings.HasPrefix(message, "Could not get resource data"):
+		return verdict{ErrNotFound, "the role may read the resource, but it or one above it in its path is missing in K2HR3"}
+	case strings.Contains(message, "does not have value for type("):
+		return verdict{ErrNotFound, "the resource exists, but has no text"}
+	case message == "Internal server error":
+		return verdict{ErrNotFound, "K2HR3 does not know such a request: check api-uri, role and resource"}
+	}
+	return verdict{ErrNotFound, "K2HR3 gives a reason that this agent does not know"}
+}
+
+// message returns what K2HR3 says in the body of an error, for telling errors
+// apart only.
+func (a answer) message() string {
+	m, err := a.object()
+	if err != nil {
+		return ""
+	}
+	message, err := m.text("message")
+	if err != nil {
+		return ""
+	}
+	return message
+}
+
+// isWebPage reports whether the answer says it is HTML, which K2HR3 never does.
+// Where an answer has no body, a proxy's differs from K2HR3's only in this.
+func (a answer) isWebPage() bool {
+	kind := strings.ToLower(a.header.Get("Content-Type"))
+	return strings.HasPrefix(kind, "text/html") || bytes.HasPrefix(bytes.TrimSpace(a.body), []byte("<"))
+}

@@ -1,0 +1,140 @@
+package k2hr3
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+)
+
+const (
+	dialTimeout = 10 * time.Second
+
+	// K2HR3 closes a connection that was idle for 5 s (spec k2hr3 B.6). A
+	// request on one that is just being closed would fail.
+	idleTimeout = 4 * time.Second
+
+	// A request that K2HR3 holds must not keep a registration waiting.
+	maxConns = 2
+
+	maxHeader = 64 << 10
+)
+
+// newTransport returns the transport of a client. HTTP/2 stays off: K2HR3 does
+// not speak it, and Go reuses a dead HTTP/2 connection for minutes. Compression
+// stays off so that the limit on an answer is a limit on what is kept.
+func newTransport(cfg Config) (*http.Transport, error) {
+	tlsConfig, err := newTLS(cfg)
+	if err != nil {
+		return nil, err
+	}
+	dialer := net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        tlsConfig,
+		TLSHandshakeTimeout:    dialTimeout,
+		DisableCompression:     true,
+		MaxIdleConns:           maxConns,
+		MaxIdleConnsPerHost:    maxConns,
+		MaxConnsPerHost:        maxConns,
+		IdleConnTimeout:        idleTimeout,
+		MaxResponseHeaderBytes: maxHeader,
+		Protocols:              &protocols,
+	}, nil
+}
+
+func newTLS(cfg Config) (*tls.Config, error) {
+	conf := &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		// Between two polls the connection is closed; resuming the session
+		// saves K2HR3 a signature each time.
+		ClientSessionCache: tls.NewLRUClientSessionCache(maxConns),
+	}
+	if cfg.CAFile != "" {
+		pool, err := readCA(cfg.CAFile)
+		if err != nil {
+			return nil, err
+		}
+		conf.RootCAs = pool
+	}
+	if (cfg.CertFile == "") != (cfg.KeyFile == "") {
+		return nil, errors.New("cert-file and key-file belong together: only one of them is set")
+	}
+	if cfg.CertFile == "" {
+		return conf, nil
+	}
+	if _, err := readPair(cfg); err != nil {
+		return nil, err
+	}
+	// Read again for each handshake: client certificates are renewed on disk
+	// while the agent runs.
+	conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		return readPair(cfg)
+	}
+	return conf, nil
+}
+
+func readCA(file string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("ca-file: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("ca-file %s: no certificate in it (PEM is expected)", file)
+	}
+	return pool, nil
+}
+
+func readPair(cfg Config) (*tls.Certificate, error) {
+	pair, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
+	if err != nil {
+		return nil, fmt.Errorf("cert-file %s with key-file %s: %w", cfg.CertFile, cfg.KeyFile, err)
+	}
+	return &pair, nil
+}
+
+// hintTransport says in the operator's words what a failure below HTTP may mean.
+func hintTransport(err error, now time.Time) string {
+	var (
+		dns       *net.DNSError
+		invalid   x509.CertificateInvalidError
+		authority x509.UnknownAuthorityError
+		name      x509.HostnameError
+		record    tls.RecordHeaderError
+		alert     tls.AlertError
+	)
+	switch {
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "this host's clock says " + now.UTC().Format(time.RFC3339) +
+			": if that is right, K2HR3's certificate has to be renewed"
+	case errors.As(err, &authority):
+		return "ca-file has to name the authority that signed K2HR3's certificate"
+	case errors.As(err, &name):
+		return "api-uri has to use a name that is in K2HR3's certificate"
+	case errors.As(err, &record):
+		return "api-uri says https, but what answers there does not"
+	case errors.As(err, &alert):
+		return "K2HR3 ended the TLS handshake: if it asks for a client certificate, set cert-file and key-file"
+	case errors.As(err, &dns):
+		return "the name in api-uri does not resolve here"
+	case isTimeout(err):
+		return "K2HR3 is down or overloaded, or the network to it drops packets"
+	}
+	return ""
+}
+
+// isCertificateError reports whether err is about certificates, which do not
+// change within the seconds of a retry.
+func isCertificateError(err error) bool {
+	var verify *tls.CertificateVerificationError
+	var alert tls.AlertError
+	return errors.As(err, &verify) || errors.As(err, &alert)
+}
