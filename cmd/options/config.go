@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"gopkg.in/ini.v1"
 )
@@ -56,12 +57,18 @@ func (c *configFile) fail(format string, args ...any) {
 func (c *configFile) read(line string) {
 	switch {
 	case line == "" || line[0] == '#' || line[0] == ';':
+	case strings.ContainsFunc(line, invisible):
+		c.fail("the line contains a character that cannot be seen: type it anew")
 	case line[0] == '[':
 		c.readHeader(line)
 	default:
 		c.readKey(line)
 	}
 }
+
+// invisible finds what an editor hides: control characters, and byte order marks in the middle of a file, which the library
+// would skip at the beginning of a line.
+func invisible(r rune) bool { return r != '\t' && unicode.IsControl(r) || r == '\ufeff' }
 
 // parse lets the library read one line. It knows no line numbers, joins lines and keeps the last of two equal keys when
 // it is given more.
@@ -75,13 +82,11 @@ func parse(line string) (*ini.File, error) {
 
 func (c *configFile) readHeader(line string) {
 	c.section, c.state = "", inUnknownSection
-	file, err := parse(line)
-	if err != nil {
+	name, ok := headerName(line)
+	if !ok {
 		c.fail("%s is not a section: write [k2hr3], [slave], [chmpx] or [agent]", shown(line))
 		return
 	}
-	all := file.SectionStrings()
-	name := strings.TrimSpace(all[len(all)-1])
 	if slices.Contains(Sections(), name) {
 		c.section, c.state = name, inKnownSection
 		return
@@ -91,6 +96,20 @@ func (c *configFile) readHeader(line string) {
 		hint = ": the sections are [" + strings.Join(Sections(), "], [") + "]"
 	}
 	c.fail("unknown section [%s]%s", unquoted(name), hint)
+}
+
+// headerName is strict about what follows the bracket, where the library is not: only a comment may.
+func headerName(line string) (string, bool) {
+	after := strings.TrimSpace(line[strings.LastIndex(line, "]")+1:])
+	if after != "" && after[0] != '#' && after[0] != ';' {
+		return "", false
+	}
+	file, err := parse(line)
+	if err != nil {
+		return "", false
+	}
+	names := file.SectionStrings()
+	return strings.TrimSpace(names[len(names)-1]), true
 }
 
 var inlineComment = regexp.MustCompile(`[ \t][#;]`)

@@ -92,8 +92,8 @@ func (s Setting) applyTo(o *Options, dir string) error {
 	if value == "" && opt.Empty == "" {
 		return fmt.Errorf("the value is empty: give one, or leave %s away for the default (%s)", opt.Key, opt.defaultText())
 	}
-	isPath := opt.Kind == File || opt.Kind == Dir || opt.Kind == Command && strings.Contains(value, "/")
-	if isPath && s.Source.Kind == FromFlag && !path.IsAbs(value) {
+	isPath := opt.Kind == KindFile || opt.Kind == KindDir || opt.Kind == KindCommand && strings.Contains(value, "/")
+	if isPath && value != "" && s.Source.Kind == FromFlag && !path.IsAbs(value) {
 		value = path.Join(dir, value)
 	}
 	return opt.set(o, value)

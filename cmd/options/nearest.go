@@ -6,7 +6,7 @@ import (
 )
 
 // didYouMean is a question to append to a message about an unknown name, or nothing if no known name is near.
-// prefix and the mapping are for names that are written differently, as flags and variables are.
+// written adds what belongs to the name where it is used, such as the dashes of a flag.
 func didYouMean(name string, known []string, written func(string) string) string {
 	if best, ok := nearest(name, known); ok {
 		return fmt.Sprintf(": did you mean %s?", written(best))

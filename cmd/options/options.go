@@ -91,6 +91,9 @@ func (o *Options) Source(key string) Source {
 	switch key {
 	case "cuk":
 		return Source{Kind: FromFile, Name: o.cukFile()}
+	case "role-token-file":
+		_, from := o.FindRoleTokenFile()
+		return from
 	case "resource":
 		return o.Source("role")
 	}

@@ -12,12 +12,12 @@ type Kind string
 
 // The kinds of values.
 const (
-	Text     Kind = "text"
-	File     Kind = "file"
-	Dir      Kind = "directory"
-	Command  Kind = "program"
-	Duration Kind = "duration"
-	Choice   Kind = "choice"
+	KindText     Kind = "text"
+	KindFile     Kind = "file"
+	KindDir      Kind = "directory"
+	KindCommand  Kind = "program"
+	KindDuration Kind = "duration"
+	KindChoice   Kind = "choice"
 )
 
 // Option is one option of the agent.
@@ -25,8 +25,8 @@ type Option struct {
 	Section     string // of the configuration file; empty: not in the file
 	Key         string
 	Kind        Kind
-	Placeholder string   // of the value, for help
-	Choices     []string // of kind Choice
+	Placeholder string   // of the value, for help; of KindChoice normally the choices
+	Choices     []string // of KindChoice
 	Default     string   // as it would be written; empty: see DefaultNote
 	DefaultNote string   // what happens without a value, where Default alone does not say it
 	Empty       string   // what an empty value means; without it an empty value is refused
@@ -63,7 +63,7 @@ const (
 
 func fileOptions() []Option {
 	return []Option{{
-		Key: "config", Kind: File, Placeholder: "FILE", Default: defaultConfig,
+		Key: "config", Kind: KindFile, Placeholder: "FILE", Default: defaultConfig,
 		Help: "configuration file",
 		Long: "The configuration file. It may be absent unless it is named here. It cannot name another one.",
 		set:  absolute(func(o *Options) *string { return &o.ConfigFile }),
@@ -73,25 +73,25 @@ func fileOptions() []Option {
 func k2hr3Options() []Option {
 	return inSection("k2hr3", []Option{
 		{
-			Key: "api-uri", Kind: Text, Placeholder: "URI", DefaultNote: "content of k2hr3-api-uri in antpickax-dir",
+			Key: "api-uri", Kind: KindText, Placeholder: "URI", DefaultNote: "content of k2hr3-api-uri in antpickax-dir",
 			Help: "K2HR3's address, as http://HOST:PORT or https://HOST:PORT",
 			Long: "The address of K2HR3's REST interface: scheme, host and port, without a path.",
 			set:  setAPIURI,
 		},
 		{
-			Key: "role", Kind: Text, Placeholder: "YRN", DefaultNote: "content of k2hr3-role-name in antpickax-dir",
+			Key: "role", Kind: KindText, Placeholder: "YRN", DefaultNote: "content of k2hr3-role-name in antpickax-dir",
 			Help: "role this host belongs to, a full YRN",
 			Long: "The role this host becomes a member of, as a full YRN: yrn:yahoo:::TENANT:role:PATH. Upper case is made lower case, as K2HR3 does.",
 			set:  setRole,
 		},
 		{
-			Key: "resource", Kind: Text, Placeholder: "YRN", DefaultNote: "the role's YRN with :resource: for :role:",
+			Key: "resource", Kind: KindText, Placeholder: "YRN", DefaultNote: "the role's YRN with :resource: for :role:",
 			Help: "resource that holds chmpx's configuration, a full YRN",
 			Long: "The resource whose text is chmpx's configuration for a slave, as a full YRN: yrn:yahoo:::TENANT:resource:PATH.",
 			set:  setResource,
 		},
 		{
-			Key: "role-token-file", Kind: File, Placeholder: "FILE",
+			Key: "role-token-file", Kind: KindFile, Placeholder: "FILE",
 			DefaultNote: "the credential role-token, else " + defaultRoleToken + ", else k2hr3-role-token in antpickax-dir, else none",
 			Help:        "file with the role token",
 			Long: "The file the role token is read from. It should be readable by the agent alone. Without one, the first that exists counts: the systemd " +
@@ -99,39 +99,39 @@ func k2hr3Options() []Option {
 			set: setRoleTokenFile,
 		},
 		{
-			Key: "ca-file", Kind: File, Placeholder: "FILE", DefaultNote: "the system's roots",
+			Key: "ca-file", Kind: KindFile, Placeholder: "FILE", DefaultNote: "the system's roots",
 			Help: "PEM certificates that K2HR3's certificate is checked against",
 			Long: "PEM certificates of the authorities K2HR3's certificate may come from. HTTPS_PROXY and NO_PROXY are honoured.",
 			set:  absolute(func(o *Options) *string { return &o.CAFile }),
 		},
 		{
-			Key: "cert-file", Kind: File, Placeholder: "FILE", DefaultNote: "none",
+			Key: "cert-file", Kind: KindFile, Placeholder: "FILE", DefaultNote: "none",
 			Help: "PEM client certificate, together with key-file",
 			Long: "A PEM client certificate to show to K2HR3 or to the proxy before it. It goes together with key-file.",
 			set:  absolute(func(o *Options) *string { return &o.CertFile }),
 		},
 		{
-			Key: "key-file", Kind: File, Placeholder: "FILE", DefaultNote: "none",
+			Key: "key-file", Kind: KindFile, Placeholder: "FILE", DefaultNote: "none",
 			Help: "PEM private key of the client certificate",
 			Long: "The PEM private key of cert-file.",
 			set:  absolute(func(o *Options) *string { return &o.KeyFile }),
 		},
 		{
-			Key: "interval", Kind: Duration, Placeholder: "DURATION", Default: "60s",
+			Key: "interval", Kind: KindDuration, Placeholder: "DURATION", Default: "60s",
 			Help: "pause between answers of a K2HR3 that does not hold requests",
 			Long: "The pause between two answers of a K2HR3 that does not hold requests, with 10 % jitter. It is stretched up to five times while chmpx's own " +
 				"view of its servers agrees with the file, and cut to seconds while there is no good file yet. At least 1s.",
 			set: duration(func(o *Options) *time.Duration { return &o.Interval }, false, time.Second, 0),
 		},
 		{
-			Key: "wait", Kind: Duration, Placeholder: "DURATION", Default: "55s",
+			Key: "wait", Kind: KindDuration, Placeholder: "DURATION", Default: "55s",
 			Help: "how long a K2HR3 that can hold a request may hold it; 0: never ask",
 			Long: "How long a K2HR3 that can hold a request until the resource changes may hold it: 1s to 10m in whole seconds. 0 never asks for it. " +
 				"Many a proxy cuts connections that are idle for a minute.",
 			set: setWait,
 		},
 		{
-			Key: "timeout", Kind: Duration, Placeholder: "DURATION", Default: "20s",
+			Key: "timeout", Kind: KindDuration, Placeholder: "DURATION", Default: "20s",
 			Help: "limit for an answer that is not being held",
 			Long: "The limit for an answer that is not being held, from connecting to its last byte. A K2HR3 whose store is down takes about 14 s to say so. At least 1s.",
 			set:  duration(func(o *Options) *time.Duration { return &o.Timeout }, false, time.Second, 0),
@@ -142,37 +142,37 @@ func k2hr3Options() []Option {
 func slaveOptions() []Option {
 	return inSection("slave", []Option{
 		{
-			Key: "output", Kind: File, Placeholder: "FILE", Default: "/etc/k2hdkc/slave.ini",
+			Key: "output", Kind: KindFile, Placeholder: "FILE", Default: "/etc/k2hdkc/slave.ini",
 			Help: "the file to keep right: chmpx's configuration",
 			Long: "The file to keep right: the configuration chmpx was started with. chmpx tells the type of a configuration by its extension, so the name ends in .ini.",
 			set:  setOutput,
 		},
 		{
-			Key: "mode", Kind: Text, Placeholder: "MODE", DefaultNote: "of the existing file, else 0644",
+			Key: "mode", Kind: KindText, Placeholder: "MODE", DefaultNote: "of the existing file, else 0644",
 			Help: "permissions of the output file, in octal",
 			Long: "The permissions of the output file, in octal. chmpx's user has to be able to read it: chmpx ends when it cannot.",
 			set:  setMode,
 		},
 		{
-			Key: "owner", Kind: Text, Placeholder: "USER", DefaultNote: "of the existing file, else the agent's own",
+			Key: "owner", Kind: KindText, Placeholder: "USER", DefaultNote: "of the existing file, else the agent's own",
 			Help: "owner of the output file",
 			Long: "The owner of the output file, by name or number. To give a file away takes privileges the agent normally does not have.",
 			set:  account("user", func(o *Options) *string { return &o.Owner }),
 		},
 		{
-			Key: "group", Kind: Text, Placeholder: "GROUP", DefaultNote: "of the existing file, else the agent's own",
+			Key: "group", Kind: KindText, Placeholder: "GROUP", DefaultNote: "of the existing file, else the agent's own",
 			Help: "group of the output file",
 			Long: "The group of the output file, by name or number.",
 			set:  account("group", func(o *Options) *string { return &o.Group }),
 		},
 		{
-			Key: "cuk", Kind: Text, Placeholder: "CUK", DefaultNote: "content of k2hr3-cuk in antpickax-dir, else of instance-id-file",
+			Key: "cuk", Kind: KindText, Placeholder: "CUK", DefaultNote: "content of k2hr3-cuk in antpickax-dir, else of instance-id-file",
 			Help: "the key K2HR3 and chmpx know this host by",
 			Long: "The custom unique key this host is registered with, and which chmpx finds itself by. On OpenStack it is the instance's UUID.",
 			set:  setCUK,
 		},
 		{
-			Key: "tag", Kind: Text, Placeholder: "NAME", DefaultNote: "this host's full name if it resolves to an address of this host, else its address towards K2HR3",
+			Key: "tag", Kind: KindText, Placeholder: "NAME", DefaultNote: "this host's full name if it resolves to an address of this host, else its address towards K2HR3",
 			Help: "the name chmpx knows this host by",
 			Long: "The name or address this host is registered with. It becomes the NAME of its SLVNODE section, by which chmpx recognises itself and " +
 				"other nodes reach it. Without a value it is this host's full name, found the way K2HR3's own init script finds it, if it resolves to an address of this host; else the " +
@@ -180,13 +180,13 @@ func slaveOptions() []Option {
 			set: setTag,
 		},
 		{
-			Key: "min-servers", Kind: Text, Placeholder: "COUNT", Default: "1",
+			Key: "min-servers", Kind: KindText, Placeholder: "COUNT", Default: "1",
 			Help: "an answer with fewer server nodes is not applied",
 			Long: "An answer of K2HR3 with fewer server nodes is not applied. At least 1: chmpx ends when its file lists no server.",
 			set:  setMinServers,
 		},
 		{
-			Key: "stamp", Kind: Choice, Choices: yesNo(), Default: "yes",
+			Key: "stamp", Kind: KindChoice, Choices: yesNo(), Default: "yes",
 			Help: "put the agent's own revision number into FILEVERSION",
 			Long: "Whether FILEVERSION in the output file is replaced by the agent's own revision number, one higher at each write, so that chmpx can be asked which revision it runs.",
 			set:  boolean(func(o *Options) *bool { return &o.Stamp }),
@@ -197,51 +197,51 @@ func slaveOptions() []Option {
 func chmpxOptions() []Option {
 	return inSection("chmpx", []Option{
 		{
-			Key: "unit", Kind: Text, Placeholder: "UNIT", Default: "chmpx.service", Empty: "there is no systemd here",
+			Key: "unit", Kind: KindText, Placeholder: "UNIT", Default: "chmpx.service", Empty: "there is no systemd here",
 			Help: "chmpx's systemd unit; empty: there is no systemd here",
 			Long: "The systemd unit chmpx runs as. Empty means that there is no systemd here; chmpx then learns of a new file from the rename alone.",
 			set:  setUnit,
 		},
 		{
-			Key: "reload", Kind: Choice, Choices: []string{string(ReloadAuto), string(ReloadRestart), string(ReloadNone)}, Default: string(ReloadAuto),
+			Key: "reload", Kind: KindChoice, Choices: []string{string(ReloadAuto), string(ReloadRestart), string(ReloadNone)}, Default: string(ReloadAuto),
 			Help: "how chmpx is told of a new file",
 			Long: "How chmpx is told of a new file. auto: the rename is chmpx's reload signal, and a unit that has a reload job gets that too. restart: the unit is restarted. none: the file is replaced, nothing else.",
 			set: choice([]string{string(ReloadAuto), string(ReloadRestart), string(ReloadNone)},
 				func(o *Options, v string) { o.Reload = Reload(v) }),
 		},
 		{
-			Key: "start", Kind: Choice, Choices: yesNo(), Default: "yes",
+			Key: "start", Kind: KindChoice, Choices: yesNo(), Default: "yes",
 			Help: "start an enabled unit that is down once its first good file is in place",
 			Long: "Whether an enabled unit that is down is started once its first good file is in place.",
 			set:  boolean(func(o *Options) *bool { return &o.Start }),
 		},
 		{
-			Key: "status-command", Kind: Command, Placeholder: "PROGRAM", Default: "chmpxstatus", Empty: "none",
+			Key: "status-command", Kind: KindCommand, Placeholder: "PROGRAM", Default: "chmpxstatus", Empty: "none",
 			Help: "chmpx's status program; empty: none",
 			Long: "chmpx's status program: a name to look up in PATH, or an absolute path. When it is empty or not installed, reloads can't be confirmed and " +
 				"the ring can't be watched, which the log says once.",
 			set: program(func(o *Options) *string { return &o.StatusCommand }),
 		},
 		{
-			Key: "check-command", Kind: Command, Placeholder: "PROGRAM", Default: "chmpxconftest", Empty: "none",
+			Key: "check-command", Kind: KindCommand, Placeholder: "PROGRAM", Default: "chmpxconftest", Empty: "none",
 			Help: "chmpx's test program, a second opinion on each new file; empty: none",
 			Long: "chmpx's test program: a name to look up in PATH, or an absolute path. When it is installed, its verdict on the staged file is a second opinion.",
 			set:  program(func(o *Options) *string { return &o.CheckCommand }),
 		},
 		{
-			Key: "confirm", Kind: Duration, Placeholder: "DURATION", Default: "30s",
+			Key: "confirm", Kind: KindDuration, Placeholder: "DURATION", Default: "30s",
 			Help: "how long chmpx may take to show a new revision; 0: don't ask",
 			Long: "How long chmpx may take to show the new revision. 0: don't ask; else at least 1s.",
 			set:  duration(func(o *Options) *time.Duration { return &o.Confirm }, true, time.Second, 0),
 		},
 		{
-			Key: "restart-unconfirmed", Kind: Choice, Choices: yesNo(), Default: "no",
+			Key: "restart-unconfirmed", Kind: KindChoice, Choices: yesNo(), Default: "no",
 			Help: "restart the unit when chmpx does not show a new revision in time",
 			Long: "Whether the unit is restarted when chmpx does not show the new revision within confirm. Otherwise the log and the status say so.",
 			set:  boolean(func(o *Options) *bool { return &o.RestartUnconfirmed }),
 		},
 		{
-			Key: "peek", Kind: Duration, Placeholder: "DURATION", Default: "2s",
+			Key: "peek", Kind: KindDuration, Placeholder: "DURATION", Default: "2s",
 			Help: "pause between looks at chmpx's own view of its servers; 0: don't look",
 			Long: "The pause between two looks at chmpx's own view of its servers, which tells when to ask K2HR3. 0: don't look; else at least 100ms.",
 			set:  duration(func(o *Options) *time.Duration { return &o.Peek }, true, 100*time.Millisecond, 0),
@@ -252,44 +252,44 @@ func chmpxOptions() []Option {
 func agentOptions() []Option {
 	return inSection("agent", []Option{
 		{
-			Key: "state-dir", Kind: Dir, Placeholder: "DIR", Default: "/var/lib/" + Program,
+			Key: "state-dir", Kind: KindDir, Placeholder: "DIR", Default: "/var/lib/" + Program,
 			Help: "what has to survive a reboot",
 			Long: "The directory for what has to survive a reboot.",
 			set:  absolute(func(o *Options) *string { return &o.StateDir }),
 		},
 		{
-			Key: "run-dir", Kind: Dir, Placeholder: "DIR", Default: "/run/" + Program,
+			Key: "run-dir", Kind: KindDir, Placeholder: "DIR", Default: "/run/" + Program,
 			Help: "status of the running agent",
 			Long: "The directory for the status of the running agent.",
 			set:  absolute(func(o *Options) *string { return &o.RunDir }),
 		},
 		{
-			Key: "antpickax-dir", Kind: Dir, Placeholder: "DIR", Default: defaultAntpickax,
+			Key: "antpickax-dir", Kind: KindDir, Placeholder: "DIR", Default: defaultAntpickax,
 			Help: "where K2HR3's own init script left its files",
 			Long: "The directory where K2HR3's own init script left its files: k2hr3-api-uri, k2hr3-role-name, k2hr3-role-token and k2hr3-cuk. They are only read.",
 			set:  absolute(func(o *Options) *string { return &o.AntpickaxDir }),
 		},
 		{
-			Key: "instance-id-file", Kind: File, Placeholder: "FILE", Default: defaultInstanceID,
+			Key: "instance-id-file", Kind: KindFile, Placeholder: "FILE", Default: defaultInstanceID,
 			Help: "where cloud-init wrote the instance's id",
 			Long: "The file cloud-init wrote the instance's id to.",
 			set:  absolute(func(o *Options) *string { return &o.InstanceIDFile }),
 		},
 		{
-			Key: "log-level", Kind: Choice, Choices: []string{"debug", "info", "warn", "error"}, Default: "info",
-			Help: "the least severe messages to log",
+			Key: "log-level", Kind: KindChoice, Placeholder: "LEVEL", Choices: []string{"debug", "info", "warn", "error"}, Default: "info",
+			Help: "least severe messages to log: debug, info, warn or error",
 			Long: "The least severe messages to log.",
 			set:  setLogLevel,
 		},
 		{
-			Key: "log-format", Kind: Choice, Choices: []string{string(LogAuto), string(LogText), string(LogJSON)}, Default: string(LogAuto),
+			Key: "log-format", Kind: KindChoice, Choices: []string{string(LogAuto), string(LogText), string(LogJSON)}, Default: string(LogAuto),
 			Help: "how to write them; auto: journal fields under systemd, else text",
 			Long: "How log messages are written. auto: with fields to the journal under systemd, else as text.",
 			set: choice([]string{string(LogAuto), string(LogText), string(LogJSON)},
 				func(o *Options, v string) { o.LogFormat = LogFormat(v) }),
 		},
 		{
-			Key: "metrics-listen", Kind: Text, Placeholder: "ADDRESS", DefaultNote: "no socket is opened", Empty: "no socket is opened",
+			Key: "metrics-listen", Kind: KindText, Placeholder: "ADDRESS", DefaultNote: "no socket is opened", Empty: "no socket is opened",
 			Help: "where to offer metrics: HOST:PORT or unix:PATH",
 			Long: "Where metrics are offered over HTTP: HOST:PORT or unix:PATH. Empty: no socket is opened.",
 			set:  setMetricsListen,
@@ -300,7 +300,7 @@ func agentOptions() []Option {
 func inSection(section string, list []Option) []Option {
 	for i := range list {
 		list[i].Section = section
-		if list[i].Kind == Choice {
+		if list[i].Placeholder == "" {
 			list[i].Placeholder = strings.Join(list[i].Choices, "|")
 		}
 	}

@@ -7,21 +7,23 @@ import (
 	"strings"
 )
 
-// The help fits a terminal of 80 columns: names on the left, what they are from column valueColumn on.
+// The help fits a terminal of 80 columns: names on the left, what they are from a column on.
 const (
-	lineWidth   = 80
-	valueColumn = 32
+	lineWidth    = 80
+	verbColumn   = 16
+	optionColumn = 32
+	exitColumn   = 6
 )
 
 // Overview writes the help of the whole program.
 func Overview(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Usage: %s VERB [OPTION]...\n\n", Program)
-	writeWrapped(&b, "", "Keeps chmpx's configuration on a K2HDKC slave node right: registers this host with K2HR3, fetches the list of "+
+	writeParagraph(&b, "Keeps chmpx's configuration on a K2HDKC slave node right: registers this host with K2HR3, fetches the list of "+
 		"server nodes, checks it as chmpx would, replaces the file whole and sees that chmpx took it.")
 	b.WriteString("\nVerbs:\n")
 	for _, v := range Verbs() {
-		writeEntry(&b, strings.TrimSpace(v.Name+" "+v.Args), v.Synopsis)
+		writeEntry(&b, verbColumn, strings.TrimSpace(v.Name+" "+v.Args), v.Synopsis)
 	}
 	fmt.Fprintf(&b, "\nOptions of a verb: %s VERB --help\n", Program)
 	_, err := io.WriteString(w, b.String())
@@ -43,17 +45,17 @@ func Usage(w io.Writer, v Verb) error {
 	if about == "" {
 		about = strings.ToUpper(v.Synopsis[:1]) + v.Synopsis[1:] + "."
 	}
-	writeWrapped(&b, "", about)
+	writeParagraph(&b, about)
 	if len(v.Switches) > 0 {
 		b.WriteString("\nOnly for this verb:\n")
 		for _, s := range v.Switches {
-			writeEntry(&b, "--"+s.Name, s.Help)
+			writeEntry(&b, optionColumn, "--"+s.Name, s.Help)
 		}
 	}
 	writeOptions(&b, v)
 	b.WriteString("\nExit status:\n")
 	for _, e := range append(slices.Clone(v.Exits), Exit{2, "the command line is wrong"}) {
-		writeEntry(&b, fmt.Sprint(e.Status), e.When)
+		writeEntry(&b, exitColumn, fmt.Sprint(e.Status), e.When)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -68,13 +70,13 @@ func writeOptions(b *strings.Builder, v Verb) {
 		}
 		for _, opt := range Table() {
 			if opt.Section == section {
-				writeEntry(b, opt.Flag()+" "+opt.Placeholder, fmt.Sprintf("%s (default: %s)", opt.Help, opt.defaultText()))
+				writeEntry(b, optionColumn, opt.Flag()+" "+opt.Placeholder, fmt.Sprintf("%s (default: %s)", opt.Help, opt.defaultText()))
 			}
 		}
 	}
 	if len(v.Sections) > 0 {
 		b.WriteString("\n")
-		writeWrapped(b, "", "Each option but config can also be set in the configuration file, by the same name, and each by an "+
+		writeParagraph(b, "Each option but config can also be set in the configuration file, by the same name, and each by an "+
 			"environment variable such as "+Option{Key: "api-uri"}.Env()+". A flag beats the environment, which beats the file.")
 	}
 }
@@ -87,22 +89,22 @@ func (o Option) defaultText() string {
 	return o.DefaultNote
 }
 
-func writeEntry(b *strings.Builder, name, text string) {
+func writeEntry(b *strings.Builder, column int, name, text string) {
 	name = "  " + name
-	lines := wrap(text, lineWidth-valueColumn)
-	if len(name) >= valueColumn-1 {
+	lines := wrap(text, lineWidth-column)
+	if len(name) >= column-1 {
 		fmt.Fprintf(b, "%s\n", name)
 		name = ""
 	}
 	for _, line := range lines {
-		fmt.Fprintf(b, "%-*s%s\n", valueColumn, name, line)
+		fmt.Fprintf(b, "%-*s%s\n", column, name, line)
 		name = ""
 	}
 }
 
-func writeWrapped(b *strings.Builder, indent, text string) {
-	for _, line := range wrap(text, lineWidth-len(indent)) {
-		fmt.Fprintf(b, "%s%s\n", indent, line)
+func writeParagraph(b *strings.Builder, text string) {
+	for _, line := range wrap(text, lineWidth) {
+		fmt.Fprintln(b, line)
 	}
 }
 

@@ -85,7 +85,7 @@ func parseDuration(value string) (time.Duration, error) {
 	if err == nil {
 		return d, nil
 	}
-	if _, err := strconv.ParseFloat(value, 64); err == nil {
+	if _, err := strconv.ParseUint(value, 10, 64); err == nil {
 		return 0, fmt.Errorf("%s has no unit: write %ss for seconds", shown(value), value)
 	}
 	return 0, fmt.Errorf("%s is not a duration: write 10s, 2m or 1h30m", shown(value))
@@ -145,7 +145,7 @@ func setOutput(o *Options, value string) error {
 func setMode(o *Options, value string) error {
 	n, err := strconv.ParseUint(strings.TrimPrefix(value, "0o"), 8, 32)
 	if err != nil || fs.FileMode(n)&^permissions != 0 {
-		return fmt.Errorf("%s is not an octal mode from 0400 to 0775, such as 0644", shown(value))
+		return fmt.Errorf("%s is not a mode in octal, such as 0644", shown(value))
 	}
 	mode := fs.FileMode(n)
 	switch {
@@ -231,7 +231,7 @@ func setMetricsListen(o *Options, value string) error {
 	}
 	if name, ok := strings.CutPrefix(value, "unix:"); ok {
 		if !path.IsAbs(name) {
-			return fmt.Errorf("%s needs an absolute path after unix:", shown(value))
+			return fmt.Errorf("%s needs an absolute path, as in unix:/PATH", shown(value))
 		}
 		o.MetricsListen = "unix:" + path.Clean(name)
 		return nil
