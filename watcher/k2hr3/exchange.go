@@ -176,6 +176,7 @@ func (c *Client) do(ctx context.Context, x exchange) (answer, error) {
 	var a answer
 	req.SetResponseHandler(func(resp *http.Response) (err error) {
 		a, err = readAnswer(resp)
+		resp.Body = http.NoBody
 		return err
 	})
 	resp, err := c.retrier.Do(req)

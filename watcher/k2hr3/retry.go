@@ -101,7 +101,15 @@ func retryAfter(status int, header http.Header) time.Duration {
 // failed is no error before the last one has, and the exchange reports that.
 type debugLogger struct{ log *slog.Logger }
 
-func (d debugLogger) Error(msg string, kv ...any) { d.log.Debug(msg, kv...) }
-func (d debugLogger) Warn(msg string, kv ...any)  { d.log.Debug(msg, kv...) }
-func (d debugLogger) Info(msg string, kv ...any)  { d.log.Debug(msg, kv...) }
-func (d debugLogger) Debug(msg string, kv ...any) { d.log.Debug(msg, kv...) }
+func (d debugLogger) Error(msg string, kv ...any) { d.Debug(msg, kv...) }
+func (d debugLogger) Warn(msg string, kv ...any)  { d.Debug(msg, kv...) }
+func (d debugLogger) Info(msg string, kv ...any)  { d.Debug(msg, kv...) }
+
+func (d debugLogger) Debug(msg string, kv ...any) {
+	for i, value := range kv {
+		if err, ok := value.(error); ok {
+			kv[i] = withoutQuotes(err)
+		}
+	}
+	d.log.Debug(msg, kv...)
+}

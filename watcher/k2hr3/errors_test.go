@@ -1,0 +1,160 @@
+package k2hr3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// fault is a body as K2HR3 sends it with an error.
+func fault(message string) string { return `{"result":false,"message":` + quote(message) + `}` }
+
+const tokenFault = "token(" + secret + ") is not existed, because it is expired or not set yet."
+
+func TestEachErrorOfK2HR3HasItsKindAndAHint(t *testing.T) {
+	for _, tt := range []struct {
+		op      string
+		status  int
+		message string
+		kind    error
+		hint    string
+	}{
+		{"Resource", 401, tokenFault, ErrUnauthorized, "store is down"},
+		{"Register", 401, tokenFault, ErrUnauthorized, "issue a new role token"},
+		{"RoleToken", 401, tokenFault, ErrUnauthorized, "no role token was sent"},
+		{"Resource by address", 404, `ip:port("10.0.0.7":0) is not role("` + roleYRN + `") member.`, ErrNotMember, "store is down"},
+		{"RoleToken", 404, `Not found ip(10.0.0.7) with port(0) and cuk("` + cuk + `") in tenant(shop) + role(orders/slave)`, ErrNotMember, "no such role"},
+		{"Resource", 404, `role(orders/slave) in tenant(shop) does not allow to read access to resource(` + resourceYRN + `).`, ErrNotAllowed, "no policy of the role names it"},
+		{"Resource by address", 404, `could not get role(orders/slave) in tenant(shop) policy data.`, ErrNotAllowed, "it has no policy"},
+		{"Resource", 404, `failed to expand "` + resourceYRN + `" and to execute template engine. there is something wrong in template string : "is not role(x) member. hush"`, ErrTemplate, "template"},
+		{"Resource", 404, `Could not load resource for template engine: "does not allow to read access to resource( hush"`, ErrTemplate, "template"},
+		{"Resource", 404, `Could not get resource data for resource yrn: ` + resourceYRN, ErrNotFound, "above it"},
+		{"Resource", 404, `resource(` + resourceYRN + `) by role(orders/slave) in tenant(shop) does not have value for type(string) data.`, ErrNotFound, "no text"},
+		{"Resource by address", 404, `role yrn("x") is not full yrn, or wrong role yrn.`, ErrNotFound, "full YRN"},
+		{"Resource", 404, `Internal server error`, ErrNotFound, "api-uri"},
+		{"Resource", 404, `something of tomorrow`, ErrNotFound, "does not know"},
+		{"Resource by address", 404, `Not initialize yet, or configuration is not set`, ErrServer, "store"},
+		{"Resource", 400, `Request query has wrong yrn full path(tenant=other) to resource(tenant=shop)`, ErrBadRequest, "another tenant"},
+		{"Register", 400, `There is no x-auth-token header`, ErrBadRequest, "refuses the arguments"},
+		{"Register", 400, `could not set enable value to ` + roleYRN + `/hosts key`, ErrServer, "store"},
+		{"RoleToken", 400, `GET request ip address and role token are not same.`, ErrBadRequest, "renew"},
+		{"Register", 500, `Internal server error`, ErrServer, "its log"},
+		{"IsMember", 400, "", ErrBadRequest, "refuses the arguments"},
+		{"IsMember", 401, "", ErrUnauthorized, "no role token was sent"},
+		{"IsMember", 404, "", ErrNotFound, "api-uri"},
+		{"Unregister", 403, "", ErrNotMember, "store is down"},
+		{"Unregister", 401, "", ErrUnauthorized, "no role token was sent"},
+		{"Unregister", 200, "", ErrAnswer, "K2HR3 does not answer so"},
+		{"IsMember", 200, "", ErrAnswer, "K2HR3 does not answer so"},
+		{"Register", 200, "", ErrAnswer, "K2HR3 does not answer so"},
+		{"Register", 405, "", ErrAnswer, "K2HR3 does not answer so"},
+		{"Register", 414, "", ErrBadRequest, "too long"},
+		{"Register", 431, "", ErrBadRequest, "too long"},
+		{"Register", 501, "", ErrServer, "gateway"},
+		{"Resource", 429, "", ErrServer, "too often"},
+		{"Resource", 502, "", ErrServer, "behind its gateway"},
+		{"Resource", 503, "", ErrServer, "behind its gateway"},
+	} {
+		body := ""
+		if tt.message != "" {
+			body = fault(tt.message)
+		}
+		c := newClient(t, Config{Transport: always(tt.status, body)})
+		err := operations(c, newToken(t))[tt.op](t.Context())
+		var e *Error
+		if !errors.As(err, &e) {
+			t.Errorf("%s, %d %s: %v", tt.op, tt.status, tt.message, err)
+			continue
+		}
+		if kindOf(t, err) != tt.kind || e.Kind != tt.kind || e.Status != tt.status || e.Host != "k2hr3.example:18080" {
+			t.Errorf("%s, %d %s: %v (%v, %d)", tt.op, tt.status, tt.message, err, e.Kind, e.Status)
+		}
+		text := err.Error()
+		if !strings.Contains(text, tt.hint) || !strings.Contains(text, fmt.Sprint("status ", tt.status)) ||
+			!strings.Contains(text, "shop:") || strings.Contains(text, secret) || strings.Contains(text, "hush") {
+			t.Errorf("%s, %d %s: %s; want a hint with %q", tt.op, tt.status, tt.message, text, tt.hint)
+		}
+	}
+}
+
+func TestNotAMemberIsAnAnswerNotAnError(t *testing.T) {
+	for _, tt := range []struct {
+		resp *http.Response
+		want bool
+		kind error
+	}{
+		{response(204, ""), true, nil},
+		{response(403, ""), false, nil},
+		{response(403, "", "Content-Type", ""), false, nil},
+		{response(403, "", "Content-Type", "text/html; charset=utf-8"), false, ErrAnswer},
+	} {
+		c := newClient(t, Config{Transport: fake(func(*http.Request) (*http.Response, error) { return tt.resp, nil })})
+		got, err := c.IsMember(t.Context(), role, cuk)
+		if got != tt.want || kindOf(t, err) != tt.kind {
+			t.Errorf("%d %v: %v, %v", tt.resp.StatusCode, tt.resp.Header, got, err)
+		}
+	}
+}
+
+func TestAProxysRefusalIsNotTakenForK2HR3s(t *testing.T) {
+	c := newClient(t, Config{Transport: always(403, "<h1>Blocked</h1>", "Content-Type", "text/html")})
+	if err := c.Unregister(t.Context(), role, cuk); kindOf(t, err) != ErrAnswer {
+		t.Errorf("DELETE: %v", err)
+	}
+	c = newClient(t, Config{Transport: always(404, "<h1>nginx</h1>", "Content-Type", "text/html")})
+	if _, err := c.RoleToken(t.Context(), role, cuk); kindOf(t, err) != ErrNotFound || !strings.Contains(err.Error(), "api-uri") {
+		t.Errorf("GET: %v", err)
+	}
+}
+
+func TestEndOfTheContextIsNoFailureOfK2HR3(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		silent := fake(func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})
+		for name, op := range operations(newClient(t, Config{Transport: silent}), newToken(t)) {
+			canceled, cancel := context.WithCancel(t.Context())
+			time.AfterFunc(time.Second, cancel)
+			err := op(canceled)
+			if !errors.Is(err, context.Canceled) || kindOf(t, err) != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			short, cancel := context.WithTimeout(t.Context(), time.Second)
+			err = op(short)
+			if !errors.Is(err, context.DeadlineExceeded) || kindOf(t, err) != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			cancel()
+		}
+	})
+}
+
+func TestSilenceEndsWithATimeoutOfOurs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tries := 0
+		silent := fake(func(r *http.Request) (*http.Response, error) {
+			tries++
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})
+		for name, op := range operations(newClient(t, Config{Transport: silent, Timeout: 7 * time.Second}), newToken(t)) {
+			tries = 0
+			start := time.Now()
+			err := op(t.Context())
+			var e *Error
+			if kindOf(t, err) != ErrTransport || !errors.As(err, &e) || !e.Timeout() ||
+				errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no whole answer within 7s") {
+				t.Errorf("%s: %v", name, err)
+			}
+			if took := time.Since(start); took != 7*time.Second || tries != 1 {
+				t.Errorf("%s: gave up after %v and %d tries", name, took, tries)
+			}
+		}
+	})
+}

@@ -1,0 +1,159 @@
+package k2hr3
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+const (
+	roleYRN     = "yrn:yahoo:::shop:role:orders/slave"
+	resourceYRN = "yrn:yahoo:::shop:resource:orders/slave"
+	cuk         = "0f1e2d3c-vm-7"
+	etag        = `W/"2a-abcdefghijklmnopqrstuvwxyz0"`
+	success     = `{"result":true,"message":null}`
+)
+
+var (
+	role = must(ParseRole(roleYRN))
+	host = Host{CUK: cuk, Tag: "vm7.shop.example"}
+)
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+// fake is a transport that answers by itself.
+type fake func(*http.Request) (*http.Response, error)
+
+func (f fake) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+
+// response returns an answer; pairs are header names and values.
+func response(status int, body string, pairs ...string) *http.Response {
+	resp := &http.Response{
+		StatusCode:    status,
+		Header:        http.Header{"Content-Type": {"application/json; charset=utf-8"}},
+		Body:          io.NopCloser(strings.NewReader(body)),
+		ContentLength: int64(len(body)),
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		resp.Header.Set(pairs[i], pairs[i+1])
+	}
+	return resp
+}
+
+// always answers each request alike.
+func always(status int, body string, pairs ...string) fake {
+	return func(*http.Request) (*http.Response, error) { return response(status, body, pairs...), nil }
+}
+
+// newClient returns a client of cfg, with an API of its own if cfg has none.
+func newClient(t testing.TB, cfg Config) *Client {
+	t.Helper()
+	if cfg.API == nil {
+		cfg.API = must(url.Parse("http://k2hr3.example:18080"))
+	}
+	c, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+// serve runs a real server on the loopback and returns a client of it.
+func serve(t testing.TB, h http.HandlerFunc) *Client {
+	t.Helper()
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	return newClient(t, Config{API: must(url.Parse(server.URL))})
+}
+
+// operations are all exchanges, each with arguments that are right.
+func operations(c *Client, token Token) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"Ping":       c.Ping,
+		"Register":   func(ctx context.Context) error { return c.Register(ctx, role, token, host) },
+		"Unregister": func(ctx context.Context) error { return c.Unregister(ctx, role, cuk) },
+		"IsMember": func(ctx context.Context) error {
+			_, err := c.IsMember(ctx, role, cuk)
+			return err
+		},
+		"RoleToken": func(ctx context.Context) error {
+			_, err := c.RoleToken(ctx, role, cuk)
+			return err
+		},
+		"Resource": func(ctx context.Context) error {
+			_, err := c.Resource(ctx, Query{Resource: role.Resource(), Token: token})
+			return err
+		},
+		"Resource by address": func(ctx context.Context) error {
+			_, err := c.Resource(ctx, Query{Resource: role.Resource(), Role: role, CUK: cuk})
+			return err
+		},
+	}
+}
+
+// retried are the operations that are tried again by the client itself.
+func retried(c *Client, token Token) map[string]func(context.Context) error {
+	ops := operations(c, token)
+	delete(ops, "Resource")
+	delete(ops, "Resource by address")
+	return ops
+}
+
+// kindOf returns the one sentinel err is.
+func kindOf(t testing.TB, err error) error {
+	t.Helper()
+	var found []error
+	for _, kind := range []error{ErrUnauthorized, ErrNotMember, ErrNotAllowed, ErrTemplate, ErrNotFound,
+		ErrBadRequest, ErrServer, ErrAnswer, ErrTooLarge, ErrTransport} {
+		if errors.Is(err, kind) {
+			found = append(found, kind)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return nil
+	case 1:
+		return found[0]
+	}
+	t.Fatalf("%v is of %d kinds: %v", err, len(found), found)
+	return nil
+}
+
+// journal collects a log.
+type journal struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (j *journal) Write(p []byte) (int, error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.buf.Write(p)
+}
+
+func (j *journal) String() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.buf.String()
+}
+
+func (j *journal) logger() *slog.Logger {
+	return slog.New(slog.NewTextHandler(j, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+func quote(s string) string { return strconv.Quote(s) }

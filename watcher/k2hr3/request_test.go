@@ -1,0 +1,273 @@
+package k2hr3
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// sent is what a server gets to see of a request.
+type sent struct {
+	Line   string
+	Header http.Header
+}
+
+// record returns a client and the requests its server got, before the answer.
+func record(t *testing.T, status int, body string) (*Client, *[]sent) {
+	var got []sent
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		got = append(got, sent{r.Method + " " + r.RequestURI, r.Header.Clone()})
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+	})
+	return c, &got
+}
+
+func TestEachExchangeIsSentAsK2HR3WantsIt(t *testing.T) {
+	token := newToken(t)
+	base := func(extra ...string) http.Header {
+		h := http.Header{"Accept": {"application/json"}, "User-Agent": {"k2hdkc-slave-agent"}}
+		for i := 0; i < len(extra); i += 2 {
+			h.Set(extra[i], extra[i+1])
+		}
+		return h
+	}
+	tests := map[string]struct {
+		status int
+		body   string
+		do     func(context.Context, *Client) error
+		want   sent
+	}{
+		"ping": {200, `{"version":["v1"]}`,
+			func(ctx context.Context, c *Client) error { return c.Ping(ctx) },
+			sent{"GET /", base()}},
+		"register": {201, success,
+			func(ctx context.Context, c *Client) error { return c.Register(ctx, role, token, host) },
+			sent{"PUT /v1/role/" + roleYRN + "?cuk=" + cuk + "&extra=openstack-auto-v1&tag=vm7.shop.example",
+				base("Content-Length", "0", "X-Auth-Token", "R="+secret)}},
+		"is member": {204, "",
+			func(ctx context.Context, c *Client) error { _, err := c.IsMember(ctx, role, cuk); return err },
+			sent{"HEAD /v1/role/" + roleYRN + "?cuk=" + cuk, base()}},
+		"unregister": {204, "",
+			func(ctx context.Context, c *Client) error { return c.Unregister(ctx, role, cuk) },
+			sent{"DELETE /v1/role/" + roleYRN + "?cuk=" + cuk, base()}},
+		"role token": {200, `{"result":true,"message":null,"token":"` + secret + `","registerpath":"x"}`,
+			func(ctx context.Context, c *Client) error { _, err := c.RoleToken(ctx, role, cuk); return err },
+			sent{"GET /v1/role/token/" + roleYRN + "?cuk=" + cuk, base()}},
+		"resource by token": {200, `{"result":true,"resource":""}`,
+			func(ctx context.Context, c *Client) error {
+				_, err := c.Resource(ctx, Query{Resource: role.Resource(), Token: token, Role: role, CUK: cuk})
+				return err
+			},
+			sent{"GET /v1/resource/" + resourceYRN, base("X-Auth-Token", "R="+secret)}},
+		"resource by address": {200, `{"result":true,"resource":""}`,
+			func(ctx context.Context, c *Client) error {
+				_, err := c.Resource(ctx, Query{Resource: role.Resource(), Role: role, CUK: cuk})
+				return err
+			},
+			sent{"GET /v1/resource/" + resourceYRN + "?cuk=" + cuk + "&role=" + url.QueryEscape(roleYRN), base()}},
+		"resource to be held": {304, "",
+			func(ctx context.Context, c *Client) error {
+				_, err := c.Resource(ctx, Query{Resource: role.Resource(), Token: token, ETag: etag, Wait: 1500 * time.Millisecond})
+				return err
+			},
+			sent{"GET /v1/resource/" + resourceYRN,
+				base("X-Auth-Token", "R="+secret, "If-None-Match", etag, "Prefer", "wait=2")}},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			c, got := record(t, tt.status, tt.body)
+			if err := tt.do(t.Context(), c); err != nil {
+				t.Error(err)
+			}
+			if diff := cmp.Diff([]sent{tt.want}, *got); diff != "" {
+				t.Errorf("sent (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestNamesAreEscapedNoMoreThanTheyMustBe(t *testing.T) {
+	for name, path := range map[string]string{
+		"orders/slave":         "orders/slave",
+		"two words":            "two%20words",
+		"50%":                  "50%25",
+		"what?":                "what%3F",
+		"a#b":                  "a%23b",
+		"größe/日本":             "gr%C3%B6%C3%9Fe/%E6%97%A5%E6%9C%AC",
+		"a;b@c&d=e+f$g,h":      "a;b@c&d=e+f$g,h",
+		"%2F%3A":               "%252F%253A",
+		`"quoted"\<back>|{x}^`: "%22quoted%22%5C%3Cback%3E%7C%7Bx%7D%5E",
+	} {
+		odd := must(ParseRole("yrn:yahoo:::shop:role:" + name))
+		c, got := record(t, http.StatusNoContent, "")
+		if _, err := c.IsMember(t.Context(), odd, "c+1&x=é%"); err != nil {
+			t.Errorf("%q: %v", name, err)
+			continue
+		}
+		want := "HEAD /v1/role/yrn:yahoo:::shop:role:" + path + "?cuk=c%2B1%26x%3D%C3%A9%25"
+		if line := (*got)[0].Line; line != want {
+			t.Errorf("%q: sent %s, want %s", name, line, want)
+		}
+	}
+}
+
+func TestRoleArgumentIsLowerCase(t *testing.T) {
+	c, got := record(t, http.StatusOK, `{"result":true,"resource":""}`)
+	upper := must(ParseRole("yrn:yahoo:::Shop:role:Orders/My Slave"))
+	if _, err := c.Resource(t.Context(), Query{Resource: upper.Resource(), Role: upper, CUK: "CUK-7"}); err != nil {
+		t.Fatal(err)
+	}
+	want := "GET /v1/resource/yrn:yahoo:::Shop:resource:Orders/My%20Slave" +
+		"?cuk=CUK-7&role=yrn%3Ayahoo%3A%3A%3Ashop%3Arole%3Aorders%2Fmy%20slave"
+	if line := (*got)[0].Line; line != want {
+		t.Errorf("sent %s, want %s", line, want)
+	}
+}
+
+func TestTagThatIsJSONIsSentAsAJSONString(t *testing.T) {
+	for tag, argument := range map[string]string{
+		"vm7.shop.example":  "vm7.shop.example",
+		"10.0.0.7":          "10.0.0.7",
+		"fd00::7":           "fd00::7",
+		"12345":             `"12345"`,
+		"-1e3":              `"-1e3"`,
+		"true":              `"true"`,
+		"null":              `"null"`,
+		`"vm7"`:             `"\"vm7\""`,
+		"[1]":               `"[1]"`,
+		" 7 ":               `" 7 "`,
+		"007":               "007",
+		"True":              "True",
+		"vm 7+größe&host=x": "vm 7+größe&host=x",
+	} {
+		c, got := record(t, http.StatusCreated, success)
+		if err := c.Register(t.Context(), role, newToken(t), Host{CUK: cuk, Tag: tag}); err != nil {
+			t.Errorf("%q: %v", tag, err)
+			continue
+		}
+		line := (*got)[0].Line
+		query := must(url.ParseQuery(line[strings.Index(line, "?")+1:]))
+		want := url.Values{"cuk": {cuk}, "extra": {"openstack-auto-v1"}, "tag": {argument}}
+		if diff := cmp.Diff(want, query); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", tag, diff)
+		}
+		if strings.Contains(line, "+") {
+			t.Errorf("%q: a blank or plus is sent as +: %s", tag, line)
+		}
+	}
+}
+
+func TestWhatK2HR3WouldRegretIsNotSent(t *testing.T) {
+	c := newClient(t, Config{Transport: fake(func(r *http.Request) (*http.Response, error) {
+		t.Errorf("sent: %s %s", r.Method, r.URL)
+		return response(500, ""), nil
+	})})
+	token := newToken(t)
+	ctx := t.Context()
+	register := func(r Role, tok Token, h Host) error { return c.Register(ctx, r, tok, h) }
+	read := func(q Query) error { _, err := c.Resource(ctx, q); return err }
+	isMember := func(r Role, cuk string) error { _, err := c.IsMember(ctx, r, cuk); return err }
+	roleToken := func(r Role, cuk string) error { _, err := c.RoleToken(ctx, r, cuk); return err }
+	tests := map[string]struct {
+		err    error
+		reason string
+	}{
+		"register without role":     {register(Role{}, token, host), "no role is given"},
+		"register without token":    {register(role, Token{}, host), "no role token"},
+		"register without CUK":      {register(role, token, Host{Tag: "vm7"}), "CUK is empty"},
+		"register blank CUK":        {register(role, token, Host{CUK: "a b", Tag: "vm7"}), "CUK \"a b\" contains a blank"},
+		"register CUK not UTF-8":    {register(role, token, Host{CUK: "a\xff", Tag: "vm7"}), "not UTF-8"},
+		"register without tag":      {register(role, token, Host{CUK: cuk, Tag: "  "}), "tag is empty"},
+		"register tag of two lines": {register(role, token, Host{CUK: cuk, Tag: "vm7\n[GLOBAL]"}), "line end"},
+		"register tag not UTF-8":    {register(role, token, Host{CUK: cuk, Tag: "vm\xff"}), "not UTF-8"},
+		"is member without CUK":     {isMember(role, ""), "CUK is empty"},
+		"is member without role":    {isMember(Role{}, cuk), "no role is given"},
+		"unregister without CUK":    {c.Unregister(ctx, role, ""), "CUK is empty"},
+		"unregister without role":   {c.Unregister(ctx, Role{}, cuk), "no role is given"},
+		"role token without CUK":    {roleToken(role, ""), "CUK is empty"},
+		"role token without role":   {roleToken(Role{}, cuk), "no role is given"},
+		"read without resource":     {read(Query{Token: token}), "no resource is given"},
+		"read without any right":    {read(Query{Resource: role.Resource()}), "neither a role token nor a role"},
+		"read by address, no CUK":   {read(Query{Resource: role.Resource(), Role: role}), "CUK is empty"},
+	}
+	for name, tt := range tests {
+		if tt.err == nil || kindOf(t, tt.err) != ErrBadRequest || !strings.Contains(tt.err.Error(), tt.reason) {
+			t.Errorf("%s: %v, want a bad request with %q", name, tt.err, tt.reason)
+		}
+	}
+}
+
+func TestOnlyAnETagIsSentAsOne(t *testing.T) {
+	for in, want := range map[string]bool{
+		etag: true, `"strong"`: true, `W/"9-a/b+c="`: true,
+		"": false, "*": false, "W/": false, `"`: false, `""`: false, `W/"a", W/"b"`: false,
+		`"a b"`: false, "\"a\r\nx: y\"": false, `w/"a"`: false, `"` + long(300) + `"`: false,
+	} {
+		var header http.Header
+		c := newClient(t, Config{Transport: fake(func(r *http.Request) (*http.Response, error) {
+			header = r.Header
+			return response(200, `{"result":true,"resource":"x"}`, "ETag", in), nil
+		})})
+		got, err := c.Resource(t.Context(), Query{Resource: role.Resource(), Token: newToken(t), ETag: in})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sent := header.Get("If-None-Match"); (sent == in && in != "") != want {
+			t.Errorf("ETag %q: sent %q", in, sent)
+		}
+		if kept := got.ETag == in && in != ""; kept != want {
+			t.Errorf("ETag %q of an answer: kept as %q", in, got.ETag)
+		}
+	}
+}
+
+func TestAPIBelowAPathAndWithATrailingSlash(t *testing.T) {
+	for api, want := range map[string]string{
+		"https://gw.example/k2hr3/":   "https://gw.example/k2hr3/v1/role/" + roleYRN + "?cuk=" + cuk,
+		"https://gw.example/k2hr3":    "https://gw.example/k2hr3/v1/role/" + roleYRN + "?cuk=" + cuk,
+		"http://[fd00::1]:18080":      "http://[fd00::1]:18080/v1/role/" + roleYRN + "?cuk=" + cuk,
+		"http://k2hr3.example:18080/": "http://k2hr3.example:18080/v1/role/" + roleYRN + "?cuk=" + cuk,
+	} {
+		var got string
+		c := newClient(t, Config{API: must(url.Parse(api)), Transport: fake(func(r *http.Request) (*http.Response, error) {
+			got = r.URL.String()
+			return response(204, ""), nil
+		})})
+		if _, err := c.IsMember(t.Context(), role, cuk); err != nil || got != want {
+			t.Errorf("%s: asked %s (%v), want %s", api, got, err, want)
+		}
+	}
+}
+
+func TestAPIThatCannotBeIsRefusedWithTheReason(t *testing.T) {
+	for api, reason := range map[string]string{
+		"":                                  "is empty",
+		"k2hr3.example":                     "want http(s)://HOST:PORT",
+		"ftp://k2hr3.example":               "want http(s)://HOST:PORT",
+		"http://:18080":                     "want http(s)://HOST:PORT",
+		"https://joe:hush@k2hr3.example":    "user name or password",
+		"https://k2hr3.example/v1":          "leave off /v1",
+		"https://k2hr3.example/v1/":         "leave off /v1",
+		"https://k2hr3.example/?x=y":        "leave off what begins with",
+		"https://k2hr3.example/#top":        "leave off what begins with",
+		"https://k2hr3.example/a%2Fb/k2hr3": "escaped characters",
+	} {
+		_, err := New(Config{API: must(url.Parse(api))})
+		if err == nil || !strings.Contains(err.Error(), reason) || strings.Contains(err.Error(), "hush") {
+			t.Errorf("%q: %v, want an error with %q", api, err, reason)
+		}
+	}
+	if _, err := New(Config{}); err == nil {
+		t.Error("a client without an API")
+	}
+	if _, err := New(Config{API: must(url.Parse("http://k2hr3.example")), Timeout: -1}); err == nil {
+		t.Error("a client with a negative timeout")
+	}
+}
