@@ -35,16 +35,19 @@ func ParseStatus(b []byte) (Status, error) {
 
 // needed are the parts without which a text is not accepted. The clients come
 // last in chmpxstatus's output: a text that has them was not cut.
-var needed = [...]string{
-	"chmpx process id",
-	"process start time",
-	"chmpx name",
-	"configuration file version",
-	"maximum chmpx count",
-	"self chmpx",
-	"server chmpxs",
-	"free chmpx area count",
-	"joining client process",
+var needed = [...]struct {
+	name  string
+	block bool
+}{
+	{"chmpx process id", false},
+	{"process start time", false},
+	{"chmpx name", false},
+	{"configuration file version", false},
+	{"maximum chmpx count", false},
+	{"self chmpx", true},
+	{"server chmpxs", true},
+	{"free chmpx area count", false},
+	{"joining client process", true},
 }
 
 type parser struct {
@@ -56,17 +59,17 @@ type parser struct {
 }
 
 func (p *parser) missing() string {
-	for i, name := range needed {
+	for i, part := range needed {
 		if !p.seen[i] {
-			return name
+			return part.name
 		}
 	}
 	return ""
 }
 
-func (p *parser) saw(name []byte) {
+func (p *parser) saw(name []byte, block bool) {
 	for i := range needed {
-		if needed[i] == string(name) {
+		if needed[i].name == string(name) && needed[i].block == block {
 			p.seen[i] = true
 		}
 	}
@@ -102,14 +105,14 @@ func (p *parser) topLine(line []byte) error {
 		if err := p.block(name, count); err != nil {
 			return err
 		}
-		p.saw(name)
+		p.saw(name, true)
 		return nil
 	}
 	key, value, ok := pair(line)
 	if !ok {
 		return nil
 	}
-	p.saw(key)
+	p.saw(key, false)
 	return p.global(key, value)
 }
 

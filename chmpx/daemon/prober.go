@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -52,6 +53,8 @@ type Prober struct {
 	path    string // of the probe file; empty: not written yet
 	env     []string
 	out     bytes.Buffer
+
+	access func(path string, mode uint32) error // nil: access(2)
 }
 
 // Status looks at the chmpx that has this GROUP and SELFCTLPORT (0: it has
@@ -76,7 +79,7 @@ func (p *Prober) Status(ctx context.Context, group string, ctlPort int) (Status,
 		st, err = p.look(ctx)
 	}
 	if errors.Is(err, ErrNotRunning) {
-		err = noAccess(group, ctlPort, err)
+		err = p.noAccess(group, ctlPort, err)
 	}
 	return st, err
 }
@@ -200,13 +203,24 @@ type bounded struct {
 	over func()
 }
 
-func (w *bounded) Write(b []byte) (int, error) {
-	room := w.max - w.buf.Len()
-	if len(b) > room && w.over != nil {
+// ReadFrom spares os/exec a copying buffer of its own for every look.
+func (w *bounded) ReadFrom(r io.Reader) (int64, error) {
+	room := int64(w.max - w.buf.Len())
+	n, err := w.buf.ReadFrom(io.LimitReader(r, room+1))
+	if err != nil || n <= room {
+		return n, err
+	}
+	w.buf.Truncate(w.max)
+	if w.over != nil {
 		w.over()
 	}
-	w.buf.Write(b[:min(len(b), room)])
-	return len(b), nil
+	dropped, err := io.Copy(io.Discard, r)
+	return n + dropped, err
+}
+
+func (w *bounded) Write(b []byte) (int, error) {
+	_, err := w.ReadFrom(bytes.NewReader(b))
+	return len(b), err
 }
 
 // cleanEnv drops what would change the output's language, name an other
@@ -227,9 +241,13 @@ func cleanEnv(environ []string) []string {
 
 // noAccess turns notRunning into ErrNoAccess when the shared memory is there
 // and it is this user who cannot open it: chmpxstatus itself does not say so.
-func noAccess(group string, ctlPort int, notRunning error) error {
+func (p *Prober) noAccess(group string, ctlPort int, notRunning error) error {
+	access := p.access
+	if access == nil {
+		access = unix.Access
+	}
 	path := memoryPath(group, ctlPort)
-	err := unix.Access(path, unix.R_OK|unix.W_OK)
+	err := access(path, unix.R_OK|unix.W_OK)
 	switch {
 	case err == nil, errors.Is(err, unix.ENOENT):
 		return notRunning

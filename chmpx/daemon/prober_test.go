@@ -1,0 +1,456 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+)
+
+// The test binary is chmpxstatus too: under the name of an actor it plays it.
+func TestMain(m *testing.M) {
+	if act, ok := actors[filepath.Base(os.Args[0])]; ok {
+		act()
+		os.Exit(0)
+	}
+	// Race detection makes every process wait a second at its end; not these.
+	os.Setenv("GORACE", "atexit_sleep_ms=0")
+	os.Exit(m.Run())
+}
+
+var actors = map[string]func(){
+	"prints":  func() { printAnswer() },
+	"foreign": func() { fmt.Println("hello") },
+	"absent":  cannotAttach,
+	"fails": func() {
+		fmt.Fprintln(os.Stderr, "\x1b[31mshop is closed\nand more")
+		os.Exit(3)
+	},
+	// needs-probe attaches only with a probe file.
+	"needs-probe": func() {
+		if _, err := os.Stat(os.Args[2]); err != nil {
+			cannotAttach()
+		}
+		printAnswer()
+	},
+	"hangs": func() {
+		startSleeper(&syscall.SysProcAttr{})
+		noteSelf("leader")
+		select {}
+	},
+	"floods": func() {
+		noteSelf("leader")
+		line := bytes.Repeat([]byte("flood "), 1000)
+		for range 100 << 20 / len(line) {
+			os.Stdout.Write(line)
+		}
+	},
+	"leaves-child": func() {
+		startSleeper(&syscall.SysProcAttr{})
+		printAnswer()
+	},
+	"leaves-session": func() {
+		startSleeper(&syscall.SysProcAttr{Setsid: true})
+		printAnswer()
+	},
+	"sleeps": func() { select {} },
+}
+
+func cannotAttach() {
+	fmt.Fprintln(os.Stderr, "[ERR] Could not initialize(attach) chmpx shared memory.")
+	fmt.Println("add -d to learn more")
+	os.Exit(1)
+}
+
+// stage is the prober's folder, where the actors leave their notes.
+func stage() string { return filepath.Dir(os.Args[2]) }
+
+func printAnswer() {
+	text, err := os.ReadFile(filepath.Join(stage(), "answer"))
+	if err != nil {
+		panic(err)
+	}
+	seen := strings.Join(os.Args[1:], " ") + "\n" + strings.Join(os.Environ(), "\n")
+	if err := os.WriteFile(filepath.Join(stage(), "seen"), []byte(seen), 0o600); err != nil {
+		panic(err)
+	}
+	os.Stdout.Write(text)
+}
+
+// startSleeper starts a child that keeps the output open and never ends.
+func startSleeper(attr *syscall.SysProcAttr) {
+	exe, err := os.Executable()
+	if err != nil {
+		panic(err)
+	}
+	child := exec.Command(exe)
+	child.Args = []string{"sleeps"}
+	child.Stdout, child.Stderr, child.SysProcAttr = os.Stdout, os.Stderr, attr
+	if err := child.Start(); err != nil {
+		panic(err)
+	}
+	note("sleeper", child.Process.Pid)
+}
+
+func noteSelf(role string) { note(role, os.Getpid()) }
+
+func note(role string, pid int) {
+	path := filepath.Join(stage(), role)
+	if err := os.WriteFile(path+".part", []byte(strconv.Itoa(pid)), 0o600); err != nil {
+		panic(err)
+	}
+	if err := os.Rename(path+".part", path); err != nil {
+		panic(err)
+	}
+}
+
+// newProber makes a prober whose chmpxstatus is an actor.
+func newProber(t testing.TB, actor string) *Prober {
+	t.Helper()
+	if _, ok := actors[actor]; !ok {
+		t.Fatalf("no actor %q", actor)
+	}
+	dir, bin := t.TempDir(), t.TempDir()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := filepath.Join(bin, actor)
+	if err := os.Symlink(exe, command); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "answer"), []byte(healthyText(t)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return &Prober{Command: command, Dir: dir, Timeout: 30 * time.Second,
+		access: func(string, uint32) error { return unix.ENOENT }}
+}
+
+// pidOf waits for an actor's note.
+func pidOf(t *testing.T, p *Prober, role string) int {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		b, err := os.ReadFile(filepath.Join(p.Dir, role))
+		if err != nil {
+			continue
+		}
+		pid, err := strconv.Atoi(string(b))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pid
+	}
+	t.Fatalf("the %s did not start", role)
+	return 0
+}
+
+// mustEnd waits for a process to be gone; one nobody has reaped yet is gone too.
+func mustEnd(t *testing.T, pid int) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || bytes.Contains(b, []byte(") Z ")) {
+			return
+		}
+	}
+	_ = syscall.Kill(pid, syscall.SIGKILL)
+	t.Errorf("process %d was left behind", pid)
+}
+
+func TestProberReadsTheStatus(t *testing.T) {
+	t.Parallel()
+	p := newProber(t, "prints")
+	for range 2 {
+		got, err := p.Status(t.Context(), "orders", 9021)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(healthy(), got); diff != "" {
+			t.Error("(-want +got)\n" + diff)
+		}
+	}
+}
+
+func TestProberReadsAThousandServers(t *testing.T) {
+	t.Parallel()
+	p := newProber(t, "prints")
+	if err := os.WriteFile(filepath.Join(p.Dir, "answer"), []byte(manyServers(t, 1024)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	st, err := p.Status(t.Context(), "orders", 9021)
+	if err != nil || len(st.Servers) != 1024 {
+		t.Fatalf("%d servers, error %v", len(st.Servers), err)
+	}
+}
+
+func TestProberFindsABareNameAndCleansTheEnvironment(t *testing.T) {
+	p := newProber(t, "prints")
+	t.Setenv("PATH", filepath.Dir(p.Command))
+	p.Command = filepath.Base(p.Command)
+	for _, name := range []string{"CHMCONFFILE", "CHMDBGMODE", "LC_MESSAGES", "LC_ALL", "LANG", "NOTIFY_SOCKET", "LISTEN_FDS", "WATCHDOG_USEC"} {
+		t.Setenv(name, "unwanted")
+	}
+	t.Setenv("SHOP", "kept")
+	if _, err := p.Status(t.Context(), "orders", 9021); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(p.Dir, "seen"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	args, env, _ := strings.Cut(string(b), "\n")
+	if want := "-conf " + filepath.Join(p.Dir, "probe.ini"); args != want {
+		t.Errorf("called with %q, want %q", args, want)
+	}
+	if strings.Contains(env, "unwanted") {
+		t.Errorf("environment not clean:\n%s", env)
+	}
+	for _, want := range []string{"LC_ALL=C", "SHOP=kept"} {
+		if !strings.Contains("\n"+env+"\n", "\n"+want+"\n") {
+			t.Errorf("environment lacks %s:\n%s", want, env)
+		}
+	}
+}
+
+func TestProberErrors(t *testing.T) {
+	t.Parallel()
+	noDir := t.TempDir()
+	script := filepath.Join(noDir, "not-executable")
+	if err := os.WriteFile(script, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	denied := func(errno error) func(*Prober) {
+		return func(p *Prober) { p.access = func(string, uint32) error { return errno } }
+	}
+	tests := []struct {
+		name  string
+		actor string
+		set   func(*Prober)
+		is    error  // nil: none of the sentinels
+		says  string // part of the text
+	}{
+		{"no command", "prints", func(p *Prober) { p.Command = "" }, ErrNotInstalled, ""},
+		{"a name that is not in PATH", "prints", func(p *Prober) { p.Command = "no-such-chmpxstatus" }, ErrNotInstalled, "no-such-chmpxstatus"},
+		{"a path that is not there", "prints", func(p *Prober) { p.Command = filepath.Join(noDir, "none") }, ErrNotInstalled, "none"},
+		{"not executable", "prints", func(p *Prober) { p.Command = script }, fs.ErrPermission, "not-executable"},
+		{"not running", "absent", nil, ErrNotRunning, ""},
+		{"not running, its memory left behind", "absent", denied(nil), ErrNotRunning, ""},
+		{"memory of another user", "absent", denied(unix.EACCES), ErrNoAccess, "orders-9021.chmpx"},
+		{"memory on a read-only mount", "absent", denied(unix.EROFS), ErrNoAccess, "read-only"},
+		{"memory of another user, as a class", "absent", denied(unix.EACCES), fs.ErrPermission, ""},
+		{"fails otherwise", "fails", nil, nil, `\x1b[31mshop is closed"`},
+		{"a foreign format", "foreign", nil, ErrFormat, "foreign"},
+		{"no folder for the probe file", "prints", func(p *Prober) { p.Dir = filepath.Join(noDir, "none") }, fs.ErrNotExist, "written"},
+	}
+	sentinels := []error{ErrNotInstalled, ErrNotRunning, ErrNoAccess, ErrTimeout, ErrFormat, fs.ErrPermission, fs.ErrNotExist}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := newProber(t, tt.actor)
+			if tt.set != nil {
+				tt.set(p)
+			}
+			_, err := p.Status(t.Context(), "orders", 9021)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if tt.is != nil && !errors.Is(err, tt.is) {
+				t.Errorf("error %q is not %q", err, tt.is)
+			}
+			for _, s := range sentinels {
+				if errors.Is(err, s) && !errors.Is(tt.is, s) && !errors.Is(s, tt.is) {
+					t.Errorf("error %q is also %q", err, s)
+				}
+			}
+			if !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("error %q does not say %q", err, tt.says)
+			}
+			if strings.ContainsAny(err.Error(), "\n\x1b") {
+				t.Errorf("error %q has control characters", err)
+			}
+		})
+	}
+}
+
+func TestProberEndsAProgramThatHangs(t *testing.T) {
+	t.Parallel()
+	p := newProber(t, "hangs")
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := p.Status(ctx, "orders", 9021)
+		done <- err
+	}()
+	leader, sleeper := pidOf(t, p, "leader"), pidOf(t, p, "sleeper")
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) || errors.Is(err, ErrTimeout) {
+		t.Errorf("error %v, want context.Canceled", err)
+	}
+	mustEnd(t, leader)
+	mustEnd(t, sleeper)
+}
+
+func TestProberTimeout(t *testing.T) {
+	t.Parallel()
+	p := newProber(t, "hangs")
+	p.Timeout = 500 * time.Millisecond
+	_, err := p.Status(t.Context(), "orders", 9021)
+	if !errors.Is(err, ErrTimeout) {
+		t.Errorf("error %v, want ErrTimeout", err)
+	}
+	for _, role := range []string{"leader", "sleeper"} {
+		if _, err := os.Stat(filepath.Join(p.Dir, role)); err == nil {
+			mustEnd(t, pidOf(t, p, role))
+		}
+	}
+}
+
+func TestProberWithAContextThatHasEnded(t *testing.T) {
+	t.Parallel()
+	p := newProber(t, "prints")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := p.Status(ctx, "orders", 9021); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want context.Canceled", err)
+	}
+}
+
+func TestProberStopsReadingAFlood(t *testing.T) {
+	t.Parallel()
+	p := newProber(t, "floods")
+	_, err := p.Status(t.Context(), "orders", 9021)
+	if err == nil || !strings.Contains(err.Error(), "printed over 4194304 bytes") {
+		t.Errorf("error %v", err)
+	}
+	if got := p.out.Cap(); got > 3*MaxOutput {
+		t.Errorf("%d bytes were kept", got)
+	}
+	mustEnd(t, pidOf(t, p, "leader"))
+}
+
+func TestProberDoesNotWaitForWhatTheProgramLeavesBehind(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		actor string
+		ends  bool // is killed with its group
+	}{{"leaves-child", true}, {"leaves-session", false}}
+	for _, tt := range tests {
+		t.Run(tt.actor, func(t *testing.T) {
+			t.Parallel()
+			p := newProber(t, tt.actor)
+			_, err := p.Status(t.Context(), "orders", 9021)
+			if err == nil || !strings.Contains(err.Error(), "keeps its output open") {
+				t.Errorf("error %v", err)
+			}
+			sleeper := pidOf(t, p, "sleeper")
+			if !tt.ends {
+				_ = syscall.Kill(sleeper, syscall.SIGKILL)
+			}
+			mustEnd(t, sleeper)
+		})
+	}
+}
+
+func TestProberWritesTheProbeFileOnlyWhenItMust(t *testing.T) {
+	t.Parallel()
+	p := newProber(t, "needs-probe")
+	probe := filepath.Join(p.Dir, "probe.ini")
+	look := func(group string, port int) fs.FileInfo {
+		t.Helper()
+		if _, err := p.Status(t.Context(), group, port); err != nil {
+			t.Fatal(err)
+		}
+		fi, err := os.Stat(probe)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fi
+	}
+	first := look("orders", 9021)
+	if got := first.Mode().Perm(); got != 0o644 {
+		t.Errorf("mode %o", got)
+	}
+	if !os.SameFile(first, look("orders", 9021)) {
+		t.Error("a second look at the same chmpx wrote the file again")
+	}
+	if os.SameFile(first, look("orders", 9022)) {
+		t.Error("another port did not write the file")
+	}
+	if os.SameFile(look("orders", 9022), look("stock", 9022)) {
+		t.Error("another group did not write the file")
+	}
+	if err := os.Remove(probe); err != nil {
+		t.Fatal(err)
+	}
+	look("stock", 9022) // a lost file is written again
+	left, err := filepath.Glob(filepath.Join(p.Dir, ".probe-*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left over: %q, %v", left, err)
+	}
+}
+
+func TestProbeText(t *testing.T) {
+	tests := []struct {
+		group string
+		port  int
+		want  []string
+		not   string
+	}{
+		{"orders", 9021, []string{"GROUP = orders", "SELFCTLPORT = 9021", "MODE = SLAVE", "CTLPORT = 9021", "CTLPORT = 1"}, ""},
+		{"orders", 1, []string{"SELFCTLPORT = 1", "CTLPORT = 2"}, ""},
+		{"orders", 0, []string{"GROUP = orders"}, "SELFCTLPORT"},
+		{"our shop #1", 9021, []string{`GROUP = "our shop #1"`}, ""},
+		{`a"b\c'd`, 9021, []string{`GROUP = "a\"b\\c'd"`}, ""},
+	}
+	for _, tt := range tests {
+		text, err := probeText(tt.group, tt.port)
+		if err != nil {
+			t.Errorf("%q %d: %v", tt.group, tt.port, err)
+			continue
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(string(text), "\n"+want+"\n") {
+				t.Errorf("%q %d: no line %q in\n%s", tt.group, tt.port, want, text)
+			}
+		}
+		if tt.not != "" && strings.Contains(string(text), tt.not) {
+			t.Errorf("%q %d: has %q\n%s", tt.group, tt.port, tt.not, text)
+		}
+	}
+	for _, group := range []string{"", "a/b", "a\nGROUP = b", "a\x00", " a", strings.Repeat("g", 239)} {
+		if _, err := probeText(group, 9021); err == nil {
+			t.Errorf("group %.20q was taken", group)
+		}
+	}
+	for _, port := range []int{-1, 32768} {
+		if _, err := probeText("orders", port); err == nil {
+			t.Errorf("port %d was taken", port)
+		}
+	}
+}
+
+// BenchmarkLook is what a look costs besides chmpxstatus itself.
+func BenchmarkLook(b *testing.B) {
+	p := &Prober{Command: "/bin/true", Dir: b.TempDir()}
+	if err := p.prepare("orders", 9021); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := p.run(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

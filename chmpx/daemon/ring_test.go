@@ -1,0 +1,89 @@
+package daemon
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestRingDiffersByControlPortAndCUK(t *testing.T) {
+	node := func(name string, port int, cuk, state string) Node {
+		return Node{Name: name, CtlPort: port, CUK: cuk, State: state}
+	}
+	a, b := node("a.example", 9031, "a1", serving), node("b.example", 9031, "b2", serving)
+	tests := []struct {
+		name         string
+		has          []Node
+		file         []Server
+		joined, left []string
+	}{
+		{"the same", []Node{a, b}, []Server{b.Server(), a.Server()}, nil, nil},
+		{"a name of the resolver's", []Node{a}, []Server{{"192.0.2.7", 9031, "a1"}}, nil, nil},
+		{"a listed server that is down is no difference",
+			[]Node{a, node("b.example", 9031, "b2", outDown)}, []Server{a.Server(), b.Server()}, nil, nil},
+		{"joined", []Node{a, b}, []Server{a.Server()}, []string{"b.example"}, nil},
+		{"left", []Node{a}, []Server{a.Server(), b.Server()}, nil, []string{"b.example"}},
+		{"one for another on the same host", []Node{node("a.example", 9032, "a1", serving)}, []Server{a.Server()},
+			[]string{"a.example"}, []string{"a.example"}},
+		{"a new CUK on the same port", []Node{node("a.example", 9031, "a2", serving)}, []Server{a.Server()},
+			[]string{"a.example"}, []string{"a.example"}},
+		{"servers without CUK are counted, the name tells which joined",
+			[]Node{node("n3", 1, "", serving), node("n1", 1, "", serving), node("n2", 1, "", serving)},
+			[]Server{{"n1", 1, ""}, {"N2", 1, ""}}, []string{"n3"}, nil},
+		{"servers without CUK are counted, the name tells which left",
+			[]Node{node("n2", 1, "", serving)}, []Server{{"n1", 1, ""}, {"n2", 1, ""}}, nil, []string{"n1"}},
+		{"servers without CUK under other names are as many",
+			[]Node{node("x", 1, "", serving), node("y", 1, "", serving)}, []Server{{"n1", 1, ""}, {"n2", 1, ""}}, nil, nil},
+		{"chmpx knows nobody", nil, []Server{a.Server()}, nil, []string{"a.example"}},
+		{"an empty file", []Node{a}, nil, []string{"a.example"}, nil},
+		{"nothing on either side", nil, nil, nil, nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			file := append([]Server(nil), tt.file...)
+			joined, left := RingDiffers(Status{Servers: tt.has}, tt.file)
+			if diff := cmp.Diff(tt.joined, names(joined)); diff != "" {
+				t.Error("joined (-want +got)\n" + diff)
+			}
+			if diff := cmp.Diff(tt.left, names(left)); diff != "" {
+				t.Error("left (-want +got)\n" + diff)
+			}
+			if diff := cmp.Diff(file, tt.file); diff != "" {
+				t.Error("the caller's list was changed\n" + diff)
+			}
+		})
+	}
+}
+
+func TestLeavingNamesThoseThatWentOutAndDownSinceTheLastLook(t *testing.T) {
+	at := func(state string) Status {
+		return Status{Servers: []Node{{Name: "a", CtlPort: 1, CUK: "a", State: serving}, {Name: "b", CtlPort: 1, CUK: "b", State: state}}}
+	}
+	tests := []struct {
+		name        string
+		before, now Status
+		want        []string
+	}{
+		{"it went", at(serving), at(outDown), []string{"b"}},
+		{"it crashed first and was taken out then", at(crashed), at(outDown), []string{"b"}},
+		{"it went earlier", at(outDown), at(outDown), nil},
+		{"it crashed", at(serving), at(crashed), nil},
+		{"it came", at(outDown), at(serving), nil},
+		{"it was never there", Status{}, at(outDown), nil},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if diff := cmp.Diff(tt.want, names(Leaving(tt.before, tt.now))); diff != "" {
+				t.Error("(-want +got)\n" + diff)
+			}
+		})
+	}
+}
+
+func names(nodes []Node) []string {
+	var list []string
+	for _, n := range nodes {
+		list = append(list, n.Name)
+	}
+	return list
+}
