@@ -223,15 +223,19 @@ func (w *bounded) Write(b []byte) (int, error) {
 	return len(b), err
 }
 
-// cleanEnv drops what would change the output's language, name an other
-// chmpx, or let a child speak for the agent to systemd.
+// cleanEnv drops what chmpx's programs read (spec chmpx F.2), what would change
+// the language of the output, and what lets a child speak for the agent to
+// systemd.
 func cleanEnv(environ []string) []string {
 	env := make([]string, 0, len(environ)+1)
 	for _, kv := range environ {
 		name, _, _ := strings.Cut(kv, "=")
-		switch {
-		case strings.HasPrefix(name, "CHM"), strings.HasPrefix(name, "LC_"), strings.HasPrefix(name, "LISTEN_"),
-			strings.HasPrefix(name, "WATCHDOG_"), name == "LANG", name == "LANGUAGE", name == "NOTIFY_SOCKET":
+		switch name {
+		case "CHMCONFFILE", "CHMJSONCONF", "CHMDBGMODE", "CHMDBGFILE", "CHMPX_COM_PROTO_VER",
+			"LANG", "LANGUAGE", "NOTIFY_SOCKET":
+			continue
+		}
+		if strings.HasPrefix(name, "LC_") || strings.HasPrefix(name, "LISTEN_") || strings.HasPrefix(name, "WATCHDOG_") {
 			continue
 		}
 		env = append(env, kv)

@@ -17,6 +17,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"k2hdkc-slave-agent/chmpx/ini"
 )
 
 // The test binary is chmpxstatus too: under the name of an actor it plays it.
@@ -199,7 +201,7 @@ func TestProberFindsABareNameAndCleansTheEnvironment(t *testing.T) {
 	p := newProber(t, "prints")
 	t.Setenv("PATH", filepath.Dir(p.Command))
 	p.Command = filepath.Base(p.Command)
-	for _, name := range []string{"CHMCONFFILE", "CHMDBGMODE", "LC_MESSAGES", "LC_ALL", "LANG", "NOTIFY_SOCKET", "LISTEN_FDS", "WATCHDOG_USEC"} {
+	for _, name := range []string{"CHMCONFFILE", "CHMJSONCONF", "CHMDBGMODE", "CHMDBGFILE", "CHMPX_COM_PROTO_VER", "LC_MESSAGES", "LC_ALL", "LANG", "NOTIFY_SOCKET", "LISTEN_FDS", "WATCHDOG_USEC"} {
 		t.Setenv(name, "unwanted")
 	}
 	t.Setenv("SHOP", "kept")
@@ -425,6 +427,9 @@ func TestProbeText(t *testing.T) {
 				t.Errorf("%q %d: no line %q in\n%s", tt.group, tt.port, want, text)
 			}
 		}
+		if got := readBack(text, ini.Global, "GROUP"); got != tt.group {
+			t.Errorf("chmpx reads the group %q as %q", tt.group, got)
+		}
 		if tt.not != "" && strings.Contains(string(text), tt.not) {
 			t.Errorf("%q %d: has %q\n%s", tt.group, tt.port, tt.not, text)
 		}
@@ -439,6 +444,16 @@ func TestProbeText(t *testing.T) {
 			t.Errorf("port %d was taken", port)
 		}
 	}
+}
+
+// readBack is the value chmpx takes a key of a section for.
+func readBack(text []byte, section, key string) (value string) {
+	for l := range ini.Lines(text) {
+		if l.Kind == ini.Pair && l.Section == section && l.Key == key {
+			value = l.Value
+		}
+	}
+	return value
 }
 
 // BenchmarkLook is what a look costs besides chmpxstatus itself.
