@@ -95,6 +95,7 @@ func TestWhereTheTokenFileIsFound(t *testing.T) {
 		{"given, even if it does not exist", host(files(credential, own, antpickax), env), []string{"--role-token-file=/srv/t"}, "/srv/t", "flag --role-token-file"},
 		{"credential first", host(files(credential, own, antpickax), env), nil, credential, credential},
 		{"credential only where systemd says so", host(files(credential, own, antpickax)), nil, own, own},
+		{"no relative credentials", host(files(credential, own), "CREDENTIALS_DIRECTORY=run/credentials/agent"), nil, own, own},
 		{"credentials without a token", host(files(own, antpickax), env), nil, own, own},
 		{"own file before antpickax", host(files(own, antpickax)), nil, own, own},
 		{"antpickax last", host(files(antpickax)), nil, antpickax, antpickax},

@@ -115,7 +115,8 @@ func parseYRN(value, kind string) (string, error) {
 	return lower, nil
 }
 
-// resourceOf is the convention of K2HR3's tools: same tenant, same path.
+// resourceOf is the convention of K2HR3's tools: same tenant, same path. Only the type is replaced, as a tenant may be called
+// role too.
 func resourceOf(role string) string {
-	return strings.Replace(role, ":role:", ":resource:", 1)
+	return yrnForm.ReplaceAllString(role, "$1:resource:$3")
 }

@@ -77,8 +77,8 @@ func TestResourceFollowsFromRole(t *testing.T) {
 	if got := o.Source("resource").String(); got != "/etc/k2hdkc/slave-agent.ini:2" {
 		t.Errorf("resource is from %s", got)
 	}
-	o = mustLoad(t, host(nil), "--role=yrn:yahoo:dbaas::shop:role:role/role")
-	if o.Resource != "yrn:yahoo:dbaas::shop:resource:role/role" {
+	o = mustLoad(t, host(nil), "--role=yrn:yahoo:role::role:role:role/role")
+	if o.Resource != "yrn:yahoo:role::role:resource:role/role" {
 		t.Errorf("resource %s: only the type changes", o.Resource)
 	}
 	o = mustLoad(t, host(nil), "--role", shopRole, "--resource=yrn:yahoo:::shop:resource:other")
