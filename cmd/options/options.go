@@ -33,7 +33,7 @@ type Options struct {
 
 	APIURI        *url.URL // scheme and host only; nil when nothing names one, see RequireK2HR3
 	Role          string   // full YRN, lower case; empty when nothing names one, see RequireK2HR3
-	Resource      string   // full YRN, lower case; empty when Role is
+	Resource      string   // full YRN, lower case; follows from Role unless it is set
 	RoleTokenFile string   // empty: no token; see FindRoleTokenFile
 	CAFile        string   // empty: the system's roots
 	CertFile      string   // empty: no client certificate; with KeyFile or not at all
