@@ -1,0 +1,243 @@
+package chmpx
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// ChangeKind says what changed.
+type ChangeKind int
+
+const (
+	// ValueChanged is a value of [GLOBAL].
+	ValueChanged ChangeKind = iota
+	ServerJoined
+	ServerLeft
+	ServerChanged
+	SlaveJoined
+	SlaveLeft
+	SlaveChanged
+)
+
+// Change is one difference between two configurations that chmpx would see.
+type Change struct {
+	Kind ChangeKind
+	// Key is the configuration key, for ValueChanged and the …Changed kinds.
+	Key string
+	// Old and New are the values, for those kinds.
+	Old, New string
+	// Node is the node concerned, as it is now, or was for the …Left kinds.
+	Node *Node
+}
+
+// String is the change in words, for a log line.
+func (c Change) String() string {
+	switch c.Kind {
+	case ServerJoined:
+		return "server joined " + c.Node.label()
+	case ServerLeft:
+		return "server left " + c.Node.label()
+	case SlaveJoined:
+		return "slave joined " + c.Node.label()
+	case SlaveLeft:
+		return "slave left " + c.Node.label()
+	case ServerChanged:
+		return "server " + c.Node.label() + " " + c.Key + " " + change(c.Old, c.New)
+	case SlaveChanged:
+		return "slave " + c.Node.label() + " " + c.Key + " " + change(c.Old, c.New)
+	}
+	return c.Key + " " + change(c.Old, c.New)
+}
+
+func change(old, new string) string {
+	show := func(s string) string {
+		if s == "" {
+			return "(none)"
+		}
+		return clip(s)
+	}
+	return show(old) + " → " + show(new)
+}
+
+// label names the node: NAME:CTLPORT, and the seed or CUK if there is one.
+func (n *Node) label() string {
+	s := n.Name + ":" + strconv.Itoa(n.CtlPort)
+	if id := or(n.Seed, n.CUK); id != "" && id != n.Name {
+		s += " (" + clip(id) + ")"
+	}
+	return s
+}
+
+// Changes lists what chmpx would find different between old and new (spec
+// D.3), values first, then servers, then slaves. An empty list means that
+// chmpx would take no notice: DATE, SELFCUK, the K2H values, comments and the
+// order of anything are not compared.
+func Changes(old, new *Config) []Change {
+	changes := changedValues(old, new)
+	changes = append(changes, changedNodes(old.Servers, new.Servers, ServerJoined, ServerLeft, ServerChanged)...)
+	return append(changes, changedNodes(old.Slaves, new.Slaves, SlaveJoined, SlaveLeft, SlaveChanged)...)
+}
+
+// ChangesBesidesVersion is Changes without FILEVERSION: what differs apart from
+// the stamp.
+func ChangesBesidesVersion(old, new *Config) []Change {
+	return slices.DeleteFunc(Changes(old, new), func(c Change) bool {
+		return c.Kind == ValueChanged && c.Key == "FILEVERSION"
+	})
+}
+
+func changedValues(old, new *Config) []Change {
+	var changes []Change
+	add := func(key string, was, is any) {
+		if was != is {
+			changes = append(changes, Change{Kind: ValueChanged, Key: key, Old: text(was), New: text(is)})
+		}
+	}
+	add("GROUP", old.Group, new.Group)
+	add("FILEVERSION", old.FileVersion, new.FileVersion)
+	add("MODE", old.Mode, new.Mode)
+	add("DELIVERMODE", old.DeliverMode, new.DeliverMode)
+	add("CHMPXIDTYPE", old.IDType, new.IDType)
+	addPort := func(key string, was, is int) {
+		if was != is {
+			changes = append(changes, Change{Kind: ValueChanged, Key: key, Old: portText(was), New: portText(is)})
+		}
+	}
+	addPort("SELFCTLPORT", old.SelfCtlPort, new.SelfCtlPort)
+	for _, x := range []struct {
+		key     string
+		was, is int
+	}{
+		{"MAXCHMPX", old.MaxChmpx, new.MaxChmpx},
+		{"REPLICA", old.Replica, new.Replica},
+		{"MAXMQSERVER", old.MaxMQServer, new.MaxMQServer},
+		{"MAXMQCLIENT", old.MaxMQClient, new.MaxMQClient},
+		{"MQPERATTACH", old.MQPerAttach, new.MQPerAttach},
+		{"MAXMQPERCLIENT", old.MaxMQPerClient, new.MaxMQPerClient},
+		{"MAXQPERSERVERMQ", old.MaxQPerServerMQ, new.MaxQPerServerMQ},
+		{"MAXQPERCLIENTMQ", old.MaxQPerClientMQ, new.MaxQPerClientMQ},
+		{"MAXHISTLOG", old.MaxHistLog, new.MaxHistLog},
+		{"RETRYCNT", old.RetryCnt, new.RetryCnt},
+		{"RWTIMEOUT", old.RWTimeout, new.RWTimeout},
+		{"CONTIMEOUT", old.ConTimeout, new.ConTimeout},
+		{"MQRETRYCNT", old.MQRetryCnt, new.MQRetryCnt},
+		{"MQRWTIMEOUT", old.MQRWTimeout, new.MQRWTimeout},
+		{"MERGETIMEOUT", old.MergeTimeout, new.MergeTimeout},
+		{"SOCKTHREADCNT", old.SockThreadCnt, new.SockThreadCnt},
+		{"MQTHREADCNT", old.MQThreadCnt, new.MQThreadCnt},
+		{"MAXSOCKPOOL", old.MaxSockPool, new.MaxSockPool},
+		{"SOCKPOOLTIMEOUT", old.SockPoolTimeout, new.SockPoolTimeout},
+	} {
+		add(x.key, x.was, x.is)
+	}
+	add("MQACK", old.MQAck, new.MQAck)
+	add("DOMERGE", old.DoMerge, new.DoMerge)
+	add("AUTOMERGE", old.AutoMerge, new.AutoMerge)
+	add("SSL_MIN_VER", old.SSLMinVer, new.SSLMinVer)
+	add("NSSDB_DIR", old.NSSDBDir, new.NSSDBDir)
+	return changes
+}
+
+func text(v any) string {
+	switch v := v.(type) {
+	case bool:
+		if v {
+			return "on"
+		}
+		return "off"
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+func portText(p int) string {
+	if p == Unset {
+		return ""
+	}
+	return strconv.Itoa(p)
+}
+
+// nodeID is what a node is recognised by across two configurations.
+type nodeID struct {
+	name    string
+	ctlPort int
+	cuk     string
+	seed    string
+}
+
+func (n *Node) id() nodeID { return nodeID{n.Name, n.CtlPort, n.CUK, n.Seed} }
+
+// changedNodes compares two lists as chmpx's nodes: a node with another CUK or
+// seed is another node.
+func changedNodes(old, new []Node, joined, left, changed ChangeKind) []Change {
+	before := make(map[nodeID][]*Node, len(old))
+	for i := range old {
+		before[old[i].id()] = append(before[old[i].id()], &old[i])
+	}
+	var changes []Change
+	for i := range new {
+		n := &new[i]
+		was := before[n.id()]
+		if len(was) == 0 {
+			changes = append(changes, Change{Kind: joined, Node: n})
+			continue
+		}
+		before[n.id()] = was[1:]
+		changes = append(changes, changedNode(was[0], n, changed)...)
+	}
+	for i := range old {
+		n := &old[i]
+		if rest := before[n.id()]; len(rest) > 0 && rest[0] == n {
+			before[n.id()] = rest[1:]
+			changes = append(changes, Change{Kind: left, Node: n})
+		}
+	}
+	return changes
+}
+
+func changedNode(old, new *Node, kind ChangeKind) []Change {
+	var changes []Change
+	add := func(key, was, is string) {
+		if was != is {
+			changes = append(changes, Change{Kind: kind, Key: key, Old: was, New: is, Node: new})
+		}
+	}
+	add("PORT", portText(old.Port), portText(new.Port))
+	add("ENDPOINTS", hostPortText(old.Endpoints), hostPortText(new.Endpoints))
+	add("CTLENDPOINTS", hostPortText(old.CtlEndpoints), hostPortText(new.CtlEndpoints))
+	add("FORWARD_PEERS", hostPortText(old.ForwardPeers), hostPortText(new.ForwardPeers))
+	add("REVERSE_PEERS", hostPortText(old.ReversePeers), hostPortText(new.ReversePeers))
+	add("SSL", text(old.SSL), text(new.SSL))
+	add("SSL_VERIFY_PEER", text(old.VerifyPeer), text(new.VerifyPeer))
+	add("CAPATH", caText(old), caText(new))
+	add("SERVER_CERT", old.ServerCert, new.ServerCert)
+	add("SERVER_PRIKEY", old.ServerPrivKey, new.ServerPrivKey)
+	add("SLAVE_CERT", old.SlaveCert, new.SlaveCert)
+	add("SLAVE_PRIKEY", old.SlavePrivKey, new.SlavePrivKey)
+	return changes
+}
+
+func caText(n *Node) string {
+	switch {
+	case n.CAPath == "":
+		return ""
+	case n.CAFile:
+		return n.CAPath + " (file)"
+	}
+	return n.CAPath + " (directory)"
+}
+
+func hostPortText(list []HostPort) string {
+	s := ""
+	for i, hp := range list {
+		if i > 0 {
+			s += ","
+		}
+		s += hp.Host
+		if hp.Port != Unset {
+			s += ":" + strconv.Itoa(hp.Port)
+		}
+	}
+	return s
+}

@@ -1,0 +1,111 @@
+package chmpx
+
+// Unset is the value of a port that is not set: chmpx keeps ports in 16 signed
+// bits and uses -1 for that, so 65535 in the file means "unset" too.
+const Unset = -1
+
+// Mode is what chmpx runs as.
+type Mode string
+
+// The modes. ModeAuto is a file without MODE: chmpx becomes a server if it
+// finds itself among the server nodes, else a slave.
+const (
+	ModeAuto   Mode = ""
+	ModeServer Mode = "SERVER"
+	ModeSlave  Mode = "SLAVE"
+)
+
+// DeliverMode is how messages are spread over the servers.
+type DeliverMode string
+
+// The deliver modes.
+const (
+	DeliverHash   DeliverMode = "hash"
+	DeliverRandom DeliverMode = "random"
+)
+
+// IDType says what chmpx builds a node's identity from.
+type IDType string
+
+// The identity types. IDUnknown is only used in Running.
+const (
+	IDUnknown      IDType = ""
+	IDName         IDType = "NAME"
+	IDCUK          IDType = "CUK"
+	IDCtlEndpoints IDType = "CTLENDPOINTS"
+	IDCustom       IDType = "CUSTOM"
+)
+
+// Config is a configuration as chmpx holds it after the load: defaults filled
+// in, values clamped, nodes expanded, merged and sorted.
+type Config struct {
+	Group       string
+	FileVersion int
+	Mode        Mode
+	DeliverMode DeliverMode
+	IDType      IDType
+	// SelfCtlPort is Unset if any control port is this node's.
+	SelfCtlPort int
+	SelfCUK     string
+	// Date is as written; chmpx does not compare it.
+	Date string
+
+	MaxChmpx, Replica                  int
+	MaxMQServer, MaxMQClient           int
+	MQPerAttach, MaxMQPerClient        int
+	MaxQPerServerMQ, MaxQPerClientMQ   int
+	MaxHistLog                         int
+	RetryCnt, RWTimeout, ConTimeout    int // timeouts in µs
+	MQRetryCnt, MQRWTimeout            int // µs
+	MQAck                              bool
+	DoMerge, AutoMerge                 bool
+	MergeTimeout                       int // seconds
+	SockThreadCnt, MQThreadCnt         int
+	MaxSockPool, SockPoolTimeout       int // pool timeout in seconds
+	SSLMinVer, NSSDBDir                string
+	K2HFullMap                         bool
+	K2HMaskBit, K2HCMaskBit, K2HMaxEle int
+
+	// Servers and Slaves are sorted by name, port, control port and CUK.
+	Servers, Slaves []Node
+}
+
+// HasSSL reports whether a server node of the configuration uses TLS.
+func (c *Config) HasSSL() bool {
+	for i := range c.Servers {
+		if c.Servers[i].SSL {
+			return true
+		}
+	}
+	return false
+}
+
+// Node is one server or slave node.
+type Node struct {
+	// Name of a server is a host name or an address. Name of a slave is as
+	// written: a pattern or a POSIX extended regular expression.
+	Name      string
+	CUK, Seed string
+	// Port is Unset for a slave. Ports are as chmpx stores them: what is above
+	// 32767 in the file is negative here, and of no use to chmpx.
+	Port, CtlPort int
+	Endpoints     []HostPort
+	CtlEndpoints  []HostPort
+	ForwardPeers  []HostPort
+	ReversePeers  []HostPort
+
+	SSL, VerifyPeer           bool
+	CAFile                    bool // CAPath is a file, not a directory
+	CAPath                    string
+	ServerCert, ServerPrivKey string
+	SlaveCert, SlavePrivKey   string
+
+	// Line is where its section begins, the first one if several were merged.
+	Line int
+}
+
+// HostPort is one element of an end point or peer list; Port may be Unset.
+type HostPort struct {
+	Host string
+	Port int
+}

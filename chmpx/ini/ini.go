@@ -1,0 +1,306 @@
+package ini
+
+import (
+	"iter"
+	"strings"
+)
+
+// The sections chmpx knows, as they appear in Line.Section.
+const (
+	Global  = "GLOBAL"
+	SvrNode = "SVRNODE"
+	SlvNode = "SLVNODE"
+)
+
+// Kind is what chmpx takes a line for.
+type Kind uint8
+
+const (
+	// Blank is a line with nothing but blanks.
+	Blank Kind = iota
+	// Comment is a line whose first character is #.
+	Comment
+	// Section is a header, of a known section or of an unknown one.
+	Section
+	// Pair is a key with its value, in a known section.
+	Pair
+	// Dropped is a line that chmpx ignores; Line.Reason says why.
+	Dropped
+)
+
+func (k Kind) String() string {
+	switch k {
+	case Blank:
+		return "blank"
+	case Comment:
+		return "comment"
+	case Section:
+		return "section"
+	case Pair:
+		return "pair"
+	case Dropped:
+		return "dropped"
+	}
+	return "unknown"
+}
+
+// Reason says why a line was dropped.
+type Reason uint8
+
+const (
+	// NotDropped is the reason of every line that is not Dropped.
+	NotDropped Reason = iota
+	// NoSection is a line before the first header.
+	NoSection
+	// UnknownSection is a line below a header chmpx does not know.
+	UnknownSection
+	// OpenQuote is a line with a quote that is not closed.
+	OpenQuote
+	// OpenBackslash is a line whose key or value ends in a backslash that
+	// escapes nothing.
+	OpenBackslash
+	// NoKey is a line with nothing in front of its =.
+	NoKey
+)
+
+func (r Reason) String() string {
+	switch r {
+	case NotDropped:
+		return ""
+	case NoSection:
+		return "before the first section header"
+	case UnknownSection:
+		return "in a section chmpx does not know"
+	case OpenQuote:
+		return "a quote is not closed"
+	case OpenBackslash:
+		return "a backslash at the end escapes nothing"
+	case NoKey:
+		return "no key in front of ="
+	}
+	return "unknown"
+}
+
+// Line is one line of the input as chmpx reads it.
+type Line struct {
+	// Number counts from 1.
+	Number int
+	Kind   Kind
+	// Reason is set for Dropped lines.
+	Reason Reason
+	// Section is the section the line belongs to, and for a header the one it
+	// opens: Global, SvrNode, SlvNode, or "" outside all of them.
+	Section string
+	// Key and Value are unquoted and trimmed. For a header, Key is the text
+	// between the brackets. Lines dropped for NoSection or UnknownSection carry
+	// key and value too, if they have any, for the sake of good messages.
+	Key, Value string
+	// Start and End are the byte offsets of the trimmed line.
+	Start, End int
+	// ValueStart and ValueEnd are the byte offsets of the raw value: quotes
+	// included, surrounding blanks and a trailing comment excluded. For an empty
+	// value both are the place where one would go.
+	ValueStart, ValueEnd int
+	// NoEquals is set for a key without =, which chmpx takes for a key with an
+	// empty value. Whoever puts a value at ValueStart has to write the = too.
+	NoEquals bool
+}
+
+// Lines yields every line of b in order. It takes time in proportion to
+// len(b), and holds one copy of b, of which keys and values are slices wherever
+// nothing had to be unquoted; it does not keep b.
+func Lines(b []byte) iter.Seq[Line] {
+	return func(yield func(Line) bool) {
+		s := string(b)
+		section, known, opened := "", false, false
+		number := 0
+		for pos := 0; pos < len(s); {
+			end, next := len(s), len(s)
+			if i := strings.IndexByte(s[pos:], '\n'); i >= 0 {
+				end, next = pos+i, pos+i+1
+			}
+			number++
+			l := Line{Number: number, Section: section}
+			l.Start, l.End = trim(s, pos, end)
+			l.ValueStart, l.ValueEnd = l.End, l.End
+			text := s[l.Start:l.End]
+			switch {
+			case text == "":
+				l.Kind = Blank
+			case text[0] == '#':
+				l.Kind = Comment
+			case text[0] == '[' && text[len(text)-1] == ']':
+				section, known = header(text)
+				opened = true
+				l.Kind, l.Section, l.Key = Section, section, text[1:len(text)-1]
+			default:
+				pair(s, &l)
+				if !opened {
+					l.Kind, l.Reason = Dropped, NoSection
+				} else if !known {
+					l.Kind, l.Reason = Dropped, UnknownSection
+				}
+			}
+			if !yield(l) {
+				return
+			}
+			pos = next
+		}
+	}
+}
+
+// header tells the section a header opens, and whether chmpx knows it.
+func header(text string) (string, bool) {
+	switch text {
+	case "[GLOBAL]":
+		return Global, true
+	case "[SVRNODE]":
+		return SvrNode, true
+	case "[SLVNODE]":
+		return SlvNode, true
+	}
+	return "", false
+}
+
+// pair splits the line at its first = and fills in kind, key and value.
+func pair(s string, l *Line) {
+	key, value := part{l.Start, l.End}, part{l.End, l.End}
+	if i := strings.IndexByte(s[l.Start:l.End], '='); i >= 0 {
+		key.end = l.Start + i
+		value.start = key.end + 1
+		if trimmed := value.trim(s); trimmed.start < trimmed.end {
+			value = trimmed
+		} else {
+			value.end = value.start
+		}
+	} else {
+		l.NoEquals = true
+	}
+	key = key.trim(s)
+
+	// chmpx unquotes the value first; whichever fails drops the line.
+	v, vraw, reason := unquote(s, value)
+	k, kraw, kreason := unquote(s, key)
+	if reason == NotDropped {
+		reason = kreason
+	}
+	if l.NoEquals {
+		vraw = part{kraw.end, kraw.end}
+	}
+	l.Key, l.Value = k, v
+	l.ValueStart, l.ValueEnd = vraw.start, vraw.end
+	l.Kind = Pair
+	if reason == NotDropped && k == "" {
+		reason = NoKey
+	}
+	if reason != NotDropped {
+		l.Kind, l.Reason = Dropped, reason
+	}
+}
+
+// part is a piece of the input, by byte offsets.
+type part struct{ start, end int }
+
+func (p part) trim(s string) part {
+	p.start, p.end = trim(s, p.start, p.end)
+	return p
+}
+
+// trim cuts blank, TAB, CR and LF from both ends of s[start:end].
+func trim(s string, start, end int) (int, int) {
+	for start < end && isBlank(s[start]) {
+		start++
+	}
+	for start < end && isBlank(s[end-1]) {
+		end--
+	}
+	return start, end
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+
+// isSpace is C's isspace: what counts as blank in front of an inline comment.
+func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
+
+// special marks the bytes that need the slow way through unquote.
+var special = [256]bool{0: true, '"': true, '\'': true, '#': true, '\\': true}
+
+// unquote returns the text of p without quotes, escapes and inline comment,
+// and the part of the input it was read from.
+func unquote(s string, p part) (string, part, Reason) {
+	for i := p.start; i < p.end; i++ {
+		if special[s[i]] {
+			return unquoteSlow(s, p)
+		}
+	}
+	return s[p.start:p.end], p, NotDropped
+}
+
+func unquoteSlow(s string, p part) (string, part, Reason) {
+	text := make([]byte, 0, p.end-p.start)
+	var quote byte // the open quote, or 0
+	escape, space := false, false
+	i := p.start
+scan:
+	for ; i < p.end; i++ {
+		c := s[i]
+		if c == 0 {
+			break
+		}
+		switch {
+		case quote == '\'':
+			if c == '\'' {
+				quote = 0
+			} else {
+				text = append(text, c)
+			}
+		case quote == '"':
+			switch {
+			case c == '"' && !escape:
+				quote = 0
+			case c == '\\' && !escape:
+				escape = true
+			default:
+				if escape && c != '"' && c != '\\' {
+					text = append(text, '\\')
+				}
+				text = append(text, c)
+				escape = false
+			}
+		case c == '"' || c == '\'':
+			if escape {
+				text = append(text, c)
+				escape = false
+			} else {
+				quote = c
+			}
+		case c == '#':
+			if space {
+				break scan
+			}
+			text = append(text, c)
+		case c == '\\':
+			if escape {
+				text = append(text, c)
+			}
+			escape = !escape
+		default:
+			text = append(text, c)
+			space = isSpace(c)
+			escape = false
+		}
+	}
+	p.end = i
+	p = p.trim(s)
+	out := string(text)
+	if start, end := trim(out, 0, len(out)); end-start < len(out) {
+		out = out[start:end]
+	}
+	switch {
+	case quote != 0:
+		return out, p, OpenQuote
+	case escape:
+		return out, p, OpenBackslash
+	}
+	return out, p, NotDropped
+}

@@ -1,0 +1,302 @@
+package chmpx
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"k2hdkc-slave-agent/chmpx/ini"
+)
+
+// PathKind is what stands at a path.
+type PathKind int
+
+// The kinds of paths chmpx tells apart, after following symbolic links.
+const (
+	NoPath PathKind = iota
+	RegularFile
+	Directory
+	OtherPath
+)
+
+// Load does what chmpx's load does (spec A, B, C.1, C.2), without asking who
+// this host is. paths tells what stands at a path that a TLS key names; nil
+// asks the file system. The configuration is nil if the load would fail; the
+// findings then hold at least one Reject, and all of them rather than only the
+// first one chmpx would stop at.
+//
+// One rule of the load needs the host and is left to Judge: MODE=SLAVE with
+// this host among the server nodes, and MODE=SERVER without.
+func Load(b []byte, paths func(path string) PathKind) (*Config, []Finding) {
+	l := &loader{findings: &findings{}, paths: paths}
+	cfg := l.load(b)
+	return cfg, l.sorted()
+}
+
+// load fills in l.cfg, and returns it unless the load fails.
+func (l *loader) load(b []byte) *Config {
+	if l.paths == nil {
+		l.paths = pathKind
+	}
+	if rule, text, found := notAConfiguration(b); found {
+		l.add(Reject, rule, 0, "", "%s", text)
+		l.loadFailed = true
+		return nil
+	}
+	l.cfg = &Config{}
+	l.scan(b)
+	l.loadGlobal()
+	l.loadServers()
+	l.loadSlaves()
+	l.checkNodeTLS()
+	l.sortNodes()
+	l.settleMerge()
+	l.checkCut(b)
+	if l.worst == Reject {
+		l.loadFailed = true
+		return nil
+	}
+	return l.cfg
+}
+
+// loader is one load on its way.
+type loader struct {
+	*findings
+	paths      func(string) PathKind
+	cfg        *Config
+	loadFailed bool
+
+	global   map[string]entry
+	svr, slv blocks
+	lastLine ini.Line // the last line that is not blank
+	tls      tlsState
+}
+
+// entry is a key's value and where it stands; line 0: the key is absent.
+type entry struct {
+	value string
+	line  int
+}
+
+// block is one node as written, keys of merged blocks put together.
+type block struct {
+	line int
+	v    [numNodeKeys]entry
+}
+
+// blocks are the nodes of one kind.
+type blocks struct {
+	section string
+	list    []*block
+	byName  map[[2]string]*block // NAME and CTLPORT as written
+	headers int                  // sections seen
+	byLine  map[int]*block       // made when first needed
+}
+
+// scan reads the lines into global and the node blocks.
+func (l *loader) scan(b []byte) {
+	l.global = make(map[string]entry, 48)
+	l.svr = blocks{section: ini.SvrNode, byName: make(map[[2]string]*block)}
+	l.slv = blocks{section: ini.SlvNode, byName: make(map[[2]string]*block)}
+	odd := l.scanBytes(b)
+
+	var open *block
+	var in *blocks
+	for line := range ini.Lines(b) {
+		if line.Kind != ini.Blank {
+			l.lastLine = line
+		}
+		if odd {
+			l.checkBytes(b, line)
+		}
+		switch line.Kind {
+		case ini.Section:
+			l.closeBlock(in, open)
+			open, in = nil, nil
+			switch line.Section {
+			case ini.SvrNode:
+				in, open = &l.svr, &block{line: line.Number}
+			case ini.SlvNode:
+				in, open = &l.slv, &block{line: line.Number}
+			case "":
+				l.noteUnknownSection(line)
+			}
+		case ini.Dropped:
+			l.noteDropped(line)
+		case ini.Pair:
+			if open == nil {
+				l.setGlobal(line)
+			} else {
+				l.setNode(in, open, line)
+			}
+		}
+	}
+	l.closeBlock(in, open)
+}
+
+func (l *loader) setGlobal(line ini.Line) {
+	if !isGlobalKey(line.Key) {
+		l.noteUnknownKey(line)
+		return
+	}
+	if old := l.global[line.Key]; old.line != 0 {
+		l.noteDuplicate(line, old)
+	}
+	l.global[line.Key] = entry{line.Value, line.Number}
+}
+
+func (l *loader) setNode(in *blocks, open *block, line ini.Line) {
+	k := nodeKeyOf(line.Key)
+	if k == noNodeKey {
+		l.noteUnknownKey(line)
+		return
+	}
+	if old := open.v[k]; old.line != 0 {
+		l.noteDuplicate(line, old)
+	}
+	open.v[k] = entry{line.Value, line.Number}
+}
+
+// closeBlock files a finished node block. A block whose NAME and CTLPORT texts
+// were seen before is merged into that node.
+func (l *loader) closeBlock(in *blocks, b *block) {
+	if b == nil {
+		return
+	}
+	in.headers++
+	if b.v[keyName].line == 0 {
+		l.add(Accept, RuleNodeNoName, b.line, "NAME", "this [%s] has no NAME: chmpx drops it without a word", in.section)
+		return
+	}
+	id := [2]string{b.v[keyName].value, b.v[keyCtlPort].value}
+	first := in.byName[id]
+	if first == nil {
+		in.byName[id] = b
+		in.list = append(in.list, b)
+		return
+	}
+	l.add(Accept, RuleMergedNodes, b.line, "NAME",
+		"NAME %s and CTLPORT %s are those of the [%s] in line %d: chmpx makes one node of both, and the keys of the later one win; two nodes on one address need different CTLPORTs",
+		quote(id[0]), quote(id[1]), in.section, first.line)
+	for k, e := range b.v {
+		if e.line != 0 {
+			first.v[k] = e
+		}
+	}
+}
+
+// sort puts the blocks into chmpx's order: by NAME, then by CTLPORT, as texts.
+func (bs *blocks) sort() {
+	slices.SortFunc(bs.list, func(a, b *block) int {
+		if c := strings.Compare(a.v[keyName].value, b.v[keyName].value); c != 0 {
+			return c
+		}
+		return strings.Compare(a.v[keyCtlPort].value, b.v[keyCtlPort].value)
+	})
+}
+
+func (l *loader) noteUnknownSection(line ini.Line) {
+	name := strings.ToUpper(strings.Trim(line.Key, " \t"))
+	switch name {
+	case ini.Global, ini.SvrNode, ini.SlvNode:
+		l.add(Accept, RuleUnknownSection, line.Number, "", "chmpx does not know the section [%s] and skips it; [%s] in upper case without blanks is probably meant", clip(line.Key), name)
+	case "K2HDKC": // for the k2hdkc server daemon
+	default:
+		l.add(Accept, RuleUnknownSection, line.Number, "", "chmpx does not know the section [%s] and skips its lines", clip(line.Key))
+	}
+}
+
+func (l *loader) noteDropped(line ini.Line) {
+	switch line.Reason {
+	case ini.UnknownSection:
+	case ini.NoSection:
+		l.add(Accept, RuleDroppedLine, line.Number, clip(line.Key), "chmpx ignores this line: it stands before the first section header")
+	default:
+		v := Accept
+		if knownIn(line.Section, line.Key) {
+			v = Dangerous
+		}
+		l.add(v, RuleDroppedLine, line.Number, clip(line.Key), "chmpx drops this line: %s; there are no continuation lines, and quotes must close on the same line", line.Reason)
+	}
+}
+
+func (l *loader) noteUnknownKey(line ini.Line) {
+	upper := strings.ToUpper(line.Key)
+	switch {
+	case knownIn(line.Section, upper):
+		l.add(Accept, RuleUnknownKey, line.Number, upper, "chmpx does not know the key %s and ignores it; %s in upper case is probably meant", quote(line.Key), upper)
+	case isGlobalKey(line.Key) || nodeKeyOf(line.Key) != noNodeKey:
+		l.add(Accept, RuleUnknownKey, line.Number, line.Key, "chmpx does not read %s in [%s] and ignores it", line.Key, line.Section)
+	default:
+		l.add(Accept, RuleUnknownKey, line.Number, "", "chmpx does not know the key %s and ignores it", quote(line.Key))
+	}
+}
+
+func (l *loader) noteDuplicate(line ini.Line, old entry) {
+	if line.Value == old.value {
+		return
+	}
+	l.add(Accept, RuleDuplicateKey, line.Number, line.Key, "%s was already set in line %d; the last one wins", line.Key, old.line)
+}
+
+// scanBytes deals with a byte order mark, and tells whether there are bytes
+// that call for a look at each line.
+func (l *loader) scanBytes(b []byte) (odd bool) {
+	if bytes.HasPrefix(b, []byte("\ufeff")) {
+		first, _, _ := bytes.Cut(b[3:], []byte("\n"))
+		first = bytes.Trim(first, " \t\r")
+		if len(first) == 0 || first[0] == '#' {
+			l.add(Accept, RuleBytes, 1, "", "the text begins with a UTF-8 byte order mark, which chmpx does not skip; it does no harm here, but would in front of a section header")
+		} else {
+			l.add(Dangerous, RuleBytes, 1, "", "the text begins with a UTF-8 byte order mark, which chmpx takes for part of the first line: a section header there is not recognised and its keys are lost; save the template without it")
+		}
+	}
+	for _, c := range b {
+		if c < ' ' && c != '\n' && c != '\r' && c != '\t' || c == 0x7f {
+			return true
+		}
+	}
+	return false
+}
+
+// checkBytes looks for control characters where chmpx reads something.
+func (l *loader) checkBytes(b []byte, line ini.Line) {
+	text := b[line.Start:line.End]
+	i := bytes.IndexFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+	if i < 0 {
+		return
+	}
+	switch {
+	case line.Kind == ini.Comment, line.Reason == ini.UnknownSection, line.Reason == ini.NoSection:
+		l.add(Accept, RuleBytes, line.Number, "", "there is a control character (0x%02x) in this line; it does no harm here", text[i])
+	case text[i] == 0:
+		l.add(Dangerous, RuleBytes, line.Number, clip(line.Key), "there is a NUL byte in this line: chmpx reads key and value only up to it; the text was damaged on its way")
+	default:
+		l.add(Dangerous, RuleBytes, line.Number, clip(line.Key), "there is a control character (0x%02x) in this line, which chmpx takes for part of the text", text[i])
+	}
+}
+
+// checkCut looks whether the text seems to end too early.
+func (l *loader) checkCut(b []byte) {
+	if len(b) == 0 || b[len(b)-1] == '\n' {
+		return
+	}
+	line := l.lastLine
+	text := string(b[line.Start:line.End])
+	switch {
+	case strings.HasPrefix(text, "[") && !strings.HasSuffix(text, "]"),
+		line.Kind == ini.Pair && line.NoEquals && beginsKnownKey(line.Section, line.Key),
+		line.Reason == ini.OpenQuote:
+		l.add(Dangerous, RuleCut, line.Number, "", "the text ends in the middle of this line (%s): it was probably cut off on its way, and what followed is missing", quote(text))
+	case l.worst == Reject:
+		l.add(Accept, RuleCut, line.Number, "", "the text ends without a line feed: it may have been cut off on its way")
+	}
+}
+
+// clip shortens text from the file for a message.
+func clip(s string) string {
+	if len(s) > 80 {
+		return s[:80] + "…"
+	}
+	return s
+}

@@ -1,0 +1,150 @@
+package chmpx
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
+
+// loadServers reads the [SVRNODE] blocks and expands their names.
+func (l *loader) loadServers() {
+	if len(l.svr.list) == 0 {
+		if l.svr.headers > 0 {
+			l.add(Reject, RuleNoServer, 0, "NAME", "lists no server node: none of its %d [SVRNODE] sections has a NAME; chmpx fails to load such a file and ends", l.svr.headers)
+		} else {
+			l.add(Reject, RuleNoServer, 0, "", "lists no server node yet: there is no [SVRNODE] section; chmpx fails to load such a file and ends, so wait until a server has joined the cluster")
+		}
+		return
+	}
+	l.svr.sort()
+	defaultPort, defaultCtlPort := l.defaultPort("PORT"), l.defaultPort("CTLPORT")
+	l.cfg.Servers = make([]Node, 0, len(l.svr.list))
+	for _, b := range l.svr.list {
+		n := Node{Name: b.v[keyName].value, Line: b.line}
+		n.Port = l.nodePort(b, keyPort, defaultPort, "server")
+		n.CtlPort = l.nodePort(b, keyCtlPort, defaultCtlPort, "server")
+		n.CUK, n.Seed = b.v[keyCUK].value, b.v[keySeed].value
+		n.Endpoints = l.hostPorts(b, keyEndpoints, n.Port)
+		n.CtlEndpoints = l.hostPorts(b, keyCtlEndpoints, n.CtlPort)
+		n.ForwardPeers = l.hostPorts(b, keyForward, Unset)
+		n.ReversePeers = l.hostPorts(b, keyReverse, Unset)
+		switch l.cfg.IDType {
+		case IDCUK:
+			l.needsKey(b, keyCUK, "server")
+		case IDCtlEndpoints:
+			l.needsKey(b, keyEndpoints, "server")
+			l.needsKey(b, keyCtlEndpoints, "server")
+		case IDCustom:
+			l.needsKey(b, keySeed, "server")
+		}
+		l.serverTLS(b, &n)
+		l.expandServer(b, n)
+	}
+}
+
+// expandServer adds the node once for each name its NAME stands for.
+func (l *loader) expandServer(b *block, n Node) {
+	line := lineOf(b, keyName)
+	names, total, err := expandName(n.Name, maxNodes-len(l.cfg.Servers))
+	switch {
+	case err != nil:
+		l.add(Reject, RuleServerName, line, "NAME", "the server NAME %s can't be expanded: %v; chmpx fails to load the file and ends", quote(n.Name), err)
+	case total > absurdNodes:
+		l.add(Reject, RuleManyNodes, line, "NAME", "the server NAME %s stands for %d nodes: chmpx would run out of memory or time while it loads the file; it has room for %d at most", quote(n.Name), total, maxNodes)
+	case total > len(names):
+		l.add(Dangerous, RuleManyNodes, line, "NAME", "the server NAME %s brings the file to more than %d nodes, for which chmpx has no room: it overruns its tables and crashes", quote(n.Name), maxNodes)
+	}
+	for _, name := range names {
+		if i := strings.IndexByte(name, '%'); i >= 0 {
+			name = name[:i]
+		}
+		n.Name = name
+		l.cfg.Servers = append(l.cfg.Servers, n)
+	}
+}
+
+// loadSlaves reads the [SLVNODE] blocks.
+func (l *loader) loadSlaves() {
+	if len(l.slv.list) == 0 {
+		const mend = "chmpx fails to load such a file and ends; a cluster without slaves needs a placeholder [SLVNODE]"
+		if l.slv.headers > 0 {
+			l.add(Reject, RuleNoSlave, 0, "NAME", "lists no slave node: none of its %d [SLVNODE] sections has a NAME; %s", l.slv.headers, mend)
+		} else {
+			l.add(Reject, RuleNoSlave, 0, "", "lists no slave node: there is no [SLVNODE] section; %s", mend)
+		}
+		return
+	}
+	l.slv.sort()
+	defaultCtlPort := l.defaultPort("CTLPORT")
+	l.cfg.Slaves = make([]Node, 0, len(l.slv.list))
+	for _, b := range l.slv.list {
+		n := Node{Name: b.v[keyName].value, Port: Unset, Line: b.line}
+		n.CtlPort = l.nodePort(b, keyCtlPort, defaultCtlPort, "slave")
+		n.CUK, n.Seed = b.v[keyCUK].value, b.v[keySeed].value
+		n.CtlEndpoints = l.hostPorts(b, keyCtlEndpoints, n.CtlPort)
+		n.ForwardPeers = l.hostPorts(b, keyForward, Unset)
+		n.ReversePeers = l.hostPorts(b, keyReverse, Unset)
+		switch l.cfg.IDType {
+		case IDCUK:
+			l.needsKey(b, keyCUK, "slave")
+		case IDCtlEndpoints:
+			l.needsKey(b, keyCtlEndpoints, "slave")
+		}
+		l.slaveTLS(b, &n)
+		l.cfg.Slaves = append(l.cfg.Slaves, n)
+	}
+}
+
+// defaultPort reads PORT or CTLPORT of [GLOBAL].
+func (l *loader) defaultPort(key string) int {
+	if e := l.global[key]; e.line != 0 {
+		return port(e.value)
+	}
+	return Unset
+}
+
+func (l *loader) nodePort(b *block, k nodeKey, absent int, kind string) int {
+	e := b.v[k]
+	if e.line != 0 {
+		return port(e.value)
+	}
+	if absent == Unset {
+		l.add(Reject, RuleRequiredKey, b.line, k.String(), "%s node %s has no %s and [GLOBAL] gives none: chmpx fails to load the file and ends", kind, quote(b.v[keyName].value), k)
+	}
+	return absent
+}
+
+func (l *loader) needsKey(b *block, k nodeKey, kind string) {
+	if b.v[k].line == 0 {
+		l.add(Reject, RuleIdentity, b.line, k.String(), "%s node %s has no %s, which CHMPXIDTYPE = %s needs: chmpx fails to load the file and ends", kind, quote(b.v[keyName].value), k, l.cfg.IDType)
+	}
+}
+
+func (l *loader) hostPorts(b *block, k nodeKey, defaultPort int) []HostPort {
+	e := b.v[k]
+	if e.line == 0 {
+		return nil
+	}
+	pairs, skipped := hostPorts(e.value, defaultPort)
+	if skipped > 0 {
+		l.add(Accept, RuleEndpoints, e.line, k.String(), "%d elements of %s are not host:port; chmpx skips them", skipped, k)
+	}
+	if len(pairs) > maxHostPorts {
+		l.add(Accept, RuleEndpoints, e.line, k.String(), "%s has %d elements; chmpx uses the first %d", k, len(pairs), maxHostPorts)
+	}
+	return pairs
+}
+
+// sortNodes drops neighbours that are the same node, and sorts, as the load
+// does.
+func (l *loader) sortNodes() {
+	for _, nodes := range []*[]Node{&l.cfg.Servers, &l.cfg.Slaves} {
+		*nodes = slices.CompactFunc(*nodes, func(a, b Node) bool {
+			return a.Name == b.Name && a.CtlPort == b.CtlPort && a.CUK == b.CUK
+		})
+		slices.SortStableFunc(*nodes, func(a, b Node) int {
+			return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Port, b.Port),
+				cmp.Compare(a.CtlPort, b.CtlPort), strings.Compare(a.CUK, b.CUK))
+		})
+	}
+}

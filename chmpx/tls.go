@@ -1,0 +1,255 @@
+package chmpx
+
+import (
+	"os"
+	"strings"
+)
+
+// maxPath is from which length on chmpx refuses a path.
+const maxPath = 1024
+
+// tlsState is what the TLS rules need to know across the file.
+type tlsState struct {
+	ssl, verifyPeer bool // of [GLOBAL]
+	caFile          bool
+	caPath          string
+	serverCert      string
+	serverPrivKey   string
+	slaveCert       string
+	slavePrivKey    string
+
+	anySSL, anyVerify bool // of the server nodes
+}
+
+// pathKind asks the file system.
+func pathKind(path string) PathKind {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return NoPath
+	case info.IsDir():
+		return Directory
+	case info.Mode().IsRegular():
+		return RegularFile
+	}
+	return OtherPath
+}
+
+// unsetPath reports the ways to say "no path".
+func unsetPath(s string) bool { return s == "" || strings.EqualFold(s, "NULL") }
+
+var sslVersions = []string{"DEFAULT", "SSLV2", "SSLV3", "TLSV1.0", "TLSV1.1", "TLSV1.2", "TLSV1.3"}
+
+func (l *loader) loadGlobalTLS() {
+	t := &l.tls
+	t.ssl = l.bool("SSL", false)
+	t.verifyPeer = l.bool("SSL_VERIFY_PEER", false)
+	if t.verifyPeer && !t.ssl {
+		l.needsSSL("SSL_VERIFY_PEER")
+		t.verifyPeer = false
+	}
+	t.caPath, t.caFile = l.caPath(l.global["CAPATH"], "[GLOBAL]")
+	t.serverCert = l.certFile(l.global["SERVER_CERT"], "SERVER_CERT", "[GLOBAL]")
+	t.serverPrivKey = l.certFile(l.global["SERVER_PRIKEY"], "SERVER_PRIKEY", "[GLOBAL]")
+	if !t.ssl {
+		for _, key := range []string{"SERVER_CERT", "SERVER_PRIKEY"} {
+			if !unsetPath(l.global[key].value) {
+				l.needsSSL(key)
+			}
+		}
+		t.serverCert, t.serverPrivKey = "", "" // said once
+	}
+	t.slaveCert = l.certFile(l.global["SLAVE_CERT"], "SLAVE_CERT", "[GLOBAL]")
+	t.slavePrivKey = l.certFile(l.global["SLAVE_PRIKEY"], "SLAVE_PRIKEY", "[GLOBAL]")
+	l.loadSSLMinVer()
+	l.loadNSSDB()
+}
+
+func (l *loader) needsSSL(key string) {
+	l.add(Reject, RuleTLS, l.global[key].line, key, "%s is set in [GLOBAL] while SSL is off there: chmpx fails to load the file and ends; switch SSL on in [GLOBAL] or remove %s", key, key)
+}
+
+func (l *loader) loadSSLMinVer() {
+	l.cfg.SSLMinVer = "DEFAULT"
+	e := l.global["SSL_MIN_VER"]
+	if e.value == "" {
+		return
+	}
+	for _, v := range sslVersions {
+		if !strings.EqualFold(e.value, v) {
+			continue
+		}
+		l.cfg.SSLMinVer = v
+		if v != "DEFAULT" && !l.tls.ssl {
+			l.needsSSL("SSL_MIN_VER")
+		}
+		return
+	}
+	l.badValue(e, "SSL_MIN_VER", strings.Join(sslVersions, ", "))
+}
+
+func (l *loader) loadNSSDB() {
+	e := l.global["NSSDB_DIR"]
+	if e.line == 0 {
+		return
+	}
+	switch {
+	case e.value == "" || l.paths(e.value) != Directory:
+		l.add(Reject, RuleTLSFile, e.line, "NSSDB_DIR", "NSSDB_DIR is %s, which is no directory here: chmpx fails to load the file and ends; unlike the other paths it must not be empty or NULL", quote(e.value))
+	case !l.tls.ssl:
+		l.needsSSL("NSSDB_DIR")
+	case len(e.value) >= maxPath:
+		l.pathTooLong(e, "NSSDB_DIR")
+	default:
+		l.cfg.NSSDBDir = e.value
+	}
+}
+
+func (l *loader) pathTooLong(e entry, key string) {
+	l.add(Reject, RuleTLSFile, e.line, key, "%s has %d bytes: chmpx takes paths of up to %d and fails to load the file", key, len(e.value), maxPath-1)
+}
+
+// caPath reads a CAPATH, which may be a directory or a file.
+func (l *loader) caPath(e entry, where string) (path string, isFile bool) {
+	if unsetPath(e.value) {
+		return "", false
+	}
+	switch l.paths(e.value) {
+	case Directory:
+	case RegularFile:
+		isFile = true
+	default:
+		l.add(Reject, RuleTLSFile, e.line, "CAPATH", "CAPATH %s of %s does not exist on this host as a directory or a file: chmpx fails to load the file and ends; install it first", quote(e.value), where)
+	}
+	if len(e.value) >= maxPath {
+		l.pathTooLong(e, "CAPATH")
+	}
+	return e.value, isFile
+}
+
+// certFile reads the path of a certificate or private key.
+func (l *loader) certFile(e entry, key, where string) string {
+	if unsetPath(e.value) {
+		return ""
+	}
+	if l.paths(e.value) != RegularFile {
+		l.noSuchFile(e, key, where)
+	}
+	if len(e.value) >= maxPath {
+		l.pathTooLong(e, key)
+	}
+	return e.value
+}
+
+func (l *loader) noSuchFile(e entry, key, where string) {
+	l.add(Reject, RuleTLSFile, e.line, key, "%s %s of %s does not exist on this host as a file: chmpx fails to load the file and ends; install it first", key, quote(e.value), where)
+}
+
+// serverTLS reads the TLS keys of a server node.
+func (l *loader) serverTLS(b *block, n *Node) {
+	t := &l.tls
+	where := "server node " + quote(n.Name)
+	n.SSL = l.boolEntry(b.v[keySSL], "SSL", t.ssl)
+	n.VerifyPeer = l.boolEntry(b.v[keyVerifyPeer], "SSL_VERIFY_PEER", t.verifyPeer)
+	t.anySSL = t.anySSL || n.SSL
+	t.anyVerify = t.anyVerify || n.VerifyPeer
+	if n.VerifyPeer && !n.SSL {
+		l.add(Reject, RuleTLS, lineOf(b, keyVerifyPeer), "SSL_VERIFY_PEER", "%s has SSL_VERIFY_PEER on but SSL off: chmpx fails to load the file and ends", where)
+	}
+
+	n.CAPath, n.CAFile = t.caPath, t.caFile
+	if e := b.v[keyCAPath]; e.line != 0 {
+		n.CAPath, n.CAFile = l.caPath(e, where)
+	}
+	pick := func(k nodeKey, inherited string) string {
+		if e := b.v[k]; e.line != 0 {
+			return l.certFile(e, k.String(), where)
+		}
+		return inherited
+	}
+	n.ServerCert = pick(keyServerCert, t.serverCert)
+	n.ServerPrivKey = pick(keyServerPrivKey, t.serverPrivKey)
+	n.SlaveCert = pick(keySlaveCert, t.slaveCert)
+	n.SlavePrivKey = pick(keySlavePrivKey, t.slavePrivKey)
+
+	for _, x := range []struct {
+		k     nodeKey
+		value string
+	}{{keyServerCert, n.ServerCert}, {keyServerPrivKey, n.ServerPrivKey}} {
+		switch {
+		case n.SSL && x.value == "":
+			l.add(Reject, RuleTLS, lineOf(b, x.k), x.k.String(), "%s has SSL on but no %s: chmpx fails to load the file and ends, on a slave too; set %s here or in [GLOBAL]", where, x.k, x.k)
+		case !n.SSL && x.value != "":
+			l.add(Reject, RuleTLS, lineOf(b, x.k), x.k.String(), "%s has SSL off but a %s: chmpx fails to load the file and ends; set %s = NULL here or switch SSL on", where, x.k, x.k)
+		}
+	}
+	if (n.SlaveCert == "") != (n.SlavePrivKey == "") {
+		l.add(Reject, RuleTLS, lineOf(b, keySlaveCert), "SLAVE_CERT", "%s has only one of SLAVE_CERT and SLAVE_PRIKEY: chmpx fails to load the file and ends; set both or none", where)
+	}
+}
+
+// slaveTLS reads the TLS keys of a slave node, once all server nodes are read.
+func (l *loader) slaveTLS(b *block, n *Node) {
+	t := &l.tls
+	where := "slave node " + quote(n.Name)
+	n.VerifyPeer = t.anyVerify
+	n.CAPath, n.CAFile = t.caPath, t.caFile
+	if e := b.v[keyCAPath]; e.line != 0 {
+		n.CAPath, n.CAFile = l.caPath(e, where)
+	}
+	if n.CAPath != "" && !t.anySSL {
+		l.add(Reject, RuleTLS, lineOf(b, keyCAPath), "CAPATH", "%s has a CAPATH, but no server node has SSL on: chmpx fails to load the file and ends", where)
+	}
+	n.SlaveCert, n.SlavePrivKey = t.slaveCert, t.slavePrivKey
+	if e := b.v[keySlaveCert]; e.line != 0 {
+		n.SlaveCert = l.certFile(e, "SLAVE_CERT", where)
+	}
+	if e := b.v[keySlavePrivKey]; e.line != 0 {
+		n.SlavePrivKey = ""
+		if !unsetPath(e.value) {
+			n.SlavePrivKey = e.value
+			if n.SlaveCert != "" && l.paths(e.value) != RegularFile {
+				l.noSuchFile(e, "SLAVE_PRIKEY", where)
+			}
+			if len(e.value) >= maxPath {
+				l.pathTooLong(e, "SLAVE_PRIKEY")
+			}
+		}
+	}
+	if n.SlaveCert != "" && n.SlavePrivKey == "" {
+		l.add(Reject, RuleTLS, lineOf(b, keySlaveCert), "SLAVE_PRIKEY", "%s has a SLAVE_CERT but no SLAVE_PRIKEY: chmpx fails to load the file and ends", where)
+	}
+	l.slaveCertRule(t.anyVerify, n, where, lineOf(b, keySlaveCert))
+}
+
+// checkNodeTLS applies the rules that need to know all server nodes.
+func (l *loader) checkNodeTLS() {
+	t := &l.tls
+	for i := range l.cfg.Servers {
+		n := &l.cfg.Servers[i]
+		where := "server node " + quote(n.Name)
+		if !t.anySSL && n.CAPath != "" {
+			l.add(Reject, RuleTLS, n.Line, "CAPATH", "%s has a CAPATH, but no server node has SSL on: chmpx fails to load the file and ends", where)
+		}
+		l.slaveCertRule(t.anyVerify, n, where, n.Line)
+	}
+}
+
+// slaveCertRule: with peer verification every node needs a client certificate,
+// without it none may have one.
+func (l *loader) slaveCertRule(verify bool, n *Node, where string, line int) {
+	switch {
+	case verify && n.SlaveCert == "":
+		l.add(Reject, RuleTLS, line, "SLAVE_CERT", "%s has no SLAVE_CERT, but a server node has SSL_VERIFY_PEER on: chmpx fails to load the file and ends; set SLAVE_CERT and SLAVE_PRIKEY in [GLOBAL]", where)
+	case !verify && n.SlaveCert != "":
+		l.add(Reject, RuleTLS, line, "SLAVE_CERT", "%s has a SLAVE_CERT, but no server node has SSL_VERIFY_PEER on: chmpx fails to load the file and ends", where)
+	}
+}
+
+// lineOf is where a node's key stands, or else where the node begins.
+func lineOf(b *block, k nodeKey) int {
+	if line := b.v[k].line; line != 0 {
+		return line
+	}
+	return b.line
+}

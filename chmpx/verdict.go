@@ -1,0 +1,125 @@
+package chmpx
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+)
+
+// Verdict is what becomes of a chmpx that gets a configuration.
+type Verdict int
+
+const (
+	// Accept: loads, starts, and is safe to swap in under a running chmpx.
+	Accept Verdict = iota
+	// Dangerous: chmpx starts on it, but breaks later or on a live reload.
+	Dangerous
+	// Reject: the load fails, which ends a running chmpx, or a fresh start does.
+	Reject
+)
+
+func (v Verdict) String() string {
+	switch v {
+	case Accept:
+		return "accept"
+	case Dangerous:
+		return "dangerous"
+	case Reject:
+		return "reject"
+	}
+	return "Verdict(" + strconv.Itoa(int(v)) + ")"
+}
+
+// Finding is one thing to say about a configuration.
+type Finding struct {
+	// Line counts from 1; 0 means the whole file.
+	Line int
+	// Key is the configuration key it is about, or "".
+	Key string
+	// Verdict is what this finding alone makes of the file. Accept marks a note.
+	Verdict Verdict
+	// Rule is one of the Rule constants.
+	Rule string
+	// Text says what is wrong, what chmpx does about it and how to mend it.
+	Text string
+}
+
+// String is the finding as `check` prints it: "LINE: text".
+func (f Finding) String() string {
+	return strconv.Itoa(f.Line) + ": " + f.Text
+}
+
+// Report is the judgement of one configuration.
+type Report struct {
+	// Verdict is the worst of all findings.
+	Verdict Verdict
+	// Findings are ordered by verdict, worst first, then by line.
+	Findings []Finding
+	// Config is nil if the load would fail.
+	Config *Config
+	// Self is the entry chmpx takes for its own when it starts on this host,
+	// nil if it finds none. It points into Config.
+	Self *Node
+}
+
+// Has reports whether a finding of that rule was made.
+func (r Report) Has(rule string) bool {
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Rule == rule })
+}
+
+// maxFindings is how many findings of one rule and key are listed one by one;
+// a file with thousands of bad nodes should not fill the journal.
+const maxFindings = 8
+
+// findings collects what is found, and how often.
+type findings struct {
+	list  []Finding
+	count map[findingKind]int
+	worst Verdict
+}
+
+type findingKind struct {
+	rule, key string
+	verdict   Verdict
+}
+
+func (f *findings) add(v Verdict, rule string, line int, key, format string, args ...any) {
+	f.worst = max(f.worst, v)
+	if f.count == nil {
+		f.count = make(map[findingKind]int)
+	}
+	kind := findingKind{rule, key, v}
+	f.count[kind]++
+	if f.count[kind] > maxFindings {
+		return
+	}
+	f.list = append(f.list, Finding{Line: line, Key: key, Verdict: v, Rule: rule, Text: fmt.Sprintf(format, args...)})
+}
+
+// sorted returns the findings, worst first, and mentions those left out.
+func (f *findings) sorted() []Finding {
+	last := make(map[findingKind]int, len(f.count))
+	for i, x := range f.list {
+		last[findingKind{x.Rule, x.Key, x.Verdict}] = i
+	}
+	for kind, n := range f.count {
+		if n > maxFindings {
+			f.list[last[kind]].Text += fmt.Sprintf(" (and %d more of this kind)", n-maxFindings)
+		}
+	}
+	f.count = nil
+	slices.SortStableFunc(f.list, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(b.Verdict, a.Verdict), cmp.Compare(a.Line, b.Line))
+	})
+	return f.list
+}
+
+// quote shortens s to something fit for a message and quotes it.
+func quote(s string) string {
+	const most = 80
+	if len(s) > most {
+		return strconv.Quote(s[:most]) + "…"
+	}
+	return strconv.Quote(s)
+}
