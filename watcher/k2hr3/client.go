@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -51,7 +50,6 @@ type Client struct {
 	http      *http.Client
 	retrier   *retryablehttp.Client
 	holding   holding
-	renewed   atomic.Int64 // when connections were last given up, in Unix nanoseconds
 }
 
 // New returns a client for cfg. It reads the certificate files, and does not
@@ -95,7 +93,8 @@ func New(cfg Config) (*Client, error) {
 	}, nil
 }
 
-// Close closes the connections that are not in use.
+// Close gives up what the client keeps between exchanges. The client can still
+// be used.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 func checkAPI(api *url.URL) error {

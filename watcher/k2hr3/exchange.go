@@ -217,9 +217,6 @@ func (c *Client) failed(ctx context.Context, op string, a answer, err error) err
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", op, ctx.Err())
 	}
-	// Connections made while something was wrong may lead to where K2HR3 is
-	// no longer.
-	c.http.CloseIdleConnections()
 	err = c.withoutRequest(err)
 	e := c.newError(op, 0, verdict{ErrTransport, hintTransport(err, time.Now())})
 	e.Err = err

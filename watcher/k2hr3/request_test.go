@@ -32,7 +32,7 @@ func record(t *testing.T, status int, body string) (*Client, *[]sent) {
 func TestEachExchangeIsSentAsK2HR3WantsIt(t *testing.T) {
 	token := newToken(t)
 	base := func(extra ...string) http.Header {
-		h := http.Header{"Accept": {"application/json"}, "User-Agent": {"k2hdkc-slave-agent"}}
+		h := http.Header{"Accept": {"application/json"}, "Connection": {"close"}, "User-Agent": {"k2hdkc-slave-agent"}}
 		for i := 0; i < len(extra); i += 2 {
 			h.Set(extra[i], extra[i+1])
 		}

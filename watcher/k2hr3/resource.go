@@ -45,8 +45,7 @@ type Answer struct {
 
 // Resource reads a RESOURCE once; when to try again is the caller's to say. It
 // returns within the client's timeout, or that and Wait as long as K2HR3 may be
-// holding the request. (A kept connection that turns out to be closed is
-// replaced unseen, by net/http.)
+// holding the request.
 func (c *Client) Resource(ctx context.Context, q Query) (Answer, error) {
 	op := "read resource " + q.Resource.yrn
 	query, err := q.arguments()
@@ -98,7 +97,6 @@ func (q Query) arguments() (url.Values, error) {
 
 // once does one try.
 func (c *Client) once(req *http.Request) (answer, error) {
-	c.renewConnections()
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return answer{}, err
@@ -204,17 +202,4 @@ func wholeSeconds(d time.Duration) time.Duration {
 		return 0
 	}
 	return (d + time.Second - 1).Truncate(time.Second)
-}
-
-// maxConnAge is for how long requests that are held one after the other may use
-// the connection they have. A name in api-uri that moves is then noticed even if
-// its old address goes on answering.
-const maxConnAge = 10 * time.Minute
-
-func (c *Client) renewConnections() {
-	now := time.Now().UnixNano()
-	last := c.renewed.Load()
-	if now-last > int64(maxConnAge) && c.renewed.CompareAndSwap(last, now) {
-		c.http.CloseIdleConnections()
-	}
 }

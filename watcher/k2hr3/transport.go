@@ -14,10 +14,6 @@ import (
 const (
 	dialTimeout = 10 * time.Second
 
-	// K2HR3 closes a connection that was idle for 5 s (spec k2hr3 B.6). A
-	// request on one that is just being closed would fail.
-	idleTimeout = 4 * time.Second
-
 	// A request that K2HR3 holds must not keep a registration waiting.
 	maxConns = 2
 
@@ -27,6 +23,13 @@ const (
 // newTransport returns the transport of a client. HTTP/2 stays off: K2HR3 does
 // not speak it, and Go reuses a dead HTTP/2 connection for minutes. Compression
 // stays off so that the limit on an answer is a limit on what is kept.
+//
+// Connections are not kept. K2HR3 closes one that was idle for 5 s (spec k2hr3
+// B.6), and the agent asks less often than that; so keeping them would gain
+// nothing, and now and then send a registration into one that is being closed,
+// or go on asking where K2HR3's name led to long ago. Above all, net/http prints
+// what it finds on a kept connection before the next request, and after an answer
+// longer than it says that may be a token.
 func newTransport(cfg Config) (*http.Transport, error) {
 	tlsConfig, err := newTLS(cfg)
 	if err != nil {
@@ -41,10 +44,8 @@ func newTransport(cfg Config) (*http.Transport, error) {
 		TLSClientConfig:        tlsConfig,
 		TLSHandshakeTimeout:    dialTimeout,
 		DisableCompression:     true,
-		MaxIdleConns:           maxConns,
-		MaxIdleConnsPerHost:    maxConns,
+		DisableKeepAlives:      true,
 		MaxConnsPerHost:        maxConns,
-		IdleConnTimeout:        idleTimeout,
 		MaxResponseHeaderBytes: maxHeader,
 		Protocols:              &protocols,
 	}, nil
@@ -53,8 +54,8 @@ func newTransport(cfg Config) (*http.Transport, error) {
 func newTLS(cfg Config) (*tls.Config, error) {
 	conf := &tls.Config{
 		MinVersion: tls.VersionTLS12,
-		// Between two polls the connection is closed; resuming the session
-		// saves K2HR3 a signature each time.
+		// Each request is a new connection; resuming the session saves K2HR3 a
+		// signature each time.
 		ClientSessionCache: tls.NewLRUClientSessionCache(maxConns),
 	}
 	if cfg.CAFile != "" {
@@ -109,7 +110,6 @@ func hintTransport(err error, now time.Time) string {
 		authority x509.UnknownAuthorityError
 		name      x509.HostnameError
 		record    tls.RecordHeaderError
-		alert     tls.AlertError
 	)
 	switch {
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
@@ -119,9 +119,9 @@ func hintTransport(err error, now time.Time) string {
 		return "ca-file has to name the authority that signed K2HR3's certificate"
 	case errors.As(err, &name):
 		return "api-uri has to use a name that is in K2HR3's certificate"
-	case errors.As(err, &record):
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return "api-uri says https, but what answers there does not"
-	case errors.As(err, &alert):
+	case isAlert(err):
 		return "K2HR3 ended the TLS handshake: if it asks for a client certificate, set cert-file and key-file"
 	case errors.As(err, &dns):
 		return "the name in api-uri does not resolve here"
@@ -135,6 +135,12 @@ func hintTransport(err error, now time.Time) string {
 // change within the seconds of a retry.
 func isCertificateError(err error) bool {
 	var verify *tls.CertificateVerificationError
-	var alert tls.AlertError
-	return errors.As(err, &verify) || errors.As(err, &alert)
+	return errors.As(err, &verify) || isAlert(err)
+}
+
+// isAlert reports whether err is the server's refusal of the TLS handshake, to
+// which crypto/tls gives no type of its own.
+func isAlert(err error) bool {
+	var network *net.OpError
+	return errors.As(err, &network) && network.Op == "remote error"
 }

@@ -1,0 +1,314 @@
+package k2hr3
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// dialled returns a client with the real transport, whose connections are pipes
+// to serve: no network, so it can run in virtual time. serve gets the number of
+// the connection, from 1, and the connection, which it need not close.
+func dialled(t *testing.T, cfg Config, serve func(n int, conn net.Conn)) *Client {
+	t.Helper()
+	transport, err := newTransport(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var count atomic.Int32
+	var conns sync.WaitGroup
+	transport.Proxy = nil
+	transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+		client, server := net.Pipe()
+		conns.Go(func() {
+			defer server.Close()
+			serve(int(count.Add(1)), server)
+		})
+		return client, nil
+	}
+	cfg.Transport = transport
+	c := newClient(t, cfg)
+	t.Cleanup(func() {
+		c.Close()
+		conns.Wait()
+	})
+	return c
+}
+
+// request reads one request and returns its method, or "" at the end.
+func request(r *bufio.Reader) string {
+	req, err := http.ReadRequest(r)
+	if err != nil {
+		return ""
+	}
+	return req.Method
+}
+
+func say(conn net.Conn, status int, body string) {
+	_, _ = fmt.Fprintf(conn, "HTTP/1.1 %d X\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", status, len(body), body)
+}
+
+const textAnswer = `{"result":true,"message":null,"resource":"x"}`
+
+func TestARegistrationWhoseConnectionDiesIsSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked []string
+		c := dialled(t, Config{}, func(n int, conn net.Conn) {
+			asked = append(asked, fmt.Sprint(n, " ", request(bufio.NewReader(conn))))
+			if n > 1 {
+				say(conn, 201, success)
+			}
+		})
+		if err := c.Register(t.Context(), role, newToken(t), host); err != nil {
+			t.Error(err)
+		}
+		if got := strings.Join(asked, ", "); got != "1 PUT, 2 PUT" {
+			t.Errorf("asked: %s", got)
+		}
+	})
+}
+
+// K2HR3 closes a kept connection after 5 s, which a registration at that moment
+// would run into; and a kept one leads to where its name led to long ago.
+func TestNoConnectionIsUsedTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		connections := 0
+		c := dialled(t, Config{}, func(n int, conn net.Conn) {
+			connections = n
+			r := bufio.NewReader(conn)
+			for request(r) != "" {
+				say(conn, 200, textAnswer)
+			}
+		})
+		for want := 1; want < 5; want++ {
+			if _, err := c.Resource(t.Context(), Query{Resource: role.Resource(), Token: newToken(t)}); err != nil {
+				t.Error(err)
+			}
+			if connections != want {
+				t.Errorf("request %d: connection %d", want, connections)
+			}
+		}
+	})
+}
+
+func TestAHeldRequestDoesNotKeepOthersWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := dialled(t, Config{}, func(_ int, conn net.Conn) {
+			r := bufio.NewReader(conn)
+			for {
+				switch request(r) {
+				case "GET":
+					time.Sleep(55 * time.Second)
+					say(conn, 200, textAnswer)
+				case "PUT":
+					say(conn, 201, success)
+				case "HEAD":
+					_, _ = io.WriteString(conn, "HTTP/1.1 204 X\r\n\r\n")
+				default:
+					return
+				}
+			}
+		})
+		held := make(chan error)
+		go func() {
+			_, err := c.Resource(t.Context(), Query{Resource: role.Resource(), Token: newToken(t), Wait: 55 * time.Second})
+			held <- err
+		}()
+		synctest.Wait()
+		start := time.Now()
+		if err := c.Register(t.Context(), role, newToken(t), host); err != nil {
+			t.Error(err)
+		}
+		if _, err := c.IsMember(t.Context(), role, cuk); err != nil {
+			t.Error(err)
+		}
+		if time.Since(start) != 0 {
+			t.Errorf("took %v", time.Since(start))
+		}
+		if err := <-held; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAServerThatNeverAnswersIsGivenUp(t *testing.T) {
+	for name, op := range operations(nil, Token{}) {
+		_ = op
+		synctest.Test(t, func(t *testing.T) {
+			c := dialled(t, Config{}, func(_ int, conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
+			start := time.Now()
+			err := operations(c, newToken(t))[name](t.Context())
+			if took := time.Since(start); kindOf(t, err) != ErrTransport || took != DefaultTimeout {
+				t.Errorf("%s: %v after %v", name, err, took)
+			}
+		})
+	}
+}
+
+func TestABodyThatDripsIsGivenUp(t *testing.T) {
+	for _, name := range []string{"Resource", "RoleToken", "Ping", "Register"} {
+		for _, status := range []int{200, 401, 503} {
+			synctest.Test(t, func(t *testing.T) {
+				c := dialled(t, Config{}, func(_ int, conn net.Conn) {
+					request(bufio.NewReader(conn))
+					_, err := fmt.Fprintf(conn, "HTTP/1.1 %d X\r\nContent-Length: 100000\r\n\r\n", status)
+					for ; err == nil; _, err = io.WriteString(conn, " ") {
+						time.Sleep(time.Second)
+					}
+				})
+				start := time.Now()
+				err := operations(c, newToken(t))[name](t.Context())
+				// A 503 is retried, each time after its body was given up.
+				limit := DefaultTimeout
+				if status == 503 {
+					limit = maxTries * (DefaultTimeout + retryCap)
+				}
+				if took := time.Since(start); err == nil || took > limit {
+					t.Errorf("%s, %d: %v after %v", name, status, err, took)
+				}
+			})
+		}
+	}
+}
+
+func TestATruncatedBodyIsNoText(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := dialled(t, Config{}, func(_ int, conn net.Conn) {
+			request(bufio.NewReader(conn))
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 X\r\nContent-Length: 100\r\n\r\n"+textAnswer)
+		})
+		_, err := c.Resource(t.Context(), Query{Resource: role.Resource(), Token: newToken(t)})
+		if !errors.Is(err, io.ErrUnexpectedEOF) || kindOf(t, err) != ErrTransport || !strings.Contains(err.Error(), "broke off after 45 bytes") {
+			t.Error(err)
+		}
+	})
+}
+
+func TestBrokenHTTPIsNotQuoted(t *testing.T) {
+	for _, garbage := range []string{
+		"token(" + secret + ") is not existed\r\n\r\n",
+		"HTTP/1.1 " + secret + "\r\n\r\n",
+		"HTTP/1.1 200 X\r\n" + secret + "\r\n\r\n",
+		"HTTP/1.1 200 X\r\nContent-Length: " + secret + "\r\n\r\n",
+		"HTTP/1.1 200 X\r\nTransfer-Encoding: " + secret + "\r\n\r\n",
+		"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n" + secret + "\r\n",
+		"HTTP/1.1 200 X\r\nX: " + strings.Repeat(secret, 2000) + "\r\n\r\n",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var log journal
+			c := dialled(t, Config{Logger: log.logger()}, func(_ int, conn net.Conn) {
+				r := bufio.NewReader(conn)
+				request(r)
+				_, _ = io.WriteString(conn, garbage)
+			})
+			for name, op := range operations(c, newToken(t)) {
+				err := op(t.Context())
+				if err == nil || strings.Contains(err.Error(), secret[:16]) {
+					t.Errorf("%.40q, %s: %v", garbage, name, err)
+				}
+			}
+			if strings.Contains(log.String(), secret[:16]) {
+				t.Errorf("%.40q: logged", garbage)
+			}
+		})
+	}
+}
+
+// An answer longer than it says leaves bytes behind, which net/http prints when
+// the connection is to be used again.
+func TestNothingOfAnOverlongAnswerIsPrinted(t *testing.T) {
+	var printed journal
+	defer log.SetOutput(log.Writer())
+	log.SetOutput(&printed)
+	synctest.Test(t, func(t *testing.T) {
+		c := dialled(t, Config{}, func(_ int, conn net.Conn) {
+			r := bufio.NewReader(conn)
+			for request(r) != "" {
+				_, _ = io.WriteString(conn, "HTTP/1.1 401 X\r\nContent-Length: 2\r\n\r\n{}"+secret+secret)
+			}
+		})
+		for range 3 {
+			_, err := c.Resource(t.Context(), Query{Resource: role.Resource(), Token: newToken(t)})
+			if kindOf(t, err) != ErrUnauthorized {
+				t.Error(err)
+			}
+			synctest.Wait()
+		}
+	})
+	if strings.Contains(printed.String(), secret[:16]) {
+		t.Errorf("printed: %s", printed.String())
+	}
+}
+
+func TestRefusedConnectionSaysSo(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := listener.Addr().String()
+	listener.Close()
+	c := newClient(t, Config{API: must(url.Parse("http://" + addr))})
+	_, err = c.Resource(t.Context(), Query{Resource: role.Resource(), Token: newToken(t)})
+	want := "read resource " + resourceYRN + ": " + addr + ": dial tcp " + addr + ": connect: connection refused"
+	if err == nil || err.Error() != want {
+		t.Errorf("%v\nwant %s", err, want)
+	}
+}
+
+func TestRedirectIsNotFollowed(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/elsewhere" {
+			t.Error("followed")
+		}
+		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+	})
+	for name, op := range operations(c, newToken(t)) {
+		if err := op(t.Context()); kindOf(t, err) != ErrAnswer || !strings.Contains(err.Error(), "api-uri") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestCompressionIsNotAskedFor(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if got := r.Header.Get("Accept-Encoding"); got != "" {
+			t.Errorf("Accept-Encoding: %s", got)
+		}
+		_, _ = io.WriteString(w, textAnswer)
+	})
+	if _, err := c.Resource(t.Context(), Query{Resource: role.Resource(), Token: newToken(t)}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestLocalAddressIsTheOneTowardsTheAPI(t *testing.T) {
+	for api, want := range map[string]string{
+		"http://127.0.0.1:18080": "127.0.0.1",
+		"http://127.0.0.1":       "127.0.0.1",
+		"https://localhost":      "",
+	} {
+		c := newClient(t, Config{API: must(url.Parse(api))})
+		got, err := c.LocalAddress(t.Context())
+		if err != nil || !got.IsLoopback() || (want != "" && got.String() != want) {
+			t.Errorf("%s: %v, %v", api, got, err)
+		}
+	}
+	c := newClient(t, Config{API: must(url.Parse("http://k2hr3.invalid"))})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got, err := c.LocalAddress(ctx); !errors.Is(err, context.Canceled) || got.IsValid() {
+		t.Errorf("%v, %v", got, err)
+	}
+}

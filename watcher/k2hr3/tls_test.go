@@ -1,0 +1,245 @@
+package k2hr3
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io"
+	"log"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// authority signs certificates and keeps them in files.
+type authority struct {
+	dir  string
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	file string
+}
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	a := &authority{dir: t.TempDir()}
+	a.file, _ = a.issue(t, "ca", &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
+	return a
+}
+
+// issue signs template and returns the files of the certificate and its key.
+// The first one is the authority's own.
+func (a *authority) issue(t *testing.T, name string, template *x509.Certificate) (certFile, keyFile string) {
+	t.Helper()
+	key := must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
+	template.SerialNumber = must(rand.Int(rand.Reader, big.NewInt(1<<62)))
+	template.Subject = pkix.Name{CommonName: name}
+	if template.NotAfter.IsZero() {
+		template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	}
+	parent, signer := a.cert, a.key
+	if parent == nil {
+		parent, signer = template, key
+	}
+	der := must(x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer))
+	if a.cert == nil {
+		a.cert, a.key = must(x509.ParseCertificate(der)), key
+	}
+	certFile, keyFile = filepath.Join(a.dir, name+".crt"), filepath.Join(a.dir, name+".key")
+	writePEM(t, certFile, "CERTIFICATE", der)
+	writePEM(t, keyFile, "PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(key)))
+	return certFile, keyFile
+}
+
+func writePEM(t *testing.T, file, kind string, der []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func forServer() *x509.Certificate {
+	return &x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+}
+
+func forClient() *x509.Certificate {
+	return &x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+}
+
+// serveTLS runs a K2HR3 that only answers Ping, and returns its address.
+func serveTLS(t *testing.T, conf *tls.Config, handle http.HandlerFunc) *url.URL {
+	t.Helper()
+	server := httptest.NewUnstartedServer(handle)
+	server.TLS = conf
+	server.EnableHTTP2 = true
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return must(url.Parse(server.URL))
+}
+
+func pong(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"version":["v1"]}`) }
+
+// pair issues a certificate for a server in this process.
+func (a *authority) pair(t *testing.T, name string, template *x509.Certificate) tls.Certificate {
+	t.Helper()
+	certFile, keyFile := a.issue(t, name, template)
+	return must(tls.LoadX509KeyPair(certFile, keyFile))
+}
+
+func TestTLSWithAnAuthorityOfOnesOwn(t *testing.T) {
+	ca, other := newAuthority(t), newAuthority(t)
+	good := ca.pair(t, "server", forServer())
+	expiredCert := forServer()
+	expiredCert.NotBefore, expiredCert.NotAfter = time.Now().Add(-48*time.Hour), time.Now().Add(-24*time.Hour)
+	expired := ca.pair(t, "expired", expiredCert)
+	elsewhere := ca.pair(t, "elsewhere", &x509.Certificate{DNSNames: []string{"k2hr3.shop.example"}})
+
+	for name, tt := range map[string]struct {
+		server tls.Certificate
+		caFile string
+		hint   string
+	}{
+		"signed by it":         {good, ca.file, ""},
+		"signed by another":    {good, other.file, "ca-file has to name the authority"},
+		"not known to systems": {good, "", "ca-file has to name the authority"},
+		"expired":              {expired, ca.file, "this host's clock says " + time.Now().UTC().Format("2006-01-02T")},
+		"of another name":      {elsewhere, ca.file, "api-uri has to use a name that is in K2HR3's certificate"},
+	} {
+		requests := 0
+		api := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{tt.server}}, func(w http.ResponseWriter, r *http.Request) {
+			requests++
+			if r.ProtoMajor != 1 || r.TLS.NegotiatedProtocol == "h2" {
+				t.Errorf("%s: spoke %s", name, r.Proto)
+			}
+			pong(w, r)
+		})
+		err := newClient(t, Config{API: api, CAFile: tt.caFile}).Ping(t.Context())
+		switch {
+		case tt.hint == "" && (err != nil || requests != 1):
+			t.Errorf("%s: %v", name, err)
+		case tt.hint != "" && (kindOf(t, err) != ErrTransport || !strings.Contains(err.Error(), tt.hint) || requests != 0):
+			t.Errorf("%s: %v after %d requests, want a hint with %q", name, err, requests, tt.hint)
+		}
+	}
+}
+
+func TestOldTLSIsRefused(t *testing.T) {
+	ca := newAuthority(t)
+	server := ca.pair(t, "server", forServer())
+	api := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{server}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, pong)
+	if err := newClient(t, Config{API: api, CAFile: ca.file}).Ping(t.Context()); kindOf(t, err) != ErrTransport {
+		t.Error(err)
+	}
+}
+
+func TestSessionsAreResumed(t *testing.T) {
+	ca := newAuthority(t)
+	server := ca.pair(t, "server", forServer())
+	var resumed []bool
+	api := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{server}}, func(w http.ResponseWriter, r *http.Request) {
+		resumed = append(resumed, r.TLS.DidResume)
+		pong(w, r)
+	})
+	c := newClient(t, Config{API: api, CAFile: ca.file})
+	for range 3 {
+		if err := c.Ping(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(resumed) != 3 || resumed[0] || !resumed[1] || !resumed[2] {
+		t.Errorf("resumed: %v", resumed)
+	}
+}
+
+func TestClientCertificate(t *testing.T) {
+	ca := newAuthority(t)
+	server := ca.pair(t, "server", forServer())
+	certFile, keyFile := ca.issue(t, "client", forClient())
+	pool := x509.NewCertPool()
+	pool.AddCert(ca.cert)
+	var serials []string
+	api := serveTLS(t, &tls.Config{
+		Certificates: []tls.Certificate{server}, ClientCAs: pool,
+		ClientAuth: tls.RequireAndVerifyClientCert, SessionTicketsDisabled: true,
+	}, func(w http.ResponseWriter, r *http.Request) {
+		serials = append(serials, r.TLS.PeerCertificates[0].SerialNumber.String())
+		pong(w, r)
+	})
+
+	err := newClient(t, Config{API: api, CAFile: ca.file}).Ping(t.Context())
+	if kindOf(t, err) != ErrTransport || !strings.Contains(err.Error(), "set cert-file and key-file") {
+		t.Errorf("without one: %v", err)
+	}
+
+	c := newClient(t, Config{API: api, CAFile: ca.file, CertFile: certFile, KeyFile: keyFile})
+	if err := c.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ca.issue(t, "client", forClient())
+	if err := c.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if len(serials) != 2 || serials[0] == serials[1] {
+		t.Errorf("after a renewal on disk: certificates %v", serials)
+	}
+
+	if err := os.Remove(keyFile); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Ping(t.Context()); kindOf(t, err) != ErrTransport || !strings.Contains(err.Error(), keyFile) {
+		t.Errorf("without the file: %v", err)
+	}
+}
+
+func TestCertificateFilesThatCannotBeUsedAreNamed(t *testing.T) {
+	ca := newAuthority(t)
+	certFile, keyFile := ca.issue(t, "client", forClient())
+	_, otherKey := ca.issue(t, "other", forClient())
+	empty := filepath.Join(t.TempDir(), "empty.pem")
+	if err := os.WriteFile(empty, []byte("nothing\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		cfg    Config
+		reason []string
+	}{
+		"CA missing":        {Config{CAFile: "/nonexistent/ca.pem"}, []string{"ca-file", "/nonexistent/ca.pem", "no such file"}},
+		"CA empty":          {Config{CAFile: empty}, []string{"ca-file", empty, "no certificate in it"}},
+		"CA is a key":       {Config{CAFile: keyFile}, []string{"no certificate in it"}},
+		"key not given":     {Config{CertFile: certFile}, []string{"belong together"}},
+		"cert not given":    {Config{KeyFile: keyFile}, []string{"belong together"}},
+		"key missing":       {Config{CertFile: certFile, KeyFile: "/nonexistent/key"}, []string{"key-file", "/nonexistent/key"}},
+		"cert empty":        {Config{CertFile: empty, KeyFile: keyFile}, []string{"cert-file " + empty}},
+		"key of another":    {Config{CertFile: certFile, KeyFile: otherKey}, []string{"does not match"}},
+		"both, but swapped": {Config{CertFile: keyFile, KeyFile: certFile}, []string{"cert-file"}},
+	} {
+		tt.cfg.API = must(url.Parse("https://k2hr3.example"))
+		_, err := New(tt.cfg)
+		for _, reason := range tt.reason {
+			if err == nil || !strings.Contains(err.Error(), reason) {
+				t.Errorf("%s: %v, want %q in it", name, err, reason)
+			}
+		}
+	}
+}
+
+func TestPlainServerBehindHTTPS(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(pong))
+	defer server.Close()
+	api := must(url.Parse(strings.Replace(server.URL, "http:", "https:", 1)))
+	_, err := newClient(t, Config{API: api}).Resource(t.Context(), Query{Resource: role.Resource(), Token: newToken(t)})
+	if kindOf(t, err) != ErrTransport || !strings.Contains(err.Error(), "api-uri says https") {
+		t.Error(err)
+	}
+}
