@@ -1,0 +1,99 @@
+// Command k2hdkc-slave-agent keeps the chmpx of a K2HDKC slave node right: it
+// makes the host a member of the cluster's slave role in K2HR3, follows the
+// cluster's RESOURCE there, and replaces slave.ini when servers join or leave.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"k2hdkc-slave-agent/cmd/options"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	host, err := options.ThisHost()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, options.Program+":", err)
+		os.Exit(1)
+	}
+	p := program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, host: host}
+	status := p.main(ctx, os.Args[1:])
+	stop()
+	os.Exit(status)
+}
+
+// program is one run of the command, with everything it touches.
+type program struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	host           options.Host
+}
+
+// errSaid ends a run with status 1 whose result says all there is to say.
+var errSaid = errors.New("said already")
+
+// main runs a command line and returns its exit status.
+func (p *program) main(ctx context.Context, args []string) int {
+	verb, rest, err := options.ParseVerb(args)
+	if err == nil {
+		err = p.verb(ctx, verb, rest)
+	}
+	if errors.Is(err, options.ErrHelp) {
+		err = options.Usage(p.stdout, verb)
+	}
+	var usage *options.UsageError
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, errSaid):
+		return 1
+	case errors.As(err, &usage):
+		fmt.Fprintf(p.stderr, "%s: %v\n%s\n", options.Program, usage.Err, usage.Help)
+		return 2
+	default:
+		fmt.Fprintf(p.stderr, "%s: %v\n", options.Program, err)
+		return 1
+	}
+}
+
+// verb runs one verb.
+func (p *program) verb(ctx context.Context, verb options.Verb, args []string) error {
+	o, err := options.Load(verb, args, p.host)
+	if err != nil {
+		return err
+	}
+	switch verb.Name {
+	case "run":
+		return p.run(ctx, o, func() (*options.Options, error) { return options.Load(verb, args, p.host) })
+	case "once":
+		return p.once(ctx, o)
+	case "check":
+		return p.check(ctx, o)
+	case "register":
+		return p.register(ctx, o)
+	case "unregister":
+		return p.unregister(ctx, o)
+	case "version":
+		return p.version()
+	case "help":
+		return p.help(o.Args)
+	}
+	return fmt.Errorf("verb %s is not wired", verb.Name)
+}
+
+func (p *program) help(args []string) error {
+	if len(args) == 0 {
+		return options.Overview(p.stdout)
+	}
+	verb, err := options.LookupVerb(args[0])
+	if err != nil {
+		return err
+	}
+	return options.Usage(p.stdout, verb)
+}

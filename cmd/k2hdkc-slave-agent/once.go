@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"k2hdkc-slave-agent/cmd/options"
+)
+
+// once is one pass of what run does.
+func (p *program) once(ctx context.Context, o *options.Options) error {
+	log := p.logger(o)
+	w, err := newWatcher(o, log)
+	if err != nil {
+		return err
+	}
+	defer w.Member.Client.Close()
+	if o.Switches["dry-run"] {
+		next, err := w.Preview(ctx)
+		if err != nil {
+			return err
+		}
+		return p.printDiff(o.Output, next)
+	}
+	if err := prepareDirs(o); err != nil {
+		return err
+	}
+	return w.Once(ctx)
+}
+
+// printDiff prints what would change in the file at path; nothing if nothing
+// would.
+func (p *program) printDiff(path string, next []byte) error {
+	now, err := readOutput(path)
+	if err != nil || next == nil {
+		return err
+	}
+	_, err = fmt.Fprint(p.stdout, unifiedDiff(path, path+" (new)", string(now), string(next)))
+	return err
+}
+
+// readOutput reads the file in place; one that is not there is empty.
+func readOutput(path string) ([]byte, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return b, err
+}

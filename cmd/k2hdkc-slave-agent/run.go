@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"reflect"
+	"syscall"
+	"time"
+
+	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/watcher"
+)
+
+// quiet is how long the inputs must be left alone before a change of them is
+// taken: whoever writes one often writes several.
+const quiet = 300 * time.Millisecond
+
+// run is the daemon. reload reads the options anew.
+func (p *program) run(ctx context.Context, o *options.Options, reload func() (*options.Options, error)) error {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	r := runner{program: p, hup: hup, reload: reload}
+	if err := r.use(o); err != nil {
+		return err
+	}
+	r.log.Info("started", "version", versionName(), "role", o.Role, "api", o.APIURI.String(), "output", o.Output)
+	for {
+		again, err := r.watch(ctx)
+		if err != nil || !again {
+			return err
+		}
+		r.log.Info("the configuration has changed and is used from now on")
+	}
+}
+
+// runner is the daemon with the options it runs on.
+type runner struct {
+	*program
+	hup    <-chan os.Signal
+	reload func() (*options.Options, error)
+
+	options *options.Options
+	watcher *watcher.Watcher
+	log     *slog.Logger
+}
+
+// use takes options for the next round, if everything can be made from them.
+func (r *runner) use(o *options.Options) error {
+	log := r.logger(o)
+	if err := prepareDirs(o); err != nil {
+		return err
+	}
+	w, err := newWatcher(o, log)
+	if err != nil {
+		return err
+	}
+	r.options, r.watcher, r.log = o, w, log
+	return nil
+}
+
+// watch runs the watcher until ctx ends, or until other options are to be
+// used; then it returns true.
+func (r *runner) watch(ctx context.Context) (again bool, err error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	defer r.watcher.Member.Client.Close()
+	touched, err := watcher.Files(ctx, r.log, append(inputs(r.options), r.options.Output)...)
+	if err != nil {
+		return false, err
+	}
+	events := make(chan watcher.Event)
+	done := make(chan error, 1)
+	w := r.watcher
+	go func() { done <- w.Run(ctx, events) }()
+	still := time.NewTimer(time.Hour)
+	still.Stop()
+
+	var send chan<- watcher.Event
+	var event watcher.Event
+	for {
+		select {
+		case err := <-done:
+			return again, err
+		case send <- event:
+			send = nil
+		case path := <-touched:
+			if path != r.options.Output {
+				still.Reset(quiet)
+				continue
+			}
+			if send == nil {
+				send, event = events, watcher.OutputTouched
+			}
+		case <-still.C:
+			again = r.refresh(stop) || again
+			send, event = events, watcher.AskNow
+		case <-r.hup:
+			again = r.refresh(stop) || again
+			send, event = events, watcher.AskNow
+		}
+	}
+}
+
+// refresh reads the options anew. If they have changed it ends the watcher, so
+// that the next one uses them; options that are wrong change nothing.
+func (r *runner) refresh(stop context.CancelFunc) bool {
+	before, config := r.options, r.watcher.Config
+	o, err := r.reload()
+	if err == nil {
+		err = r.use(o)
+	}
+	if err != nil {
+		r.log.Error("the configuration is wrong; the one before stays in use", "error", err)
+		return false
+	}
+	if sameOptions(o, before) && reflect.DeepEqual(r.watcher.Config, config) {
+		return false
+	}
+	stop()
+	return true
+}
+
+// sameOptions compares the values, not where they came from.
+func sameOptions(a, b *options.Options) bool {
+	va, vb := reflect.ValueOf(*a), reflect.ValueOf(*b)
+	for i := range va.NumField() {
+		if va.Type().Field(i).IsExported() && !reflect.DeepEqual(va.Field(i).Interface(), vb.Field(i).Interface()) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/chmpx/daemon"
+	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/watcher"
+	"k2hdkc-slave-agent/watcher/k2hr3"
+	"k2hdkc-slave-agent/watcher/member"
+)
+
+// newMember makes this host's part in the conversation with K2HR3.
+func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
+	if err := o.RequireK2HR3(); err != nil {
+		return nil, err
+	}
+	cuk, err := o.ResolveCUK()
+	if err != nil {
+		return nil, err
+	}
+	role, err := k2hr3.ParseRole(o.Role)
+	if err != nil {
+		return nil, err
+	}
+	resource, err := k2hr3.ParseResource(o.Resource)
+	if err != nil {
+		return nil, err
+	}
+	client, err := k2hr3.New(k2hr3.Config{
+		API: o.APIURI, CAFile: o.CAFile, CertFile: o.CertFile, KeyFile: o.KeyFile,
+		Timeout: o.Timeout, UserAgent: options.Program + "/" + versionName(), Logger: log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &member.Member{
+		Client: client, Role: role, Resource: resource, CUK: cuk, Log: log,
+		Tag: func(ctx context.Context) (string, error) {
+			if o.Tag != "" {
+				return o.Tag, nil
+			}
+			return member.HostTag(ctx, client)
+		},
+		TokenFile: func() string {
+			path, _ := o.FindRoleTokenFile()
+			return path
+		},
+	}, nil
+}
+
+// newWatcher makes the watcher, whole but not running.
+func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, error) {
+	m, err := newMember(o, log)
+	if err != nil {
+		return nil, err
+	}
+	file, err := outputFile(o)
+	if err != nil {
+		return nil, err
+	}
+	reload, ok := map[options.Reload]watcher.Reload{
+		options.ReloadAuto: watcher.ReloadAuto, options.ReloadRestart: watcher.ReloadRestart, options.ReloadNone: watcher.ReloadNone,
+	}[o.Reload]
+	if !ok {
+		return nil, fmt.Errorf("reload %q is not wired", o.Reload)
+	}
+	w := &watcher.Watcher{
+		Config: watcher.Config{
+			File:       file,
+			StateFile:  filepath.Join(o.StateDir, "state.json"),
+			Origin:     fmt.Sprintf("%s %s %s", o.APIURI, o.Resource, m.CUK),
+			InstanceID: m.CUK, MinServers: o.MinServers, Stamp: o.Stamp,
+			Interval: o.Interval, Wait: o.Wait, Confirm: o.Confirm, Peek: o.Peek,
+			Reload: reload, Start: o.Start, RestartUnconfirmed: o.RestartUnconfirmed,
+		},
+		Member: m, Judge: judge, Log: log,
+	}
+	if o.StatusCommand != "" {
+		w.Chmpx = &daemon.Prober{Command: o.StatusCommand, Dir: o.RunDir}
+	}
+	if o.Unit != "" {
+		w.Unit = &daemon.Unit{Name: o.Unit}
+	}
+	return w, nil
+}
+
+// judge judges a file for the host as it is at this moment.
+func judge(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report {
+	host, err := chmpx.LocalHost(ctx)
+	if err != nil {
+		return unjudged(err)
+	}
+	return chmpx.Judge(ctx, b, host, running)
+}
+
+// unjudged is the report of a file that cannot be judged, because the host
+// cannot be looked at: it must not be put in place.
+func unjudged(err error) chmpx.Report {
+	return chmpx.Report{Verdict: chmpx.Dangerous, Findings: []chmpx.Finding{{
+		Verdict: chmpx.Dangerous, Rule: chmpx.RuleSelfUnsure, Text: "cannot tell who this host is: " + err.Error(),
+	}}}
+}
+
+func outputFile(o *options.Options) (render.File, error) {
+	f := render.File{Path: o.Output, Mode: o.Mode}
+	if o.Owner != "" {
+		id, err := number(o.Owner, func(name string) (string, error) {
+			u, err := user.Lookup(name)
+			if err != nil {
+				return "", err
+			}
+			return u.Uid, nil
+		})
+		if err != nil {
+			return f, fmt.Errorf("owner: %w", err)
+		}
+		f.Owner = &id
+	}
+	if o.Group != "" {
+		id, err := number(o.Group, func(name string) (string, error) {
+			g, err := user.LookupGroup(name)
+			if err != nil {
+				return "", err
+			}
+			return g.Gid, nil
+		})
+		if err != nil {
+			return f, fmt.Errorf("group: %w", err)
+		}
+		f.Group = &id
+	}
+	return f, nil
+}
+
+// number returns the id of a user or group given by number or name.
+func number(s string, lookup func(string) (string, error)) (int, error) {
+	if id, err := strconv.Atoi(s); err == nil {
+		return id, nil
+	}
+	id, err := lookup(s)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(id)
+}
+
+// prepareDirs makes the agent's own directories where its package or unit has
+// not.
+func prepareDirs(o *options.Options) error {
+	for _, d := range []struct{ key, path string }{{"state-dir", o.StateDir}, {"run-dir", o.RunDir}} {
+		err := os.MkdirAll(d.path, 0o755)
+		if errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("cannot make %s %s: run as root, or name another one: %w", d.key, d.path, err)
+		}
+		if err != nil {
+			return fmt.Errorf("cannot make %s: %w", d.key, err)
+		}
+	}
+	return nil
+}
+
+// inputs lists the files whose change may change what the agent does.
+func inputs(o *options.Options) []string {
+	files := []string{o.ConfigFile, o.InstanceIDFile, "/etc/k2hdkc/role-token"}
+	for _, name := range []string{"k2hr3-api-uri", "k2hr3-role-name", "k2hr3-role-token", "k2hr3-cuk"} {
+		files = append(files, filepath.Join(o.AntpickaxDir, name))
+	}
+	if path, _ := o.FindRoleTokenFile(); path != "" && !strings.HasPrefix(path, "/etc/k2hdkc/") {
+		files = append(files, path)
+	}
+	return files
+}

@@ -1,0 +1,266 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"k2hdkc-slave-agent/watcher/k2hr3"
+)
+
+const (
+	// settle is how long a change that a held request told of may be followed
+	// by others before it is applied, and maxSettle how long at most.
+	settle    = 250 * time.Millisecond
+	maxSettle = time.Second
+
+	// hurry is the longest pause while there is no good file.
+	hurry = 15 * time.Second
+
+	// leastHold: a server that says it held a request for less did not.
+	leastHold = time.Second
+
+	// Pauses between attempts to become a member.
+	firstJoinPause = 5 * time.Second
+	maxJoinPause   = 5 * time.Minute
+
+	// stretch is what the interval is multiplied with while chmpx shows that
+	// all is well.
+	stretch = 5
+)
+
+// asking is the conversation with K2HR3.
+type asking struct {
+	timer  *time.Timer
+	done   chan asked
+	cancel context.CancelFunc // of the request under way; nil: none
+	again  bool               // ask anew once it has ended
+
+	// holds: the last answer came from a server that holds requests.
+	holds    bool
+	pending  *k2hr3.Answer // waits for the burst to be over
+	since    time.Time     // when pending began
+	pauses   backoff
+	silence  nag // K2HR3 gives no text
+	refusal  nag // its text is refused, or cannot be written
+	joined   bool
+	nextJoin time.Time
+	joining  backoff
+	joinNag  nag
+}
+
+// asked is what came of asking.
+type asked struct {
+	triedToJoin bool
+	joinErr     error
+	answer      k2hr3.Answer
+	err         error
+	took        time.Duration
+}
+
+// ask starts a request, unless one is under way.
+func (w *Watcher) ask(ctx context.Context) {
+	if w.asking.cancel != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	w.asking.cancel = cancel
+	join := !w.asking.joined && !time.Now().Before(w.asking.nextJoin)
+	etag := w.knownETag()
+	w.beside(func() {
+		defer cancel()
+		w.asking.done <- w.askOnce(ctx, join, etag, w.Wait)
+	})
+}
+
+// knownETag is that of the text in place. Without a good file the text is
+// wanted even if it is the same.
+func (w *Watcher) knownETag() string {
+	if !w.current.good {
+		return ""
+	}
+	return w.etag
+}
+
+// askOnce is one request, and the registration before it where that is due. A
+// failed registration does not keep it from asking: the host may be able to
+// read all the same.
+func (w *Watcher) askOnce(ctx context.Context, join bool, etag string, wait time.Duration) (a asked) {
+	if join {
+		a.triedToJoin = true
+		_, a.joinErr = w.Member.Join(ctx)
+	}
+	start := time.Now()
+	a.answer, a.err = w.Member.Ask(ctx, etag, wait)
+	a.took = time.Since(start)
+	return a
+}
+
+// askAgain asks at once, also if a request is being held.
+func (w *Watcher) askAgain(ctx context.Context) {
+	if w.asking.cancel != nil {
+		w.asking.again = true
+		w.asking.cancel()
+		return
+	}
+	w.ask(ctx)
+}
+
+func (w *Watcher) askIn(d time.Duration) { w.asking.timer.Reset(d) }
+
+// answered takes what came of a request and decides when to ask next.
+func (w *Watcher) answered(ctx context.Context, a asked) {
+	w.asking.cancel = nil
+	if a.triedToJoin {
+		w.joined(a.joinErr)
+	}
+	again := w.asking.again
+	w.asking.again = false
+	switch {
+	case ctx.Err() != nil:
+	case a.err != nil && again:
+		w.askIn(0)
+	case a.err != nil:
+		w.failed(ctx, a.err)
+	default:
+		if w.asking.silence.over() {
+			w.Log.Info("K2HR3 answers again")
+		}
+		w.asking.holds = a.answer.Held > 0
+		w.good(ctx, a)
+		if again {
+			w.askIn(0)
+		}
+	}
+}
+
+// joined takes what came of an attempt to become a member.
+func (w *Watcher) joined(err error) {
+	w.asking.joined = err == nil
+	if err == nil {
+		w.asking.joining.reset()
+		w.asking.joinNag.over()
+		return
+	}
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	w.asking.joining.next = max(w.asking.joining.next, firstJoinPause/2)
+	w.asking.nextJoin = time.Now().Add(w.asking.joining.pause(maxJoinPause))
+	w.complain(&w.asking.joinNag, "membership is not certain", err)
+}
+
+// failed takes a request that brought nothing.
+func (w *Watcher) failed(ctx context.Context, err error) {
+	if p := w.asking.pending; p != nil {
+		w.asking.pending = nil
+		w.pass(ctx, *p)
+	}
+	if errors.Is(err, k2hr3.ErrNotMember) {
+		w.asking.joined = false
+	}
+	w.complain(&w.asking.silence, "K2HR3 gave no text; the file in place stays", err)
+	pause := w.asking.pauses.pause(w.longest())
+	var e *k2hr3.Error
+	if errors.As(err, &e) {
+		pause = max(pause, e.RetryAfter)
+	}
+	w.askIn(pause)
+}
+
+// longest is the longest pause after something that went wrong.
+func (w *Watcher) longest() time.Duration {
+	if w.current.good {
+		return w.Interval
+	}
+	return min(w.Interval, hurry)
+}
+
+// good takes a proper answer.
+func (w *Watcher) good(ctx context.Context, a asked) {
+	if a.answer.NotModified {
+		w.asking.pending = nil
+		w.asking.pauses.reset()
+		w.askIn(w.pauseAfterSame(a))
+		return
+	}
+	if w.telling.busy || w.unsettled(a.answer) {
+		w.askIn(settle)
+		return
+	}
+	w.asking.pending = nil
+	w.pass(ctx, a.answer)
+}
+
+// unsettled keeps a change back while others may follow it. Only a server that
+// tells of changes the moment they happen can show the beginning of a burst;
+// and without a good file every moment counts.
+func (w *Watcher) unsettled(a k2hr3.Answer) bool {
+	p := w.asking.pending
+	switch {
+	case a.Held == 0 || !w.current.good:
+		return false
+	case p == nil:
+		w.asking.since = time.Now()
+	case p.Text == a.Text || time.Since(w.asking.since) >= maxSettle:
+		return false
+	}
+	w.asking.pending = &a
+	return true
+}
+
+// pass leads an answer to the file and decides when to ask next.
+func (w *Watcher) pass(ctx context.Context, a k2hr3.Answer) {
+	replaced, err := w.apply(ctx, a)
+	var refusal *Refusal
+	switch {
+	case errors.As(err, &refusal):
+		w.complain(&w.asking.refusal, "the file in place stays", err)
+		w.askIn(w.asking.pauses.pause(w.longest()))
+	case err != nil:
+		w.complain(&w.asking.refusal, "slave.ini could not be replaced", err)
+		w.askIn(w.asking.pauses.pause(w.longest()))
+	default:
+		w.asking.pauses.reset()
+		w.asking.refusal.over()
+		if replaced && a.Held > 0 {
+			w.askIn(0)
+			return
+		}
+		w.askIn(w.pause())
+	}
+}
+
+// pauseAfterSame: a server that holds requests is asked again at once, if it
+// does hold them.
+func (w *Watcher) pauseAfterSame(a asked) time.Duration {
+	if a.answer.Held > 0 && a.took >= leastHold {
+		return 0
+	}
+	return w.pause()
+}
+
+// pause is the time to the next request to a server that does not hold them.
+func (w *Watcher) pause() time.Duration {
+	d := w.Interval
+	if w.looking.calm() {
+		d *= stretch
+	}
+	d = jitter(d)
+	if r := w.looking.ring; r != nil {
+		d = min(d, r.pause(d))
+	}
+	return d
+}
+
+// splay is how long this host waits before it asks for something that all
+// slaves of the cluster notice at the same moment. One K2HR3 process answers
+// about 20 requests a second.
+func (w *Watcher) splay() time.Duration {
+	const each = 60 * time.Millisecond
+	if w.current.config == nil || len(w.current.config.Slaves) < 2 {
+		return 0
+	}
+	return rand.N(each * time.Duration(len(w.current.config.Slaves)))
+}

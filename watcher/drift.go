@@ -1,0 +1,57 @@
+package watcher
+
+import (
+	"context"
+	"time"
+)
+
+const (
+	// leastDrift and mostDrift are the pauses between two repairs of a file
+	// that somebody else keeps changing. The first repair comes at once: chmpx
+	// loses its watch on a path that is empty for half a second (spec chmpx
+	// D.2).
+	leastDrift = time.Second
+	mostDrift  = time.Minute
+)
+
+// drift is what somebody else does to the file.
+type drift struct {
+	timer    *time.Timer
+	repaired time.Time
+	gap      time.Duration
+}
+
+// checkDrift puts the file back if it is not what was put in place.
+func (w *Watcher) checkDrift(ctx context.Context) {
+	if !w.current.good {
+		return
+	}
+	b, err := w.File.Read()
+	if err == nil && sum(b) == w.current.sum {
+		return
+	}
+	if wait := time.Until(w.drift.repaired.Add(w.drift.gap)); wait > 0 {
+		w.drift.timer.Reset(wait)
+		return
+	}
+	what := "was changed"
+	if err != nil {
+		what = "cannot be read"
+	}
+	w.Log.Warn("slave.ini "+what+" by somebody else; the last good one is put back", "file", w.File.Path, "error", err)
+	w.space()
+	if err := w.again(ctx); err != nil {
+		w.Log.Error("slave.ini could not be put back", "error", err)
+		w.drift.timer.Reset(w.drift.gap)
+	}
+}
+
+// space keeps repairs apart that follow one another.
+func (w *Watcher) space() {
+	now := time.Now()
+	if now.Sub(w.drift.repaired) > mostDrift {
+		w.drift.gap = 0
+	}
+	w.drift.gap = min(max(2*w.drift.gap, leastDrift), mostDrift)
+	w.drift.repaired = now
+}

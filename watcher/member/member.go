@@ -1,0 +1,190 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"k2hdkc-slave-agent/watcher/k2hr3"
+)
+
+var (
+	// ErrNoToken says that the host would have to register, and has nothing
+	// to do it with.
+	ErrNoToken = errors.New("no role token")
+
+	// ErrNotVerified says that K2HR3 took a registration and still does not
+	// count the host as a member.
+	ErrNotVerified = errors.New("registered, but not a member")
+)
+
+// Member is this host as a member of the slave role.
+type Member struct {
+	Client   *k2hr3.Client
+	Role     k2hr3.Role
+	Resource k2hr3.Resource
+
+	// CUK is this host's own key, on OpenStack the instance's UUID.
+	CUK string
+
+	// Tag returns the host's tag; it is asked for at each registration.
+	Tag func(context.Context) (string, error)
+
+	// TokenFile names the file that holds the role token; empty: there is
+	// none. Name and content are asked for whenever the token is needed, so
+	// that one which comes late or is rotated is used at once.
+	TokenFile func() string
+
+	Log *slog.Logger
+
+	// good is the right that was good for the last answer.
+	good atomic.Int32
+}
+
+// Join makes the host a member, and reports whether it had to register. A
+// member is left alone: each registration invalidates the host's tokens and
+// takes it off the list for a moment (spec k2hr3 0.3, 0.4).
+func (m *Member) Join(ctx context.Context) (registered bool, err error) {
+	already, err := m.Client.IsMember(ctx, m.Role, m.CUK)
+	if err != nil {
+		return false, err
+	}
+	if already {
+		return false, nil
+	}
+	token, err := m.token()
+	if errors.Is(err, ErrNoToken) {
+		return false, fmt.Errorf("this host (CUK %s) is not a member of %s and has %w to register with: put one into /etc/k2hdkc/role-token, or name its file with role-token-file", m.CUK, m.Role, ErrNoToken)
+	}
+	if err != nil {
+		return false, err
+	}
+	tag, err := m.Tag(ctx)
+	if err != nil {
+		return false, err
+	}
+	if err := m.Client.Register(ctx, m.Role, token, k2hr3.Host{CUK: m.CUK, Tag: tag}); err != nil {
+		return false, err
+	}
+	if err := m.verify(ctx); err != nil {
+		return true, err
+	}
+	m.Log.Info("registered with K2HR3", "role", m.Role.String(), "cuk", m.CUK, "tag", tag)
+	return true, nil
+}
+
+// verify looks whether a registration had an effect: its answer proves none,
+// K2HR3 gives it for a misspelt role too (spec k2hr3 C.1).
+func (m *Member) verify(ctx context.Context) error {
+	is, err := m.Client.IsMember(ctx, m.Role, m.CUK)
+	if err != nil {
+		return fmt.Errorf("registered, but cannot tell with what effect: %w", err)
+	}
+	if !is {
+		return fmt.Errorf("%w of %s: is that the role's exact name, and does K2HR3 see this host under one address only?", ErrNotVerified, m.Role)
+	}
+	return nil
+}
+
+// Leave takes the host out of the role, by its address and CUK and without a
+// token: with one, K2HR3 would delete the token instead (spec k2hr3 0.1). A
+// host that is no member has left already; that is no error.
+func (m *Member) Leave(ctx context.Context) (left bool, err error) {
+	err = m.Client.Unregister(ctx, m.Role, m.CUK)
+	if errors.Is(err, k2hr3.ErrNotMember) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Ask reads the RESOURCE, by the right that was good last time, else by the
+// other one. Address and CUK come first: they do not expire.
+func (m *Member) Ask(ctx context.Context, etag string, wait time.Duration) (k2hr3.Answer, error) {
+	q := k2hr3.Query{Resource: m.Resource, Role: m.Role, CUK: m.CUK, ETag: etag, Wait: wait}
+	rights := []right{byAddress, byToken}
+	if m.good.Load() == int32(byToken) {
+		rights = []right{byToken, byAddress}
+	}
+	var failed error
+	for _, r := range rights {
+		answer, err := m.askBy(ctx, q, r)
+		switch {
+		case err == nil:
+			m.found(r)
+			return answer, nil
+		case errors.Is(err, ErrNoToken):
+			continue
+		case failed == nil:
+			failed = fmt.Errorf("by %s: %w", r, err)
+		default:
+			failed = fmt.Errorf("%w; by %s: %w", failed, r, err)
+		}
+		if !refused(err) {
+			break
+		}
+	}
+	return k2hr3.Answer{}, failed
+}
+
+// right is what a host may read a RESOURCE by.
+type right int32
+
+const (
+	byAddress right = iota
+	byToken
+)
+
+func (r right) String() string {
+	if r == byToken {
+		return "role token"
+	}
+	return "address and CUK"
+}
+
+func (m *Member) askBy(ctx context.Context, q k2hr3.Query, r right) (k2hr3.Answer, error) {
+	if r == byToken {
+		token, err := m.token()
+		if err != nil {
+			return k2hr3.Answer{}, err
+		}
+		q.Token = token
+	}
+	return m.Client.Resource(ctx, q)
+}
+
+func (m *Member) found(r right) {
+	if m.good.Swap(int32(r)) != int32(r) {
+		m.Log.Info("K2HR3 lets this host read by its "+r.String(), "resource", m.Resource.String())
+	}
+}
+
+// refused reports whether another right could be the better one.
+func refused(err error) bool {
+	return errors.Is(err, k2hr3.ErrUnauthorized) || errors.Is(err, k2hr3.ErrNotMember) ||
+		errors.Is(err, k2hr3.ErrNotAllowed) || errors.Is(err, k2hr3.ErrBadRequest)
+}
+
+// token reads the role token. Without one the error is ErrNoToken.
+func (m *Member) token() (k2hr3.Token, error) {
+	path := m.TokenFile()
+	if path == "" {
+		return k2hr3.Token{}, ErrNoToken
+	}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return k2hr3.Token{}, ErrNoToken
+	}
+	if err != nil {
+		return k2hr3.Token{}, fmt.Errorf("cannot read the role token: %w", err)
+	}
+	token, err := k2hr3.NewToken(string(b))
+	if err != nil {
+		return k2hr3.Token{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return token, nil
+}

@@ -1,0 +1,115 @@
+package member
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"k2hdkc-slave-agent/watcher/k2hr3"
+)
+
+// lookupLimit bounds the name lookups for one tag.
+const lookupLimit = 5 * time.Second
+
+// HostTag returns the tag of this host: its full name if that resolves to one
+// of its addresses, since chmpx knows itself by it (spec chmpx C.3), else the
+// address that it reaches K2HR3 from.
+func HostTag(ctx context.Context, client *k2hr3.Client) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookupLimit)
+	defer cancel()
+	name, err := fullName(ctx)
+	if err == nil && resolvesHere(ctx, name) {
+		return name, nil
+	}
+	addr, err := client.LocalAddress(ctx)
+	if err != nil {
+		return "", fmt.Errorf("cannot tell a tag for this host: its full name does not resolve to an address of its own, and %w; set tag", err)
+	}
+	return addr.String(), nil
+}
+
+// fullName is found as K2HR3's own init script finds it (spec k2hr3 F.1): the
+// host name with the resolver's search domain, else its domain, else the one
+// the host's canonical name has; without any of them the canonical name.
+func fullName(ctx context.Context) (string, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return "", err
+	}
+	domain := ""
+	if conf, err := os.Open("/etc/resolv.conf"); err == nil {
+		domain = resolverDomain(conf)
+		conf.Close()
+	}
+	canonical := ""
+	if domain == "" {
+		canonical, _ = net.DefaultResolver.LookupCNAME(ctx, host)
+	}
+	return join(host, domain, canonical), nil
+}
+
+func join(host, domain, canonical string) string {
+	canonical = strings.TrimSuffix(canonical, ".")
+	if domain == "" {
+		_, domain, _ = strings.Cut(canonical, ".")
+	}
+	name := host + "." + domain
+	if domain == "" {
+		name = canonical
+	}
+	if name == "" {
+		name = host
+	}
+	return strings.TrimSuffix(strings.ReplaceAll(name, "..", "."), ".")
+}
+
+// resolverDomain returns the last word of the search line of a resolv.conf,
+// or the domain of its domain line.
+func resolverDomain(r io.Reader) string {
+	var search, domain string
+	for lines := bufio.NewScanner(r); lines.Scan(); {
+		words := strings.Fields(lines.Text())
+		if len(words) < 2 {
+			continue
+		}
+		switch words[0] {
+		case "search":
+			search = words[len(words)-1]
+		case "domain":
+			domain = words[len(words)-1]
+		}
+	}
+	if search == "" {
+		search = domain
+	}
+	return strings.Trim(search, ".")
+}
+
+func resolvesHere(ctx context.Context, name string) bool {
+	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+	if err != nil {
+		return false
+	}
+	own, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, a := range own {
+		p, err := netip.ParsePrefix(a.String())
+		if err != nil {
+			continue
+		}
+		for _, f := range found {
+			if f.Unmap() == p.Addr().Unmap() {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,105 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Once makes one pass and returns when its end is known: nothing to do, or the
+// file in place, chmpx's unit told, and chmpx seen to run it (where chmpx can
+// be looked at and runs). The error is a *Refusal for a text that is not put
+// in place.
+func (w *Watcher) Once(ctx context.Context) error {
+	lock, err := w.File.Lock()
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer w.ops.Wait()
+	defer cancel()
+
+	w.begin(ctx)
+	w.lookFirst(ctx)
+	a := w.askOnce(ctx, true, w.knownETag(), 0)
+	if a.err != nil {
+		return errors.Join(a.joinErr, a.err)
+	}
+	if !a.answer.NotModified {
+		if _, err := w.apply(ctx, a.answer); err != nil {
+			return errors.Join(a.joinErr, err)
+		}
+	}
+	if err := w.settled(ctx); err != nil {
+		return err
+	}
+	return w.membership(a.joinErr)
+}
+
+// Preview returns what Once would put in place, nil if it would change
+// nothing. It changes nothing itself, not even the membership.
+func (w *Watcher) Preview(ctx context.Context) ([]byte, error) {
+	if err := w.File.Check(); err != nil {
+		return nil, err
+	}
+	w.begin(ctx)
+	a := w.askOnce(ctx, false, "", 0)
+	if a.err != nil {
+		return nil, a.err
+	}
+	c, err := w.candidate(ctx, a.answer.Text)
+	if err != nil || c.same {
+		return nil, err
+	}
+	return c.bytes, nil
+}
+
+// lookFirst finds out what chmpx runs before anything is changed.
+func (w *Watcher) lookFirst(ctx context.Context) {
+	w.look(ctx)
+	if w.looking.busy {
+		l := <-w.looking.done
+		w.looking.busy = false
+		if l.err == nil {
+			w.looking.last = &l.status
+		}
+	}
+}
+
+// settled waits for the end of what a replacement has set going.
+func (w *Watcher) settled(ctx context.Context) error {
+	asked := w.looking.confirm != nil
+	for w.looking.confirm != nil || w.looking.busy || w.telling.busy {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-w.looking.timer.C:
+			w.look(ctx)
+		case l := <-w.looking.done:
+			w.looked(ctx, l)
+		case err := <-w.telling.done:
+			w.told(err)
+		}
+	}
+	if asked && !w.looking.confirmed && w.looking.last != nil {
+		return fmt.Errorf("the file is in place, but chmpx has not taken it: it runs revision %d, the file is %d",
+			w.looking.last.Revision, w.current.config.FileVersion)
+	}
+	return nil
+}
+
+// membership returns what is wrong with it, unless the file in place proves
+// that the host is a member: it lists it.
+func (w *Watcher) membership(joinErr error) error {
+	if joinErr == nil {
+		return nil
+	}
+	for _, n := range w.current.config.Slaves {
+		if n.CUK == w.InstanceID {
+			w.Log.Warn("the file lists this host, but K2HR3 would not say that it is a member", "error", joinErr)
+			return nil
+		}
+	}
+	return joinErr
+}

@@ -1,0 +1,187 @@
+package watcher
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/chmpx/daemon"
+	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/watcher/member"
+)
+
+// Reload is what is done, besides the rename, to make chmpx read a new file.
+type Reload int
+
+const (
+	// ReloadAuto: the rename is chmpx's signal; a unit with a reload job
+	// gets that too.
+	ReloadAuto Reload = iota
+	// ReloadRestart: the unit is restarted.
+	ReloadRestart
+	// ReloadNone: nothing.
+	ReloadNone
+)
+
+// Config is what the operator decided.
+type Config struct {
+	// File is the file to keep.
+	File render.File
+	// StateFile is where the watcher remembers what it applied. Its loss
+	// costs one request.
+	StateFile string
+	// Origin names where the text comes from and for whom; what is remembered
+	// of another origin is not used.
+	Origin string
+	// InstanceID replaces the placeholder.
+	InstanceID string
+	// MinServers is the least number of server nodes for a text to be applied.
+	MinServers int
+	// Stamp: FILEVERSION becomes the watcher's own revision.
+	Stamp bool
+
+	// Interval between answers that were not held.
+	Interval time.Duration
+	// Wait is how long a server may hold a request; 0: never ask it to.
+	Wait time.Duration
+	// Confirm is how long chmpx may take to show a revision; 0: don't look.
+	Confirm time.Duration
+	// Peek is the pause between looks at chmpx's ring; 0: don't look.
+	Peek time.Duration
+
+	Reload Reload
+	// Start an enabled unit that is down once its first good file is in place.
+	Start bool
+	// RestartUnconfirmed: restart a chmpx that does not show a revision.
+	RestartUnconfirmed bool
+}
+
+// Prober looks at the running chmpx; it is a *daemon.Prober outside of tests.
+type Prober interface {
+	Status(ctx context.Context, group string, ctlPort int) (daemon.Status, error)
+}
+
+// Unit steers chmpx's systemd unit; it is a *daemon.Unit outside of tests.
+type Unit interface {
+	State(ctx context.Context) (daemon.UnitState, error)
+	Start(ctx context.Context) error
+	Reload(ctx context.Context) error
+	Restart(ctx context.Context) error
+}
+
+// Watcher keeps one file and one chmpx. Its exported fields are set before
+// Run or Once and not changed afterwards.
+type Watcher struct {
+	Config
+	Member *member.Member
+	// Judge says what chmpx would make of a file, running being what the live
+	// one runs, nil if it does not or cannot be seen.
+	Judge func(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report
+	// SecondOpinion is asked about a staged file that Judge accepts. Nil:
+	// there is none.
+	SecondOpinion func(ctx context.Context, path string) error
+	// Chmpx is nil where chmpx cannot be looked at.
+	Chmpx Prober
+	// Unit is nil where there is no systemd.
+	Unit Unit
+	Log  *slog.Logger
+
+	current  current
+	revision int // the highest that was ever put in place
+	etag     string
+
+	asking  asking
+	looking looking
+	telling telling
+	drift   drift
+
+	ops sync.WaitGroup
+}
+
+// Event is something outside the watcher's own rhythm.
+type Event int
+
+const (
+	// AskNow: the operator, or a changed input, wants K2HR3 asked.
+	AskNow Event = iota
+	// OutputTouched: somebody did something to the file, maybe the watcher
+	// itself.
+	OutputTouched
+)
+
+// Run keeps the file and chmpx right until ctx ends, and returns nil then. It
+// returns an error only when it cannot begin: another agent keeps the file
+// (render.ErrLocked), or its directory cannot be used.
+func (w *Watcher) Run(ctx context.Context, events <-chan Event) error {
+	lock, err := w.File.Lock()
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer w.ops.Wait()
+	defer cancel()
+
+	w.begin(ctx)
+	w.asking.timer.Reset(0)
+	if w.Chmpx != nil {
+		w.looking.timer.Reset(0)
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e := <-events:
+			w.event(ctx, e)
+		case <-w.asking.timer.C:
+			w.ask(ctx)
+		case a := <-w.asking.done:
+			w.answered(ctx, a)
+		case <-w.looking.timer.C:
+			w.look(ctx)
+		case l := <-w.looking.done:
+			w.looked(ctx, l)
+		case err := <-w.telling.done:
+			w.told(err)
+		case <-w.drift.timer.C:
+			w.checkDrift(ctx)
+		}
+	}
+}
+
+// begin finds out what is in place and what is known of it.
+func (w *Watcher) begin(ctx context.Context) {
+	w.asking = asking{timer: stopped(), done: make(chan asked, 1)}
+	w.looking = looking{timer: stopped(), done: make(chan looked, 1)}
+	w.telling = telling{done: make(chan error, 1)}
+	w.drift = drift{timer: stopped()}
+	w.recover(ctx)
+}
+
+func stopped() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}
+
+func (w *Watcher) event(ctx context.Context, e Event) {
+	switch e {
+	case AskNow:
+		w.asking.joined = false
+		w.asking.nextJoin = time.Time{}
+		w.askAgain(ctx)
+	case OutputTouched:
+		w.checkDrift(ctx)
+	}
+}
+
+// beside runs f in a goroutine that Run waits for.
+func (w *Watcher) beside(f func()) {
+	w.ops.Add(1)
+	go func() {
+		defer w.ops.Done()
+		f()
+	}()
+}
