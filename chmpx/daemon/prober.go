@@ -89,6 +89,9 @@ func (p *Prober) prepare(group string, ctlPort int) error {
 	if p.path != "" && p.group == group && p.ctlPort == ctlPort {
 		return nil
 	}
+	if _, err := exec.LookPath(p.Command); err != nil {
+		return p.startError(err)
+	}
 	text, err := probeText(group, ctlPort)
 	if err != nil {
 		return fmt.Errorf("chmpxstatus cannot be asked: %w", err)
@@ -147,11 +150,13 @@ func (p *Prober) run(ctx context.Context) error {
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = outputGrace
 
-	err := cmd.Start()
-	if err != nil {
-		return p.startError(ctx, err)
+	if err := cmd.Start(); err != nil {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return p.startError(err)
 	}
-	err = cmd.Wait()
+	err := cmd.Wait()
 	if err != nil && (ctx.Err() != nil || errors.Is(err, exec.ErrWaitDelay)) {
 		// What the program left behind still holds its process group.
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
@@ -159,10 +164,7 @@ func (p *Prober) run(ctx context.Context) error {
 	return p.waitError(ctx, err, complaint.buf.String())
 }
 
-func (p *Prober) startError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
+func (p *Prober) startError(err error) error {
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %s", ErrNotInstalled, p.Command)
 	}

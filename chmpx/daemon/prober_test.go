@@ -254,6 +254,8 @@ func TestProberErrors(t *testing.T) {
 		{"memory of another user, as a class", "absent", denied(unix.EACCES), fs.ErrPermission, ""},
 		{"fails otherwise", "fails", nil, nil, `\x1b[31mshop is closed"`},
 		{"a foreign format", "foreign", nil, ErrFormat, "foreign"},
+		{"neither folder nor program", "prints", func(p *Prober) { p.Dir, p.Command = filepath.Join(noDir, "none"), "no-such-chmpxstatus" }, ErrNotInstalled, ""},
+		{"a group chmpx cannot have", "prints", nil, nil, "slash"},
 		{"no folder for the probe file", "prints", func(p *Prober) { p.Dir = filepath.Join(noDir, "none") }, fs.ErrNotExist, "written"},
 	}
 	sentinels := []error{ErrNotInstalled, ErrNotRunning, ErrNoAccess, ErrTimeout, ErrFormat, fs.ErrPermission, fs.ErrNotExist}
@@ -264,7 +266,11 @@ func TestProberErrors(t *testing.T) {
 			if tt.set != nil {
 				tt.set(p)
 			}
-			_, err := p.Status(t.Context(), "orders", 9021)
+			group := "orders"
+			if tt.says == "slash" {
+				group = "or/ders"
+			}
+			_, err := p.Status(t.Context(), group, 9021)
 			if err == nil {
 				t.Fatal("no error")
 			}
@@ -386,6 +392,13 @@ func TestProberWritesTheProbeFileOnlyWhenItMust(t *testing.T) {
 	}
 	if !os.SameFile(first, look("orders", 9021)) {
 		t.Error("a second look at the same chmpx wrote the file again")
+	}
+	again := &Prober{Command: p.Command, Dir: p.Dir, Timeout: p.Timeout}
+	if _, err := again.Status(t.Context(), "orders", 9021); err != nil {
+		t.Fatal(err)
+	}
+	if !os.SameFile(first, look("orders", 9021)) {
+		t.Error("a second prober wrote the same file again")
 	}
 	if os.SameFile(first, look("orders", 9022)) {
 		t.Error("another port did not write the file")

@@ -69,7 +69,7 @@ func StartDecision(s UnitState) (start bool, why string) {
 // Unit is chmpx's unit. Every method makes a connection of its own and closes
 // it; all give ErrNoSystemd when there is no systemd.
 type Unit struct {
-	Name    string        // "chmpx.service"
+	Name    string        // "chmpx.service"; empty: there is no systemd here
 	Timeout time.Duration // for one method, besides ctx's deadline; 0: two minutes
 
 	dial func(context.Context) (bus, error) // nil: the system's
@@ -332,6 +332,9 @@ func (u *Unit) pollEvery() time.Duration {
 }
 
 func (u *Unit) connect(ctx context.Context) (bus, error) {
+	if u.Name == "" {
+		return nil, fmt.Errorf("%w: no unit is configured", ErrNoSystemd)
+	}
 	dial := u.dial
 	if dial == nil {
 		dial = dialSystemd
@@ -343,7 +346,7 @@ func (u *Unit) connect(ctx context.Context) (bus, error) {
 	return conn, nil
 }
 
-// explain says what an error of the bus means for the operator.
+// explain says what an error of the bus means to the operator.
 func (u *Unit) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("systemd does not answer: %w", context.Cause(ctx))

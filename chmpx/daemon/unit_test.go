@@ -273,6 +273,15 @@ func TestUnitJobs(t *testing.T) {
 	}
 }
 
+func TestUnitWithoutANameHasNoSystemd(t *testing.T) {
+	f := &fakeSystemd{props: unitProps("active", nil)}
+	u := f.unit()
+	u.Name = ""
+	if _, err := u.State(t.Context()); !errors.Is(err, ErrNoSystemd) || f.dials > 0 {
+		t.Errorf("error %v after %d connections, want ErrNoSystemd and none", err, f.dials)
+	}
+}
+
 func TestUnitJobEndsWithTheCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeSystemd{props: unitProps("inactive", nil)}

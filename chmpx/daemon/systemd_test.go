@@ -1,0 +1,216 @@
+//go:build dbus
+
+package daemon
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/godbus/dbus/v5"
+)
+
+// These tests talk D-Bus to a systemd that is played on a private bus.
+
+const unitPath = "/org/freedesktop/systemd1/unit/chmpx_2eservice"
+
+// startBus starts a bus of the test's own and makes it the system bus.
+func startBus(t *testing.T) (conn *dbus.Conn, stop func()) {
+	t.Helper()
+	daemon, err := exec.LookPath("dbus-daemon")
+	if err != nil {
+		t.Skip("there is no dbus-daemon")
+	}
+	cmd := exec.Command(daemon, "--session", "--nofork", "--nopidfile", "--print-address",
+		"--address=unix:path="+filepath.Join(t.TempDir(), "bus"))
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	stop = sync.OnceFunc(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	t.Cleanup(stop)
+	address, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	address = strings.TrimSpace(address)
+	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
+	conn, err = dbus.Connect(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn, stop
+}
+
+// manager plays systemd's manager object.
+type manager struct {
+	conn   *dbus.Conn
+	result string // of jobs; empty: none is told
+	fault  string // name of the error a call gets
+}
+
+func (m *manager) StartUnit(name, mode string) (dbus.ObjectPath, *dbus.Error) {
+	return m.job(name)
+}
+
+func (m *manager) ReloadUnit(name, mode string) (dbus.ObjectPath, *dbus.Error) {
+	return m.job(name)
+}
+
+func (m *manager) TryRestartUnit(name, mode string) (dbus.ObjectPath, *dbus.Error) {
+	return m.job(name)
+}
+
+func (m *manager) job(unit string) (dbus.ObjectPath, *dbus.Error) {
+	if m.fault != "" {
+		return "", dbus.NewError(m.fault, []any{"no"})
+	}
+	const path = dbus.ObjectPath("/org/freedesktop/systemd1/job/7")
+	if m.result != "" {
+		// Nobody waits for the answer before the result is told.
+		_ = m.conn.Emit("/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager.JobRemoved", uint32(7), path, unit, m.result)
+	}
+	return path, nil
+}
+
+// unitObject plays the object of the unit.
+type unitObject struct{ active string }
+
+func (u *unitObject) GetAll(string) (map[string]dbus.Variant, *dbus.Error) {
+	v := dbus.MakeVariant
+	return map[string]dbus.Variant{
+		"LoadState": v("loaded"), "ActiveState": v(u.active), "SubState": v("running"), "UnitFileState": v("enabled"),
+		"CanReload": v(true), "MainPID": v(uint32(4711)), "Result": v("success"), "NRestarts": v(uint32(2)),
+		"ExecMainStatus": v(int32(3)), "InvocationID": v([]byte{1, 2}),
+		"Job": v(struct {
+			ID   uint32
+			Path dbus.ObjectPath
+		}{9, "/org/freedesktop/systemd1/job/9"}),
+	}, nil
+}
+
+func play(t *testing.T, conn *dbus.Conn, m *manager, active string) {
+	t.Helper()
+	m.conn = conn
+	for _, err := range []error{
+		conn.Export(m, "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"),
+		conn.Export(&unitObject{active}, unitPath, "org.freedesktop.DBus.Properties"),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := conn.RequestName("org.freedesktop.systemd1", dbus.NameFlagDoNotQueue); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func realUnit() *Unit {
+	return &Unit{Name: "chmpx.service", Timeout: 10 * time.Second, poll: 10 * time.Millisecond}
+}
+
+func TestStateOverTheBus(t *testing.T) {
+	conn, _ := startBus(t)
+	play(t, conn, &manager{}, "active")
+	got, err := realUnit().State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := UnitState{LoadState: "loaded", ActiveState: "active", SubState: "running", UnitFileState: "enabled", CanReload: true,
+		MainPID: 4711, Result: "success", Restarts: 2, ExitStatus: 3, invocation: "\x01\x02", busy: true}
+	if got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+func TestJobsOverTheBus(t *testing.T) {
+	conn, _ := startBus(t)
+	m := &manager{result: "done"}
+	play(t, conn, m, "active")
+	u := realUnit()
+	for range 20 {
+		for _, do := range []func(context.Context) error{u.Start, u.Reload, u.Restart} {
+			if err := do(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func TestJobThatFailsOverTheBus(t *testing.T) {
+	conn, _ := startBus(t)
+	play(t, conn, &manager{result: "failed"}, "inactive")
+	if err := realUnit().Start(t.Context()); err == nil || !strings.Contains(err.Error(), "journalctl") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestRefusalOverTheBusSaysWhatToDo(t *testing.T) {
+	conn, _ := startBus(t)
+	play(t, conn, &manager{fault: "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired"}, "inactive")
+	if err := realUnit().Start(t.Context()); err == nil || !strings.Contains(err.Error(), "polkit") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestBusThatDiesDuringAJob(t *testing.T) {
+	conn, stop := startBus(t)
+	play(t, conn, &manager{}, "active")
+	u := realUnit()
+	u.Timeout = time.Second
+	time.AfterFunc(300*time.Millisecond, stop)
+	began := time.Now()
+	if err := u.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "lost") {
+		t.Errorf("error %v", err)
+	}
+	if took := time.Since(began); took > 8*time.Second {
+		t.Errorf("took %v", took)
+	}
+}
+
+func TestBusWithoutSystemd(t *testing.T) {
+	startBus(t)
+	if _, err := realUnit().State(t.Context()); !errors.Is(err, ErrNoSystemd) {
+		t.Errorf("error %v, want ErrNoSystemd", err)
+	}
+}
+
+func TestNoBus(t *testing.T) {
+	if _, err := os.Stat("/run/systemd/private"); err == nil && os.Geteuid() == 0 {
+		t.Skip("root reaches this host's own systemd without a bus")
+	}
+	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path="+filepath.Join(t.TempDir(), "none"))
+	if _, err := realUnit().State(t.Context()); !errors.Is(err, ErrNoSystemd) {
+		t.Errorf("error %v, want ErrNoSystemd", err)
+	}
+}
+
+func TestBusThatNeverAnswers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bus")
+	mute, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mute.Close()
+	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path="+path)
+	u := realUnit()
+	u.Timeout = 200 * time.Millisecond
+	if _, err := u.State(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v, want context.DeadlineExceeded", err)
+	}
+}
