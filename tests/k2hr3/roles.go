@@ -349,6 +349,9 @@ func (s *Server) deleteRole(ex *exchange, active *requestFaults) answer {
 		return bare(http.StatusBadRequest)
 	}
 	port, cuk := ex.query.port(), ex.query.cuk()
+	if who.token != nil {
+		port, cuk = who.token.address()
+	}
 	switch {
 	case who.user():
 		return s.deleteByUser(ex, n, port, cuk)

@@ -38,6 +38,15 @@ type token struct {
 	expires time.Time
 }
 
+// address is what narrows the token's host down besides its IP address: nothing
+// for a user-made one.
+func (t *token) address() (port int, cuk string) {
+	if t.host == nil {
+		return 0, ""
+	}
+	return t.host.Port, t.host.CUK
+}
+
 // caller is who a request comes from.
 type caller struct {
 	token  *token // a valid role token
@@ -136,7 +145,7 @@ func (s *Server) getToken(ex *exchange, active *requestFaults, who caller, n nam
 		if who.token.host == nil {
 			return fail(http.StatusBadRequest, "GET request ip address and role token are not same.")
 		}
-		port, cuk = who.token.host.Port, who.token.host.CUK
+		port, cuk = who.token.address()
 	}
 	found := s.find(active, n, ex.source, port, cuk)
 	if len(found) == 0 {
