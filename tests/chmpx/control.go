@@ -49,8 +49,8 @@ func receive(conn net.Conn, requests chan<- *request) {
 // whose result is cached and never propagated (D.6). A failing load is fatal.
 func (p *process) onControl(r *request) (end bool) {
 	defer r.conn.Close()
-	time.Sleep(p.dir.delay())
 	c, err := ReadConfig(p.path, p.host)
+	p.dir.slow()
 	if err != nil && !os.IsNotExist(err) {
 		return p.after(Event{Effect: Died, Err: err})
 	}

@@ -16,8 +16,9 @@ type Fault string
 const (
 	// FaultStatusHang makes chmpxstatus hang for as long as it is set.
 	FaultStatusHang Fault = "status-hang"
-	// FaultLoadDelay makes chmpx wait before every load, as for a slow resolver.
-	// The value is a duration such as 300ms.
+	// FaultLoadDelay makes every load of chmpx last, from reading the file on, as
+	// with a slow resolver. The value is a duration such as 300ms; without one the
+	// load lasts until the fault is cleared, and Loading tells that it is under way.
 	FaultLoadDelay Fault = "load-delay"
 	// FaultAbsorb makes the next load an absorbed one (D.6). Taken once.
 	FaultAbsorb Fault = "absorb"
@@ -57,12 +58,27 @@ func (d StateDir) Has(f Fault) bool {
 // take reports whether a fault is set, and clears it.
 func (d StateDir) take(f Fault) bool { return os.Remove(d.faultFile(f)) == nil }
 
-// delay is how long a load takes longer than it should.
-func (d StateDir) delay() time.Duration {
+// Loading reports whether a load is being held up by [FaultLoadDelay].
+func (d StateDir) Loading() bool { return d.Has(loading) }
+
+// loading is no fault, but a mark in the same folder.
+const loading Fault = "loading"
+
+// slow makes a load last longer, if it is to.
+func (d StateDir) slow() {
 	b, err := os.ReadFile(d.faultFile(FaultLoadDelay))
 	if err != nil {
-		return 0
+		return
 	}
-	wait, _ := time.ParseDuration(trim(string(b)))
-	return wait
+	if err := d.Inject(loading, ""); err != nil {
+		return
+	}
+	defer d.Clear(loading)
+	if wait, err := time.ParseDuration(trim(string(b))); err == nil {
+		time.Sleep(wait)
+		return
+	}
+	for d.Has(FaultLoadDelay) {
+		time.Sleep(time.Millisecond)
+	}
 }

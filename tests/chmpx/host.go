@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -26,13 +27,19 @@ type Host struct {
 	CUK     string
 }
 
-// lookupTimeout bounds one query of LocalHost's resolver.
-const lookupTimeout = 500 * time.Millisecond
+// How long LocalHost's resolver waits for one answer, and for all of them: where
+// there is no name service a test is not to wait for it.
+const (
+	lookupTimeout = 500 * time.Millisecond
+	lookupBudget  = 2 * time.Second
+)
 
-// LocalHost describes the machine this process runs on (C.3). It asks the
-// resolver, but for no longer than about a second.
+// LocalHost describes the machine this process runs on (C.3). Its Lookup asks
+// the system's resolver, once for each name and for two seconds altogether;
+// after that nothing resolves any more.
 func LocalHost() Host {
-	h := Host{Lookup: resolve}
+	r := &resolver{left: lookupBudget, known: map[string][]string{}}
+	h := Host{Lookup: r.lookup}
 	addrs, _ := net.InterfaceAddrs()
 	for _, a := range addrs {
 		if prefix, err := netip.ParsePrefix(a.String()); err == nil {
@@ -43,14 +50,35 @@ func LocalHost() Host {
 	if err != nil {
 		return h
 	}
-	found := resolve(name)
-	if len(found) > 0 {
+	addresses := h.Lookup(name)
+	if len(addresses) > 0 {
 		h.Names = append(h.Names, name)
 	}
-	for _, addr := range found {
-		h.Names = append(h.Names, resolve(addr)...)
+	for _, addr := range addresses {
+		h.Names = append(h.Names, h.Lookup(addr)...)
 	}
 	return h
+}
+
+// resolver remembers its answers, the missing ones too.
+type resolver struct {
+	mu    sync.Mutex
+	left  time.Duration
+	known map[string][]string
+}
+
+func (r *resolver) lookup(nameOrAddress string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	answer, asked := r.known[nameOrAddress]
+	if asked || r.left <= 0 {
+		return answer
+	}
+	begin := time.Now()
+	answer = resolve(nameOrAddress)
+	r.left -= time.Since(begin)
+	r.known[nameOrAddress] = answer
+	return answer
 }
 
 // resolve answers with addresses for a name, with names for an address.

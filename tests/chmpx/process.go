@@ -31,8 +31,8 @@ func (t tool) chmpx() int {
 	if t.dir.Has(FaultCrashAtStart) {
 		crash()
 	}
-	time.Sleep(t.dir.delay())
 	c, host, err := t.load(LocalHost())
+	t.dir.slow()
 	if err == nil {
 		err = c.CanStart(host)
 	}
@@ -42,7 +42,7 @@ func (t tool) chmpx() int {
 	if err != nil {
 		return t.notStarted(err)
 	}
-	p := &process{tool: t, host: host, path: t.args.conf(), slave: NewSlave(c, host), start: time.Now()}
+	p := &process{tool: t, host: host, path: t.args.conf(), slave: newSlave(c, host, literal(host)), start: time.Now()}
 	if p.watch, err = newWatch(p.path, host, p.slave, t.dir); err != nil {
 		return t.notStarted(err)
 	}

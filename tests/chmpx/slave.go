@@ -54,12 +54,22 @@ const firstSocket = 12
 // NewSlave is a slave that has just started on c. With more server nodes than
 // MAXCHMPX leaves room for it starts too, as the real one does, and crashes at
 // the next change or at its end.
-func NewSlave(c *Config, host Host) *Slave {
-	s := &Slave{host: host, first: c, cached: c, applied: c, sockets: firstSocket, changed: time.Now()}
+func NewSlave(c *Config, host Host) *Slave { return newSlave(c, host, host) }
+
+// newSlave is a slave that tells server nodes apart as the host nodes does.
+func newSlave(c *Config, host, nodes Host) *Slave {
+	s := &Slave{host: nodes, first: c, cached: c, applied: c, sockets: firstSocket, changed: time.Now()}
 	s.self, _ = host.findSelf(c)
 	s.add(c.Servers)
 	s.overrun = s.free() < 0
 	return s
+}
+
+// literal is h without its resolver. A running stand-in compares the names of
+// server nodes with it: with a few hundred of them the real one's lookups take minutes.
+func literal(h Host) Host {
+	h.Lookup = nil
+	return h
 }
 
 // free is the number of node slots left. The tables keep their start-up size,

@@ -111,6 +111,7 @@ func (w *Watch) Next(ctx context.Context) (Event, error) {
 	if w.ended {
 		return Event{}, ErrEnded
 	}
+	w.file.SetReadDeadline(time.Time{})
 	stop := context.AfterFunc(ctx, func() { w.file.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	for {
@@ -122,10 +123,12 @@ func (w *Watch) Next(ctx context.Context) (Event, error) {
 			}
 		}
 		events, err := readEvents(w.file)
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return Event{}, ctx.Err()
-		}
-		if err != nil {
+		case errors.Is(err, os.ErrDeadlineExceeded): // set for an earlier call, too late
+			w.file.SetReadDeadline(time.Time{})
+		case err != nil:
 			return Event{}, err
 		}
 		w.pending = events
@@ -186,10 +189,10 @@ func (w *Watch) rewatch() bool {
 
 // load is a load in the running process, and what comes of it.
 func (w *Watch) load() Event {
-	if w.faults != "" {
-		time.Sleep(w.faults.delay())
-	}
 	c, err := ReadConfig(w.path, w.host)
+	if w.faults != "" {
+		w.faults.slow()
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return Event{Effect: Unchanged}
 	}
