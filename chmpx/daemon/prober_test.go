@@ -50,7 +50,7 @@ var actors = map[string]func(){
 	"hangs": func() {
 		startSleeper(&syscall.SysProcAttr{})
 		noteSelf("leader")
-		select {}
+		sleepForEver()
 	},
 	"floods": func() {
 		noteSelf("leader")
@@ -67,7 +67,14 @@ var actors = map[string]func(){
 		startSleeper(&syscall.SysProcAttr{Setsid: true})
 		printAnswer()
 	},
-	"sleeps": func() { select {} },
+	"sleeps": sleepForEver,
+}
+
+// sleepForEver sleeps, for an empty select is a deadlock to Go.
+func sleepForEver() {
+	for {
+		time.Sleep(time.Hour)
+	}
 }
 
 func cannotAttach() {
