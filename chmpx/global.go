@@ -42,7 +42,7 @@ func (l *loader) loadGlobal() {
 	c.MaxHistLog = l.atMost("MAXHISTLOG", 8192, limitHistLog)
 
 	c.RetryCnt = l.number("RETRYCNT", -1)
-	c.MQRetryCnt = l.number("MQRETRYCNT", -1)
+	c.MQRetryCnt = l.number("MQRETRYCNT", 3)
 	c.RWTimeout = max(0, l.number("RWTIMEOUT", 0))
 	c.ConTimeout = max(0, l.number("CONTIMEOUT", 0))
 	c.MQRWTimeout = max(0, l.number("MQRWTIMEOUT", 0))

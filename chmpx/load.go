@@ -210,13 +210,15 @@ func (l *loader) noteDropped(line ini.Line) {
 	switch line.Reason {
 	case ini.UnknownSection:
 	case ini.NoSection:
-		l.add(Accept, RuleDroppedLine, line.Number, clip(line.Key), "chmpx ignores this line: it stands before the first section header")
+		l.add(Accept, RuleDroppedLine, line.Number, "", "chmpx ignores this line: it stands before the first section header")
+	case ini.NoKey:
+		l.add(Accept, RuleDroppedLine, line.Number, "", "chmpx drops this line: %s", line.Reason)
 	default:
-		v := Accept
+		v, key := Accept, ""
 		if knownIn(line.Section, line.Key) {
-			v = Dangerous
+			v, key = Dangerous, line.Key
 		}
-		l.add(v, RuleDroppedLine, line.Number, clip(line.Key), "chmpx drops this line: %s; there are no continuation lines, and quotes must close on the same line", line.Reason)
+		l.add(v, RuleDroppedLine, line.Number, key, "chmpx drops this line: %s; there are no continuation lines, and quotes must close on the same line", line.Reason)
 	}
 }
 
@@ -270,9 +272,9 @@ func (l *loader) checkBytes(b []byte, line ini.Line) {
 	case line.Kind == ini.Comment, line.Reason == ini.UnknownSection, line.Reason == ini.NoSection:
 		l.add(Accept, RuleBytes, line.Number, "", "there is a control character (0x%02x) in this line; it does no harm here", text[i])
 	case text[i] == 0:
-		l.add(Dangerous, RuleBytes, line.Number, clip(line.Key), "there is a NUL byte in this line: chmpx reads key and value only up to it; the text was damaged on its way")
+		l.add(Dangerous, RuleBytes, line.Number, "", "there is a NUL byte in this line: chmpx reads key and value only up to it; the text was damaged on its way")
 	default:
-		l.add(Dangerous, RuleBytes, line.Number, clip(line.Key), "there is a control character (0x%02x) in this line, which chmpx takes for part of the text", text[i])
+		l.add(Dangerous, RuleBytes, line.Number, "", "there is a control character (0x%02x) in this line, which chmpx takes for part of the text", text[i])
 	}
 }
 

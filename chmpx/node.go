@@ -109,7 +109,7 @@ func (l *loader) nodePort(b *block, k nodeKey, absent int, kind string) int {
 		return port(e.value)
 	}
 	if absent == Unset {
-		l.add(Reject, RuleRequiredKey, b.line, k.String(), "%s node %s has no %s and [GLOBAL] gives none: chmpx fails to load the file and ends", kind, quote(b.v[keyName].value), k)
+		l.add(Reject, RuleRequiredKey, b.line, k.String(), "%s node %s has no %s and [GLOBAL] gives none (65535 counts as none): chmpx fails to load the file and ends", kind, quote(b.v[keyName].value), k)
 	}
 	return absent
 }

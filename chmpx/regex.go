@@ -31,16 +31,8 @@ const maxRegexp = 4096
 // matchERE searches for expr in each of the texts. err is errRegexpBeyond or
 // what glibc would refuse the expression for.
 func matchERE(expr string, texts []string) (bool, error) {
-	switch meta := strings.IndexAny(expr, `.[](){}*+?^$|\`); {
-	case meta < 0:
+	if plainERE(expr) {
 		for _, s := range texts {
-			if strings.Contains(s, expr) {
-				return true, nil
-			}
-		}
-		return false, nil
-	case !strings.ContainsAny(expr[meta:], `[](){}*+?^$|\`):
-		for _, s := range texts { // the usual host name: dots only
 			if containsDots(s, expr) {
 				return true, nil
 			}
@@ -58,6 +50,10 @@ func matchERE(expr string, texts []string) (bool, error) {
 	}
 	return false, nil
 }
+
+// plainERE reports an expression without any special character but the dot,
+// which is what host names, addresses and CUKs are.
+func plainERE(expr string) bool { return !strings.ContainsAny(expr, `[](){}*+?^$|\`) }
 
 // containsDots is strings.Contains with . in expr standing for any byte.
 func containsDots(s, expr string) bool {

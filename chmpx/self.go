@@ -9,9 +9,10 @@ import (
 
 // Bounds of the search for the own entry.
 const (
-	maxLookups = 512  // names looked up for one judgement
-	maxAtOnce  = 16   // lookups under way at a time
-	maxExpand  = 4096 // names one NAME of a candidate expands to
+	maxLookups = 512     // names looked up for one judgement
+	maxAtOnce  = 16      // lookups under way at a time
+	maxExpand  = 1 << 16 // names all NAMEs of candidates expand to
+	maxCompile = 4096    // regular expressions compiled
 )
 
 // answer is yes, no, or "can't be told": a lookup that got no answer, a
@@ -41,20 +42,22 @@ func (l *loader) findSelf(ctx context.Context, host Host) selfSearch {
 	c := l.cfg
 	m := newMatcher(host)
 	var asServer, candidates []*Node
+	var fits []answer // of each candidate, by port and CUK
+	consider := func(n *Node) {
+		if fit := m.portAndCUK(c, n); fit != no {
+			candidates, fits = append(candidates, n), append(fits, fit)
+		}
+	}
 	for i := range c.Servers {
 		n := &c.Servers[i]
 		if n.CtlPort == c.SelfCtlPort && n.CUK == c.SelfCUK {
 			asServer = append(asServer, n)
 		}
-		if m.portAndCUK(c, n) != no {
-			candidates = append(candidates, n)
-		}
+		consider(n)
 	}
 	servers := len(candidates)
 	for i := range c.Slaves {
-		if n := &c.Slaves[i]; m.portAndCUK(c, n) != no {
-			candidates = append(candidates, n)
-		}
+		consider(&c.Slaves[i])
 	}
 
 	// Names decide; look up only those in front of the first sure hit.
@@ -64,7 +67,7 @@ func (l *loader) findSelf(ctx context.Context, host Host) selfSearch {
 		}
 	}
 	for i, n := range candidates {
-		if m.isHost(n, i < servers, false) == yes && m.portAndCUK(c, n) == yes {
+		if m.isHost(n, i < servers, false) == yes && fits[i] == yes {
 			break
 		}
 	}
@@ -84,7 +87,7 @@ func (l *loader) findSelf(ctx context.Context, host Host) selfSearch {
 		if i >= servers && onlyServers {
 			break
 		}
-		if is := min(m.isHost(n, i < servers, false), m.portAndCUK(c, n)); is > s.entryIs {
+		if is := min(m.isHost(n, i < servers, false), fits[i]); is > s.entryIs {
 			s.entry, s.entryIs, s.inServer = n, is, i < servers
 			if is == yes {
 				break
@@ -102,6 +105,15 @@ type matcher struct {
 	isFold  map[string]bool // in lower case
 	found   map[string]lookup
 	wanted  []string
+	slaves  map[string]slaveName
+	// What is left of maxExpand and maxCompile.
+	expand, compile int
+}
+
+// slaveName is a slave's NAME taken apart, which is done once.
+type slaveName struct {
+	names []string // what it expands to as a simple pattern
+	is    answer   // what it is as an expression
 }
 
 type lookup struct {
@@ -110,7 +122,8 @@ type lookup struct {
 }
 
 func newMatcher(host Host) *matcher {
-	m := &matcher{host: host, isLocal: make(map[string]bool), isFold: make(map[string]bool), found: make(map[string]lookup)}
+	m := &matcher{host: host, isLocal: make(map[string]bool), isFold: make(map[string]bool),
+		found: make(map[string]lookup), slaves: make(map[string]slaveName), expand: maxExpand, compile: maxCompile}
 	for _, s := range slices.Concat(host.Names, host.Addrs) {
 		if s != "" && !isLoopback(s) && !m.isLocal[s] {
 			m.local = append(m.local, s)
@@ -131,24 +144,13 @@ func (m *matcher) portAndCUK(c *Config, n *Node) answer {
 	if c.SelfCtlPort != Unset && c.SelfCtlPort != n.CtlPort {
 		return no
 	}
-	return matchCUK(c.SelfCUK, n.CUK)
-}
-
-func matchCUK(self, pattern string) answer {
 	switch {
-	case pattern == self:
+	case n.CUK == c.SelfCUK:
 		return yes
-	case pattern == "":
+	case n.CUK == "":
 		return no
 	}
-	found, err := matchERE(pattern, []string{self})
-	switch {
-	case errors.Is(err, errRegexpBeyond):
-		return unsure
-	case found:
-		return yes
-	}
-	return no
+	return m.matchERE(n.CUK, []string{c.SelfCUK})
 }
 
 // isHost compares the node's NAME, and its FORWARD_PEERS unless in the load,
@@ -176,25 +178,50 @@ func (m *matcher) isHost(n *Node, server, inLoad bool) answer {
 
 // isSlave matches a slave's NAME: as a simple pattern, then as an expression.
 func (m *matcher) isSlave(name string) answer {
-	best := no
-	if found, err := matchERE(name, m.local); errors.Is(err, errRegexpBeyond) {
-		best = unsure
-	} else if found {
-		return yes
+	s, known := m.slaves[name]
+	if !known {
+		s = m.slaveName(name)
+		m.slaves[name] = s
 	}
-	names, total, err := expandName(name, maxExpand)
-	if err != nil {
-		names, total = []string{name}, 1
-	}
-	if total > len(names) {
-		best = unsure
-	}
-	for _, one := range names {
+	best := s.is
+	for _, one := range s.names {
 		if best = max(best, m.isName(one, false)); best == yes {
 			break
 		}
 	}
 	return best
+}
+
+func (m *matcher) slaveName(name string) slaveName {
+	s := slaveName{is: m.matchERE(name, m.local)}
+	if s.is == yes {
+		return s
+	}
+	names, total, err := expandName(name, m.expand)
+	if err != nil {
+		names, total = []string{name}, 1
+	}
+	if total > len(names) {
+		s.is = unsure
+	}
+	m.expand -= len(names)
+	s.names = names
+	return s
+}
+
+// matchERE searches the texts for the expression, as long as there is budget.
+func (m *matcher) matchERE(expr string, texts []string) answer {
+	if m.compile--; m.compile < 0 && !plainERE(expr) {
+		return unsure
+	}
+	found, err := matchERE(expr, texts)
+	switch {
+	case errors.Is(err, errRegexpBeyond):
+		return unsure
+	case found:
+		return yes
+	}
+	return no
 }
 
 // isName compares one name, and what it resolves to, with this host.

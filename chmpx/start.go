@@ -31,8 +31,10 @@ func (l *loader) checkTables() {
 	line := l.global["MAXCHMPX"].line
 	need := len(c.Servers) + 1
 	switch {
-	case c.MaxChmpx <= 0:
-		l.add(Reject, RuleTableSize, line, "MAXCHMPX", "MAXCHMPX is %d: chmpx loads the file, but has no room for any node and crashes at the start; it needs %d or more", c.MaxChmpx, need)
+	case c.MaxChmpx == 0:
+		l.add(Reject, RuleTableSize, line, "MAXCHMPX", "MAXCHMPX is %s, which chmpx reads as 0: it loads the file, but has no room for any node and crashes at the start; it needs %d or more", quote(l.global["MAXCHMPX"].value), need)
+	case c.MaxChmpx < 0:
+		l.add(Dangerous, RuleTableSize, line, "MAXCHMPX", "MAXCHMPX is %d, which makes tables of a negative size: nobody knows what chmpx does with them; it needs %d or more", c.MaxChmpx, need)
 	case c.MaxChmpx < need:
 		l.add(Dangerous, RuleTableSize, line, "MAXCHMPX", "MAXCHMPX is %d, but %d server nodes and this host need %d: chmpx starts, overruns its tables and crashes later; raise MAXCHMPX in the template and restart chmpx everywhere", c.MaxChmpx, need-1, need)
 	}

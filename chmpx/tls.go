@@ -40,7 +40,21 @@ func unsetPath(s string) bool { return s == "" || strings.EqualFold(s, "NULL") }
 
 var sslVersions = []string{"DEFAULT", "SSLV2", "SSLV3", "TLSV1.0", "TLSV1.1", "TLSV1.2", "TLSV1.3"}
 
+// whose names a node in a message, if there is one.
+type whose struct {
+	kind string
+	n    *Node
+}
+
+func (w whose) String() string {
+	if w.n == nil {
+		return w.kind
+	}
+	return w.kind + " node " + quote(w.n.Name)
+}
+
 func (l *loader) loadGlobalTLS() {
+	globalSection := whose{kind: "[GLOBAL]"}
 	t := &l.tls
 	t.ssl = l.bool("SSL", false)
 	t.verifyPeer = l.bool("SSL_VERIFY_PEER", false)
@@ -48,9 +62,9 @@ func (l *loader) loadGlobalTLS() {
 		l.needsSSL("SSL_VERIFY_PEER")
 		t.verifyPeer = false
 	}
-	t.caPath, t.caFile = l.caPath(l.global["CAPATH"], "[GLOBAL]")
-	t.serverCert = l.certFile(l.global["SERVER_CERT"], "SERVER_CERT", "[GLOBAL]")
-	t.serverPrivKey = l.certFile(l.global["SERVER_PRIKEY"], "SERVER_PRIKEY", "[GLOBAL]")
+	t.caPath, t.caFile = l.caPath(l.global["CAPATH"], globalSection)
+	t.serverCert = l.certFile(l.global["SERVER_CERT"], "SERVER_CERT", globalSection)
+	t.serverPrivKey = l.certFile(l.global["SERVER_PRIKEY"], "SERVER_PRIKEY", globalSection)
 	if !t.ssl {
 		for _, key := range []string{"SERVER_CERT", "SERVER_PRIKEY"} {
 			if !unsetPath(l.global[key].value) {
@@ -59,8 +73,8 @@ func (l *loader) loadGlobalTLS() {
 		}
 		t.serverCert, t.serverPrivKey = "", "" // said once
 	}
-	t.slaveCert = l.certFile(l.global["SLAVE_CERT"], "SLAVE_CERT", "[GLOBAL]")
-	t.slavePrivKey = l.certFile(l.global["SLAVE_PRIKEY"], "SLAVE_PRIKEY", "[GLOBAL]")
+	t.slaveCert = l.certFile(l.global["SLAVE_CERT"], "SLAVE_CERT", globalSection)
+	t.slavePrivKey = l.certFile(l.global["SLAVE_PRIKEY"], "SLAVE_PRIKEY", globalSection)
 	l.loadSSLMinVer()
 	l.loadNSSDB()
 }
@@ -110,7 +124,7 @@ func (l *loader) pathTooLong(e entry, key string) {
 }
 
 // caPath reads a CAPATH, which may be a directory or a file.
-func (l *loader) caPath(e entry, where string) (path string, isFile bool) {
+func (l *loader) caPath(e entry, where whose) (path string, isFile bool) {
 	if unsetPath(e.value) {
 		return "", false
 	}
@@ -128,7 +142,7 @@ func (l *loader) caPath(e entry, where string) (path string, isFile bool) {
 }
 
 // certFile reads the path of a certificate or private key.
-func (l *loader) certFile(e entry, key, where string) string {
+func (l *loader) certFile(e entry, key string, where whose) string {
 	if unsetPath(e.value) {
 		return ""
 	}
@@ -141,14 +155,14 @@ func (l *loader) certFile(e entry, key, where string) string {
 	return e.value
 }
 
-func (l *loader) noSuchFile(e entry, key, where string) {
+func (l *loader) noSuchFile(e entry, key string, where whose) {
 	l.add(Reject, RuleTLSFile, e.line, key, "%s %s of %s does not exist on this host as a file: chmpx fails to load the file and ends; install it first", key, quote(e.value), where)
 }
 
 // serverTLS reads the TLS keys of a server node.
 func (l *loader) serverTLS(b *block, n *Node) {
 	t := &l.tls
-	where := "server node " + quote(n.Name)
+	where := whose{"server", n}
 	n.SSL = l.boolEntry(b.v[keySSL], "SSL", t.ssl)
 	n.VerifyPeer = l.boolEntry(b.v[keyVerifyPeer], "SSL_VERIFY_PEER", t.verifyPeer)
 	t.anySSL = t.anySSL || n.SSL
@@ -191,7 +205,7 @@ func (l *loader) serverTLS(b *block, n *Node) {
 // slaveTLS reads the TLS keys of a slave node, once all server nodes are read.
 func (l *loader) slaveTLS(b *block, n *Node) {
 	t := &l.tls
-	where := "slave node " + quote(n.Name)
+	where := whose{"slave", n}
 	n.VerifyPeer = t.anyVerify
 	n.CAPath, n.CAFile = t.caPath, t.caFile
 	if e := b.v[keyCAPath]; e.line != 0 {
@@ -227,7 +241,7 @@ func (l *loader) checkNodeTLS() {
 	t := &l.tls
 	for i := range l.cfg.Servers {
 		n := &l.cfg.Servers[i]
-		where := "server node " + quote(n.Name)
+		where := whose{"server", n}
 		if !t.anySSL && n.CAPath != "" {
 			l.add(Reject, RuleTLS, n.Line, "CAPATH", "%s has a CAPATH, but no server node has SSL on: chmpx fails to load the file and ends", where)
 		}
@@ -237,7 +251,7 @@ func (l *loader) checkNodeTLS() {
 
 // slaveCertRule: with peer verification every node needs a client certificate,
 // without it none may have one.
-func (l *loader) slaveCertRule(verify bool, n *Node, where string, line int) {
+func (l *loader) slaveCertRule(verify bool, n *Node, where whose, line int) {
 	switch {
 	case verify && n.SlaveCert == "":
 		l.add(Reject, RuleTLS, line, "SLAVE_CERT", "%s has no SLAVE_CERT, but a server node has SSL_VERIFY_PEER on: chmpx fails to load the file and ends; set SLAVE_CERT and SLAVE_PRIKEY in [GLOBAL]", where)

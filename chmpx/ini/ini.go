@@ -237,7 +237,7 @@ func unquote(s string, p part) (string, part, Reason) {
 }
 
 func unquoteSlow(s string, p part) (string, part, Reason) {
-	text := make([]byte, 0, p.end-p.start)
+	text := gatherer{s: s}
 	var quote byte // the open quote, or 0
 	escape, space := false, false
 	i := p.start
@@ -252,7 +252,7 @@ scan:
 			if c == '\'' {
 				quote = 0
 			} else {
-				text = append(text, c)
+				text.add(i)
 			}
 		case quote == '"':
 			switch {
@@ -262,14 +262,14 @@ scan:
 				escape = true
 			default:
 				if escape && c != '"' && c != '\\' {
-					text = append(text, '\\')
+					text.add(i - 1) // the backslash stays
 				}
-				text = append(text, c)
+				text.add(i)
 				escape = false
 			}
 		case c == '"' || c == '\'':
 			if escape {
-				text = append(text, c)
+				text.add(i)
 				escape = false
 			} else {
 				quote = c
@@ -278,21 +278,21 @@ scan:
 			if space {
 				break scan
 			}
-			text = append(text, c)
+			text.add(i)
 		case c == '\\':
 			if escape {
-				text = append(text, c)
+				text.add(i)
 			}
 			escape = !escape
 		default:
-			text = append(text, c)
+			text.add(i)
 			space = isSpace(c)
 			escape = false
 		}
 	}
 	p.end = i
 	p = p.trim(s)
-	out := string(text)
+	out := text.String()
 	if start, end := trim(out, 0, len(out)); end-start < len(out) {
 		out = out[start:end]
 	}
@@ -303,4 +303,33 @@ scan:
 		return out, p, OpenBackslash
 	}
 	return out, p, NotDropped
+}
+
+// gatherer puts the bytes of s together that remain after unquoting. As long as
+// they are neighbours, which they are in a plain "quoted value" or in front of a
+// comment, it needs no memory.
+type gatherer struct {
+	s          string
+	start, end int
+	buf        []byte
+}
+
+func (g *gatherer) add(i int) {
+	switch {
+	case g.buf != nil:
+		g.buf = append(g.buf, g.s[i])
+	case g.start == g.end:
+		g.start, g.end = i, i+1
+	case g.end == i:
+		g.end++
+	default:
+		g.buf = append(append(g.buf, g.s[g.start:g.end]...), g.s[i])
+	}
+}
+
+func (g *gatherer) String() string {
+	if g.buf != nil {
+		return string(g.buf)
+	}
+	return g.s[g.start:g.end]
 }
