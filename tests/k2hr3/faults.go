@@ -17,7 +17,6 @@ type FaultName string
 // Fault selects.
 const (
 	// K2HR3 answers, but not as it should.
-
 	BackendDown    FaultName = "backend-down"    // the store is gone: 401 to every token, 404 or 403 without one, GET / fine. The real one takes about 14 s to say so: set Delay
 	InternalError  FaultName = "internal-error"  // 500
 	RejoinGap      FaultName = "rejoin-gap"      // the resource lacks the node Fault.CUK, as in the middle of its re-registration; without a CUK it lacks the first server
@@ -29,23 +28,30 @@ const (
 	NoETag         FaultName = "no-etag"         // no ETag, and so never a 304
 
 	// Something in between answers.
-
 	HTMLPage    FaultName = "html-page"   // 200 with an HTML page
 	BadGateway  FaultName = "bad-gateway" // a proxy's 502 page, with Retry-After if set
 	Unavailable FaultName = "unavailable" // a proxy's 503 page, with Retry-After if set
-	WrongJSON   FaultName = "wrong-json"  // 200 with Fault.Body, by default `{"result":true,"message":null,"resource":null}`; see WrongBodies
+	WrongJSON   FaultName = "wrong-json"  // 200 with Fault.Body as JSON; see WrongBodies
 	Redirect    FaultName = "redirect"    // Fault.Status (default 302) to Fault.Location
 	Gzipped     FaultName = "gzipped"     // the right body, gzip-compressed without having been asked
 
 	// The transport fails.
-
 	Slow      FaultName = "slow"      // the right answer after Delay
-	Hang      FaultName = "hang"      // no answer until the client gives up or the fault is undone
+	Hang      FaultName = "hang"      // no answer until the client gives up; when the fault is undone, the connection ends
 	Drip      FaultName = "drip"      // the body one byte at a time, Delay between them
 	Truncated FaultName = "truncated" // half of the body, then the connection ends
 	Oversized FaultName = "oversized" // a body of more than Fault.Size bytes (default 2 MiB), otherwise right
 	Cut       FaultName = "cut"       // the connection ends before an answer
 )
+
+// FaultNames returns every name, in the order of the list above.
+func FaultNames() []FaultName {
+	return []FaultName{
+		BackendDown, InternalError, RejoinGap, TokensExpired, ForgetPut, EmptyText, BrokenTemplate, NotFound, NoETag,
+		HTMLPage, BadGateway, Unavailable, WrongJSON, Redirect, Gzipped,
+		Slow, Hang, Drip, Truncated, Oversized, Cut,
+	}
+}
 
 // Fault is one thing going wrong.
 type Fault struct {
@@ -70,8 +76,13 @@ type activeFault struct {
 }
 
 // Fault switches a fault on; undo, which may be called more than once, switches
-// it off. Held requests notice both.
+// it off. Faults add up. Held requests notice both: they are struck by a fault
+// that begins while they wait. A name that is none of FaultNames is the
+// caller's mistake, and panics.
 func (s *Server) Fault(f Fault) (undo func()) {
+	if !slices.Contains(FaultNames(), f.Name) {
+		panic("k2hr3: no fault is called " + string(f.Name))
+	}
 	a := &activeFault{Fault: f, left: f.Next, undone: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -91,14 +102,12 @@ func (s *Server) Fault(f Fault) (undo func()) {
 	}
 }
 
-// ClearFaults switches all faults off, those of hanging requests included.
+// ClearFaults switches all faults off, and releases what hangs.
 func (s *Server) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, a := range s.faults {
-		if a.Next == 0 {
-			close(a.undone)
-		}
+		close(a.undone)
 	}
 	s.faults = nil
 	s.notify()
@@ -129,44 +138,38 @@ func WrongBodies() map[string]string {
 type requestFaults struct {
 	taken   []*activeFault // limited ones, used up by this request
 	present []*activeFault // unlimited ones
+	delayed []*activeFault // those whose Delay is over
 }
 
-func (s *Server) takeFaults(ex *exchange, f *requestFaults) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.takeLocked(ex, f)
-}
-
-// takeLocked brings f up to date: a limited fault once taken stays with its
-// request. The caller holds mu.
-func (s *Server) takeLocked(ex *exchange, f *requestFaults) {
-	f.present = f.present[:0]
-	var kept []*activeFault
+// take brings f up to date; a limited fault once taken stays with its request.
+// The caller holds mu.
+func (s *Server) take(ex *exchange, f *requestFaults) {
+	f.present = nil
 	for _, a := range s.faults {
 		strikes := (len(a.On) == 0 || slices.Contains(a.On, ex.op)) && (a.From == "" || a.From == ex.source)
 		switch {
-		case strikes && a.Next == 0:
+		case !strikes:
+		case a.Next == 0:
 			f.present = append(f.present, a)
-		case strikes && !slices.Contains(f.taken, a):
-			f.taken = append(f.taken, a)
+		case a.left > 0 && !slices.Contains(f.taken, a):
 			a.left--
-		}
-		if a.Next == 0 || a.left > 0 {
-			kept = append(kept, a)
+			f.taken = append(f.taken, a)
 		}
 	}
-	s.faults = kept
 }
 
-func (f *requestFaults) get(name FaultName) *activeFault {
+// all are the faults striking the request, the limited ones first.
+func (f *requestFaults) all() []*activeFault {
 	if f == nil {
 		return nil
 	}
-	for _, list := range [][]*activeFault{f.taken, f.present} {
-		for _, a := range list {
-			if a.Name == name {
-				return a
-			}
+	return slices.Concat(f.taken, f.present)
+}
+
+func (f *requestFaults) get(name FaultName) *activeFault {
+	for _, a := range f.all() {
+		if a.Name == name {
+			return a
 		}
 	}
 	return nil
@@ -176,7 +179,7 @@ func (f *requestFaults) has(name FaultName) bool { return f.get(name) != nil }
 
 func (f *requestFaults) names() []FaultName {
 	var names []FaultName
-	for _, a := range slices.Concat(f.taken, f.present) {
+	for _, a := range f.all() {
 		names = append(names, a.Name)
 	}
 	return names
@@ -210,11 +213,15 @@ func (f *requestFaults) padding() string {
 	return strings.Repeat("# padding padding padding padding padding padding padding.....\n", size/64+1)
 }
 
-// beforeAnswer does what keeps a request from being answered, or answered yet.
-// It reports true when no answer is to follow.
-func (s *Server) beforeAnswer(w http.ResponseWriter, r *http.Request, f *requestFaults) bool {
-	for _, a := range slices.Concat(f.taken, f.present) {
-		if a.Name != Drip && !sleep(r.Context(), a.Delay) {
+// strike does what keeps a request from being answered, or answered yet. It
+// reports true when no answer is to follow.
+func (f *requestFaults) strike(w http.ResponseWriter, r *http.Request) bool {
+	for _, a := range f.all() {
+		if a.Name == Drip || slices.Contains(f.delayed, a) {
+			continue
+		}
+		f.delayed = append(f.delayed, a)
+		if !sleep(r.Context(), a.Delay) {
 			return true
 		}
 	}
@@ -256,8 +263,7 @@ func (f *requestFaults) alter(ex *exchange, a answer) answer {
 	case f.has(Unavailable):
 		a = proxyPage(http.StatusServiceUnavailable, f.get(Unavailable).RetryAfter)
 	case f.has(WrongJSON):
-		body := f.get(WrongJSON).Body
-		a = jsonAnswer(http.StatusOK, body)
+		a = jsonAnswer(http.StatusOK, f.get(WrongJSON).Body)
 	case f.has(Redirect):
 		r := f.get(Redirect)
 		a = newAnswer(http.StatusFound, "text/html", []byte("<html><body>moved</body></html>\n"))
@@ -282,7 +288,7 @@ func proxyPage(status int, retryAfter string) answer {
 }
 
 // deliver writes the answer, badly where a fault says so.
-func (s *Server) deliver(w http.ResponseWriter, r *http.Request, a answer, f *requestFaults) {
+func deliver(w http.ResponseWriter, r *http.Request, a answer, f *requestFaults) {
 	if f.has(Gzipped) && len(a.body) > 0 {
 		a.body = gzipped(a.body)
 		a.header.Set("Content-Encoding", "gzip")
@@ -304,10 +310,10 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request, a answer, f *re
 func drip(w http.ResponseWriter, r *http.Request, body []byte, pause time.Duration) {
 	rc := http.NewResponseController(w)
 	for i := range body {
-		if _, err := w.Write(body[i : i+1]); err != nil || rc.Flush() != nil {
+		if i > 0 && !sleep(r.Context(), pause) {
 			return
 		}
-		if !sleep(r.Context(), pause) {
+		if _, err := w.Write(body[i : i+1]); err != nil || rc.Flush() != nil {
 			return
 		}
 	}

@@ -1,7 +1,6 @@
 package k2hr3
 
 import (
-	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -28,13 +27,20 @@ func (s *Server) Held() int {
 }
 
 // hold evaluates the exchange, again whenever something changed while its
-// answer is a 304 that may wait. A status of 0 means the client went away.
-func (s *Server) hold(ctx context.Context, ex *exchange, active *requestFaults) answer {
+// answer is a 304 that may wait. It reports false when there is nobody left to
+// answer.
+func (s *Server) hold(w http.ResponseWriter, r *http.Request, ex *exchange, active *requestFaults) (answer, bool) {
 	var expired <-chan time.Time
 	over := false
 	for {
 		s.mu.Lock()
-		s.takeLocked(ex, active)
+		s.take(ex, active)
+		changed := s.changed // from here on nothing is missed
+		s.mu.Unlock()
+		if active.strike(w, r) {
+			return answer{}, false
+		}
+		s.mu.Lock()
 		ans := active.alter(ex, s.route(ex, active))
 		wait := s.mayWait(ex, ans)
 		if wait > 0 {
@@ -42,14 +48,13 @@ func (s *Server) hold(ctx context.Context, ex *exchange, active *requestFaults) 
 		}
 		if wait == 0 || over || ans.status != http.StatusNotModified {
 			s.mu.Unlock()
-			return ans
+			return ans, true
 		}
 		if expired == nil {
 			t := time.NewTimer(wait)
 			defer t.Stop()
 			expired = t.C
 		}
-		changed := s.changed
 		s.held++
 		s.mu.Unlock()
 
@@ -58,14 +63,14 @@ func (s *Server) hold(ctx context.Context, ex *exchange, active *requestFaults) 
 		case <-changed:
 		case <-expired:
 			over = true
-		case <-ctx.Done():
+		case <-r.Context().Done():
 			gone = true
 		}
 		s.mu.Lock()
 		s.held--
 		s.mu.Unlock()
 		if gone {
-			return answer{}
+			return answer{}, false
 		}
 	}
 }

@@ -76,24 +76,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 
 	active := &requestFaults{}
-	s.takeFaults(ex, active)
-	if s.beforeAnswer(w, r, active) {
-		rec.Fault = active.names()
-		s.record(rec)
-		return
-	}
-	ans := s.hold(r.Context(), ex, active)
+	ans, ok := s.hold(w, r, ex, active)
 	rec.Fault = active.names()
-	rec.Status = ans.status
 	rec.Held = s.now().Sub(start)
-	if ans.status == 0 { // the client went away
+	if !ok { // cut, or the client went away
 		s.record(rec)
 		return
 	}
+	rec.Status = ans.status
 	// Logged before the first byte goes out: whoever has the answer finds
 	// the request in the log.
 	s.record(rec)
-	s.deliver(w, r, ans, active)
+	deliver(w, r, ans, active)
 }
 
 // notify wakes every held request so that it looks again. The caller holds mu.
@@ -108,7 +102,8 @@ func (s *Server) newID() int {
 	return s.nextID
 }
 
-// Request is one logged request. Nothing in it reveals a token.
+// Request is one logged request. The x-auth-token header is not kept, only what
+// kind of token it was; a register path in Path is as secret as a token.
 type Request struct {
 	Method      string
 	Path        string // as sent
