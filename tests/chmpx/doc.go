@@ -7,4 +7,31 @@
 // chmpxstatus or chmpxconftest by the name it is called by.
 //
 // Comments such as "(C.3)" name sections of that specification.
+//
+// # The programs
+//
+// chmpx keeps its state in a file of the state directory (see [DefaultStateDir]),
+// under the name the real one gives its shared memory; chmpxstatus reads it there
+// and prints it as the real one does. The same directory holds what tests and
+// scripts tell the stand-in:
+//
+//   - ring.json, or the file of [EnvRing]: the server nodes in the RING, see
+//     [StateDir.SetRing]. Without it the RING is empty, and all server nodes of the
+//     file are SERVICE OUT and DOWN.
+//   - faults/: a file for each [Fault].
+//
+// # Decisions where the measurements are silent
+//
+//   - An unset SELFCTLPORT agrees with the control port of any server node, also
+//     for the question whether this host is one.
+//   - A NAME of commas only names no host; empty places in brackets are malformed.
+//   - K2HMASKBIT and K2HCMASKBIT above 28 or below 0 keep chmpx from starting;
+//     a negative MAXCHMPX crashes it.
+//   - A live reload that overruns the tables crashes at once; a start that does
+//     crashes at the next change or at the end.
+//   - Members of the RING are learnt even if the slave knows no server node that is up.
+//   - A suspended member shows [Suspend]. The real one was seen to go on showing
+//     [NoSuspend] to a slave for a server node whose k2hdkc had stopped.
+//   - The running stand-in tells server nodes apart by their literal names.
+//   - YAML and JSON are refused as unknown types.
 package chmpx

@@ -194,7 +194,15 @@ func (t tool) conftest() int {
 		t.print(func(w io.Writer) { WriteConfig(w, c) })
 	}
 	if !t.args.given("no_check_update") {
-		select {} // it watches the file until it is killed
+		forever() // it watches the file until it is killed
 	}
 	return 0
+}
+
+// forever blocks. An empty select would end a program that does nothing else as
+// a deadlock.
+func forever() {
+	for {
+		time.Sleep(time.Hour)
+	}
 }
