@@ -80,13 +80,15 @@ func cutZone(s string) string {
 	return s[:i]
 }
 
-// unmap turns an IPv4 address in IPv6 clothes into the plain one.
+// unmap turns an IPv4 address in IPv6 clothes into the plain one. chmpx goes by
+// the text in front, and takes the last four bytes whatever they are.
 func unmap(s string) string {
 	if !strings.HasPrefix(s, "::ffff:") {
 		return s
 	}
-	if a, err := netip.ParseAddr(s); err == nil && a.Is4In6() {
-		return a.Unmap().String()
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		b := a.As16()
+		return netip.AddrFrom4([4]byte(b[12:])).String()
 	}
 	return s
 }

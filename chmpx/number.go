@@ -16,7 +16,7 @@ func atoi(s string) int {
 	const limit = 1 << 63
 	n := uint64(0)
 	for ; i < len(s) && '0' <= s[i] && s[i] <= '9'; i++ {
-		if n > (limit-9)/10 {
+		if n > limit/10 {
 			n = limit
 			break
 		}

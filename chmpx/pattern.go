@@ -132,6 +132,9 @@ func parsePattern(s string) (pattern, error) {
 		}
 		p.text = append(p.text, s[:open])
 		p.brackets = append(p.brackets, choices)
+		if len(choices) == 0 {
+			return p, nil // [,] stands for nothing, and chmpx looks no further
+		}
 		s = s[shut+1:]
 	}
 }

@@ -176,11 +176,11 @@ func (t *ereTranslator) repeat(op string) error {
 	return nil
 }
 
-// interval reads {n}, {n,}, {,m} and {n,m}. glibc refuses anything else.
+// interval reads {n}, {n,}, {,m}, {n,m} and {,}. glibc refuses anything else.
 func (t *ereTranslator) interval() error {
 	body, rest, found := strings.Cut(t.in[t.pos:], "}")
 	from, to, comma := strings.Cut(body, ",")
-	if !found || !isDigits(from) && (from != "" || !comma) || to != "" && !isDigits(to) || comma && from == "" && to == "" {
+	if !found || !isDigits(from) && (from != "" || !comma) || to != "" && !isDigits(to) {
 		return errors.New("there is something other than numbers between { and }")
 	}
 	t.pos = len(t.in) - len(rest)
