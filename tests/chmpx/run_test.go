@@ -47,6 +47,7 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	t.Cleanup(cancel)
 	dir := t.TempDir()
@@ -559,5 +560,27 @@ func TestProgramsFindTheirStateWithoutEnvironment(t *testing.T) {
 	cmd := exec.CommandContext(b.ctx, programs.Status, "-conf", b.conf)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("chmpxstatus: %v\n%s", err, out)
+	}
+}
+
+func TestInstalledProgramsArePreferred(t *testing.T) {
+	installed := t.TempDir()
+	for _, name := range []string{"chmpx", "chmpxstatus", "chmpxconftest"} {
+		if err := os.WriteFile(filepath.Join(installed, name), []byte("#!/bin/true\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", installed)
+	p, err := chmpx.Build(t.TempDir())
+	if err != nil || !p.Real || p.Dir != installed || p.Status != filepath.Join(installed, "chmpxstatus") {
+		t.Errorf("%+v, %v; want what is installed in %s", p, err, installed)
+	}
+}
+
+func TestStandinsOnThePathAreNotTakenForRealOnes(t *testing.T) {
+	t.Setenv("PATH", chmpx.BuildT(t).Dir+":"+os.Getenv("PATH"))
+	p, err := chmpx.Build(filepath.Join(t.TempDir(), "bin"))
+	if err != nil || p.Real {
+		t.Errorf("%+v, %v; want new stand-ins", p, err)
 	}
 }

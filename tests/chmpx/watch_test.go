@@ -23,6 +23,7 @@ type file struct {
 
 func watchFile(t *testing.T, text string) *file {
 	t.Helper()
+	t.Parallel()
 	f := &file{t: t, path: filepath.Join(t.TempDir(), "slave.ini")}
 	f.create(f.path, text)
 	f.open(f.path)
