@@ -74,6 +74,8 @@ func TestAnswersThatAreNotWhatK2HR3Sends(t *testing.T) {
 		"half a surrogate pair":    {always(200, `{"result":true,"resource":"hush\ud83d"}`), ErrAnswer, "surrogate"},
 		"two high surrogates":      {always(200, `{"result":true,"resource":"\ud83d\ud83d\ude42"}`), ErrAnswer, "surrogate"},
 		"low surrogate first":      {always(200, `{"result":true,"resource":"\\\ude42"}`), ErrAnswer, "surrogate"},
+		"two low surrogates":       {always(200, `{"result":true,"resource":"\ude42\ude42"}`), ErrAnswer, "surrogate"},
+		"half a pair and a letter": {always(200, `{"result":true,"resource":"\ud83d\u0041"}`), ErrAnswer, "surrogate"},
 		"result false":             {always(200, `{"result":false,`+text+`}`), ErrAnswer, `"result":false`},
 		"result missing":           {always(200, `{`+text+`}`), ErrAnswer, `no "result"`},
 		"result as text":           {always(200, `{"result":"true",`+text+`}`), ErrAnswer, "neither true nor false"},
