@@ -19,6 +19,7 @@ type answer struct {
 	// status has one: errors to HEAD and DELETE.
 	bodiless bool
 	noETag   bool
+	refusal  bool // made by fail
 }
 
 const jsonType = "application/json; charset=utf-8"
@@ -36,7 +37,9 @@ func jsonAnswer(status int, body string) answer {
 
 // fail is a JSON error with a message.
 func fail(status int, format string, args ...any) answer {
-	return jsonAnswer(status, `{"result":false,"message":`+quote(fmt.Sprintf(format, args...))+`}`)
+	a := jsonAnswer(status, `{"result":false,"message":`+quote(fmt.Sprintf(format, args...))+`}`)
+	a.refusal = true
+	return a
 }
 
 // bare is an error without a body.
@@ -48,7 +51,9 @@ func bare(status int) answer {
 
 // internalError is K2HR3's answer to whatever it did not expect, unknown paths
 // included.
-func internalError(status int) answer { return fail(status, "Internal server error") }
+func internalError(status int) answer {
+	return jsonAnswer(status, `{"result":false,"message":"Internal server error"}`)
+}
 
 func created() answer   { return jsonAnswer(http.StatusCreated, `{"result":true,"message":null}`) }
 func noContent() answer { return answer{status: http.StatusNoContent, header: http.Header{}} }

@@ -298,6 +298,9 @@ func (tab *table) wantHeader(t *testing.T, r row, res *http.Response, body []byt
 			t.Error("the connection stays open")
 		}
 	}
+	if strings.Contains(r.hdr, "X-K2hr3-Debug") {
+		h["X-K2hr3-Error"] = string(body)
+	}
 	method := strings.Fields(r.req)[0]
 	kind, arg, _ := strings.Cut(r.kind, " ")
 	switch {

@@ -179,7 +179,7 @@ var exchanges = []row{
 	{rec: "D.1", req: "GET {S}/slave?service=other", tok: "R=shared", want: 400, msg: "Request query has service name(other) and path has service name(), but both are not same service name."},
 	{rec: "116", req: "PATCH {S}/slave", tok: "R=shared", want: 404, unexpected: true},
 	{rec: "117", req: "OPTIONS {S}/slave", tok: "R=shared", want: 200, kind: "options"},
-	{rec: "118", req: getText, tok: "R=bad", want: 401, msg: "token(bad) " + noSuchToken},
+	{rec: "118", req: getText, tok: "R=bad", hdr: "X-K2hr3-Debug: debug", want: 401, msg: "token(bad) " + noSuchToken},
 	{rec: "B.4", req: "GET {R}/slave", tok: "R=shared", want: 400, msg: "GET request without UserToken for getting role({YR}/slave), need User Token."},
 	{rec: "B.4", req: "GET /v1/role/token/list/{YR}/slave", want: 400, msg: "GET request without UserToken for getting list of role({YR}/slave) tokens, need User Token."},
 
@@ -247,7 +247,8 @@ var exchanges = []row{
 	{rec: "161", req: putApp2, from: "app-2", tok: "R=shared", want: 201},
 	{rec: "162", req: "DELETE {R}/slave?cuk=i-app-2", from: "stranger", want: 403},
 	{rec: "163", req: "DELETE {R}/slave", from: "app-2", want: 204},
-	{rec: "164", req: "HEAD {R}/slave?cuk=i-app-2", from: "app-2", want: 403},
+	{rec: "164", req: "GET /v1/role/{C}/slave?expand=false", from: "user", tok: "U=user", want: 200, body: `{"result":true,"message":null,"role":{"policies":[],"aliases":[],"hosts":{"hostnames":[],"ips":["{addr:app-1} * i-app-1 openstack-auto-v1 app-1.shop.example","{addr:oddextra} * c32 t32"]}}}`},
+	{rec: "C.6", req: "HEAD {R}/slave?cuk=i-app-2", from: "app-2", want: 403},
 	{rec: "165", req: putApp2, from: "app-2", tok: "R=shared", want: 201},
 	{rec: "166", req: "DELETE {R}/slave?cuk=i-app-2&extra=openstack-auto-v1&tag=app-2.shop.example", from: "app-2", want: 204},
 	{rec: "167", req: "DELETE {R}/slave?cuk=i-app-2&extra=openstack-auto-v1&tag=app-2.shop.example", from: "app-2", want: 403},

@@ -9,7 +9,19 @@ import (
 func (s *Server) route(ex *exchange, active *requestFaults) answer {
 	a := s.dispatch(ex, active)
 	a.noETag = a.noETag || active.has(NoETag)
+	if a.refusal && wantsDebug(ex) {
+		a.header.Set("X-K2hr3-Error", string(a.body))
+	}
 	return finish(ex, a)
+}
+
+// wantsDebug says whether errors are to be repeated in a header.
+func wantsDebug(ex *exchange) bool {
+	switch strings.ToLower(ex.header.Get("X-K2hr3-Debug")) {
+	case "debug", "dbg", "on", "ok", "1":
+		return true
+	}
+	return false
 }
 
 func (s *Server) dispatch(ex *exchange, active *requestFaults) answer {
