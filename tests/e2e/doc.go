@@ -1,0 +1,15 @@
+// Package e2e tests and measures the whole agent: the real binary as a process
+// of its own, or the real packages put together as the binary does it, against
+// stand-ins on loopback. It holds nothing but tests.
+//
+//	go test ./tests/e2e                          all of them, 1 to 2 minutes
+//	go test -short ./tests/e2e                   fewer rounds of the long ones
+//	E2E_SLOW=1 go test -timeout 30m ./tests/e2e  1,000 kills instead of 100
+//	go test -run '^$' -bench . ./tests/e2e       figures; nothing is asserted
+//	E2E_IDLE=1m go test -v -run TestIdle ./tests/e2e   memory and CPU at rest
+//
+// Some tests make a small machine of their own, with its own network, host name
+// and /etc, out of Linux namespaces; they need root and are skipped without it.
+//
+// Facts: K2HR3's REST interface as of k2hr3-api 2.0.3, chmpx 1.0.113.
+package e2e
