@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// The ports a cluster has unless its Config says otherwise.
+// The ports every cluster has.
 const (
 	ServerPort    = 8020
 	ServerCtlPort = 8021
