@@ -57,6 +57,9 @@ func (r *runner) use(o *options.Options) error {
 	if err != nil {
 		return err
 	}
+	if err := w.File.Check(); err != nil {
+		return err
+	}
 	r.options, r.watcher, r.log = o, w, log
 	return nil
 }
@@ -67,7 +70,7 @@ func (r *runner) watch(ctx context.Context) (again bool, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	defer r.watcher.Member.Client.Close()
-	touched, err := watcher.Files(ctx, r.log, append(inputs(r.options), r.options.Output)...)
+	touched, err := watcher.Files(ctx, r.log, append(r.options.Inputs(), r.options.Output)...)
 	if err != nil {
 		return false, err
 	}

@@ -10,7 +10,6 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/chmpx/daemon"
@@ -62,6 +61,9 @@ func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
 
 // newWatcher makes the watcher, whole but not running.
 func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, error) {
+	if o.MetricsListen != "" {
+		return nil, fmt.Errorf("metrics-listen (%s): this agent has no metrics yet; leave it empty", o.Source("metrics-listen"))
+	}
 	m, err := newMember(o, log)
 	if err != nil {
 		return nil, err
@@ -169,16 +171,4 @@ func prepareDirs(o *options.Options) error {
 		}
 	}
 	return nil
-}
-
-// inputs lists the files whose change may change what the agent does.
-func inputs(o *options.Options) []string {
-	files := []string{o.ConfigFile, o.InstanceIDFile, "/etc/k2hdkc/role-token"}
-	for _, name := range []string{"k2hr3-api-uri", "k2hr3-role-name", "k2hr3-role-token", "k2hr3-cuk"} {
-		files = append(files, filepath.Join(o.AntpickaxDir, name))
-	}
-	if path, _ := o.FindRoleTokenFile(); path != "" && !strings.HasPrefix(path, "/etc/k2hdkc/") {
-		files = append(files, path)
-	}
-	return files
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -59,15 +60,33 @@ func (o *Options) FindRoleTokenFile() (string, Source) {
 	if s, ok := o.settings["role-token-file"]; ok && s.Source.Kind >= FromConfig {
 		return o.RoleTokenFile, s.Source
 	}
-	var candidates []string
-	if dir := o.host.getenv("CREDENTIALS_DIRECTORY"); path.IsAbs(dir) {
-		candidates = append(candidates, path.Join(dir, "role-token"))
-	}
-	candidates = append(candidates, defaultRoleToken, path.Join(o.AntpickaxDir, "k2hr3-role-token"))
-	for _, name := range candidates {
+	for _, name := range o.roleTokenFiles() {
 		if o.host.exists(name) {
 			return name, Source{Kind: FromFile, Name: name}
 		}
 	}
 	return "", Source{}
+}
+
+// roleTokenFiles lists where a role token is looked for when none is configured, the best first.
+func (o *Options) roleTokenFiles() []string {
+	files := []string{defaultRoleToken, path.Join(o.AntpickaxDir, "k2hr3-role-token")}
+	if dir := o.host.getenv("CREDENTIALS_DIRECTORY"); path.IsAbs(dir) {
+		files = append([]string{path.Join(dir, "role-token")}, files...)
+	}
+	return files
+}
+
+// Inputs lists the files whose coming, going or change may change the options, or what is read by their name.
+func (o *Options) Inputs() []string {
+	files := append(o.roleTokenFiles(), o.ConfigFile, o.InstanceIDFile)
+	for _, name := range []string{"k2hr3-api-uri", "k2hr3-role-name", "k2hr3-cuk"} {
+		files = append(files, path.Join(o.AntpickaxDir, name))
+	}
+	for _, name := range []string{o.RoleTokenFile, o.CAFile, o.CertFile, o.KeyFile} {
+		if name != "" && !slices.Contains(files, name) {
+			files = append(files, name)
+		}
+	}
+	return files
 }

@@ -1,6 +1,7 @@
 package options
 
 import (
+	"slices"
 	"testing"
 	"testing/fstest"
 )
@@ -118,5 +119,19 @@ func TestTokenFileIsLookedForAgain(t *testing.T) {
 	files["etc/k2hdkc/role-token"] = &fstest.MapFile{Data: []byte(token)}
 	if got, _ := o.FindRoleTokenFile(); got != "/etc/k2hdkc/role-token" {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestInputsNameEveryFileAValueMayComeFrom(t *testing.T) {
+	h := host(nil, "CREDENTIALS_DIRECTORY=/run/credentials/agent")
+	got := mustLoad(t, h, "--ca-file", "/etc/ca.pem", "--antpickax-dir", "/opt/a").Inputs()
+	for _, want := range []string{
+		"/etc/k2hdkc/slave-agent.ini", "/etc/k2hdkc/role-token", "/run/credentials/agent/role-token", "/etc/ca.pem",
+		"/opt/a/k2hr3-role-token", "/opt/a/k2hr3-api-uri", "/opt/a/k2hr3-role-name", "/opt/a/k2hr3-cuk",
+		"/var/lib/cloud/data/instance-id",
+	} {
+		if !slices.Contains(got, want) {
+			t.Errorf("%s is not among %q", want, got)
+		}
 	}
 }
