@@ -1,0 +1,153 @@
+package e2e
+
+import (
+	"context"
+	"net"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"k2hdkc-slave-agent/tests/agent"
+	"k2hdkc-slave-agent/tests/k2hr3"
+)
+
+const (
+	hostAddr = "127.0.0.1"
+	hostCUK  = "2f4b9a10-66c7-4d0e-b8a5-73d1f90e6b02"
+)
+
+// host is this machine, with everything the agent could find on it led away
+// into a folder.
+type host struct {
+	tb  testing.TB
+	dir string
+}
+
+func newHost(tb testing.TB) *host {
+	tb.Helper()
+	h := &host{tb: tb, dir: tb.TempDir()}
+	write(tb, h.path("slave-agent.ini"), "")
+	write(tb, h.path("instance-id"), hostCUK+"\n")
+	return h
+}
+
+func (h *host) path(name string) string { return filepath.Join(h.dir, name) }
+
+func (h *host) output() string { return h.path("out/slave.ini") }
+
+// env is what leads the agent away. Flags and the configuration file are left
+// to the test.
+func (h *host) env() []string {
+	return []string{
+		"PATH=/nowhere",
+		"K2HDKC_SLAVE_CONFIG=" + h.path("slave-agent.ini"),
+		"K2HDKC_SLAVE_ANTPICKAX_DIR=" + h.path("antpickax"),
+		"K2HDKC_SLAVE_INSTANCE_ID_FILE=" + h.path("instance-id"),
+		"K2HDKC_SLAVE_STATE_DIR=" + h.path("state"),
+		"K2HDKC_SLAVE_RUN_DIR=" + h.path("run"),
+		"K2HDKC_SLAVE_OUTPUT=" + h.output(),
+		"K2HDKC_SLAVE_TAG=" + hostAddr,
+		"K2HDKC_SLAVE_UNIT=",
+	}
+}
+
+func (h *host) command(ctx context.Context, args ...string) *exec.Cmd {
+	h.tb.Helper()
+	cmd := exec.CommandContext(ctx, binary(h.tb), args...)
+	cmd.Dir = h.dir
+	cmd.Env = h.env()
+	return cmd
+}
+
+// agent runs the agent to its end.
+func (h *host) agent(args ...string) result {
+	h.tb.Helper()
+	return finish(h.tb, h.command(deadline(h.tb), args...), nil)
+}
+
+// start starts the agent as a daemon.
+func (h *host) start(args ...string) *agent.Process {
+	h.tb.Helper()
+	return h.startCommand(h.command(h.tb.Context(), append([]string{"run", "--log-format", "json"}, args...)...))
+}
+
+func (h *host) startCommand(cmd *exec.Cmd) *agent.Process {
+	h.tb.Helper()
+	p, err := agent.Start(h.tb.Context(), cmd, nil)
+	if err != nil {
+		h.tb.Fatal(err)
+	}
+	h.tb.Cleanup(func() { p.Stop(context.WithoutCancel(h.tb.Context())) })
+	return p
+}
+
+// site is a K2HR3 with one cluster, served on the loopback.
+type site struct {
+	*k2hr3.Cluster
+	server *k2hr3.Server
+	uri    string
+	asked  chan k2hr3.Request // each GET of the RESOURCE, as it is answered
+}
+
+func newSite(tb testing.TB) *site {
+	tb.Helper()
+	s := &site{server: k2hr3.New(), asked: make(chan k2hr3.Request, 100)}
+	s.Cluster = s.server.AddCluster("shop", "orders")
+	s.server.OnRequest(func(r k2hr3.Request) {
+		if r.Op != k2hr3.OpResource {
+			return
+		}
+		select {
+		case s.asked <- r:
+		default:
+		}
+	})
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	srv := k2hr3.NewHTTPServer(s.server)
+	go srv.Serve(l)
+	tb.Cleanup(func() { srv.Close() })
+	s.uri = "http://" + l.Addr().String()
+	return s
+}
+
+// joinServers lets n server nodes join.
+func (s *site) joinServers(n int) {
+	for i := range n {
+		s.Join(addr(i), id("kv", i), name("kv", i))
+	}
+}
+
+// next waits for the next GET of the RESOURCE.
+func (s *site) next(tb testing.TB) k2hr3.Request {
+	tb.Helper()
+	select {
+	case r := <-s.asked:
+		return r
+	case <-deadline(tb).Done():
+		tb.Fatal("the RESOURCE was not asked for")
+		return k2hr3.Request{}
+	}
+}
+
+// token puts a token that is good for the slaves' role into a file.
+func (s *site) token(tb testing.TB, path string) string {
+	tb.Helper()
+	token := s.RoleToken("slave", 0)
+	write(tb, path, token+"\n")
+	return token
+}
+
+// silent fails if a text shows a token, or a good part of one.
+func silent(tb testing.TB, text, token string) {
+	tb.Helper()
+	for part := token; len(part) >= 12; part = part[1:] {
+		if strings.Contains(text, part[:12]) {
+			tb.Errorf("shows a part of the token, %.4s...:\n%s", part, text)
+			return
+		}
+	}
+}
