@@ -41,7 +41,7 @@ func (c *Client) Ping(ctx context.Context) error {
 	var versions []string
 	if json.Unmarshal(m["version"], &versions) != nil || !slices.Contains(versions, "v1") {
 		return c.failed(ctx, x.op, a, &answerError{kind: ErrAnswer,
-			text: "the answer does not name version v1 of K2HR3's interface", hint: hintGlue})
+			text: "the answer does not name version v1 of K2HR3's interface", hint: hintElsewhere})
 	}
 	return nil
 }

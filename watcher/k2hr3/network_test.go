@@ -144,8 +144,7 @@ func TestAHeldRequestDoesNotKeepOthersWaiting(t *testing.T) {
 }
 
 func TestAServerThatNeverAnswersIsGivenUp(t *testing.T) {
-	for name, op := range operations(nil, Token{}) {
-		_ = op
+	for name := range operations(nil, Token{}) {
 		synctest.Test(t, func(t *testing.T) {
 			c := dialled(t, Config{}, func(_ int, conn net.Conn) { _, _ = io.Copy(io.Discard, conn) })
 			start := time.Now()
@@ -250,6 +249,19 @@ func TestNothingOfAnOverlongAnswerIsPrinted(t *testing.T) {
 	if strings.Contains(printed.String(), secret[:16]) {
 		t.Errorf("printed: %s", printed.String())
 	}
+}
+
+func TestAHeaderWithoutEndIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := dialled(t, Config{}, func(_ int, conn net.Conn) {
+			request(bufio.NewReader(conn))
+			_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 X\r\nContent-Length: %d\r\nX: %s\r\n\r\n%s", len(textAnswer), long(maxHeader), textAnswer)
+		})
+		_, err := c.Resource(t.Context(), Query{Resource: role.Resource(), Token: newToken(t)})
+		if kindOf(t, err) != ErrTransport || !strings.Contains(err.Error(), "headers exceeded 65536 bytes") {
+			t.Error(err)
+		}
+	})
 }
 
 func TestRefusedConnectionSaysSo(t *testing.T) {

@@ -71,7 +71,12 @@ func (c *Client) Resource(ctx context.Context, q Query) (Answer, error) {
 	start := time.Now()
 	a, err := c.once(req)
 	if err != nil {
-		return Answer{}, c.failedRead(ctx, try, op, a, err)
+		var limit timeoutError
+		if errors.As(context.Cause(try), &limit) {
+			c.holding.timedOut()
+			err = limit
+		}
+		return Answer{}, c.failed(ctx, op, a, err)
 	}
 	c.log.Debug("read resource", "status", a.status, "bytes", len(a.body), "took", time.Since(start))
 	return c.resourceAnswer(ctx, op, q, a, conditional)
@@ -102,15 +107,6 @@ func (c *Client) once(req *http.Request) (answer, error) {
 		return answer{}, err
 	}
 	return readAnswer(resp)
-}
-
-func (c *Client) failedRead(ctx, try context.Context, op string, a answer, err error) error {
-	var limit timeoutError
-	if ctx.Err() == nil && errors.As(context.Cause(try), &limit) {
-		c.holding.timedOut()
-		err = limit
-	}
-	return c.failed(ctx, op, a, err)
 }
 
 func (c *Client) resourceAnswer(ctx context.Context, op string, q Query, a answer, conditional bool) (Answer, error) {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 )
@@ -239,6 +240,11 @@ func TestNoTokenInAnyErrorOrLog(t *testing.T) {
 		failing(fmt.Errorf("net/http: malformed HTTP response %q", echo)),
 		failing(fmt.Errorf("malformed MIME header line: %s", secret)),
 		broken(fmt.Errorf("bad thing %q", secret)),
+		func(*http.Request) (*http.Response, error) {
+			resp := response(503, "")
+			resp.Body = io.NopCloser(iotest.ErrReader(fmt.Errorf("bad thing %q", secret)))
+			return resp, nil
+		},
 		always(200, echo+secret), always(200, secret), always(200, `{"result":true,"token":" `+secret+` x","resource":{"a":"`+secret+`"}}`),
 		always(200, `{"result":`+quote(secret)+`}`), always(302, echo, "Location", "http://x.example/"+secret+"?R="+secret),
 		always(302, echo, "Location", "http://R="+secret+"@x.example/"),

@@ -13,9 +13,9 @@ type verdict struct {
 }
 
 const (
-	hintStore  = "or K2HR3's store is down, which it answers in the same way"
-	hintGlue   = "api-uri may name another server, or a proxy answers in K2HR3's place"
-	hintMember = "this host is not a member by the address K2HR3 sees and its CUK; "
+	hintStore     = "or K2HR3's store is down, which it answers in the same way"
+	hintElsewhere = "api-uri may name another server, or a proxy answers in K2HR3's place"
+	hintMember    = "this host is not a member by the address K2HR3 sees and its CUK; "
 )
 
 // judge returns what status means, given whether a token was sent and what
@@ -26,7 +26,7 @@ func judge(a answer, withToken bool) verdict {
 		return verdict{ErrUnauthorized, "the role token is expired, revoked or of a role that was deleted (" + hintStore +
 			"): if it lasts, issue a new role token and put it into the role token file"}
 	case a.status == http.StatusUnauthorized:
-		return verdict{ErrUnauthorized, "no role token was sent, and K2HR3 asks for none here: " + hintGlue}
+		return verdict{ErrUnauthorized, "no role token was sent, and K2HR3 asks for none here: " + hintElsewhere}
 	case a.status == http.StatusBadRequest:
 		return judgeBadRequest(a.message())
 	case a.status == http.StatusNotFound:
@@ -51,7 +51,7 @@ func judgeOther(status int) verdict {
 		status == http.StatusRequestEntityTooLarge:
 		return verdict{ErrBadRequest, "role, CUK and tag together are too long for K2HR3"}
 	}
-	return verdict{ErrAnswer, "K2HR3 does not answer so: " + hintGlue}
+	return verdict{ErrAnswer, "K2HR3 does not answer so: " + hintElsewhere}
 }
 
 func judgeBadRequest(message string) verdict {
@@ -73,7 +73,7 @@ func judgeNotFound(a answer) verdict {
 	message := a.message()
 	switch {
 	case message == "":
-		return verdict{ErrNotFound, "K2HR3 gives a reason with it, this answer does not: " + hintGlue}
+		return verdict{ErrNotFound, "K2HR3 gives a reason with it, this answer does not: " + hintElsewhere}
 	case strings.HasPrefix(message, "failed to expand "), strings.HasPrefix(message, "Could not load resource for template"):
 		return verdict{ErrTemplate, "the resource's template has a fault, or the resource has no keys: its owner has to correct it in K2HR3"}
 	case strings.HasPrefix(message, "Not initialize yet"):
