@@ -21,6 +21,9 @@ var (
 	// ErrNotVerified says that K2HR3 took a registration and still does not
 	// count the host as a member.
 	ErrNotVerified = errors.New("registered, but not a member")
+
+	// errBadToken says that there is a role token file and no role token in it.
+	errBadToken = errors.New("the role token cannot be used")
 )
 
 // Member is this host as a member of the slave role.
@@ -44,6 +47,9 @@ type Member struct {
 
 	// good is the right that was good for the last answer.
 	good atomic.Int32
+	// outside: K2HR3 has said that the host is no member, and not taken it
+	// back since.
+	outside atomic.Bool
 }
 
 // Join makes the host a member, and reports whether it had to register. A
@@ -55,6 +61,7 @@ func (m *Member) Join(ctx context.Context) (registered bool, err error) {
 		return false, err
 	}
 	if already {
+		m.inside()
 		return false, nil
 	}
 	token, err := m.token()
@@ -74,9 +81,21 @@ func (m *Member) Join(ctx context.Context) (registered bool, err error) {
 	if err := m.verify(ctx); err != nil {
 		return true, err
 	}
+	m.inside()
 	m.Log.Info("registered with K2HR3", "role", m.Role.String(), "cuk", m.CUK, "tag", tag)
 	return true, nil
 }
+
+// inside: K2HR3 counts the host as a member, so it should be able to read by its
+// address again.
+func (m *Member) inside() {
+	m.outside.Store(false)
+	m.good.Store(int32(byAddress))
+}
+
+// Outside reports whether K2HR3 has said, in answer to Ask, that this host is no
+// member. Ask may have succeeded all the same, by the role token.
+func (m *Member) Outside() bool { return m.outside.Load() }
 
 // verify looks whether a registration had an effect: its answer proves none,
 // K2HR3 gives it for a misspelt role too (spec k2hr3 C.1).
@@ -113,6 +132,7 @@ func (m *Member) Ask(ctx context.Context, etag string, wait time.Duration) (k2hr
 	var failed error
 	for _, r := range rights {
 		answer, err := m.askBy(ctx, q, r)
+		m.note(r, err)
 		switch {
 		case err == nil:
 			m.found(r)
@@ -129,6 +149,19 @@ func (m *Member) Ask(ctx context.Context, etag string, wait time.Duration) (k2hr
 		}
 	}
 	return k2hr3.Answer{}, failed
+}
+
+// note keeps what an attempt to read says of the membership.
+func (m *Member) note(r right, err error) {
+	if r != byAddress {
+		return
+	}
+	switch {
+	case err == nil:
+		m.outside.Store(false)
+	case errors.Is(err, k2hr3.ErrNotMember):
+		m.outside.Store(true)
+	}
 }
 
 // right is what a host may read a RESOURCE by.
@@ -149,6 +182,9 @@ func (r right) String() string {
 func (m *Member) askBy(ctx context.Context, q k2hr3.Query, r right) (k2hr3.Answer, error) {
 	if r == byToken {
 		token, err := m.token()
+		if err != nil && !errors.Is(err, ErrNoToken) {
+			err = fmt.Errorf("%w: %w", errBadToken, err)
+		}
 		if err != nil {
 			return k2hr3.Answer{}, err
 		}
@@ -165,7 +201,7 @@ func (m *Member) found(r right) {
 
 // refused reports whether another right could be the better one.
 func refused(err error) bool {
-	return errors.Is(err, k2hr3.ErrUnauthorized) || errors.Is(err, k2hr3.ErrNotMember) ||
+	return errors.Is(err, errBadToken) || errors.Is(err, k2hr3.ErrUnauthorized) || errors.Is(err, k2hr3.ErrNotMember) ||
 		errors.Is(err, k2hr3.ErrNotAllowed) || errors.Is(err, k2hr3.ErrBadRequest)
 }
 
