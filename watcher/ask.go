@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
@@ -41,9 +42,12 @@ type asking struct {
 	holds    bool
 	pending  *k2hr3.Answer // waits for the burst to be over
 	since    time.Time     // when pending began
+	unseen   *asked        // waits for the first look at chmpx
 	pauses   backoff
-	silence  nag // K2HR3 gives no text
-	refusal  nag // its text is refused, or cannot be written
+	hasty    backoff   // answers to held requests that come at once, for nothing
+	notYet   time.Time // K2HR3 wants to be left alone until then
+	silence  nag       // K2HR3 gives no text
+	refusal  nag       // its text is refused, or cannot be written
 	joined   bool
 	nextJoin time.Time
 	joining  backoff
@@ -107,7 +111,10 @@ func (w *Watcher) askAgain(ctx context.Context) {
 	w.ask(ctx)
 }
 
-func (w *Watcher) askIn(d time.Duration) { w.asking.timer.Reset(d) }
+// askIn sets the time of the next request.
+func (w *Watcher) askIn(d time.Duration) {
+	w.asking.timer.Reset(max(d, time.Until(w.asking.notYet)))
+}
 
 // answered takes what came of a request and decides when to ask next.
 func (w *Watcher) answered(ctx context.Context, a asked) {
@@ -128,10 +135,16 @@ func (w *Watcher) answered(ctx context.Context, a asked) {
 			w.Log.Info("K2HR3 answers again")
 		}
 		w.asking.holds = a.answer.Held > 0
+		if w.Member.Outside() {
+			w.asking.joined = false
+		}
 		w.good(ctx, a)
 		if again {
 			w.askIn(0)
 		}
+	}
+	if ctx.Err() == nil {
+		w.checkDrift(ctx) // the events of the file may have been lost
 	}
 }
 
@@ -155,7 +168,7 @@ func (w *Watcher) joined(err error) {
 func (w *Watcher) failed(ctx context.Context, err error) {
 	if p := w.asking.pending; p != nil {
 		w.asking.pending = nil
-		w.pass(ctx, *p)
+		w.pass(ctx, asked{answer: *p})
 	}
 	if errors.Is(err, k2hr3.ErrNotMember) {
 		w.asking.joined = false
@@ -163,8 +176,8 @@ func (w *Watcher) failed(ctx context.Context, err error) {
 	w.complain(&w.asking.silence, "K2HR3 gave no text; the file in place stays", err)
 	pause := w.asking.pauses.pause(w.longest())
 	var e *k2hr3.Error
-	if errors.As(err, &e) {
-		pause = max(pause, e.RetryAfter)
+	if errors.As(err, &e) && e.RetryAfter > 0 {
+		w.asking.notYet = time.Now().Add(e.RetryAfter)
 	}
 	w.askIn(pause)
 }
@@ -179,27 +192,38 @@ func (w *Watcher) longest() time.Duration {
 
 // good takes a proper answer.
 func (w *Watcher) good(ctx context.Context, a asked) {
-	if a.answer.NotModified {
+	switch {
+	case a.answer.NotModified:
 		w.asking.pending = nil
-		w.asking.pauses.reset()
+		w.accepted()
 		w.askIn(w.pauseAfterSame(a))
-		return
-	}
-	if w.telling.busy || w.unsettled(a.answer) {
+	case w.telling.busy:
+		w.telling.waits = true // told asks again: by then there may be a later text
+	case w.unsettled(a.answer):
 		w.askIn(settle)
-		return
+	case w.lookFirst(ctx, a.answer.Text):
+		w.asking.unseen = &a
+	default:
+		w.asking.pending = nil
+		w.pass(ctx, a)
 	}
-	w.asking.pending = nil
-	w.pass(ctx, a.answer)
+}
+
+// accepted ends what was wrong with the text.
+func (w *Watcher) accepted() {
+	w.asking.pauses.reset()
+	if w.asking.refusal.over() {
+		w.Log.Info("the RESOURCE is as it should be again")
+	}
 }
 
 // unsettled keeps a change back while others may follow it. Only a server that
-// tells of changes the moment they happen can show the beginning of a burst;
-// and without a good file every moment counts.
+// tells of changes the moment they happen can show the beginning of a burst,
+// which takes an ETag; and without a good file every moment counts.
 func (w *Watcher) unsettled(a k2hr3.Answer) bool {
 	p := w.asking.pending
 	switch {
-	case a.Held == 0 || !w.current.good:
+	case a.Held == 0 || w.knownETag() == "":
 		return false
 	case p == nil:
 		w.asking.since = time.Now()
@@ -211,34 +235,45 @@ func (w *Watcher) unsettled(a k2hr3.Answer) bool {
 }
 
 // pass leads an answer to the file and decides when to ask next.
-func (w *Watcher) pass(ctx context.Context, a k2hr3.Answer) {
-	replaced, err := w.apply(ctx, a)
+func (w *Watcher) pass(ctx context.Context, a asked) {
+	replaced, err := w.apply(ctx, a.answer)
 	var refusal *Refusal
 	switch {
+	case ctx.Err() != nil: // what a judgement says then means nothing
 	case errors.As(err, &refusal):
+		if refusal.Report.Has(chmpx.RuleSelfMissing) {
+			w.asking.joined = false // K2HR3 may have forgotten this host
+		}
 		w.complain(&w.asking.refusal, "the file in place stays", err)
 		w.askIn(w.asking.pauses.pause(w.longest()))
 	case err != nil:
 		w.complain(&w.asking.refusal, "slave.ini could not be replaced", err)
 		w.askIn(w.asking.pauses.pause(w.longest()))
 	default:
-		w.asking.pauses.reset()
-		w.asking.refusal.over()
-		if replaced && a.Held > 0 {
+		w.accepted()
+		if replaced && a.answer.Held > 0 {
+			w.asking.hasty.reset()
 			w.askIn(0)
 			return
 		}
-		w.askIn(w.pause())
+		w.askIn(w.pauseAfterSame(a))
 	}
 }
 
 // pauseAfterSame: a server that holds requests is asked again at once, if it
-// does hold them.
+// does hold them. One that tells at once of a text that changes nothing may
+// hold the next request, or never.
 func (w *Watcher) pauseAfterSame(a asked) time.Duration {
-	if a.answer.Held > 0 && a.took >= leastHold {
+	switch {
+	case a.answer.Held == 0:
+		return w.pause()
+	case a.took >= leastHold:
+		w.asking.hasty.reset()
 		return 0
+	case a.answer.NotModified:
+		return w.pause()
 	}
-	return w.pause()
+	return w.asking.hasty.pause(w.Interval)
 }
 
 // pause is the time to the next request to a server that does not hold them.

@@ -49,7 +49,7 @@ func (w *Watcher) checkDrift(ctx context.Context) {
 // space keeps repairs apart that follow one another.
 func (w *Watcher) space() {
 	now := time.Now()
-	if now.Sub(w.drift.repaired) > mostDrift {
+	if now.Sub(w.drift.repaired) > w.drift.gap+mostDrift {
 		w.drift.gap = 0
 	}
 	w.drift.gap = min(max(2*w.drift.gap, leastDrift), mostDrift)

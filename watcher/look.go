@@ -9,6 +9,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/chmpx/daemon"
+	"k2hdkc-slave-agent/render"
 )
 
 const (
@@ -31,7 +32,11 @@ type looking struct {
 	done  chan looked
 	busy  bool
 
+	// target is what to look for while there is no file.
+	target *chmpx.Config
+
 	last      *daemon.Status // nil: chmpx does not run, as far as is known
+	seen      bool           // last is of the latest look
 	confirm   *daemon.Confirmation
 	renamed   time.Time // when the revision to confirm was put in place
 	tries     int       // replacements made because of no confirmation
@@ -65,7 +70,7 @@ func (r *ring) pause(max time.Duration) time.Duration {
 
 // calm: chmpx runs what is in place, and knows no other servers.
 func (l *looking) calm() bool {
-	return l.confirmed && l.confirm == nil && l.ring == nil && l.last != nil
+	return l.confirmed && l.confirm == nil && l.ring == nil && l.seen
 }
 
 // running returns what the live chmpx runs, for the judge; file is what is in
@@ -98,6 +103,9 @@ func (w *Watcher) look(ctx context.Context) {
 	}
 	config := w.current.config
 	if config == nil {
+		config = w.looking.target
+	}
+	if config == nil {
 		w.lookIn(max(w.Peek, time.Second))
 		return
 	}
@@ -106,6 +114,18 @@ func (w *Watcher) look(ctx context.Context) {
 		st, err := w.Chmpx.Status(ctx, config.Group, max(config.SelfCtlPort, 0))
 		w.looking.done <- looked{st, err}
 	})
+}
+
+// lookFirst sees to it that chmpx is looked at before anything is put in place
+// for the first time: how a text is judged, and which revision it gets, depends
+// on what runs. It reports whether that look is still to be waited for.
+func (w *Watcher) lookFirst(ctx context.Context, text string) bool {
+	if w.Chmpx == nil || w.looking.told != "" {
+		return false
+	}
+	w.looking.target, _ = chmpx.Load(render.Bytes(text, render.Values{InstanceID: w.InstanceID}), nil)
+	w.look(ctx)
+	return w.looking.busy
 }
 
 func (w *Watcher) lookIn(d time.Duration) {
@@ -133,19 +153,33 @@ func (w *Watcher) looked(ctx context.Context, l looked) {
 		return
 	}
 	before := w.looking.last
-	w.looking.last = nil
-	if l.err == nil {
-		w.looking.last = &l.status
-	}
+	w.see(l)
 	w.tellPresence(l)
-	if w.looking.confirm != nil {
+	switch {
+	case w.looking.confirm != nil:
 		w.confirming(ctx, l)
-		return
-	}
-	if l.err == nil {
+	case l.err == nil && w.current.config != nil:
 		w.watchRing(ctx, before, l.status)
+		w.lookLater(l.err)
+	default:
+		w.lookLater(l.err)
 	}
-	w.lookLater(l.err)
+	if a := w.asking.unseen; a != nil {
+		w.asking.unseen = nil
+		w.good(ctx, *a)
+	}
+}
+
+// see keeps what a look has shown. One that shows nothing does not mean that
+// chmpx has ended: what it ran last is then the best guess.
+func (w *Watcher) see(l looked) {
+	w.looking.seen = l.err == nil
+	switch {
+	case l.err == nil:
+		w.looking.last = &l.status
+	case errors.Is(l.err, daemon.ErrNotRunning):
+		w.looking.last = nil
+	}
 }
 
 // lookLater sets the time of the next look while nothing is to be confirmed.
@@ -233,6 +267,9 @@ func (w *Watcher) watchRing(ctx context.Context, before *daemon.Status, now daem
 			w.expect(&now)
 		}
 		return
+	}
+	if !w.looking.confirmed {
+		w.Log.Info("chmpx runs the file in place", "revision", now.Revision)
 	}
 	w.looking.confirmed = true
 	w.looking.tries = 0

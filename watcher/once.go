@@ -21,12 +21,14 @@ func (w *Watcher) Once(ctx context.Context) error {
 	defer cancel()
 
 	w.begin(ctx)
-	w.lookFirst(ctx)
 	a := w.askOnce(ctx, true, w.knownETag(), 0)
 	if a.err != nil {
 		return errors.Join(a.joinErr, a.err)
 	}
 	if !a.answer.NotModified {
+		if w.lookFirst(ctx, a.answer.Text) {
+			w.looked(ctx, <-w.looking.done)
+		}
 		if _, err := w.apply(ctx, a.answer); err != nil {
 			return errors.Join(a.joinErr, err)
 		}
@@ -55,21 +57,9 @@ func (w *Watcher) Preview(ctx context.Context) ([]byte, error) {
 	return c.bytes, nil
 }
 
-// lookFirst finds out what chmpx runs before anything is changed.
-func (w *Watcher) lookFirst(ctx context.Context) {
-	w.look(ctx)
-	if w.looking.busy {
-		l := <-w.looking.done
-		w.looking.busy = false
-		if l.err == nil {
-			w.looking.last = &l.status
-		}
-	}
-}
-
 // settled waits for the end of what a replacement has set going.
 func (w *Watcher) settled(ctx context.Context) error {
-	asked := w.looking.confirm != nil
+	asked, ran := w.looking.confirm != nil, w.looking.last != nil
 	for w.looking.confirm != nil || w.looking.busy || w.telling.busy {
 		select {
 		case <-ctx.Done():
@@ -82,9 +72,14 @@ func (w *Watcher) settled(ctx context.Context) error {
 			w.told(err)
 		}
 	}
-	if asked && !w.looking.confirmed && w.looking.last != nil {
+	switch {
+	case !asked || w.looking.confirmed:
+		return nil
+	case w.looking.seen:
 		return fmt.Errorf("the file is in place, but chmpx has not taken it: it runs revision %d, the file is %d",
 			w.looking.last.Revision, w.current.config.FileVersion)
+	case ran && w.looking.last == nil:
+		return errors.New("the file is in place, but chmpx, which ran before, does not run any more: its own log must tell why")
 	}
 	return nil
 }

@@ -64,7 +64,7 @@ func (w *Watcher) adopt(ctx context.Context) error {
 	report := w.Judge(ctx, b, nil)
 	w.current = current{bytes: b, sum: sum(b), config: report.Config, good: report.Verdict == chmpx.Accept}
 	if report.Config != nil {
-		w.revision = max(w.revision, report.Config.FileVersion)
+		w.revision = later(w.revision, report.Config.FileVersion)
 	}
 	return nil
 }
@@ -77,13 +77,16 @@ func (w *Watcher) apply(ctx context.Context, a k2hr3.Answer) (replaced bool, err
 		return false, err
 	}
 	if c.same {
-		w.etag = a.ETag
-		w.remember()
+		if w.etag != a.ETag {
+			w.etag = a.ETag
+			w.remember()
+		}
 		return false, nil
 	}
 	if err := w.replace(ctx, c); err != nil {
 		return false, err
 	}
+	w.looking.tries = 0
 	w.etag = a.ETag
 	w.remember()
 	w.Log.Info("slave.ini replaced", "file", w.File.Path, "revision", w.current.config.FileVersion,
@@ -183,11 +186,21 @@ func worst(r chmpx.Report) string {
 
 // nextRevision differs from every one that chmpx may know.
 func (w *Watcher) nextRevision() int {
-	highest := w.revision
+	latest := w.revision
 	if st := w.looking.last; st != nil {
-		highest = max(highest, st.Revision)
+		latest = later(latest, st.Revision)
 	}
-	return render.NextRevision(highest)
+	return render.NextRevision(latest)
+}
+
+// later returns which of two revisions was given later. They start again at 1
+// after the largest, so the one that is less than half a round ahead is it.
+func later(a, b int) int {
+	ahead := b - a
+	if ahead > render.MaxRevision/2 || ahead < 0 && ahead >= -render.MaxRevision/2 {
+		return a
+	}
+	return b
 }
 
 // replace puts a judged candidate in place.

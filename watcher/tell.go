@@ -9,8 +9,9 @@ import (
 
 // telling is what is under way at chmpx's unit because of a new file.
 type telling struct {
-	done chan error
-	busy bool
+	done  chan error
+	busy  bool
+	waits bool // a text is kept back until it is over
 }
 
 // tell makes chmpx read the file that was just put in place, and waits for it
@@ -47,6 +48,10 @@ func (w *Watcher) steer(ctx context.Context, f func(context.Context) error) {
 
 func (w *Watcher) told(err error) {
 	w.telling.busy = false
+	if w.telling.waits {
+		w.telling.waits = false
+		w.askIn(0)
+	}
 	switch {
 	case err == nil, errors.Is(err, context.Canceled):
 	case errors.Is(err, daemon.ErrNoSystemd):

@@ -89,7 +89,7 @@ type Watcher struct {
 	Log  *slog.Logger
 
 	current  current
-	revision int // the highest that was ever put in place
+	revision int // the latest that was put in place
 	etag     string
 
 	asking  asking

@@ -1,0 +1,172 @@
+package watcher
+
+import (
+	"cmp"
+	"testing"
+	"time"
+
+	standin "k2hdkc-slave-agent/tests/k2hr3"
+)
+
+// failures are what K2HR3, or what stands between, can do to a read.
+var failures = []struct {
+	name  string
+	fault standin.Fault
+	takes time.Duration // one attempt
+	lasts time.Duration // 0: twenty minutes
+}{
+	{"the store is down", standin.Fault{Name: standin.BackendDown}, 0, 0},
+	{"403", standin.Fault{Name: standin.Redirect, Status: 403}, 0, 0},
+	{"404", standin.Fault{Name: standin.NotFound}, 0, 0},
+	{"500", standin.Fault{Name: standin.InternalError}, 0, 0},
+	{"502", standin.Fault{Name: standin.BadGateway}, 0, 0},
+	{"a redirect", standin.Fault{Name: standin.Redirect, Location: "http://portal.example/"}, 0, 0},
+	{"a broken template", standin.Fault{Name: standin.BrokenTemplate}, 0, 0},
+	{"an HTML page", standin.Fault{Name: standin.HTMLPage}, 0, 0},
+	{"a body that is cut", standin.Fault{Name: standin.Truncated}, 0, 0},
+	{"a body that is too large", standin.Fault{Name: standin.Oversized, Size: 1 << 20}, 0, 4 * time.Minute},
+	{"JSON without a text", standin.Fault{Name: standin.WrongJSON, Body: `{"result":true,"message":null}`}, 0},
+	{"no connection", standin.Fault{Name: standin.Cut}, 0, 0},
+	{"no answer", standin.Fault{Name: standin.Hang}, 75 * time.Second, 0},
+}
+
+func TestAFailureLeavesTheFileAndIsRetriedWithGrowingPauses(t *testing.T) {
+	for _, tt := range failures {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				h.blind = true
+				h.applied()
+				unchanged := h.untouched()
+				tt.fault.On = []standin.Op{standin.OpResource}
+				h.api.Fault(tt.fault)
+				h.join(2) // so that no 304 hides the fault
+				h.pass(70*time.Second + tt.takes)
+				h.forget()
+				h.send(AskNow)
+				lasts := cmp.Or(tt.lasts, 20*time.Minute)
+				h.pass(lasts)
+				unchanged()
+				h.checkBackoff(tt.takes, lasts)
+				h.checkNag("gave no text", lasts)
+
+				h.api.ClearFaults()
+				h.pass(h.config.Interval + 2*time.Second + tt.takes)
+				if !h.lists(2) {
+					t.Error("it did not recover by itself")
+				}
+				h.log.want(t, 1, "K2HR3 answers again")
+			})
+		})
+	}
+}
+
+// checkBackoff: each pause is bounded by a second, doubled each time, up to the
+// interval.
+func (h *host) checkBackoff(takes, lasted time.Duration) {
+	h.t.Helper()
+	var attempts []standin.Request
+	for _, r := range h.reads() {
+		if r.Token == standin.TokenNone { // with a token it is the second try of an attempt
+			attempts = append(attempts, r)
+		}
+	}
+	if n := len(attempts); n < int(lasted/(takes+leastPause+h.config.Interval)) {
+		h.t.Errorf("%d attempts in %v", n, lasted)
+	}
+	total := time.Duration(0)
+	for i, gap := range gaps(attempts) {
+		total += gap
+		if gap < leastPause || gap > takes+leastPause+h.config.Interval {
+			h.t.Errorf("attempt %d came %v after the one before", i+1, gap)
+		}
+	}
+	// The means of so many random pauses are close to half the interval.
+	if mean := total / time.Duration(len(attempts)); lasted > 10*time.Minute && mean < 10*time.Second {
+		h.t.Errorf("the attempts were %v apart on average: the pauses do not grow", mean)
+	}
+}
+
+// checkNag: a lasting trouble is told at once, after one minute, after two more,
+// after four more, and so on.
+func (h *host) checkNag(words string, lasted time.Duration) {
+	h.t.Helper()
+	most := 1
+	for at, gap := time.Duration(0), firstRepeat; at+gap <= lasted; gap *= 2 {
+		at += gap
+		most++
+	}
+	if n := h.log.count(words); n < most-2 || n > most {
+		h.t.Errorf("%q was logged %d times in %v, want at most %d", words, n, lasted, most)
+	}
+}
+
+func TestTheFirstPausesAfterAFailureAreShort(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.blind = true
+		h.applied()
+		h.api.Fault(standin.Fault{Name: standin.InternalError, On: []standin.Op{standin.OpResource}})
+		h.send(AskNow)
+		h.pass(time.Minute)
+		limit := firstPause
+		for _, gap := range gaps(h.reads())[:4] {
+			if gap > leastPause+limit {
+				t.Errorf("paused for %v, want at most %v", gap, leastPause+limit)
+			}
+			limit *= 2
+		}
+	})
+}
+
+func TestWithoutAGoodFileThePausesStayShort(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.api.Fault(standin.Fault{Name: standin.InternalError, On: []standin.Op{standin.OpResource}})
+		h.start()
+		h.pass(20 * time.Minute)
+		for _, gap := range gaps(h.reads()) {
+			if gap > leastPause+hurry {
+				t.Errorf("paused for %v", gap)
+			}
+		}
+		h.api.ClearFaults()
+		h.pass(leastPause + hurry)
+		if !h.lists(1) {
+			t.Error("no file")
+		}
+	})
+}
+
+func TestAServerThatWantsToBeLeftAloneIs(t *testing.T) {
+	busy := standin.Fault{Name: standin.Unavailable, RetryAfter: "25", On: []standin.Op{standin.OpResource}}
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		h.api.Fault(busy)
+		h.send(AskNow)
+		h.pass(10 * time.Second)
+		h.chmpx.setRing(1, 2) // something to ask for
+		h.pass(5 * time.Minute)
+		all := gaps(h.reads())
+		if len(all) < 4 {
+			t.Fatalf("%d reads", len(all)+1)
+		}
+		for _, gap := range all {
+			if gap < 25*time.Second {
+				t.Errorf("it was asked again after %v", gap)
+			}
+		}
+	})
+}
+
+func TestThePendingChangeIsAppliedWhenK2HR3FailsBeforeTheBurstIsOver(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.api.Hold(time.Minute)
+		h.blind = true
+		h.applied()
+		h.join(2)
+		h.pass(50 * time.Millisecond)
+		h.api.Fault(standin.Fault{Name: standin.Cut})
+		h.pass(settle)
+		if !h.lists(2) {
+			t.Error("what was known is not applied")
+		}
+	})
+}

@@ -1,0 +1,314 @@
+package watcher
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"k2hdkc-slave-agent/chmpx/daemon"
+	model "k2hdkc-slave-agent/tests/chmpx"
+)
+
+// fakeChmpx is a Prober that looks at a model of chmpx. The model reads its file
+// whenever it is looked at, and ends on one that does not load.
+type fakeChmpx struct {
+	path string
+
+	mu      sync.Mutex
+	slave   *model.Slave // nil: it does not run
+	pid     int
+	began   time.Time
+	loaded  []byte
+	ring    []model.Member
+	died    string
+	noticed time.Time // when a new file was seen first
+	looks   []time.Time
+	ignored []byte // the latest file it did not notice
+	known   *daemon.Status
+
+	// What can be wrong with it.
+	lag     time.Duration // it takes a new file so much later
+	deaf    bool          // it does not notice new files
+	skip    int           // it does not notice the next so many
+	missing bool          // chmpxstatus is not installed
+	failing error         // chmpxstatus fails
+	hangs   bool          // chmpxstatus does not return
+}
+
+var machine = model.Host{Names: []string{ownAddr, "127.0.0.1"}}
+
+// wouldEnd returns why a file would end a running chmpx or keep a fresh one
+// from starting.
+func (c *fakeChmpx) wouldEnd(b []byte) error {
+	config, err := model.Load(b, machine)
+	if err != nil {
+		return err
+	}
+	return config.CanStart(machine)
+}
+
+// start starts chmpx on the file in place.
+func (c *fakeChmpx) start(t *testing.T) {
+	t.Helper()
+	if err := c.begin(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (c *fakeChmpx) begin() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b, err := os.ReadFile(c.path)
+	if err != nil {
+		return err
+	}
+	config, err := model.Load(b, machine)
+	if err != nil {
+		return err
+	}
+	if err := config.CanStart(machine); err != nil {
+		return err
+	}
+	c.slave = model.NewSlave(config, machine)
+	if c.ring == nil {
+		// The ring is that of the file, until a test says otherwise.
+		for _, n := range config.Servers {
+			c.ring = append(c.ring, memberOf(n))
+		}
+	}
+	c.slave.SetRing(c.ring)
+	c.loaded, c.noticed, c.ignored, c.known = b, time.Time{}, nil, nil
+	c.pid++
+	c.began = time.Now()
+	return nil
+}
+
+func memberOf(n model.Node) model.Member {
+	return model.Member{Name: n.Name, Port: n.Port, CtlPort: n.CtlPort, CUK: n.CUK, Seed: n.Seed}
+}
+
+func (c *fakeChmpx) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.slave = nil
+}
+
+// setRing tells chmpx which servers are in the ring.
+func (c *fakeChmpx) setRing(servers ...int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ring = []model.Member{}
+	for _, n := range servers {
+		c.ring = append(c.ring, model.Member{Name: serverName(n), Port: 8020, CtlPort: 8021, CUK: serverCUK(n), Seed: serverName(n)})
+	}
+	c.known = nil
+	if c.slave != nil {
+		c.slave.SetRing(c.ring)
+	}
+}
+
+// set changes what is wrong with it.
+func (c *fakeChmpx) set(f func(c *fakeChmpx)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f(c)
+}
+
+func (c *fakeChmpx) lookedAt() []time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.looks)
+}
+
+func (c *fakeChmpx) Status(ctx context.Context, group string, ctlPort int) (daemon.Status, error) {
+	c.mu.Lock()
+	c.looks = append(c.looks, time.Now())
+	hangs, failing := c.hangs, c.failing
+	if c.missing {
+		failing = daemon.ErrNotInstalled
+	}
+	c.mu.Unlock()
+	switch {
+	case hangs:
+		<-ctx.Done()
+		return daemon.Status{}, ctx.Err()
+	case failing != nil:
+		return daemon.Status{}, failing
+	}
+	return c.status(group, ctlPort)
+}
+
+func (c *fakeChmpx) status(group string, ctlPort int) (daemon.Status, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reload()
+	if c.slave == nil {
+		return daemon.Status{}, daemon.ErrNotRunning
+	}
+	if c.known != nil && c.known.Group == group && c.known.Self.CtlPort == ctlPort {
+		return *c.known, nil
+	}
+	shot := c.slave.Snapshot()
+	if shot.Group != group || shot.CtlPort != ctlPort {
+		return daemon.Status{}, daemon.ErrNotRunning
+	}
+	shot.PID, shot.Start = c.pid, c.began.Unix()
+	var printed bytes.Buffer
+	model.WriteStatus(&printed, shot, "/nowhere")
+	st, err := daemon.ParseStatus(printed.Bytes())
+	c.known = &st
+	return st, err
+}
+
+// reload reads the file if it is another one. The caller holds mu.
+func (c *fakeChmpx) reload() {
+	b, err := os.ReadFile(c.path)
+	if c.slave == nil || err != nil || bytes.Equal(b, c.loaded) {
+		return
+	}
+	if bytes.Equal(b, c.ignored) {
+		return
+	}
+	if c.skip > 0 {
+		c.skip--
+		c.ignored = b
+		return
+	}
+	if c.noticed.IsZero() {
+		c.noticed = time.Now()
+	}
+	if c.deaf || time.Since(c.noticed) < c.lag {
+		return
+	}
+	c.loaded, c.noticed, c.known = b, time.Time{}, nil
+	config, err := model.Load(b, machine)
+	if err != nil {
+		c.died, c.slave = err.Error(), nil
+		return
+	}
+	if effect := c.slave.Reload(config); effect == model.Crashed || effect == model.Refused {
+		c.died = string(effect)
+	}
+}
+
+// fakeUnit is chmpx's unit.
+type fakeUnit struct {
+	mu    sync.Mutex
+	state daemon.UnitState
+	fails error // of every call
+	hangs bool  // jobs do not end
+	calls []string
+
+	started, restarted func() error // what the job does
+}
+
+func (u *fakeUnit) State(context.Context) (daemon.UnitState, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.state, u.fails
+}
+
+func (u *fakeUnit) Start(ctx context.Context) error   { return u.job(ctx, "start", u.started) }
+func (u *fakeUnit) Reload(ctx context.Context) error  { return u.job(ctx, "reload", nil) }
+func (u *fakeUnit) Restart(ctx context.Context) error { return u.job(ctx, "restart", u.restarted) }
+
+func (u *fakeUnit) job(ctx context.Context, what string, effect func() error) error {
+	u.mu.Lock()
+	u.calls = append(u.calls, what)
+	hangs := u.hangs
+	u.mu.Unlock()
+	if hangs {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if effect != nil {
+		return effect()
+	}
+	return nil
+}
+
+// jobs returns what was done to the unit, in one line.
+func (u *fakeUnit) jobs() string {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return strings.Join(u.calls, " ")
+}
+
+// logbook keeps what is logged, of every level.
+type logbook struct {
+	mu    sync.Mutex
+	lines []string
+	shown []string // from Info on, since the last forget
+}
+
+func (l *logbook) Enabled(context.Context, slog.Level) bool { return true }
+func (l *logbook) WithGroup(string) slog.Handler            { return l }
+
+func (l *logbook) WithAttrs(attrs []slog.Attr) slog.Handler { return withAttrs{l, attrs} }
+
+// withAttrs is a logbook whose records all have some attributes.
+type withAttrs struct {
+	*logbook
+	attrs []slog.Attr
+}
+
+func (w withAttrs) Handle(ctx context.Context, r slog.Record) error {
+	r.AddAttrs(w.attrs...)
+	return w.logbook.Handle(ctx, r)
+}
+
+func (l *logbook) Handle(_ context.Context, r slog.Record) error {
+	line := fmt.Sprintf("%s %s %s", r.Time.Format("15:04:05.000"), r.Level, r.Message)
+	r.Attrs(func(a slog.Attr) bool {
+		line += " " + a.String()
+		return true
+	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, line)
+	if r.Level >= slog.LevelInfo {
+		l.shown = append(l.shown, line)
+	}
+	return nil
+}
+
+func (l *logbook) all() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.lines)
+}
+
+func (l *logbook) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.shown = nil
+}
+
+// count returns how many lines, from Info on and since the last forget, have
+// all the words.
+func (l *logbook) count(words ...string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, line := range l.shown {
+		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(line, w) }) {
+			n++
+		}
+	}
+	return n
+}
+
+// want fails the test unless exactly n lines have all the words.
+func (l *logbook) want(t *testing.T, n int, words ...string) {
+	t.Helper()
+	if got := l.count(words...); got != n {
+		t.Errorf("%d log lines with %q, want %d", got, words, n)
+	}
+}

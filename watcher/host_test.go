@@ -1,0 +1,382 @@
+package watcher
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/render"
+	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/watcher/k2hr3"
+	"k2hdkc-slave-agent/watcher/member"
+)
+
+const (
+	ownCUK  = "vm-7-of-shop"
+	ownAddr = "10.20.0.21"
+)
+
+// host is one slave VM in virtual time: a watcher with the real client, a
+// stand-in K2HR3, a model of chmpx and a real file. It begins with a cluster of
+// one server node and a role token, and without a file, a chmpx or systemd.
+type host struct {
+	t       *testing.T
+	api     *standin.Server
+	cluster *standin.Cluster
+	net     *standin.InMemory
+	token   string
+
+	dir    string
+	config Config
+	chmpx  *fakeChmpx
+	unit   *fakeUnit // nil: no systemd
+	blind  bool      // there is no chmpxstatus configured at all
+	log    *logbook
+
+	w      *Watcher
+	events chan Event
+	end    context.CancelFunc
+	done   chan error
+
+	opinion func(context.Context) error // nil: the staged file is fine
+	judged  []*chmpx.Running            // what each judgement was told of the live chmpx
+	staged  []string                    // each text that got as far as a staged file
+}
+
+// inBubble runs f on a host in a bubble of virtual time.
+func inBubble(t *testing.T, f func(t *testing.T, h *host)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		f(t, newHost(t))
+	})
+}
+
+func newHost(t *testing.T) *host {
+	h := &host{t: t, api: standin.New(), log: &logbook{}, dir: t.TempDir(), events: make(chan Event)}
+	h.net = standin.Listen(h.api)
+	t.Cleanup(h.net.Close)
+	h.cluster = h.api.AddCluster("shop", "orders")
+	h.join(1)
+	h.setToken(h.cluster.RoleToken("slave", 0))
+	h.config = Config{
+		File:      render.File{Path: filepath.Join(h.dir, "slave.ini")},
+		StateFile: filepath.Join(h.dir, "state", "state.json"),
+		Origin:    "http://k2hr3 orders " + ownCUK, InstanceID: ownCUK, MinServers: 1, Stamp: true,
+		Interval: time.Minute, Wait: 55 * time.Second, Confirm: 30 * time.Second, Peek: 2 * time.Second,
+		Start: true,
+	}
+	if err := os.Mkdir(filepath.Join(h.dir, "state"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	h.chmpx = &fakeChmpx{path: h.config.File.Path}
+	t.Cleanup(h.check)
+	t.Cleanup(func() { h.stop() })
+	return h
+}
+
+// check looks for what must never be, whatever the test is about.
+func (h *host) check() {
+	if h.chmpx.died != "" {
+		h.t.Errorf("chmpx was ended: %s", h.chmpx.died)
+	}
+	for _, line := range h.log.all() {
+		if strings.Contains(line, h.token) {
+			h.t.Errorf("the log has the role token in it: %s", line)
+		}
+	}
+	if h.t.Failed() {
+		h.t.Logf("log:\n%s", strings.Join(h.log.all(), "\n"))
+		for _, r := range h.api.Requests() {
+			h.t.Logf("%v If-None-Match=%q Prefer=%q held=%v", r, r.IfNoneMatch, r.Prefer, r.Held)
+		}
+	}
+}
+
+func serverAddr(n int) string { return fmt.Sprintf("10.20.1.%d", n) }
+func serverCUK(n int) string  { return fmt.Sprintf("server-%d", n) }
+func serverName(n int) string { return fmt.Sprintf("server-%d.orders.example", n) }
+
+func (h *host) join(n int)  { h.cluster.Join(serverAddr(n), serverCUK(n), serverName(n)) }
+func (h *host) leave(n int) { h.cluster.Leave(serverAddr(n), serverCUK(n)) }
+
+func (h *host) tokenFile() string { return filepath.Join(h.dir, "role-token") }
+
+func (h *host) setToken(token string) {
+	h.token = token
+	if err := os.WriteFile(h.tokenFile(), []byte(token+"\n"), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *host) removeToken() {
+	if err := os.Remove(h.tokenFile()); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *host) client() *k2hr3.Client {
+	api, _ := url.Parse("http://k2hr3.shop.example:18080")
+	client, err := k2hr3.New(k2hr3.Config{API: api, Logger: slog.New(h.log), Transport: &http.Transport{
+		DialContext: h.net.Dialer(ownAddr), DisableKeepAlives: true, DisableCompression: true,
+	}})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return client
+}
+
+// make makes a watcher as the agent makes it when it starts.
+func (h *host) make() *Watcher {
+	role, err := k2hr3.ParseRole(h.cluster.SlaveRole())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	w := &Watcher{
+		Config: h.config,
+		Member: &member.Member{
+			Client: h.client(), Role: role, Resource: role.Resource(), CUK: ownCUK, Log: slog.New(h.log),
+			Tag:       func(context.Context) (string, error) { return ownAddr, nil },
+			TokenFile: h.tokenFile,
+		},
+		Judge: func(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report {
+			h.judged = append(h.judged, running)
+			return chmpx.Judge(ctx, b, chmpx.Host{Name: "vm-7", Addrs: []string{ownAddr, "127.0.0.1"}}, running)
+		},
+		SecondOpinion: h.second,
+		Log:           slog.New(h.log),
+	}
+	if !h.blind {
+		w.Chmpx = h.chmpx
+	}
+	if h.unit != nil {
+		w.Unit = h.unit
+	}
+	h.w = w
+	return w
+}
+
+// second sees each file that is about to be put in place, and holds it against
+// a loader of chmpx's files that the agent does not use.
+func (h *host) second(ctx context.Context, path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		h.t.Errorf("the staged file: %v", err)
+		return nil
+	}
+	if why := h.chmpx.wouldEnd(b); why != nil && h.opinion == nil {
+		h.t.Errorf("a staged file would end chmpx: %v", why)
+	}
+	h.staged = append(h.staged, string(b))
+	if h.opinion != nil {
+		return h.opinion(ctx)
+	}
+	return nil
+}
+
+// start runs the watcher until stop, and waits for it to have nothing to do.
+func (h *host) start() {
+	w := h.make()
+	ctx, end := context.WithCancel(h.t.Context())
+	h.end, h.done = end, make(chan error, 1)
+	go func() { h.done <- w.Run(ctx, h.events) }()
+	synctest.Wait()
+}
+
+// stop ends the watcher. That takes no time and leaves no temporary file.
+func (h *host) stop() {
+	if h.end == nil {
+		return
+	}
+	start := time.Now()
+	h.end()
+	h.end = nil
+	if err := <-h.done; err != nil {
+		h.t.Errorf("Run ended with %v", err)
+	}
+	if d := time.Since(start); d != 0 {
+		h.t.Errorf("Run took %v to end", d)
+	}
+	h.noTemporary()
+}
+
+func (h *host) noTemporary() {
+	h.t.Helper()
+	var left []string
+	for _, dir := range []string{h.dir, filepath.Dir(h.config.StateFile)} {
+		list, err := os.ReadDir(dir)
+		if err != nil {
+			h.t.Error(err)
+		}
+		for _, e := range list {
+			left = append(left, e.Name())
+		}
+	}
+	known := []string{"role-token", "slave.ini", ".slave.lock", "state", "state.json"}
+	for _, name := range left {
+		if !slices.Contains(known, name) {
+			h.t.Errorf("a file was left behind: %s", name)
+		}
+	}
+}
+
+// pass lets time go by.
+func (h *host) pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+// send gives the watcher an event.
+func (h *host) send(e Event) {
+	h.events <- e
+	synctest.Wait()
+}
+
+// edit does to the file what somebody else may, and tells the watcher of it as
+// inotify would.
+func (h *host) edit(f func(path string) error) {
+	h.t.Helper()
+	if err := f(h.config.File.Path); err != nil {
+		h.t.Fatal(err)
+	}
+	h.send(OutputTouched)
+}
+
+func overwrite(text string) func(string) error {
+	return func(path string) error { return os.WriteFile(path, []byte(text), 0o644) }
+}
+
+// file returns the text in place, empty without one.
+func (h *host) file() string {
+	b, err := os.ReadFile(h.config.File.Path)
+	if err != nil && !os.IsNotExist(err) {
+		h.t.Error(err)
+	}
+	return string(b)
+}
+
+// lists reports whether the file in place lists a server.
+func (h *host) lists(n int) bool { return strings.Contains(h.file(), serverName(n)) }
+
+// revision is that of the file in place, 0 without one.
+func (h *host) revision() int {
+	h.t.Helper()
+	return revisionOf(h.file())
+}
+
+func revisionOf(text string) int {
+	c, _ := chmpx.Load([]byte(text), nil)
+	if c == nil {
+		return 0
+	}
+	return c.FileVersion
+}
+
+// identity changes with any replacement or rewriting of a file, also by the
+// same bytes.
+type identity struct {
+	inode    uint64
+	modified time.Time
+}
+
+func identify(t *testing.T, path string) identity {
+	t.Helper()
+	fi, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return identity{fi.Sys().(*syscall.Stat_t).Ino, fi.ModTime()}
+}
+
+// untouched returns a function that fails the test if anything but reading was
+// done to slave.ini since.
+func (h *host) untouched() func() {
+	h.t.Helper()
+	before, staged := identify(h.t, h.config.File.Path), len(h.staged)
+	return func() {
+		h.t.Helper()
+		if after := identify(h.t, h.config.File.Path); after != before {
+			h.t.Errorf("slave.ini was touched: %v, then %v", before, after)
+		}
+		if n := len(h.staged) - staged; n != 0 {
+			h.t.Errorf("%d more files were staged", n)
+		}
+	}
+}
+
+// requests returns those of the given kinds since the last forget.
+func (h *host) requests(ops ...standin.Op) []standin.Request {
+	return slices.DeleteFunc(h.api.Requests(), func(r standin.Request) bool { return !slices.Contains(ops, r.Op) })
+}
+
+// reads are the requests for the RESOURCE.
+func (h *host) reads() []standin.Request { return h.requests(standin.OpResource) }
+
+func (h *host) forget() {
+	h.api.ForgetRequests()
+	h.log.forget()
+}
+
+// applied brings the host to where it has its file and chmpx runs it.
+func (h *host) applied() {
+	h.t.Helper()
+	h.start()
+	if !h.lists(1) {
+		h.t.Fatalf("no first file:\n%s", strings.Join(h.log.all(), "\n"))
+	}
+	if !h.blind {
+		h.chmpx.start(h.t)
+		h.pass(40 * time.Second)
+	}
+	h.forget()
+}
+
+// gaps are the times between requests.
+func gaps(list []standin.Request) []time.Duration {
+	var d []time.Duration
+	for i := 1; i < len(list); i++ {
+		d = append(d, list[i].Start.Sub(list[i-1].Start))
+	}
+	return d
+}
+
+// without returns the text less the lines that contain s.
+func without(text, s string) string {
+	var kept []string
+	for line := range strings.Lines(text) {
+		if !strings.Contains(line, s) {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "")
+}
+
+// tree is everything below a directory, with its content.
+func tree(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		all[path] = fmt.Sprint(identify(t, path)) + " " + string(bytes.TrimSpace(b))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
