@@ -5,38 +5,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"k2hdkc-slave-agent/chmpx/tool"
 )
 
 var (
 	// ErrNotInstalled says that there is no chmpxstatus to ask.
-	ErrNotInstalled = errors.New("chmpxstatus is not installed")
+	ErrNotInstalled = tool.ErrNotInstalled
 	// ErrNotRunning says that no chmpx of this GROUP and SELFCTLPORT runs.
 	ErrNotRunning = errors.New("chmpx is not running")
 	// ErrTimeout says that chmpxstatus gave no answer in time.
-	ErrTimeout = errors.New("chmpxstatus did not finish in time")
+	ErrTimeout = tool.ErrTimeout
 	// ErrNoAccess says that chmpx's shared memory is there but this user may
 	// not open it for writing, as attaching needs. It is an fs.ErrPermission.
 	ErrNoAccess = fmt.Errorf("no access to chmpx's shared memory: %w", fs.ErrPermission)
-)
-
-const (
-	defaultTimeout = 10 * time.Second
-	// outputGrace is how long output may stay open once the program has ended.
-	outputGrace  = time.Second
-	maxComplaint = 4 << 10
-	// keepBuffer is the largest output buffer kept between two looks.
-	keepBuffer = 256 << 10
 )
 
 // Prober asks chmpxstatus about the running chmpx. It makes one look at a time
@@ -52,7 +41,7 @@ type Prober struct {
 	text    []byte
 	path    string // of the probe file; empty: not written yet
 	env     []string
-	out     bytes.Buffer
+	out     tool.Output
 
 	access func(path string, mode uint32) error // nil: access(2)
 }
@@ -63,7 +52,7 @@ type Prober struct {
 // ErrTimeout, ErrFormat, ctx's, or the program's own complaint.
 func (p *Prober) Status(ctx context.Context, group string, ctlPort int) (Status, error) {
 	if p.Command == "" {
-		return Status{}, ErrNotInstalled
+		return Status{}, fmt.Errorf("chmpxstatus %w: no status-command is named", ErrNotInstalled)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -89,8 +78,8 @@ func (p *Prober) prepare(group string, ctlPort int) error {
 	if p.path != "" && p.group == group && p.ctlPort == ctlPort {
 		return nil
 	}
-	if _, err := exec.LookPath(p.Command); err != nil {
-		return p.startError(err)
+	if err := (tool.Call{Command: p.Command}).Find(); err != nil {
+		return err
 	}
 	text, err := probeText(group, ctlPort)
 	if err != nil {
@@ -112,11 +101,7 @@ func (p *Prober) probeLost() bool {
 
 // look runs the program once and reads what it prints.
 func (p *Prober) look(ctx context.Context) (Status, error) {
-	if p.out.Cap() > keepBuffer {
-		p.out = bytes.Buffer{}
-	}
-	p.out.Reset()
-	if err := p.run(ctx); err != nil {
+	if err := p.ask(ctx); err != nil {
 		return Status{}, err
 	}
 	st, err := ParseStatus(p.out.Bytes())
@@ -126,124 +111,33 @@ func (p *Prober) look(ctx context.Context) (Status, error) {
 	return st, nil
 }
 
-// run executes the program with its output in p.out. Whatever it starts is in
-// its process group and does not outlive the look.
-func (p *Prober) run(ctx context.Context) error {
-	timeout := p.Timeout
-	if timeout <= 0 {
-		timeout = defaultTimeout
-	}
-	ctx, stopTimer := context.WithTimeoutCause(ctx, timeout, ErrTimeout)
-	defer stopTimer()
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-
+// ask runs the program once, with what it prints in p.out.
+func (p *Prober) ask(ctx context.Context) error {
 	if p.env == nil {
-		p.env = cleanEnv(os.Environ())
+		p.env = tool.Environ()
 	}
-	complaint := bounded{buf: new(bytes.Buffer), max: maxComplaint}
-	cmd := exec.CommandContext(ctx, p.Command, "-conf", p.path)
-	cmd.Env = p.env
-	cmd.Stdout = &bounded{buf: &p.out, max: MaxOutput, over: func() { stop(errTooLong) }}
-	cmd.Stderr = &complaint
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = outputGrace
-
-	if err := cmd.Start(); err != nil {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		return p.startError(err)
-	}
-	err := cmd.Wait()
-	if err != nil && (ctx.Err() != nil || errors.Is(err, exec.ErrWaitDelay)) {
-		// What the program left behind still holds its process group.
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-	}
-	return p.waitError(ctx, err, complaint.buf.String())
-}
-
-func (p *Prober) startError(err error) error {
-	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("%w: %s", ErrNotInstalled, p.Command)
-	}
-	return fmt.Errorf("%s cannot be run: %w", p.Command, err)
-}
-
-func (p *Prober) waitError(ctx context.Context, err error, complaint string) error {
-	if cause := context.Cause(ctx); cause != nil {
-		if errors.Is(cause, ErrTimeout) || errors.Is(cause, errTooLong) {
-			return fmt.Errorf("%s: %w", p.Command, cause)
-		}
-		return cause
-	}
-	if err == nil {
-		return nil
-	}
-	if strings.Contains(complaint, attachFailed) || strings.Contains(p.out.String(), attachFailed) {
+	err := tool.Run(ctx, tool.Call{
+		Command: p.Command, Args: []string{"-conf", p.path}, Env: p.env,
+		Timeout: p.Timeout, MaxOutput: MaxOutput,
+	}, &p.out)
+	if p.notAttached(err) {
 		return ErrNotRunning
 	}
-	if errors.Is(err, exec.ErrWaitDelay) {
-		return fmt.Errorf("%s ended, but something it started keeps its output open", p.Command)
+	return err
+}
+
+// notAttached tells whether the program ended by itself and found no chmpx.
+func (p *Prober) notAttached(err error) bool {
+	var exit *tool.ExitError
+	if !errors.As(err, &exit) && !errors.Is(err, tool.ErrLeftOpen) {
+		return false
 	}
-	first, _, _ := strings.Cut(strings.TrimSpace(complaint), "\n")
-	return fmt.Errorf("%s: %w: %.200q", p.Command, err, first)
+	return bytes.Contains(p.out.Complaint(), []byte(attachFailed)) || bytes.Contains(p.out.Bytes(), []byte(attachFailed))
 }
 
 // attachFailed is what chmpxstatus says, with exit status 1, for every reason
 // that keeps it from the shared memory.
 const attachFailed = "Could not initialize(attach)"
-
-var errTooLong = fmt.Errorf("printed over %d bytes", MaxOutput)
-
-// bounded collects at most max bytes and takes the rest for nothing. It calls
-// over, when set, at the first byte too many.
-type bounded struct {
-	buf  *bytes.Buffer
-	max  int
-	over func()
-}
-
-// ReadFrom spares os/exec a copying buffer of its own for every look.
-func (w *bounded) ReadFrom(r io.Reader) (int64, error) {
-	room := int64(w.max - w.buf.Len())
-	n, err := w.buf.ReadFrom(io.LimitReader(r, room+1))
-	if err != nil || n <= room {
-		return n, err
-	}
-	w.buf.Truncate(w.max)
-	if w.over != nil {
-		w.over()
-	}
-	dropped, err := io.Copy(io.Discard, r)
-	return n + dropped, err
-}
-
-func (w *bounded) Write(b []byte) (int, error) {
-	_, err := w.ReadFrom(bytes.NewReader(b))
-	return len(b), err
-}
-
-// cleanEnv drops what chmpx's programs read (spec chmpx F.2), what would change
-// the language of the output, and what lets a child speak for the agent to
-// systemd.
-func cleanEnv(environ []string) []string {
-	env := make([]string, 0, len(environ)+1)
-	for _, kv := range environ {
-		name, _, _ := strings.Cut(kv, "=")
-		switch name {
-		case "CHMCONFFILE", "CHMJSONCONF", "CHMDBGMODE", "CHMDBGFILE", "CHMPX_COM_PROTO_VER",
-			"LANG", "LANGUAGE", "NOTIFY_SOCKET":
-			continue
-		}
-		if strings.HasPrefix(name, "LC_") || strings.HasPrefix(name, "LISTEN_") || strings.HasPrefix(name, "WATCHDOG_") {
-			continue
-		}
-		env = append(env, kv)
-	}
-	return append(env, "LC_ALL=C")
-}
 
 // noAccess turns notRunning into ErrNoAccess when the shared memory is there
 // and it is this user who cannot open it: chmpxstatus itself does not say so.
