@@ -25,7 +25,7 @@ var failures = []struct {
 	{"an HTML page", standin.Fault{Name: standin.HTMLPage}, 0, 0},
 	{"a body that is cut", standin.Fault{Name: standin.Truncated}, 0, 0},
 	{"a body that is too large", standin.Fault{Name: standin.Oversized, Size: 1 << 20}, 0, 4 * time.Minute},
-	{"JSON without a text", standin.Fault{Name: standin.WrongJSON, Body: `{"result":true,"message":null}`}, 0},
+	{"JSON without a text", standin.Fault{Name: standin.WrongJSON, Body: `{"result":true,"message":null}`}, 0, 0},
 	{"no connection", standin.Fault{Name: standin.Cut}, 0, 0},
 	{"no answer", standin.Fault{Name: standin.Hang}, 75 * time.Second, 0},
 }
