@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -40,14 +39,6 @@ type Call struct {
 	// MaxOutput bounds what is kept of the standard output, in bytes. A
 	// program that prints more is ended.
 	MaxOutput int
-}
-
-// Name is what a message calls the program.
-func (c Call) Name() string {
-	if c.Command == "" {
-		return "the program"
-	}
-	return filepath.Base(c.Command)
 }
 
 // ExitError is a program that ended by itself, and not with status 0.

@@ -1,0 +1,275 @@
+package conftest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"k2hdkc-slave-agent/chmpx/tool"
+	"k2hdkc-slave-agent/tests/chmpx"
+)
+
+// The test binary is the odd checkers too: under the name of an actor it plays
+// it.
+func TestMain(m *testing.M) {
+	if act, ok := actors[filepath.Base(os.Args[0])]; ok {
+		act()
+		os.Exit(0)
+	}
+	// Race detection makes every process wait a second at its end; not these.
+	os.Setenv("GORACE", "atexit_sleep_ms=0")
+	os.Exit(m.Run())
+}
+
+var actors = map[string]func(){
+	"arguments": func() {
+		fmt.Fprintln(os.Stderr, "[ERR] absolute:", filepath.IsAbs(os.Args[2]), strings.Join(os.Args[1:], " "))
+	},
+	"loads-and-fails": func() {
+		fmt.Println("configuration{")
+		os.Exit(1)
+	},
+	"loads-and-hangs": func() {
+		fmt.Println("configuration{\n\tGROUP = orders")
+		for {
+			time.Sleep(time.Hour)
+		}
+	},
+	"loads-and-floods": func() {
+		fmt.Println("configuration{")
+		flood()
+	},
+	"floods":   flood,
+	"mute":     func() {},
+	"mentions": func() { fmt.Println("# configuration{ would have been here") },
+	"crashes": func() {
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {}
+	},
+	"complains": func() {
+		fmt.Fprintln(os.Stderr, "[CHMPX-WAN] Load(1) : a warning.")
+		for i := range 1000 {
+			fmt.Fprintf(os.Stderr, "[CHMPX-ERR] Load(%d) : \x1b[31mwrong\xff in %s, %s.\n", i, os.Args[2], strings.Repeat("very ", 50))
+		}
+	},
+	"complains-to-all": func() { fmt.Println("[CHMPX-ERR] no function here") },
+}
+
+func flood() {
+	line := []byte(strings.Repeat("flood ", 1000) + "\n")
+	for range 100 << 20 / len(line) {
+		os.Stdout.Write(line)
+	}
+}
+
+func actor(t *testing.T, name string) Checker {
+	t.Helper()
+	if _, ok := actors[name]; !ok {
+		t.Fatalf("no actor %q", name)
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := filepath.Join(t.TempDir(), name)
+	if err := os.Symlink(exe, command); err != nil {
+		t.Fatal(err)
+	}
+	return Checker{Command: command, Timeout: 30 * time.Second}
+}
+
+// good is a file that loads anywhere.
+const good = `[GLOBAL]
+FILEVERSION = 3
+GROUP = orders
+MODE = SLAVE
+DELIVERMODE = HASH
+SELFCTLPORT = 9021
+[SVRNODE]
+NAME = 192.0.2.31
+PORT = 9030
+CTLPORT = 9031
+[SLVNODE]
+NAME = localhost
+CTLPORT = 9021
+`
+
+func write(t *testing.T, name, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// checkers are the stand-in and, where it is installed, the real chmpxconftest.
+func checkers(t *testing.T) map[string]Checker {
+	t.Helper()
+	list := map[string]Checker{"stand-in": {Command: chmpx.BuildT(t).Conftest}}
+	if path, err := exec.LookPath("chmpxconftest"); err == nil {
+		list["installed"] = Checker{Command: path}
+	} else {
+		t.Log("chmpxconftest is not installed; the stand-in alone is asked")
+	}
+	return list
+}
+
+func TestVerdicts(t *testing.T) {
+	t.Setenv(chmpx.EnvState, t.TempDir())
+	tests := []struct {
+		name, file, text string
+		refused          string // part of the reason; "any" for one there is no telling of; empty: loads
+	}{
+		{"good", "slave.ini", good, ""},
+		{"hidden, as staged", ".slave.next.ini", good, ""},
+		{"loads, but could not start", "slave.ini", strings.Replace(good, "GROUP = orders", "GROUP =", 1), ""},
+		{"does not list this host", "slave.ini", strings.Replace(good, "localhost", "^no-such-host$", 1), ""},
+		{"no GROUP", "slave.ini", strings.Replace(good, "GROUP = orders\n", "", 1), "GROUP"},
+		{"no server", "slave.ini", strings.Replace(good, "[SVRNODE]", "[NONE]", 1), "any"},
+		{"empty", "slave.ini", "", "any"},
+		{"an HTML page", "slave.ini", "<html><body>try again later</body></html>\n", "any"},
+		{"a name chmpx does not take", "slave.conf", good, "any"},
+	}
+	for name, c := range checkers(t) {
+		for _, tt := range tests {
+			t.Run(name+"/"+tt.name, func(t *testing.T) {
+				path := write(t, tt.file, tt.text)
+				err := c.Check(t.Context(), path)
+				if tt.refused == "" {
+					if err != nil {
+						t.Error(err)
+					}
+					return
+				}
+				var refused *RefusedError
+				if !errors.As(err, &refused) {
+					t.Fatalf("error %v, want a *RefusedError", err)
+				}
+				if refused.Said == "" || tt.refused != "any" && !strings.Contains(refused.Said, tt.refused) {
+					t.Errorf("said %q", refused.Said)
+				}
+				if strings.Contains(refused.Said, filepath.Dir(path)) || strings.ContainsAny(refused.Said, "\n\x1b") {
+					t.Errorf("said %q", refused.Said)
+				}
+			})
+		}
+		t.Run(name+"/no such file", func(t *testing.T) {
+			var refused *RefusedError
+			if err := c.Check(t.Context(), filepath.Join(t.TempDir(), "slave.ini")); !errors.As(err, &refused) {
+				t.Errorf("error %v, want a *RefusedError", err)
+			}
+		})
+	}
+}
+
+func TestACheckThatHangsGivesNoVerdict(t *testing.T) {
+	state := chmpx.StateDir(t.TempDir())
+	t.Setenv(chmpx.EnvState, string(state))
+	if err := state.Inject(chmpx.FaultConftestHang, ""); err != nil {
+		t.Fatal(err)
+	}
+	c := Checker{Command: chmpx.BuildT(t).Conftest, Timeout: 100 * time.Millisecond}
+	path := write(t, "slave.ini", strings.Replace(good, "GROUP", "GRUPPE", 1))
+	err := c.Check(t.Context(), path)
+	var refused *RefusedError
+	if !errors.Is(err, ErrTimeout) || errors.As(err, &refused) {
+		t.Errorf("error %v, want ErrTimeout alone", err)
+	}
+
+	c.Timeout = time.Minute
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := c.Check(ctx, path); !errors.Is(err, context.Canceled) || errors.As(err, &refused) {
+		t.Errorf("error %v, want context.Canceled alone", err)
+	}
+
+	// The name service is back.
+	if err := state.Clear(chmpx.FaultConftestHang); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Check(t.Context(), path); !errors.As(err, &refused) {
+		t.Errorf("error %v, want a *RefusedError", err)
+	}
+}
+
+func TestOddCheckers(t *testing.T) {
+	t.Parallel()
+	script := write(t, "not-executable", "")
+	tests := []struct {
+		actor   string
+		set     func(*Checker)
+		is      error  // nil, with no refusal: loads
+		refused string // part of the reason
+	}{
+		{"loads-and-fails", nil, nil, ""},
+		{"loads-and-hangs", func(c *Checker) { c.Timeout = time.Second }, nil, ""},
+		{"loads-and-floods", nil, nil, ""},
+		{"floods", nil, tool.ErrTooMuch, ""},
+		{"mute", nil, nil, "no reason"},
+		{"mentions", nil, nil, "no reason"},
+		{"crashes", nil, nil, "signal: killed"},
+		{"complains-to-all", nil, nil, "no function here"},
+		{"mute", func(c *Checker) { c.Command = "" }, ErrNotInstalled, ""},
+		{"mute", func(c *Checker) { c.Command = "no-such-chmpxconftest" }, ErrNotInstalled, ""},
+		{"mute", func(c *Checker) { c.Command = script }, os.ErrPermission, ""},
+	}
+	for _, tt := range tests {
+		c := actor(t, tt.actor)
+		if tt.set != nil {
+			tt.set(&c)
+		}
+		t.Run(tt.actor+" "+filepath.Base(c.Command), func(t *testing.T) {
+			t.Parallel()
+			err := c.Check(t.Context(), write(t, "slave.ini", good))
+			var refused *RefusedError
+			switch errors.As(err, &refused) {
+			case true:
+				if tt.refused == "" || !strings.Contains(refused.Said, tt.refused) {
+					t.Errorf("refused: %v", err)
+				}
+			case false:
+				if tt.refused != "" || !errors.Is(err, tt.is) {
+					t.Errorf("error %v", err)
+				}
+			}
+		})
+	}
+}
+
+func TestTheReasonsAreShortAndPlain(t *testing.T) {
+	t.Parallel()
+	path := write(t, "slave.ini", good)
+	err := actor(t, "complains").Check(t.Context(), path)
+	var refused *RefusedError
+	if !errors.As(err, &refused) {
+		t.Fatalf("error %v", err)
+	}
+	said := refused.Said
+	if !strings.HasPrefix(said, "?[31mwrong? in slave.ini, very ") || !strings.HasSuffix(said, "...") || len(said) != maxSaid {
+		t.Errorf("%d bytes: %q", len(said), said)
+	}
+	if want := "complains does not load it: " + said; err.Error() != want {
+		t.Errorf("error %q, want %q", err, want)
+	}
+}
+
+func TestTheCommandLine(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	err := actor(t, "arguments").Check(t.Context(), "{odd.ini")
+	var refused *RefusedError
+	if !errors.As(err, &refused) {
+		t.Fatalf("error %v", err)
+	}
+	if want := "absolute: true -conf {odd.ini -no_check_update -d err"; refused.Said != want {
+		t.Errorf("called with %q (the path cut to its name), want %q", refused.Said, want)
+	}
+}
