@@ -96,7 +96,7 @@ func changedValues(old, new *Config) []Change {
 	}
 	add("GROUP", old.Group, new.Group)
 	add("FILEVERSION", old.FileVersion, new.FileVersion)
-	add("MODE", old.Mode, new.Mode)
+	add("MODE", modeText(old), modeText(new))
 	add("DELIVERMODE", old.DeliverMode, new.DeliverMode)
 	add("CHMPXIDTYPE", old.IDType, new.IDType)
 	addPort := func(key string, was, is int) {
@@ -149,6 +149,14 @@ func text(v any) string {
 	default:
 		return fmt.Sprint(v)
 	}
+}
+
+// modeText is the mode chmpx compares: what it runs as, not what is written.
+func modeText(c *Config) Mode {
+	if c.Server {
+		return ModeServer
+	}
+	return ModeSlave
 }
 
 func portText(p int) string {

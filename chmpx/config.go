@@ -41,7 +41,10 @@ const (
 type Config struct {
 	Group       string
 	FileVersion int
+	// Mode is MODE as written. Server is what it comes to: MODE is SERVER, or it
+	// is missing and Judge found this host among the server nodes.
 	Mode        Mode
+	Server      bool
 	DeliverMode DeliverMode
 	IDType      IDType
 	// SelfCtlPort is Unset if any control port is this node's.

@@ -29,7 +29,7 @@ func (l *loader) loadGlobal() {
 	c.Replica = l.number("REPLICA", 0)
 	if c.DeliverMode == DeliverRandom {
 		c.Replica = 0
-	} else if c.Replica > c.MaxChmpx {
+	} else if l.global["REPLICA"].line != 0 && c.Replica > c.MaxChmpx {
 		l.clamped("REPLICA", c.MaxChmpx)
 		c.Replica = c.MaxChmpx
 	}
@@ -74,7 +74,7 @@ func (l *loader) loadModes() {
 	if e := l.global["MODE"]; e.line != 0 {
 		switch {
 		case strings.EqualFold(e.value, "server"):
-			c.Mode = ModeServer
+			c.Mode, c.Server = ModeServer, true
 		case strings.EqualFold(e.value, "slave"):
 			c.Mode = ModeSlave
 		default:

@@ -25,11 +25,6 @@ NAME = 10.20.0.31
 CTLPORT = 8031
 `
 
-// shop is the host the tests judge for: a slave of cluster orders.
-func shop() Host {
-	return Host{Name: "web-1", Addrs: []string{"127.0.0.1", "::1", "10.20.0.31"}}
-}
-
 func TestGoodFileIsAcceptedWithoutFindings(t *testing.T) {
 	r := Judge(context.Background(), []byte(good), shop(), nil)
 	if r.Verdict != Accept || len(r.Findings) != 0 {

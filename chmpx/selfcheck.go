@@ -40,6 +40,7 @@ func (l *loader) checkServerHit(s selfSearch) {
 			l.add(Reject, RuleSelfServer, at, "NAME", "MODE is SLAVE, but the server node %s is this host, with SELFCTLPORT and SELFCUK alike: chmpx fails to load the file and ends; a slave next to a server needs a CTLPORT or CUK of its own", quote(s.server.Name))
 			l.loadFailed = true
 		case ModeAuto:
+			c.Server = true
 			l.add(Dangerous, RuleSelfServer, at, "NAME", "the server node %s is this host, and MODE is missing: chmpx starts as a SERVER, not as a slave; set MODE = SLAVE, and a CTLPORT or CUK of its own", quote(s.server.Name))
 		case ModeServer:
 			l.add(Dangerous, RuleSelfServer, line, "MODE", "MODE is SERVER: chmpx starts as the server node %s, not as a slave", quote(s.server.Name))
@@ -104,6 +105,9 @@ func (l *loader) selfNotFound(host Host, s selfSearch) {
 	case near.byCUK != nil:
 		n := near.byCUK
 		l.add(Reject, RuleSelfMissing, l.keyLine(&l.slv, n, keyName), "NAME", "the entry %s has this host's CUK, but its NAME is no name or address of this host (%s): %s; %s", quote(n.Name), hostAddrs(host), then, nameMend(host, n.Name))
+	case near.byPort != nil && isLoopback(near.byPort.Name) && near.byPort.CUK != "":
+		n := near.byPort
+		l.add(Reject, RuleSelfMissing, n.Line, "CUK", "only the entry %s could be this host, a placeholder whose CUK %s does not fit SELFCUK %s: %s; register this host in the role, and wait until K2HR3 lists it", quote(n.Name), quote(n.CUK), quote(c.SelfCUK), then)
 	case near.byPort != nil:
 		n := near.byPort
 		l.add(Reject, RuleSelfMissing, l.keyLine(&l.slv, n, keyCUK), "CUK", "the entry %s is this host's by name and control port, but its CUK is %s and SELFCUK is %s: %s; register this host again under its present CUK", quote(n.Name), quote(n.CUK), quote(c.SelfCUK), then)
