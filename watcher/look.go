@@ -79,19 +79,26 @@ func (l *looking) running(file *chmpx.Config) *chmpx.Running {
 	if l.last == nil {
 		return nil
 	}
-	r := &chmpx.Running{
-		Group:     l.last.Group,
-		MaxChmpx:  l.last.MaxNodes,
-		FreeSlots: l.last.FreeNodes,
-		SSL:       l.last.SSL,
-		SSLKnown:  true,
-	}
-	for _, n := range l.last.Servers {
-		r.Servers = append(r.Servers, chmpx.RunningServer{CtlPort: n.CtlPort, CUK: n.CUK, Seed: n.Seed})
-	}
 	// What chmpxstatus does not show is that of the file, if chmpx runs it.
-	if l.confirmed {
-		r.Config = file
+	if !l.confirmed {
+		file = nil
+	}
+	return Running(*l.last, file)
+}
+
+// Running is what a chmpx that was looked at runs, as chmpx.Judge wants to know
+// it. applied is the configuration it is known to run, nil if that is not known.
+func Running(st daemon.Status, applied *chmpx.Config) *chmpx.Running {
+	r := &chmpx.Running{
+		Group:     st.Group,
+		MaxChmpx:  st.MaxNodes,
+		FreeSlots: st.FreeNodes,
+		SSL:       st.SSL,
+		SSLKnown:  true,
+		Config:    applied,
+	}
+	for _, n := range st.Servers {
+		r.Servers = append(r.Servers, chmpx.RunningServer{CtlPort: n.CtlPort, CUK: n.CUK, Seed: n.Seed})
 	}
 	return r
 }
