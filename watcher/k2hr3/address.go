@@ -19,8 +19,9 @@ func (c *Client) LocalAddress(ctx context.Context) (netip.Addr, error) {
 	if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: c.api}); err == nil && proxy != nil {
 		target = proxy
 	}
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "udp", net.JoinHostPort(target.Hostname(), port(target)))
+	d := c.dial
+	d.LocalAddr = nil // a TCP address, if it is set, and not what is asked for
+	conn, err := d.DialContext(ctx, "udp", net.JoinHostPort(target.Hostname(), port(target)))
 	if err != nil {
 		return netip.Addr{}, c.failed(ctx, op, answer{}, err)
 	}

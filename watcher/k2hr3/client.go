@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"time"
@@ -37,6 +38,9 @@ type Config struct {
 	UserAgent string
 	// Logger gets Debug messages only. Nil: nothing is logged.
 	Logger *slog.Logger
+	// From is the address of this host to connect from. Zero: the routing
+	// decides.
+	From netip.Addr
 	// Transport replaces the network, for tests. Nil: the real one.
 	Transport http.RoundTripper
 }
@@ -47,6 +51,7 @@ type Client struct {
 	userAgent string
 	timeout   time.Duration
 	log       *slog.Logger
+	dial      dialer
 	http      *http.Client
 	retrier   *retryablehttp.Client
 	holding   holding
@@ -88,6 +93,7 @@ func New(cfg Config) (*Client, error) {
 		userAgent: cfg.UserAgent,
 		timeout:   cfg.Timeout,
 		log:       cfg.Logger,
+		dial:      newDialer(cfg.From),
 		http:      &base,
 		retrier:   newRetrier(perTry, cfg.Logger),
 	}, nil
