@@ -273,7 +273,7 @@ func TestRefusedConnectionSaysSo(t *testing.T) {
 	listener.Close()
 	c := newClient(t, Config{API: must(url.Parse("http://" + addr))})
 	_, err = c.Resource(t.Context(), Query{Resource: role.Resource(), Token: newToken(t)})
-	want := "read resource " + resourceYRN + ": " + addr + ": dial tcp " + addr + ": connect: connection refused"
+	want := "read resource " + resourceYRN + ": " + addr + ": dial tcp4 " + addr + ": connect: connection refused"
 	if err == nil || err.Error() != want {
 		t.Errorf("%v\nwant %s", err, want)
 	}
