@@ -99,7 +99,9 @@ type Line struct {
 	Start, End int
 	// ValueStart and ValueEnd are the byte offsets of the raw value: quotes
 	// included, surrounding blanks and a trailing comment excluded. For an empty
-	// value both are the place where one would go.
+	// value both are the place where one would go. If the byte at ValueEnd is a #,
+	// a comment follows without a blank, which it can only do after a quote:
+	// whoever writes another value has to put a blank behind it.
 	ValueStart, ValueEnd int
 	// NoEquals is set for a key without =, which chmpx takes for a key with an
 	// empty value. Whoever puts a value at ValueStart has to write the = too.
