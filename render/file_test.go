@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -364,4 +366,45 @@ func TestTwoAgentsOnOneFile(t *testing.T) {
 		t.Fatalf("after Unlock: %v", err)
 	}
 	again.Unlock()
+}
+
+// What an agent that was killed leaves behind holds the lock for a moment only.
+func TestLockOutlastsAMomentOfSomebodyElses(t *testing.T) {
+	f := target(t)
+	synctest.Test(t, func(t *testing.T) {
+		first, err := f.Lock()
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(300*time.Millisecond, first.Unlock)
+		second, err := f.Lock()
+		if err != nil {
+			t.Fatal(err)
+		}
+		second.Unlock()
+	})
+}
+
+// A copy of the descriptor, as a child has it between fork and exec, does not
+// keep the lock.
+func TestUnlockCountsForCopiesToo(t *testing.T) {
+	f := target(t)
+	first, err := f.Lock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := unix.Dup(int(first.f.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(child)
+	first.Unlock()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		second, err := f.Lock()
+		if err != nil || time.Since(start) != 0 {
+			t.Fatalf("after %v: %v", time.Since(start), err)
+		}
+		second.Unlock()
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // ErrLocked says that another agent keeps the same file.
@@ -18,8 +19,8 @@ type Lock struct{ f *os.File }
 
 // Lock claims the file for this process, by a lock file beside it: wherever
 // two agents can replace the same file, also from two containers that share
-// the directory, they find each other there. It fails with [ErrLocked] at once
-// rather than wait.
+// the directory, they find each other there. It fails with [ErrLocked] rather
+// than wait for the other one to end.
 func (f File) Lock() (*Lock, error) {
 	base := filepath.Base(f.Path)
 	path := filepath.Join(filepath.Dir(f.Path), "."+strings.TrimSuffix(base, ".ini")+".lock")
@@ -30,7 +31,7 @@ func (f File) Lock() (*Lock, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot lock %s: %w", f.Path, explain(err))
 	}
-	if err := syscall.Flock(int(l.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := claim(l); err != nil {
 		defer l.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("%s: %w: process %s holds %s; stop that one first, or give this one another output", f.Path, ErrLocked, holder(l), path)
@@ -44,9 +45,31 @@ func (f File) Lock() (*Lock, error) {
 	return &Lock{l}, nil
 }
 
+// An agent that was killed may leave the lock to a child for a moment: one that
+// was forked, and has yet to give its descriptors up by becoming the program it
+// is meant to be. The next agent must not take that for another agent.
+const (
+	childLimit = time.Second
+	childPause = 20 * time.Millisecond
+)
+
+func claim(l *os.File) error {
+	for waited := time.Duration(0); ; waited += childPause {
+		err := syscall.Flock(int(l.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) || waited >= childLimit {
+			return err
+		}
+		time.Sleep(childPause)
+	}
+}
+
 // Unlock gives the file up. The lock file stays: removing it would race with
 // the next one to lock it.
-func (l *Lock) Unlock() { l.f.Close() }
+func (l *Lock) Unlock() {
+	// Not by closing alone, for the same reason.
+	syscall.Flock(int(l.f.Fd()), syscall.LOCK_UN)
+	l.f.Close()
+}
 
 func holder(l *os.File) string {
 	b := make([]byte, 16)
