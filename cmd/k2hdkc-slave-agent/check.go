@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 
 	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/watcher"
 )
 
 // maxFile bounds what check reads; a configuration of that size would be
@@ -20,7 +23,10 @@ func (p *program) check(ctx context.Context, o *options.Options) error {
 	if err != nil {
 		return err
 	}
-	report := judge(ctx, b, nil)
+	report := p.judged(ctx, o, b)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	fmt.Fprintln(p.stdout, report.Verdict)
 	for _, f := range report.Findings {
 		fmt.Fprintln(p.stdout, f)
@@ -29,6 +35,57 @@ func (p *program) check(ctx context.Context, o *options.Options) error {
 		return errSaid
 	}
 	return nil
+}
+
+// judged judges a file with all that can be learnt on this host: from the chmpx
+// that runs, and from chmpxconftest. Both are asked with files in a folder of
+// their own. The agent that runs has its own probe file, and a reader of the
+// file in place would hold up chmpx's reload of the next one.
+func (p *program) judged(ctx context.Context, o *options.Options, b []byte) chmpx.Report {
+	dir, err := os.MkdirTemp("", options.Program+"-")
+	if err != nil {
+		p.remark("chmpx's own programs are not asked", err)
+		return judge(ctx, b, nil)
+	}
+	defer os.RemoveAll(dir)
+	report := judge(ctx, b, p.running(ctx, o, b, dir))
+	p.weigh(ctx, o, b, dir, &report)
+	return report
+}
+
+// running is the chmpx that the file in place is for, or the one that b is for,
+// nil if neither runs or can be looked at.
+func (p *program) running(ctx context.Context, o *options.Options, b []byte, dir string) *chmpx.Running {
+	if o.StatusCommand == "" {
+		return nil
+	}
+	prober := daemon.Prober{Command: o.StatusCommand, Dir: dir}
+	var inPlace *chmpx.Config
+	if now, err := readOutput(o.Output); err == nil {
+		inPlace, _ = chmpx.Load(now, nil)
+	}
+	given, _ := chmpx.Load(b, nil)
+	for _, c := range []*chmpx.Config{inPlace, given} {
+		if c == nil {
+			continue
+		}
+		st, err := prober.Status(ctx, c.Group, max(c.SelfCtlPort, 0))
+		switch {
+		case err == nil && inPlace != nil && st.Revision == inPlace.FileVersion:
+			return watcher.Running(st, inPlace)
+		case err == nil:
+			return watcher.Running(st, nil)
+		case !errors.Is(err, daemon.ErrNotRunning) && !errors.Is(err, daemon.ErrNotInstalled):
+			p.remark("the running chmpx cannot be looked at, so this is about a fresh start alone", err)
+			return nil
+		}
+	}
+	return nil
+}
+
+// remark tells the operator what a result does not rest on.
+func (p *program) remark(what string, err error) {
+	fmt.Fprintf(p.stderr, "%s: %s: %v\n", options.Program, what, err)
 }
 
 // checked reads the file to check: the one named, standard input, or the

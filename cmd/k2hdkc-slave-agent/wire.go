@@ -12,6 +12,7 @@ import (
 	"strconv"
 
 	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/chmpx/conftest"
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/render"
@@ -91,6 +92,9 @@ func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, error) 
 	}
 	if o.StatusCommand != "" {
 		w.Chmpx = &daemon.Prober{Command: o.StatusCommand, Dir: o.RunDir}
+	}
+	if o.CheckCommand != "" {
+		w.SecondOpinion = secondOpinion(conftest.Checker{Command: o.CheckCommand}, log)
 	}
 	if o.Unit != "" {
 		w.Unit = &daemon.Unit{Name: o.Unit}
