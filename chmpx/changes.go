@@ -62,7 +62,7 @@ func change(old, new string) string {
 
 // label names the node: NAME:CTLPORT, and the seed or CUK if there is one.
 func (n *Node) label() string {
-	s := n.Name + ":" + strconv.Itoa(n.CtlPort)
+	s := clip(n.Name) + ":" + strconv.Itoa(n.CtlPort)
 	if id := or(n.Seed, n.CUK); id != "" && id != n.Name {
 		s += " (" + clip(id) + ")"
 	}

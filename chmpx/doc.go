@@ -34,7 +34,8 @@
 // whether an entry is this host's, the finding is RuleSelfUnsure. It is a note
 // if the entry carries this host's CUK: the file was made for this host, and
 // chmpx asks for itself when it starts. Otherwise it is dangerous. It never
-// rejects.
+// rejects. A server entry that could not be looked up counts as another host,
+// unless MODE is missing: then this host might become that server.
 //
 // # Decisions where the measurements are silent
 //

@@ -294,11 +294,3 @@ func (l *loader) checkCut(b []byte) {
 		l.add(Accept, RuleCut, line.Number, "", "the text ends without a line feed: it may have been cut off on its way")
 	}
 }
-
-// clip shortens text from the file for a message.
-func clip(s string) string {
-	if len(s) > 80 {
-		return s[:80] + "…"
-	}
-	return s
-}

@@ -2,6 +2,7 @@ package chmpx
 
 import (
 	"errors"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -149,5 +150,44 @@ func TestDNSQuery(t *testing.T) {
 	}
 	if got := nameServers("# x\nsearch shop\nnameserver 10.0.0.2\n nameserver  fd00::2 # y\nnameserver\n"); !slices.Equal(got, []string{"10.0.0.2", "fd00::2"}) {
 		t.Errorf("name servers %q", got)
+	}
+}
+
+// TestAskDNS asks a name server on the loopback interface.
+func TestAskDNS(t *testing.T) {
+	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		buf := make([]byte, 512)
+		n, from, err := conn.ReadFrom(buf)
+		if err != nil {
+			return
+		}
+		buf[2] |= 0x80 // a response
+		buf[7] = 1     // with one answer
+		conn.WriteTo(buf[:n], from)
+	}()
+	q, _ := dnsQuery("web-1.shop.internal")
+	answer, err := askDNS(t.Context(), conn.LocalAddr().String(), q)
+	<-done
+	if err != nil || !hasAnswer(q, answer) {
+		t.Errorf("answer %x, %v", answer, err)
+	}
+}
+
+func TestInterfaceAddrsHaveNoZoneAndNoPrefix(t *testing.T) {
+	addrs, err := interfaceAddrs()
+	if err != nil || len(addrs) == 0 {
+		t.Fatalf("%q, %v", addrs, err)
+	}
+	for _, a := range addrs {
+		if net.ParseIP(a) == nil {
+			t.Errorf("%q is no plain address", a)
+		}
 	}
 }

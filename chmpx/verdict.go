@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // Verdict is what becomes of a chmpx that gets a configuration.
@@ -115,11 +116,18 @@ func (f *findings) sorted() []Finding {
 	return f.list
 }
 
-// quote shortens s to something fit for a message and quotes it.
+// quote makes text from the file fit for a message: shortened, escaped, quoted.
 func quote(s string) string {
 	const most = 80
 	if len(s) > most {
 		return strconv.Quote(s[:most]) + "…"
 	}
 	return strconv.Quote(s)
+}
+
+// clip is quote without the quotes.
+func clip(s string) string {
+	q := quote(s)
+	end := strings.LastIndexByte(q, '"')
+	return q[1:end] + q[end+1:]
 }
