@@ -1,0 +1,275 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/chmpx/ini"
+	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/watcher"
+	"k2hdkc-slave-agent/watcher/k2hr3"
+	"k2hdkc-slave-agent/watcher/member"
+)
+
+// Sizes of the cluster in the benchmarks: a large one.
+const (
+	benchServers = 100
+	benchSlaves  = 250
+)
+
+// BenchmarkAnswerToChmpx is the whole way of an answer of K2HR3, through the
+// watcher's own pass: from the moment its last byte is here, to chmpx being
+// told (the kernel says that the old file is gone), and to the pass being over,
+// with file, directory and all on the disk.
+//
+// The agent asks the name service who this host is before each judgement; what
+// that takes is this machine's affair, so it is measured with and without.
+func BenchmarkAnswerToChmpx(b *testing.B) {
+	b.Run("host asked", func(b *testing.B) { benchmarkAnswer(b, judgeAfresh) })
+	b.Run("host known", func(b *testing.B) { benchmarkAnswer(b, judgeFor(b)) })
+}
+
+func benchmarkAnswer(b *testing.B, judge judge) {
+	var k inProcess
+	w := newWatcher(b, &k, judge)
+	v := versions{clusterText(benchServers, benchSlaves-1, hostAddr, hostCUK)}
+	k.set(v.text(0))
+	if err := w.Once(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	var told, durable []time.Duration
+	for n := 1; b.Loop(); n++ {
+		k.set(v.text(n))
+		gone := watchInode(b, w.File.Path)
+		if err := w.Once(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		durable = append(durable, time.Since(k.answered))
+		told = append(told, (<-gone).Sub(k.answered))
+	}
+	report(b, "told", told)
+	report(b, "durable", durable)
+}
+
+// BenchmarkOwnWork is the agent's own part of that: the answer's text to bytes,
+// judged for this host, compared with what is in place. No disk, no network.
+func BenchmarkOwnWork(b *testing.B) {
+	v := versions{clusterText(benchServers, benchSlaves-1, hostAddr, hostCUK)}
+	judge := judgeFor(b)
+	values := render.Values{InstanceID: hostCUK, Revision: 1}
+	before := judge(b.Context(), render.Bytes(v.text(0), values), nil).Config
+	var took []time.Duration
+	b.ReportAllocs()
+	b.SetBytes(int64(len(v.text(1))))
+	for n := 1; b.Loop(); n++ {
+		text := v.text(n)
+		start := time.Now()
+		r := judge(b.Context(), render.Bytes(text, values), nil)
+		changes := chmpx.ChangesBesidesVersion(before, r.Config)
+		took = append(took, time.Since(start))
+		if r.Verdict != chmpx.Accept || len(changes) != 1 {
+			b.Fatal(r.Verdict, changes, r.Findings)
+		}
+	}
+	report(b, "own", took)
+}
+
+// BenchmarkLocalHost is what the agent asks of this machine before each
+// judgement; the name service has its part in it.
+func BenchmarkLocalHost(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := chmpx.LocalHost(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkUnchangedPoll is a poll that finds nothing new (304), through member
+// and client, against a K2HR3 in this process. Its few allocations are in it.
+func BenchmarkUnchangedPoll(b *testing.B) {
+	var k inProcess
+	m := newMember(b, &k)
+	k.set(clusterText(benchServers, benchSlaves-1, hostAddr, hostCUK))
+	b.ReportAllocs()
+	for b.Loop() {
+		if a, err := m.Ask(b.Context(), k.etag, 55*time.Second); err != nil || !a.NotModified {
+			b.Fatal(a, err)
+		}
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	text := benchBytes()
+	b.ReportAllocs()
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		pairs := 0
+		for line := range ini.Lines(text) {
+			if line.Kind == ini.Pair {
+				pairs++
+			}
+		}
+		if pairs < 6*benchServers {
+			b.Fatal(pairs)
+		}
+	}
+}
+
+func BenchmarkJudge(b *testing.B) {
+	text := benchBytes()
+	judge := judgeFor(b)
+	b.ReportAllocs()
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		if r := judge(b.Context(), text, nil); r.Verdict != chmpx.Accept {
+			b.Fatal(r.Findings)
+		}
+	}
+}
+
+func benchBytes() []byte {
+	text := clusterText(benchServers, benchSlaves-1, hostAddr, hostCUK)
+	return render.Bytes(text, render.Values{InstanceID: hostCUK, Revision: 1})
+}
+
+type judge func(context.Context, []byte, *chmpx.Running) chmpx.Report
+
+// judgeAfresh looks at this machine each time, as the agent does.
+func judgeAfresh(ctx context.Context, text []byte, running *chmpx.Running) chmpx.Report {
+	host, err := chmpx.LocalHost(ctx)
+	if err != nil {
+		return chmpx.Report{Verdict: chmpx.Dangerous}
+	}
+	return chmpx.Judge(ctx, text, host, running)
+}
+
+// judgeFor judges for this machine as it is now.
+func judgeFor(b *testing.B) judge {
+	b.Helper()
+	host, err := chmpx.LocalHost(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return func(ctx context.Context, text []byte, running *chmpx.Running) chmpx.Report {
+		return chmpx.Judge(ctx, text, host, running)
+	}
+}
+
+// report reports how long something took: half of the time, and all but once in
+// a hundred.
+func report(b *testing.B, what string, took []time.Duration) {
+	if len(took) == 0 {
+		return
+	}
+	slices.Sort(took)
+	ms := func(i int) float64 { return float64(took[min(i, len(took)-1)]) / float64(time.Millisecond) }
+	b.ReportMetric(ms(len(took)/2), what+"-p50-ms")
+	b.ReportMetric(ms(len(took)*99/100), what+"-p99-ms")
+}
+
+// watchInode sends the moment at which the kernel says, as it says to chmpx,
+// that the file now at path is gone.
+func watchInode(b *testing.B, path string) <-chan time.Time {
+	b.Helper()
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if _, err := unix.InotifyAddWatch(fd, path, unix.IN_DELETE_SELF); err != nil {
+		b.Fatal(err)
+	}
+	gone := make(chan time.Time, 1)
+	go func() {
+		defer unix.Close(fd)
+		unix.Read(fd, make([]byte, 4096))
+		gone <- time.Now()
+	}()
+	return gone
+}
+
+// newWatcher is put together as the agent does it, on a machine without chmpx's
+// programs and without systemd.
+func newWatcher(b *testing.B, k *inProcess, judge judge) *watcher.Watcher {
+	b.Helper()
+	m := newMember(b, k)
+	dir := b.TempDir()
+	return &watcher.Watcher{
+		Config: watcher.Config{
+			File: render.File{Path: filepath.Join(dir, "slave.ini")}, StateFile: filepath.Join(dir, "state.json"),
+			Origin: "benchmark", InstanceID: hostCUK, MinServers: 1, Stamp: true,
+			Interval: time.Minute, Wait: 55 * time.Second,
+		},
+		Member: m, Judge: judge, Log: m.Log,
+	}
+}
+
+func newMember(b *testing.B, k *inProcess) *member.Member {
+	b.Helper()
+	log := slog.New(slog.DiscardHandler)
+	client, err := k2hr3.New(k2hr3.Config{API: &url.URL{Scheme: "http", Host: k2hr3Name}, Transport: k, Logger: log})
+	if err != nil {
+		b.Fatal(err)
+	}
+	role, err := k2hr3.ParseRole(roleYRN)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return &member.Member{Client: client, Role: role, Resource: role.Resource(), CUK: hostCUK, Log: log,
+		TokenFile: func() string { return "" }}
+}
+
+// inProcess is a K2HR3 without a network, for one caller at a time.
+type inProcess struct {
+	body, etag string
+	n          int
+	answered   time.Time // when the last byte of the last text was taken
+}
+
+func (k *inProcess) set(text string) {
+	k.n++
+	k.etag = fmt.Sprintf(`W/"%x-benchmark"`, k.n)
+	k.body = fmt.Sprintf(`{"result":true,"message":null,"resource":%q}`, text)
+}
+
+func (k *inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp := &http.Response{StatusCode: http.StatusNoContent, ProtoMajor: 1, ProtoMinor: 1, Request: r, Body: http.NoBody}
+	switch {
+	case r.Method == http.MethodHead:
+	case r.Header.Get("If-None-Match") == k.etag:
+		resp.StatusCode = http.StatusNotModified
+		resp.Header = http.Header{"Etag": {k.etag}}
+	default:
+		resp.StatusCode = http.StatusOK
+		resp.Header = http.Header{"Etag": {k.etag}, "Content-Type": {"application/json; charset=utf-8"}}
+		resp.ContentLength = int64(len(k.body))
+		resp.Body = io.NopCloser(&timed{strings.NewReader(k.body), &k.answered})
+	}
+	return resp, nil
+}
+
+// timed notes when its end is reached.
+type timed struct {
+	io.Reader
+	at *time.Time
+}
+
+func (r *timed) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err == io.EOF {
+		*r.at = time.Now()
+	}
+	return n, err
+}

@@ -1,0 +1,131 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"k2hdkc-slave-agent/tests/agent"
+	"k2hdkc-slave-agent/tests/chmpx"
+)
+
+// TestIdle measures what the agent, built as it is released, needs while
+// nothing happens: three servers, a K2HR3 that holds requests or does not, and
+// a chmpx that is looked at every two seconds. It prints figures, and asserts
+// nothing about them. E2E_IDLE says for how long, such as 1m.
+func TestIdle(t *testing.T) {
+	idle, err := time.ParseDuration(os.Getenv("E2E_IDLE"))
+	if err != nil {
+		t.Skip("a measurement: set E2E_IDLE=1m")
+	}
+	bin, err := agent.Build(t.TempDir(), "-trimpath", "-ldflags", "-s -w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	fi, err := os.Stat(bin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("binary, stripped: %.1f MiB", float64(fi.Size())/(1<<20))
+	for _, hold := range []time.Duration{time.Minute, 0} {
+		t.Run(map[bool]string{true: "held", false: "not held"}[hold > 0], func(t *testing.T) { measureIdle(t, bin, hold, idle) })
+	}
+}
+
+func measureIdle(t *testing.T, bin string, hold, idle time.Duration) {
+	s := newSite(t)
+	s.joinServers(3)
+	s.server.Hold(hold)
+	h := newMemberHost(t, s)
+	state := chmpx.StateDir(h.path("chmpx"))
+	if err := os.Mkdir(string(state), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	programs := chmpx.BuildT(t)
+	var ring []chmpx.Member
+	for i, m := range s.Servers() {
+		ring = append(ring, chmpx.Member{Name: m.Tag, Port: 8020, CtlPort: 8021, CUK: m.CUK, Seed: name("kv", i)})
+	}
+	if err := state.SetRing(ring...); err != nil {
+		t.Fatal(err)
+	}
+
+	cmd := h.command(t.Context())
+	cmd.Path, cmd.Args = bin, []string{bin, "run", "--log-format", "json", "--api-uri", s.uri, "--role", s.SlaveRole(),
+		"--peek", "2s", "--status-command", programs.Status}
+	cmd.Env = append(cmd.Env, state.Env())
+	p := h.startCommand(cmd)
+	next := says(t, p, 0, "slave.ini replaced", "")
+	running, err := chmpx.Start(t.Context(), programs, h.output(), chmpx.WithState(state))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next = says(t, p, next, "chmpx runs the file in place", "")
+
+	asked, before := len(s.server.Requests()), spent(t, p.PID())
+	select {
+	case <-p.Done():
+		t.Fatalf("the agent has ended:\n%s", p.Log())
+	case <-time.After(idle):
+	}
+	now := spent(t, p.PID())
+	own, children := now.own-before.own, now.children-before.children
+	per := func(d time.Duration) string {
+		return fmt.Sprintf("%.1f ms (%.2f %% of a core)", float64(d)/1e6, 100*float64(d)/float64(idle))
+	}
+	t.Logf("%v at rest, %d requests to K2HR3, %d lines of log", idle, len(s.server.Requests())-asked, p.Count()-next)
+	t.Logf("agent: resident %s, at most %s, anonymous %s; CPU %s", memory(t, p.PID(), "VmRSS"), memory(t, p.PID(), "VmHWM"),
+		memory(t, p.PID(), "RssAnon"), per(own))
+	t.Logf("its children: CPU %s; chmpxstatus alone resident at most %s", per(children), childMemory(t, programs, state, h))
+	end(t, p)
+	if u := p.Usage(); u != nil {
+		t.Logf("from start to end, children included: user %v, system %v, resident at most %d KiB", span(u.Utime), span(u.Stime), u.Maxrss)
+	}
+	if _, err := running.Stop(deadline(t)); err != nil {
+		t.Error(err)
+	}
+}
+
+func span(v syscall.Timeval) time.Duration { return time.Duration(v.Nano()) }
+
+type cpu struct{ own, children time.Duration }
+
+// spent reads what a process and its ended children have used so far, in steps
+// of 10 ms.
+func spent(t *testing.T, pid int) cpu {
+	t.Helper()
+	stat := read(t, fmt.Sprintf("/proc/%d/stat", pid))
+	fields := strings.Fields(stat[strings.LastIndex(stat, ")")+1:])
+	var ticks [4]int64 // utime, stime, cutime, cstime
+	for i := range ticks {
+		fmt.Sscan(fields[11+i], &ticks[i])
+	}
+	const tick = 10 * time.Millisecond // USER_HZ is 100 on every platform
+	return cpu{time.Duration(ticks[0]+ticks[1]) * tick, time.Duration(ticks[2]+ticks[3]) * tick}
+}
+
+// memory reads one line of what /proc says of a process.
+func memory(t *testing.T, pid int, key string) string {
+	t.Helper()
+	for line := range strings.Lines(read(t, fmt.Sprintf("/proc/%d/status", pid))) {
+		if value, ok := strings.CutPrefix(line, key+":"); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown"
+}
+
+// childMemory runs chmpxstatus once more, as the agent does.
+func childMemory(t *testing.T, programs chmpx.Programs, state chmpx.StateDir, h *host) string {
+	t.Helper()
+	cmd := exec.Command(programs.Status, "-conf", h.path("run/probe.ini"))
+	cmd.Env = []string{state.Env()}
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return fmt.Sprintf("%d KiB", cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)
+}
