@@ -68,6 +68,7 @@ type loader struct {
 
 	global   map[string]entry
 	svr, slv blocks
+	row      []block  // blocks not yet used
 	lastLine ini.Line // the last line that is not blank
 	tls      tlsState
 }
@@ -115,9 +116,9 @@ func (l *loader) scan(b []byte) {
 			open, in = nil, nil
 			switch line.Section {
 			case ini.SvrNode:
-				in, open = &l.svr, &block{line: line.Number}
+				in, open = &l.svr, l.newBlock(line.Number)
 			case ini.SlvNode:
-				in, open = &l.slv, &block{line: line.Number}
+				in, open = &l.slv, l.newBlock(line.Number)
 			case "":
 				l.noteUnknownSection(line)
 			}
@@ -132,6 +133,17 @@ func (l *loader) scan(b []byte) {
 		}
 	}
 	l.closeBlock(in, open)
+}
+
+// newBlock takes a block from a row made for several.
+func (l *loader) newBlock(line int) *block {
+	if len(l.row) == 0 {
+		l.row = make([]block, 32)
+	}
+	b := &l.row[0]
+	l.row = l.row[1:]
+	b.line = line
+	return b
 }
 
 func (l *loader) setGlobal(line ini.Line) {
@@ -254,12 +266,21 @@ func (l *loader) scanBytes(b []byte) (odd bool) {
 		}
 	}
 	for _, c := range b {
-		if c < ' ' && c != '\n' && c != '\r' && c != '\t' || c == 0x7f {
+		if isControl[c] {
 			return true
 		}
 	}
 	return false
 }
+
+// isControl marks the control characters a configuration has no use for.
+var isControl = func() (t [256]bool) {
+	for c := range byte(' ') {
+		t[c] = c != '\n' && c != '\r' && c != '\t'
+	}
+	t[0x7f] = true
+	return t
+}()
 
 // checkBytes looks for control characters where chmpx reads something.
 func (l *loader) checkBytes(b []byte, line ini.Line) {

@@ -19,8 +19,9 @@ func (l *loader) loadServers() {
 	l.svr.sort()
 	defaultPort, defaultCtlPort := l.defaultPort("PORT"), l.defaultPort("CTLPORT")
 	l.cfg.Servers = make([]Node, 0, len(l.svr.list))
+	n := new(Node)
 	for _, b := range l.svr.list {
-		n := Node{Name: b.v[keyName].value, Line: b.line}
+		*n = Node{Name: b.v[keyName].value, Line: b.line}
 		n.Port = l.nodePort(b, keyPort, defaultPort, "server")
 		n.CtlPort = l.nodePort(b, keyCtlPort, defaultCtlPort, "server")
 		n.CUK, n.Seed = b.v[keyCUK].value, b.v[keySeed].value
@@ -37,8 +38,8 @@ func (l *loader) loadServers() {
 		case IDCustom:
 			l.needsKey(b, keySeed, "server")
 		}
-		l.serverTLS(b, &n)
-		l.expandServer(b, n)
+		l.serverTLS(b, n)
+		l.expandServer(b, *n)
 	}
 }
 
@@ -50,6 +51,7 @@ func (l *loader) expandServer(b *block, n Node) {
 	case err != nil:
 		l.add(Reject, RuleServerName, line, "NAME", "the server NAME %s can't be expanded: %v; chmpx fails to load the file and ends", quote(n.Name), err)
 	case total > absurdNodes:
+		names = nil
 		l.add(Reject, RuleManyNodes, line, "NAME", "the server NAME %s stands for %d nodes: chmpx would run out of memory or time while it loads the file; it has room for %d at most", quote(n.Name), total, maxNodes)
 	case total > len(names):
 		l.add(Dangerous, RuleManyNodes, line, "NAME", "the server NAME %s brings the file to more than %d nodes, for which chmpx has no room: it overruns its tables and crashes", quote(n.Name), maxNodes)
@@ -78,7 +80,8 @@ func (l *loader) loadSlaves() {
 	defaultCtlPort := l.defaultPort("CTLPORT")
 	l.cfg.Slaves = make([]Node, 0, len(l.slv.list))
 	for _, b := range l.slv.list {
-		n := Node{Name: b.v[keyName].value, Port: Unset, Line: b.line}
+		l.cfg.Slaves = append(l.cfg.Slaves, Node{Name: b.v[keyName].value, Port: Unset, Line: b.line})
+		n := &l.cfg.Slaves[len(l.cfg.Slaves)-1]
 		n.CtlPort = l.nodePort(b, keyCtlPort, defaultCtlPort, "slave")
 		n.CUK, n.Seed = b.v[keyCUK].value, b.v[keySeed].value
 		n.CtlEndpoints = l.hostPorts(b, keyCtlEndpoints, n.CtlPort)
@@ -90,8 +93,7 @@ func (l *loader) loadSlaves() {
 		case IDCtlEndpoints:
 			l.needsKey(b, keyCtlEndpoints, "slave")
 		}
-		l.slaveTLS(b, &n)
-		l.cfg.Slaves = append(l.cfg.Slaves, n)
+		l.slaveTLS(b, n)
 	}
 }
 
