@@ -1,0 +1,15 @@
+// Package machine boots a Debian with a real systemd, for tests of what the
+// agent does to and with it: a systemd-nspawn container on a throw-away copy of
+// a root file system that [Rootfs] makes from Debian's packages.
+//
+// A [Machine] is whole as far as a service can tell: PID 1 is systemd, there is
+// a journal, a system bus, cgroups, its own host name and one network interface.
+// That interface is a cable to the test and leads nowhere else: there is no
+// default route and no resolver. What it lacks is a kernel of its own (no
+// modules, and /proc/sys is read-only but for the network) and resource limits
+// by cgroup that bite.
+//
+// Everything a machine is made of (mounts, network, processes) lives in
+// namespaces of one process, so it all ends with that process, and that ends
+// with the test, however the test ends.
+package machine

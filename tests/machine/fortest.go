@@ -1,0 +1,52 @@
+package machine
+
+import (
+	"context"
+	"os"
+	"testing"
+	"time"
+)
+
+// EnvSwitch has to be set to 1 for the tests that boot machines.
+const EnvSwitch = "K2HDKC_TEST_MACHINE"
+
+// bootLimit is met by a busy host too; a boot takes a few seconds.
+const bootLimit = 2 * time.Minute
+
+// ForTest boots a machine for a test, and closes it when the test is over. The
+// console of one whose test fails is in the test's log. The test is skipped
+// where machines are not wanted or cannot be.
+func ForTest(tb testing.TB, o Options) *Machine {
+	tb.Helper()
+	Require(tb)
+	// Making the root file system has all the time that the test has.
+	if _, err := Rootfs(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(tb.Context(), bootLimit)
+	defer cancel()
+	m, err := Boot(ctx, o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if tb.Failed() {
+			tb.Logf("console of %s:\n%s", o.fqdn(), m.Console())
+		}
+		if err := m.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return m
+}
+
+// Require skips a test where machines are not wanted, or cannot be.
+func Require(tb testing.TB) {
+	tb.Helper()
+	if os.Getenv(EnvSwitch) != "1" {
+		tb.Skipf("boots a machine; set %s=1 to have that", EnvSwitch)
+	}
+	if err := Available(); err != nil {
+		tb.Skip(err)
+	}
+}

@@ -1,0 +1,223 @@
+package machine
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// EnvCache names the folder that root file systems are kept in between runs;
+// without it that is a folder of the user's cache.
+const EnvCache = "K2HDKC_TEST_CACHE"
+
+// suite is the Debian the machines run.
+const suite = "bookworm"
+
+// packages are what a machine has besides the essential ones: what the agent
+// and chmpx are installed on, and what a test looks at them with. cloud-init
+// sleeps unless a machine is booted with user data.
+var packages = []string{
+	"systemd", "systemd-sysv", "dbus", "iproute2", "procps",
+	"cloud-init", "python3-minimal", "curl", "gpg", "ca-certificates",
+}
+
+// untracked are files that packages bring and no test reads.
+var untracked = []string{
+	"/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/bug/*", "/usr/share/lintian/*",
+}
+
+// settle runs in the new root file system, whose path is its argument. A
+// machine-id that is there and empty is filled in at boot without the presets
+// of a first boot. cloud-init would fail for want of locales, and would look
+// for metadata in the network.
+const settle = `set -eu
+cd "$1"
+: >etc/machine-id
+rm -f etc/hostname etc/resolv.conf
+: >etc/apt/sources.list
+cat >etc/cloud/cloud.cfg.d/90-machine.cfg <<-'END'
+	datasource_list: [ NoCloud, None ]
+	locale: C.UTF-8
+	network: { config: disabled }
+END
+for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
+	e2scrub_reap.service fstrim.timer systemd-pstore.service getty.target console-getty.service; do
+	ln -sf /dev/null "etc/systemd/system/$unit"
+done
+`
+
+// recipe is all that decides what is in a root file system, besides the date.
+func recipe() string {
+	return strings.Join([]string{
+		suite, runtime.GOARCH, strings.Join(packages, ","), strings.Join(untracked, ","), settle,
+	}, "\n")
+}
+
+// Rootfs returns the folder of the root file system that machines are booted
+// from. Nothing may write to it. It is made when it is not in the cache, which
+// takes about a minute and needs apt's sources of this host; a tar of it is
+// kept beside it, which is all that a cache has to carry from one host to
+// another.
+func Rootfs(ctx context.Context) (string, error) {
+	if err := Available(); err != nil {
+		return "", err
+	}
+	cache, err := cacheDir()
+	if err != nil {
+		return "", err
+	}
+	name := fmt.Sprintf("%s-%.12x", suite, sha256.Sum256([]byte(recipe())))
+	unlock, err := lock(filepath.Join(cache, name+".lock"))
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	tar, dir := filepath.Join(cache, name+".tar"), filepath.Join(cache, name)
+	err = once(tar, func(to string) error { return bootstrap(ctx, to) })
+	if err != nil {
+		return "", fmt.Errorf("make a Debian root file system: %w", err)
+	}
+	err = once(dir, func(to string) error { return extract(ctx, tar, to) })
+	if err != nil {
+		return "", fmt.Errorf("unpack the root file system: %w", err)
+	}
+	return dir, nil
+}
+
+func cacheDir() (string, error) {
+	dir := os.Getenv(EnvCache)
+	if dir == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return "", fmt.Errorf("no place to keep root file systems, set %s: %w", EnvCache, err)
+		}
+		dir = filepath.Join(user, "k2hdkc-slave-agent", "machine")
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	return dir, os.MkdirAll(dir, 0o755)
+}
+
+// lock waits until nobody else makes the same thing.
+func lock(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_CLOEXEC, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() { f.Close() }, nil
+}
+
+// once makes path unless it is there: under another name first, so that it is
+// there whole or not at all.
+func once(path string, make func(to string) error) error {
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	part := strings.TrimSuffix(path, ".tar") + ".part"
+	if strings.HasSuffix(path, ".tar") {
+		part += ".tar" // its maker goes by the name
+	}
+	if err := os.RemoveAll(part); err != nil {
+		return err
+	}
+	defer os.RemoveAll(part)
+	if err := make(part); err != nil {
+		return err
+	}
+	return os.Rename(part, path)
+}
+
+// bootstrap makes the tar from the packages.
+func bootstrap(ctx context.Context, tar string) error {
+	mirrors, err := hostMirrors(ctx)
+	if err != nil {
+		return err
+	}
+	args := []string{
+		"--quiet", "--variant=minbase", "--format=tar", "--include=" + strings.Join(packages, ","),
+		"--aptopt=Apt::Install-Recommends \"false\"", "--customize-hook=" + settle,
+	}
+	for _, glob := range untracked {
+		args = append(args, "--dpkgopt=path-exclude="+glob)
+	}
+	args = append(append(args, suite, tar), mirrors...)
+	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
+	// What it leaves behind when it is interrupted goes with the rest.
+	work := tar + ".tmp"
+	if err := os.Mkdir(work, 0o755); err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	cmd.Env = append(os.Environ(), "TMPDIR="+work)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	return quietly(cmd)
+}
+
+// hostMirrors returns apt source lines for this host's own mirrors of the
+// suite.
+func hostMirrors(ctx context.Context) ([]string, error) {
+	out, err := exec.CommandContext(ctx, "apt-get", "indextargets",
+		"--format", "$(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)", "Identifier: Packages").Output()
+	if err != nil {
+		return nil, fmt.Errorf("ask apt for its sources: %w", err)
+	}
+	lines := parseMirrors(out)
+	if len(lines) == 0 {
+		return nil, fmt.Errorf("apt knows no source of Debian %s here, or has not fetched its index: run apt-get update", suite)
+	}
+	return lines, nil
+}
+
+func parseMirrors(targets []byte) (lines []string) {
+	for line := range bytes.Lines(targets) {
+		f := strings.Fields(string(line))
+		if len(f) != 4 || f[0] != "Debian" || f[3] != "main" {
+			continue
+		}
+		if release, _, _ := strings.Cut(f[2], "-"); release == suite {
+			lines = append(lines, fmt.Sprintf("deb %s %s %s", f[1], f[2], f[3]))
+		}
+	}
+	return lines
+}
+
+func extract(ctx context.Context, tar, dir string) error {
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	// Devices are nspawn's business.
+	return quietly(exec.CommandContext(ctx, "tar", "--extract", "--file="+tar, "--directory="+dir,
+		"--numeric-owner", "--preserve-permissions", "--xattrs", "--xattrs-include=*", "--exclude=./dev/*"))
+}
+
+// quietly runs a command; what it has printed is part of the error.
+func quietly(cmd *exec.Cmd) error {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w\n%s", filepath.Base(cmd.Path), err, tail(out))
+	}
+	return nil
+}
+
+// tail is the end of a long text.
+func tail(b []byte) []byte {
+	const most = 4 << 10
+	return b[max(0, len(b)-most):]
+}
