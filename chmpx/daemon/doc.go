@@ -1,6 +1,7 @@
 // Package daemon is the running chmpx as the agent sees it and steers it: what
 // chmpxstatus prints of it, whether it has taken a revision of its file,
-// whether its servers are still those of the file, and its systemd unit.
+// whether its servers are still those of the file, who keeps it from noticing
+// a new file, and its systemd unit.
 //
 // The facts are those of chmpx 1.0.113: chmpxstatus attaches the shared memory
 // of the process that has the GROUP and SELFCTLPORT of the file it is given,

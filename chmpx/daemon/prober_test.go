@@ -44,6 +44,7 @@ var actors = map[string]func(){
 		printAnswer()
 	},
 	"hangs": sleepForEver,
+	"holds": actHolder,
 }
 
 // sleepForEver sleeps, for an empty select is a deadlock to Go.
