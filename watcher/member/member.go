@@ -22,9 +22,15 @@ var (
 	// count the host as a member.
 	ErrNotVerified = errors.New("registered, but not a member")
 
+	errSlowNo = errors.New("not registering on such an answer")
+
 	// errBadToken says that there is a role token file and no role token in it.
 	errBadToken = errors.New("the role token cannot be used")
 )
+
+// slowNo is how long a no takes that is not believed. K2HR3 takes about 14 s to
+// notice that its store is down.
+const slowNo = 10 * time.Second
 
 // Member is this host as a member of the slave role.
 type Member struct {
@@ -56,7 +62,7 @@ type Member struct {
 // member is left alone: each registration invalidates the host's tokens and
 // takes it off the list for a moment (spec k2hr3 0.3, 0.4).
 func (m *Member) Join(ctx context.Context) (registered bool, err error) {
-	already, err := m.Client.IsMember(ctx, m.Role, m.CUK)
+	already, err := m.isMember(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -84,6 +90,22 @@ func (m *Member) Join(ctx context.Context) (registered bool, err error) {
 	m.inside()
 	m.Log.Info("registered with K2HR3", "role", m.Role.String(), "cuk", m.CUK, "tag", tag)
 	return true, nil
+}
+
+// isMember asks again before it takes a no for one. K2HR3 says no too while its
+// store is down, slowly then (spec k2hr3 0.6), and all hosts of a cluster that
+// registered anew the moment it is back would take each other off the list.
+func (m *Member) isMember(ctx context.Context) (bool, error) {
+	is, err := m.Client.IsMember(ctx, m.Role, m.CUK)
+	if is || err != nil {
+		return is, err
+	}
+	start := time.Now()
+	is, err = m.Client.IsMember(ctx, m.Role, m.CUK)
+	if took := time.Since(start); err == nil && !is && took >= slowNo {
+		return false, fmt.Errorf("K2HR3 took %v to say that this host is not a member of %s, so its store may be down: %w", took.Round(time.Second), m.Role, errSlowNo)
+	}
+	return is, err
 }
 
 // inside: K2HR3 counts the host as a member, so it should be able to read by its

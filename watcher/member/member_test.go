@@ -1,0 +1,326 @@
+package member
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/watcher/k2hr3"
+)
+
+const (
+	cuk  = "vm-7-of-shop"
+	addr = "10.20.0.21"
+)
+
+// host is a member, or one to be, of a cluster in a stand-in K2HR3.
+type host struct {
+	*Member
+	t       *testing.T
+	api     *standin.Server
+	cluster *standin.Cluster
+	log     bytes.Buffer
+	file    string
+	token   string
+	tag     string
+	tagErr  error
+}
+
+func inBubble(t *testing.T, f func(t *testing.T, h *host)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{t: t, api: standin.New(), file: filepath.Join(t.TempDir(), "role-token"), tag: "vm-7.shop.example"}
+		net := standin.Listen(h.api)
+		t.Cleanup(net.Close)
+		h.cluster = h.api.AddCluster("shop", "orders")
+		h.cluster.Join("10.20.1.1", "server-1", "server-1.orders.example")
+		h.use(h.cluster.RoleToken("slave", 0))
+		log := slog.New(slog.NewTextHandler(&h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		api, _ := url.Parse("http://k2hr3.shop.example:18080")
+		client, err := k2hr3.New(k2hr3.Config{API: api, Logger: log, Transport: &http.Transport{
+			DialContext: net.Dialer(addr), DisableKeepAlives: true,
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		role, err := k2hr3.ParseRole(h.cluster.SlaveRole())
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.Member = &Member{
+			Client: client, Role: role, Resource: role.Resource(), CUK: cuk, Log: log,
+			Tag:       func(context.Context) (string, error) { return h.tag, h.tagErr },
+			TokenFile: func() string { return h.file },
+		}
+		t.Cleanup(func() {
+			if strings.Contains(h.log.String(), h.token) {
+				t.Errorf("the log has the role token in it:\n%s", h.log.String())
+			}
+		})
+		f(t, h)
+	})
+}
+
+// use puts a token into the token file.
+func (h *host) use(token string) {
+	h.token = token
+	h.write(token + "\n")
+}
+
+func (h *host) write(text string) {
+	if err := os.WriteFile(h.file, []byte(text), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// asked returns the requests since the last call, such as "GET/user-made token".
+func (h *host) asked() string {
+	var all []string
+	for _, r := range h.api.Requests() {
+		all = append(all, r.Method+"/"+string(r.Token))
+	}
+	h.api.ForgetRequests()
+	return strings.Join(all, ", ")
+}
+
+func (h *host) read(t *testing.T) error {
+	t.Helper()
+	a, err := h.Ask(t.Context(), "", 0)
+	if err == nil && a.Text != h.cluster.Text() {
+		t.Errorf("got the text %q", a.Text)
+	}
+	if err != nil && strings.Contains(err.Error(), h.token) {
+		t.Errorf("the error has the role token in it: %v", err)
+	}
+	return err
+}
+
+func TestJoin(t *testing.T) {
+	const probe, no, put = "HEAD/no token", "HEAD/no token, HEAD/no token", "PUT/user-made token"
+	for _, tt := range []struct {
+		name       string
+		set        func(h *host)
+		registered bool
+		want       error
+		words      string
+		asked      string
+	}{
+		{"a member is left alone", func(h *host) { h.cluster.AddSlave(addr, cuk, "vm-7") }, false, nil, "", probe},
+		{"a member needs no token", func(h *host) { h.cluster.AddSlave(addr, cuk, "vm-7"); h.file = "" }, false, nil, "", probe},
+		{"a new host registers and looks", func(*host) {}, true, nil, "", no + ", " + put + ", " + probe},
+		{"no token file is known", func(h *host) { h.file = "" }, false, ErrNoToken, "role-token-file", no},
+		{"the token file is not there", func(h *host) { os.Remove(h.file) }, false, ErrNoToken, "/etc/k2hdkc/role-token", no},
+		{"no token is in the file", func(h *host) { h.write("password1 or so\n") }, false, nil, "role-token", no},
+		{"no tag can be told", func(h *host) { h.tagErr = errors.New("nameless") }, false, nil, "nameless", no},
+		{"the token is revoked", func(h *host) { h.cluster.Revoke(h.token) }, false, k2hr3.ErrUnauthorized, "issue a new role token", no + ", PUT/unknown token"},
+		{"the registration has no effect", func(h *host) { h.api.Fault(standin.Fault{Name: standin.ForgetPut}) }, true, ErrNotVerified, "exact name", no + ", " + put + ", " + probe},
+		{"a no that K2HR3 was wrong about", func(h *host) {
+			h.cluster.AddSlave(addr, cuk, "vm-7")
+			h.api.Fault(standin.Fault{Name: standin.BackendDown, Next: 1})
+		}, false, nil, "", no},
+		{"a no that takes as long as without a store", func(h *host) {
+			h.api.Fault(standin.Fault{Name: standin.BackendDown, Delay: 14 * time.Second, On: []standin.Op{standin.OpProbe}})
+		}, false, errSlowNo, "store may be down", no},
+		{"a slow K2HR3", func(h *host) {
+			h.api.Fault(standin.Fault{Name: standin.Slow, Delay: 5 * time.Second})
+		}, true, nil, "", no + ", " + put + ", " + probe},
+		{"the probe fails", func(h *host) {
+			h.api.Fault(standin.Fault{Name: standin.InternalError, On: []standin.Op{standin.OpProbe}})
+		}, false, k2hr3.ErrServer, "", probe},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				tt.set(h)
+				registered, err := h.Join(t.Context())
+				if registered != tt.registered {
+					t.Errorf("registered: %v", registered)
+				}
+				fails := tt.want != nil || tt.words != ""
+				if (err != nil) != fails || tt.want != nil && !errors.Is(err, tt.want) {
+					t.Errorf("got %v, want %v", err, tt.want)
+				}
+				if err != nil && (!strings.Contains(err.Error(), tt.words) || strings.Contains(err.Error(), "password1")) {
+					t.Errorf("got %q, want words such as %q and no secret", err, tt.words)
+				}
+				if got := h.asked(); got != tt.asked {
+					t.Errorf("requests: %s\nwant %s", got, tt.asked)
+				}
+			})
+		})
+	}
+}
+
+func TestJoinRegistersCUKAndTag(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		if _, err := h.Join(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		got := h.cluster.Slaves()
+		want := standin.Host{Addr: addr, CUK: cuk, Tag: h.tag, Extra: "openstack-auto-v1"}
+		if len(got) != 1 || got[0] != want {
+			t.Errorf("members: %+v, want %+v", got, want)
+		}
+		if !strings.Contains(h.log.String(), "registered with K2HR3") {
+			t.Error("the log does not say so")
+		}
+	})
+}
+
+func TestLeaveCanBeRepeated(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		if left, err := h.Leave(t.Context()); left || err != nil {
+			t.Errorf("of no member: %v, %v", left, err)
+		}
+		h.cluster.AddSlave(addr, cuk, "vm-7")
+		if left, err := h.Leave(t.Context()); !left || err != nil {
+			t.Errorf("of a member: %v, %v", left, err)
+		}
+		if left, err := h.Leave(t.Context()); left || err != nil {
+			t.Errorf("once more: %v, %v", left, err)
+		}
+		if len(h.cluster.Slaves()) != 0 || strings.Contains(h.asked(), "user-made") {
+			t.Error("it is still a member, or its token was sent")
+		}
+		if err := h.read(t); err != nil {
+			t.Errorf("the token does not work any more: %v", err)
+		}
+		h.api.Fault(standin.Fault{Name: standin.Cut})
+		if left, err := h.Leave(t.Context()); left || !errors.Is(err, k2hr3.ErrTransport) {
+			t.Errorf("without an answer: %v, %v", left, err)
+		}
+	})
+}
+
+func TestTheAddressIsTriedFirstThenTheTokenAndWhatWorkedIsKept(t *testing.T) {
+	const byAddress, byToken, byDeadToken = "GET/no token", "GET/user-made token", "GET/unknown token"
+	inBubble(t, func(t *testing.T, h *host) {
+		step := func(what, want string, outside bool) {
+			t.Helper()
+			if err := h.read(t); err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+			if got := h.asked(); got != want {
+				t.Errorf("%s: asked %s, want %s", what, got, want)
+			}
+			if h.Outside() != outside {
+				t.Errorf("%s: outside: %v", what, h.Outside())
+			}
+		}
+		h.cluster.AddSlave(addr, cuk, "vm-7")
+		step("a member", byAddress, false)
+		h.cluster.DropSlave(addr, cuk)
+		step("no member any more", byAddress+", "+byToken, true)
+		step("the token was good", byToken, true)
+		h.use(h.cluster.RoleToken("slave", 0))
+		step("a rotated token", byToken, true)
+		h.cluster.AddSlave(addr, cuk, "vm-7")
+		h.cluster.Revoke(h.token)
+		step("a member whose token is dead", byDeadToken+", "+byAddress, false)
+		step("the address was good", byAddress, false)
+
+		h.cluster.DropSlave(addr, cuk)
+		h.use(h.cluster.RoleToken("slave", 0))
+		step("by token again", byAddress+", "+byToken, true)
+		if _, err := h.Join(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		h.asked()
+		step("after the registration", byAddress, false)
+		if n := strings.Count(h.log.String(), "lets this host read by its"); n != 3 {
+			t.Errorf("%d words about it in the log, want 3:\n%s", n, h.log.String())
+		}
+	})
+}
+
+func TestATokenFileThatIsOfNoUseDoesNotKeepAHostFromReadingByItsAddress(t *testing.T) {
+	for name, spoil := range map[string]func(h *host) error{
+		"lost":      func(h *host) error { return os.Remove(h.file) },
+		"empty":     func(h *host) error { return os.WriteFile(h.file, nil, 0o600) },
+		"no token":  func(h *host) error { return os.WriteFile(h.file, []byte("password1 or so"), 0o600) },
+		"a folder":  func(h *host) error { return errors.Join(os.Remove(h.file), os.Mkdir(h.file, 0o700)) },
+		"not known": func(h *host) error { h.file = ""; return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				if err := h.read(t); err != nil { // by the token
+					t.Fatal(err)
+				}
+				if err := spoil(h); err != nil {
+					t.Fatal(err)
+				}
+				err := h.read(t)
+				if !errors.Is(err, k2hr3.ErrNotMember) || strings.Contains(err.Error(), "password1") {
+					t.Errorf("no member: %v", err)
+				}
+				h.cluster.AddSlave(addr, cuk, "vm-7")
+				if err := h.read(t); err != nil {
+					t.Errorf("a member: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestBothRefusalsAreToldAndATroubleIsNoReasonToTryTheOtherRight(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.cluster.Revoke(h.token)
+		err := h.read(t)
+		if !errors.Is(err, k2hr3.ErrNotMember) || !errors.Is(err, k2hr3.ErrUnauthorized) {
+			t.Errorf("got %v", err)
+		}
+		for _, words := range []string{"by address and CUK:", "by role token:"} {
+			if err == nil || !strings.Contains(err.Error(), words) {
+				t.Errorf("got %v, want %q", err, words)
+			}
+		}
+		h.asked()
+		h.api.Fault(standin.Fault{Name: standin.InternalError})
+		if err := h.read(t); !errors.Is(err, k2hr3.ErrServer) {
+			t.Errorf("got %v", err)
+		}
+		if got := h.asked(); got != "GET/no token" {
+			t.Errorf("asked %s", got)
+		}
+	})
+}
+
+func TestAskPassesOnETagAndWait(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.api.Hold(time.Minute)
+		h.cluster.AddSlave(addr, cuk, "vm-7")
+		a, err := h.Ask(t.Context(), "", 0)
+		if err != nil || a.ETag == "" || a.Held != 0 {
+			t.Fatalf("%+v, %v", a, err)
+		}
+		start := time.Now()
+		b, err := h.Ask(t.Context(), a.ETag, 30*time.Second)
+		if err != nil || !b.NotModified || b.Held != 30*time.Second || time.Since(start) != 30*time.Second {
+			t.Errorf("%+v, %v after %v", b, err, time.Since(start))
+		}
+	})
+}
+
+func TestAskEndsWithItsContext(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.api.Fault(standin.Fault{Name: standin.Hang})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if _, err := h.Ask(ctx, "", 0); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		if got := h.asked(); strings.Contains(got, "user-made") {
+			t.Errorf("asked %s", got)
+		}
+	})
+}
