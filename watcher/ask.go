@@ -48,6 +48,7 @@ type asking struct {
 	notYet   time.Time // K2HR3 wants to be left alone until then
 	silence  nag       // K2HR3 gives no text
 	refusal  nag       // its text is refused, or cannot be written
+	refused  string    // the text, empty if the latest was not refused
 	joined   bool
 	nextJoin time.Time
 	joining  backoff
@@ -211,6 +212,7 @@ func (w *Watcher) good(ctx context.Context, a asked) {
 
 // accepted ends what was wrong with the text.
 func (w *Watcher) accepted() {
+	w.asking.refused = ""
 	w.asking.pauses.reset()
 	if w.asking.refusal.over() {
 		w.Log.Info("the RESOURCE is as it should be again")
@@ -223,7 +225,7 @@ func (w *Watcher) accepted() {
 func (w *Watcher) unsettled(a k2hr3.Answer) bool {
 	p := w.asking.pending
 	switch {
-	case a.Held == 0 || w.knownETag() == "":
+	case a.Held == 0 || w.knownETag() == "" || a.Text == w.asking.refused:
 		return false
 	case p == nil:
 		w.asking.since = time.Now()
@@ -241,6 +243,7 @@ func (w *Watcher) pass(ctx context.Context, a asked) {
 	switch {
 	case ctx.Err() != nil: // what a judgement says then means nothing
 	case errors.As(err, &refusal):
+		w.asking.refused = a.answer.Text
 		if refusal.Report.Has(chmpx.RuleSelfMissing) {
 			w.asking.joined = false // K2HR3 may have forgotten this host
 		}

@@ -40,6 +40,7 @@ type fakeChmpx struct {
 	missing bool          // chmpxstatus is not installed
 	failing error         // chmpxstatus fails
 	hangs   bool          // chmpxstatus does not return
+	slow    time.Duration // chmpxstatus takes so long
 }
 
 var machine = model.Host{Names: []string{ownAddr, "127.0.0.1"}}
@@ -130,16 +131,20 @@ func (c *fakeChmpx) lookedAt() []time.Time {
 func (c *fakeChmpx) Status(ctx context.Context, group string, ctlPort int) (daemon.Status, error) {
 	c.mu.Lock()
 	c.looks = append(c.looks, time.Now())
-	hangs, failing := c.hangs, c.failing
+	hangs, failing, slow := c.hangs, c.failing, c.slow
 	if c.missing {
 		failing = daemon.ErrNotInstalled
 	}
 	c.mu.Unlock()
-	switch {
-	case hangs:
-		<-ctx.Done()
+	if hangs {
+		slow, failing = 10*time.Second, daemon.ErrTimeout
+	}
+	select {
+	case <-ctx.Done():
 		return daemon.Status{}, ctx.Err()
-	case failing != nil:
+	case <-time.After(slow):
+	}
+	if failing != nil {
 		return daemon.Status{}, failing
 	}
 	return c.status(group, ctlPort)
@@ -202,8 +207,8 @@ func (c *fakeChmpx) reload() {
 type fakeUnit struct {
 	mu    sync.Mutex
 	state daemon.UnitState
-	fails error // of every call
-	hangs bool  // jobs do not end
+	fails error         // of every call
+	lasts time.Duration // of a job
 	calls []string
 
 	started, restarted func() error // what the job does
@@ -222,16 +227,24 @@ func (u *fakeUnit) Restart(ctx context.Context) error { return u.job(ctx, "resta
 func (u *fakeUnit) job(ctx context.Context, what string, effect func() error) error {
 	u.mu.Lock()
 	u.calls = append(u.calls, what)
-	hangs := u.hangs
+	lasts := u.lasts
 	u.mu.Unlock()
-	if hangs {
-		<-ctx.Done()
+	select {
+	case <-ctx.Done():
 		return ctx.Err()
+	case <-time.After(lasts):
 	}
 	if effect != nil {
 		return effect()
 	}
 	return nil
+}
+
+// takes sets how long the jobs that come take.
+func (u *fakeUnit) takes(d time.Duration) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.lasts = d
 }
 
 // jobs returns what was done to the unit, in one line.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -51,9 +52,8 @@ type host struct {
 	end    context.CancelFunc
 	done   chan error
 
-	opinion func(context.Context) error // nil: the staged file is fine
-	judged  []*chmpx.Running            // what each judgement was told of the live chmpx
-	staged  []string                    // each text that got as far as a staged file
+	opinion atomic.Pointer[func(context.Context) error] // nil: the staged file is fine
+	staged  []string                                    // each text that got as far as a staged file
 }
 
 // inBubble runs f on a host in a bubble of virtual time.
@@ -99,7 +99,8 @@ func (h *host) check() {
 	}
 	if h.t.Failed() {
 		h.t.Logf("log:\n%s", strings.Join(h.log.all(), "\n"))
-		for _, r := range h.api.Requests() {
+		requests := h.api.Requests()
+		for _, r := range requests[max(0, len(requests)-20):] {
 			h.t.Logf("%v If-None-Match=%q Prefer=%q held=%v", r, r.IfNoneMatch, r.Prefer, r.Held)
 		}
 	}
@@ -152,7 +153,6 @@ func (h *host) make() *Watcher {
 			TokenFile: h.tokenFile,
 		},
 		Judge: func(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report {
-			h.judged = append(h.judged, running)
 			return chmpx.Judge(ctx, b, chmpx.Host{Name: "vm-7", Addrs: []string{ownAddr, "127.0.0.1"}}, running)
 		},
 		SecondOpinion: h.second,
@@ -176,14 +176,24 @@ func (h *host) second(ctx context.Context, path string) error {
 		h.t.Errorf("the staged file: %v", err)
 		return nil
 	}
-	if why := h.chmpx.wouldEnd(b); why != nil && h.opinion == nil {
+	opinion := h.opinion.Load()
+	if why := h.chmpx.wouldEnd(b); why != nil && opinion == nil {
 		h.t.Errorf("a staged file would end chmpx: %v", why)
 	}
 	h.staged = append(h.staged, string(b))
-	if h.opinion != nil {
-		return h.opinion(ctx)
+	if opinion != nil {
+		return (*opinion)(ctx)
 	}
 	return nil
+}
+
+// object has a second opinion against every file, nil: none any more.
+func (h *host) object(f func(context.Context) error) {
+	if f == nil {
+		h.opinion.Store(nil)
+		return
+	}
+	h.opinion.Store(&f)
 }
 
 // start runs the watcher until stop, and waits for it to have nothing to do.
@@ -333,6 +343,7 @@ func (h *host) forget() {
 func (h *host) applied() {
 	h.t.Helper()
 	h.start()
+	h.pass(2 * time.Second)
 	if !h.lists(1) {
 		h.t.Fatalf("no first file:\n%s", strings.Join(h.log.all(), "\n"))
 	}

@@ -194,8 +194,12 @@ func (w *Watcher) nextRevision() int {
 }
 
 // later returns which of two revisions was given later. They start again at 1
-// after the largest, so the one that is less than half a round ahead is it.
+// after the largest, so the one that is less than half a round ahead is it. What
+// is no revision is earlier than any.
 func later(a, b int) int {
+	if a < 1 || b < 1 {
+		return max(a, b)
+	}
 	ahead := b - a
 	if ahead > render.MaxRevision/2 || ahead < 0 && ahead >= -render.MaxRevision/2 {
 		return a

@@ -1,0 +1,232 @@
+package watcher
+
+import (
+	"testing"
+	"time"
+
+	"k2hdkc-slave-agent/chmpx/daemon"
+	standin "k2hdkc-slave-agent/tests/k2hr3"
+)
+
+// change makes K2HR3 have a new text and the watcher ask for it.
+func (h *host) change(server int) {
+	h.join(server)
+	h.send(AskNow)
+	if !h.lists(server) {
+		h.pass(settle)
+	}
+	if !h.lists(server) {
+		h.t.Fatalf("server %d is not in the file", server)
+	}
+}
+
+func TestAChmpxThatTakesTheFileIsConfirmed(t *testing.T) {
+	for _, lag := range []time.Duration{0, 300 * time.Millisecond, 20 * time.Second} {
+		t.Run("after "+lag.String(), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				h.applied()
+				h.chmpx.set(func(c *fakeChmpx) { c.lag = lag })
+				h.change(2)
+				h.pass(lag + 1100*time.Millisecond)
+				h.log.want(t, 1, "chmpx runs the file in place", "revision=2")
+				h.pass(time.Minute)
+				if h.revision() != 2 {
+					t.Errorf("revision %d", h.revision())
+				}
+				h.log.want(t, 0, "WARN")
+				h.log.want(t, 0, "ERROR")
+			})
+		})
+	}
+}
+
+func TestAFileThatChmpxMissedIsPutInPlaceOnceMore(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		h.chmpx.set(func(c *fakeChmpx) { c.skip = 1 })
+		h.change(2)
+		h.pass(h.config.Confirm - time.Second)
+		if h.revision() != 2 {
+			t.Error("not enough time was given")
+		}
+		h.pass(3 * time.Second)
+		if h.revision() != 3 || !h.lists(2) {
+			t.Errorf("revision %d", h.revision())
+		}
+		h.log.want(t, 1, "WARN", "put in place once more", "file=2", "chmpx=1")
+		h.log.want(t, 1, "chmpx runs the file in place", "revision=3")
+		h.log.want(t, 0, "ERROR")
+		h.chmpx.set(func(c *fakeChmpx) { c.skip = 1 })
+		h.change(3)
+		h.pass(h.config.Confirm + 2*time.Second)
+		h.log.want(t, 1, "chmpx runs the file in place", "revision=5")
+	})
+}
+
+func TestAChmpxThatTakesNothingIsToldOfLoudlyAndLeftAlone(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.unit = &fakeUnit{state: daemon.UnitState{LoadState: "loaded", ActiveState: "active", UnitFileState: "enabled"}}
+		h.applied()
+		h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
+		h.change(2)
+		h.pass(10 * time.Minute)
+		if h.revision() != 3 {
+			t.Errorf("revision %d: it is put in place once more, and that once only", h.revision())
+		}
+		h.log.want(t, 1, "ERROR", "does not take the file", "restart of chmpx helps")
+		h.change(3)
+		h.pass(10 * time.Minute)
+		h.log.want(t, 2, "ERROR", "does not take the file")
+		if jobs := h.unit.jobs(); jobs != "" {
+			t.Errorf("jobs: %s", jobs)
+		}
+
+		h.chmpx.set(func(c *fakeChmpx) { c.deaf = false })
+		h.chmpx.start(t) // the operator restarts it
+		h.pass(3 * time.Second)
+		h.log.want(t, 1, "chmpx runs the file in place", "revision=5")
+	})
+}
+
+func TestAChmpxThatTakesNothingIsRestartedWhereThatIsWanted(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.config.RestartUnconfirmed = true
+		h.unit = &fakeUnit{state: daemon.UnitState{LoadState: "loaded", ActiveState: "active", UnitFileState: "enabled"}}
+		h.unit.restarted = h.chmpx.begin
+		h.applied()
+		for round, revision := range []int{3, 5} {
+			h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
+			h.change(2 + round)
+			h.pass(2*h.config.Confirm + 2*time.Second)
+			h.log.want(t, round+1, "ERROR", "is restarted")
+			if jobs := h.unit.jobs(); len(jobs) != (round+1)*len("restart ")-1 {
+				t.Errorf("jobs: %s", jobs)
+			}
+			h.log.want(t, 1, "chmpx runs the file in place", "revision="+string(rune('0'+revision)))
+		}
+	})
+}
+
+func TestARestartThatDoesNotHelpIsNotRepeated(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.config.RestartUnconfirmed = true
+		h.unit = &fakeUnit{state: daemon.UnitState{LoadState: "loaded", ActiveState: "active", UnitFileState: "enabled"}}
+		h.applied()
+		h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
+		h.change(2)
+		h.pass(20 * time.Minute)
+		if jobs := h.unit.jobs(); jobs != "restart" {
+			t.Errorf("jobs: %s", jobs)
+		}
+		h.log.want(t, 1, "ERROR", "restart of chmpx helps")
+	})
+}
+
+func TestAChmpxThatEndsIsAnError(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		h.chmpx.set(func(c *fakeChmpx) { c.lag = time.Hour })
+		h.change(2)
+		h.chmpx.stop()
+		h.pass(5 * time.Second)
+		h.log.want(t, 1, "ERROR", "chmpx does not run", "revision=2")
+	})
+}
+
+func TestAChmpxThatIsStartedLaterIsConfirmed(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.start()
+		h.pass(10 * time.Minute)
+		h.log.want(t, 1, "INFO", "chmpx does not run")
+		h.chmpx.start(t)
+		h.pass(3 * time.Second)
+		h.log.want(t, 1, "chmpx runs the file in place", "revision=1")
+		h.pass(2 * time.Minute)
+		h.forget()
+		h.pass(25 * time.Minute)
+		h.checkGaps(5 * time.Minute)
+	})
+}
+
+func TestAChmpxThatRunsAnOlderRevisionAtTheAgentsStartIsBroughtUpToDate(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		h.stop()
+		h.chmpx.set(func(c *fakeChmpx) { c.skip = 1 })
+		if err := overwrite(replaceRevision(h.file(), 9))(h.config.File.Path); err != nil {
+			t.Fatal(err)
+		}
+		h.start()
+		h.pass(h.config.Confirm + 3*time.Second)
+		h.log.want(t, 1, "chmpx runs the file in place", "revision=10")
+	})
+}
+
+func TestWithoutChmpxstatusTheLogSaysSoOnceAndItIsRarelyLookedFor(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.chmpx.missing = true
+		h.start()
+		h.pass(time.Hour)
+		h.log.want(t, 1, "cannot be confirmed", "ring cannot be watched")
+		if n := len(h.chmpx.lookedAt()); n < 30 || n > 65 {
+			t.Errorf("%d looks in an hour", n)
+		}
+		h.chmpx.set(func(c *fakeChmpx) { c.missing = false })
+		h.chmpx.start(t)
+		h.pass(absentPause + time.Second)
+		h.log.want(t, 1, "chmpx runs the file in place")
+	})
+}
+
+func TestWithConfirmZeroNothingIsSaidOfARevisionThatIsNotTaken(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.config.Confirm = 0
+		h.applied()
+		h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
+		h.change(2)
+		h.pass(10 * time.Minute)
+		if h.revision() != 2 {
+			t.Errorf("revision %d", h.revision())
+		}
+		h.log.want(t, 0, "does not take")
+	})
+}
+
+func TestANewTextWhileOneIsBeingConfirmedIsAppliedAndConfirmed(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.held()
+		h.chmpx.set(func(c *fakeChmpx) { c.lag = 5 * time.Second })
+		h.join(2)
+		h.pass(2 * time.Second)
+		h.join(3)
+		h.pass(2 * time.Second)
+		if !h.lists(3) {
+			t.Error("the second text waits for the first to be confirmed")
+		}
+		h.pass(10 * time.Second)
+		h.log.want(t, 1, "chmpx runs the file in place", "revision=3")
+		h.log.want(t, 0, "WARN")
+	})
+}
+
+func TestLooksDoNotPileUpBehindOneThatHangs(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		h.chmpx.set(func(c *fakeChmpx) { c.hangs = true })
+		before := len(h.chmpx.lookedAt())
+		h.change(2)
+		h.pass(5 * time.Minute)
+		if n := len(h.chmpx.lookedAt()) - before; n > 27 {
+			t.Errorf("%d looks of ten seconds in five minutes", n)
+		}
+		h.log.want(t, 1, "chmpx cannot be looked at")
+		h.join(3)
+		h.pass(68 * time.Second)
+		if !h.lists(3) {
+			t.Error("the file is not kept any more")
+		}
+		if n := len(h.requests(standin.OpResource)); n > 10 {
+			t.Errorf("%d reads", n)
+		}
+	})
+}

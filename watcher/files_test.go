@@ -1,0 +1,109 @@
+package watcher
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// next waits for a file to be touched. Inotify has no virtual time.
+func next(t *testing.T, touched <-chan string) string {
+	t.Helper()
+	select {
+	case path := <-touched:
+		return path
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing was told of")
+		return ""
+	}
+}
+
+func write(t *testing.T, path string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFilesTellsOfWhateverHappensToThem(t *testing.T) {
+	dir, other := t.TempDir(), t.TempDir()
+	one, two := filepath.Join(dir, "one"), filepath.Join(other, "two")
+	write(t, one)
+	touched, err := Files(t.Context(), slog.New(&logbook{}), one, two, filepath.Join(dir, "no", "such"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		name string
+		do   func() error
+		want string
+	}{
+		{"written", func() error { return os.WriteFile(one, []byte("y"), 0o600) }, one},
+		{"made", func() error { return os.WriteFile(two, nil, 0o600) }, two},
+		{"replaced", func() error {
+			write(t, filepath.Join(dir, "aside")) // which nobody asked for
+			return os.Rename(filepath.Join(dir, "aside"), one)
+		}, one},
+		{"replaced again", func() error {
+			write(t, filepath.Join(dir, "aside"))
+			return os.Rename(filepath.Join(dir, "aside"), one)
+		}, one},
+		{"deleted", func() error { return os.Remove(two) }, two},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatal(err)
+		}
+		for path := next(t, touched); path != step.want; path = next(t, touched) {
+			if path != one && path != two {
+				t.Fatalf("%s: told of %s", step.name, path)
+			}
+		}
+	}
+}
+
+func TestABurstOfEventsLosesNeitherFile(t *testing.T) {
+	dir := t.TempDir()
+	one, last := filepath.Join(dir, "one"), filepath.Join(dir, "last")
+	touched, err := Files(t.Context(), slog.New(&logbook{}), one, last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 100 {
+		write(t, one)
+	}
+	write(t, last)
+	if path := next(t, touched); path != one {
+		t.Errorf("told of %s first", path)
+	}
+	for path := next(t, touched); path != last; path = next(t, touched) {
+		if path != one {
+			t.Errorf("told of %s", path)
+		}
+	}
+}
+
+func TestFilesEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	file := filepath.Join(t.TempDir(), "file")
+	touched, err := Files(ctx, slog.New(&logbook{}), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, file)
+	next(t, touched)
+	cancel()
+	stacks := make([]byte, 1<<20)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		if !strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "watcher.forward(") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("a goroutine is left")
+		}
+	}
+}

@@ -1,0 +1,224 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"k2hdkc-slave-agent/chmpx/daemon"
+	"k2hdkc-slave-agent/render"
+	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/watcher/k2hr3"
+	"k2hdkc-slave-agent/watcher/member"
+)
+
+// once makes one pass as the verb does.
+func (h *host) once() error {
+	err := h.make().Once(h.t.Context())
+	synctest.Wait()
+	h.noTemporary()
+	return err
+}
+
+func TestOnce(t *testing.T) {
+	// done is a host whose file is in place and whose chmpx runs it.
+	done := func(h *host) {
+		if err := h.once(); err != nil {
+			h.t.Fatal(err)
+		}
+		h.chmpx.start(h.t)
+		h.forget()
+	}
+	for _, tt := range []struct {
+		name     string
+		set      func(h *host)
+		want     string // words of the error; empty: none
+		revision int    // of the file afterwards
+	}{
+		{"the first file", func(*host) {}, "", 1},
+		{"nothing to do", done, "", 1},
+		{"a change that chmpx takes", func(h *host) { done(h); h.join(2) }, "", 2},
+		{"a change that chmpx takes late", func(h *host) {
+			done(h)
+			h.chmpx.lag = 20 * time.Second
+			h.join(2)
+		}, "", 2},
+		{"a change that chmpx takes when told again", func(h *host) {
+			done(h)
+			h.chmpx.skip = 1
+			h.join(2)
+		}, "", 3},
+		{"a change that chmpx does not take", func(h *host) {
+			done(h)
+			h.chmpx.deaf = true
+			h.join(2)
+		}, "chmpx has not taken it: it runs revision 1, the file is 3", 3},
+		{"a change that chmpx does not survive", func(h *host) {
+			done(h)
+			h.chmpx.lag = time.Hour
+			h.join(2)
+			go func() {
+				time.Sleep(time.Second)
+				h.chmpx.stop()
+			}()
+		}, "does not run any more", 2},
+		{"chmpxstatus is not installed", func(h *host) { h.chmpx.missing = true }, "", 1},
+		{"chmpxstatus hangs", func(h *host) { h.chmpx.hangs = true }, "", 1},
+		{"no chmpxstatus is configured", func(h *host) { h.blind = true }, "", 1},
+		{"a refused text", func(h *host) { done(h); h.leave(1) }, "it lists no server node yet", 1},
+		{"a second opinion against it", func(h *host) {
+			done(h)
+			h.object(func(context.Context) error { return errors.New("no, thank you") })
+			h.join(2)
+		}, "no, thank you", 1},
+		{"K2HR3 is not there", func(h *host) {
+			done(h)
+			h.api.Fault(standin.Fault{Name: standin.Cut})
+		}, "EOF", 1},
+		{"no role token", func(h *host) { h.removeToken() }, "no role token", 0},
+		{"no membership, but the file lists this host", func(h *host) {
+			h.cluster.AddSlave(ownAddr, ownCUK, ownAddr)
+			h.api.Fault(standin.Fault{Name: standin.InternalError, On: []standin.Op{standin.OpProbe}})
+		}, "", 1},
+		{"the unit fails", func(h *host) { h.unit = &fakeUnit{fails: daemon.ErrTimeout} }, "", 1},
+		{"the unit is started", func(h *host) {
+			h.unit = &fakeUnit{state: unitState("loaded", "inactive", "enabled"), started: h.chmpx.begin, lasts: 10 * time.Second}
+		}, "", 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				tt.set(h)
+				err := h.once()
+				switch {
+				case tt.want == "" && err != nil:
+					t.Errorf("got %v", err)
+				case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+					t.Errorf("got %v, want %q", err, tt.want)
+				}
+				if h.revision() != tt.revision {
+					t.Errorf("revision %d, want %d", h.revision(), tt.revision)
+				}
+				for _, r := range h.reads() {
+					if r.Prefer != "" {
+						t.Errorf("K2HR3 was asked to hold: %s", r.Prefer)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestOnceTellsWhichKindOfErrorItWas(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.leave(1)
+		var refusal *Refusal
+		if err := h.once(); !errors.As(err, &refusal) {
+			t.Errorf("a refused text: %v", err)
+		}
+		h.removeToken()
+		h.cluster.DropSlave(ownAddr, ownCUK)
+		if err := h.once(); !errors.Is(err, member.ErrNoToken) || !errors.Is(err, k2hr3.ErrNotMember) {
+			t.Errorf("no role token: %v", err)
+		}
+	})
+}
+
+func TestOnceWaitsForTheUnitsJob(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.unit = &fakeUnit{state: unitState("loaded", "inactive", "enabled"), started: h.chmpx.begin, lasts: 10 * time.Second}
+		start := time.Now()
+		if err := h.once(); err != nil {
+			t.Error(err)
+		}
+		if d := time.Since(start); d < 10*time.Second || d > 12*time.Second {
+			t.Errorf("it took %v", d)
+		}
+		h.log.want(t, 1, "chmpx runs the file in place")
+	})
+}
+
+func TestASecondAgentOnTheSameFileIsRefused(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		other := h.make()
+		for name, verb := range map[string]func() error{
+			"Run":  func() error { return other.Run(t.Context(), nil) },
+			"Once": func() error { return other.Once(t.Context()) },
+		} {
+			if err := verb(); !errors.Is(err, render.ErrLocked) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if len(h.api.Requests()) != 0 {
+			t.Error("it asked K2HR3")
+		}
+		h.stop()
+		if err := h.make().Once(t.Context()); err != nil {
+			t.Errorf("after the first one has ended: %v", err)
+		}
+	})
+}
+
+func TestPreviewShowsTheNextFileAndChangesNothing(t *testing.T) {
+	first := func(*host) {}
+	applied := func(h *host) { h.applied(); h.stop(); h.forget() }
+	for _, tt := range []struct {
+		name    string
+		before  func(h *host)
+		set     func(h *host)
+		want    int // revision of what it shows, 0: nothing
+		wantErr string
+	}{
+		{"a member's first file", first, func(h *host) { h.cluster.AddSlave(ownAddr, ownCUK, ownAddr) }, 1, ""},
+		{"no member", first, func(*host) {}, 0, "could be this host"},
+		{"nothing new", applied, func(*host) {}, 0, ""},
+		{"a new server", applied, func(h *host) { h.join(2) }, 2, ""},
+		{"a refused text", applied, func(h *host) { h.leave(1) }, 0, "no server node yet"},
+		{"K2HR3 is not there", applied, func(h *host) { h.api.Fault(standin.Fault{Name: standin.Cut}) }, 0, "EOF"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				tt.before(h)
+				tt.set(h)
+				before, looks := tree(t, h.dir), len(h.chmpx.lookedAt())
+				b, err := h.make().Preview(t.Context())
+				if got := revisionOf(string(b)); got != tt.want {
+					t.Errorf("it shows revision %d, want %d", got, tt.want)
+				}
+				if (err != nil) != (tt.wantErr != "") || err != nil && !strings.Contains(err.Error(), tt.wantErr) {
+					t.Errorf("got %v, want %q", err, tt.wantErr)
+				}
+				if d := cmp.Diff(before, tree(t, h.dir)); d != "" {
+					t.Errorf("files have changed: %s", d)
+				}
+				for _, r := range h.api.Requests() {
+					if r.Method != "GET" {
+						t.Errorf("%v", r)
+					}
+				}
+				if n := len(h.chmpx.lookedAt()) - looks; n != 0 {
+					t.Errorf("%d looks: each may write the probe file", n)
+				}
+			})
+		})
+	}
+}
+
+func TestPreviewWorksBesideARunningAgent(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		h.join(2)
+		b, err := h.make().Preview(t.Context())
+		if err != nil || !strings.Contains(string(b), serverName(2)) {
+			t.Errorf("%v\n%s", err, b)
+		}
+		if h.lists(2) {
+			t.Error("it put the text in place")
+		}
+	})
+}

@@ -1,0 +1,149 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	standin "k2hdkc-slave-agent/tests/k2hr3"
+)
+
+// refusals are texts that must not be put in place.
+var refusals = []struct {
+	name string
+	text func(good string) string
+	says string
+}{
+	{"one that does not load", func(s string) string { return strings.Replace(s, "= SLAVE", "= SLAVES", 1) }, "reject"},
+	{"one without this host", func(s string) string { return strings.ReplaceAll(s, ownAddr, "10.20.0.99") }, "reject"},
+	{"one that overruns chmpx's tables", func(s string) string {
+		return strings.Replace(s, "MAXCHMPX            = 256", "MAXCHMPX = 1", 1)
+	}, "dangerous"},
+	{"an empty one", func(string) string { return "" }, "reject"},
+	{"half of one", func(s string) string { return s[:len(s)/2] }, ""},
+	{"a web page", func(string) string { return "<html><body>sorry</body></html>" }, "reject"},
+	{"one without servers", func(s string) string { return without(s, "SVRNODE") }, ""},
+}
+
+func TestARefusedTextLeavesTheFileAndALaterGoodOneIsApplied(t *testing.T) {
+	for _, tt := range refusals {
+		for _, hold := range []time.Duration{0, time.Minute} {
+			t.Run(tt.name+" hold "+hold.String(), func(t *testing.T) {
+				inBubble(t, func(t *testing.T, h *host) {
+					h.blind = true
+					h.api.Hold(hold)
+					h.applied()
+					unchanged := h.untouched()
+					etag := h.savedState().ETag
+					good := h.cluster.Text()
+					h.cluster.SetText(tt.text(good))
+					h.pass(70 * time.Second)
+					h.forget()
+					h.pass(20 * time.Minute)
+					unchanged()
+					for _, r := range h.reads() {
+						if r.IfNoneMatch != etag {
+							t.Errorf("If-None-Match %q is not the ETag of what was applied, %q", r.IfNoneMatch, etag)
+						}
+					}
+					if n := len(h.reads()); n < 20 || n > 100 {
+						t.Errorf("%d reads in 20 minutes", n)
+					}
+					if n := h.log.count("the file in place stays", tt.says); n < 2 || n > 5 {
+						t.Errorf("the refusal was logged %d times", n)
+					}
+
+					h.cluster.SetText(good) // with the ETag of what is in place
+					h.pass(2 * time.Minute)
+					unchanged()
+					h.log.want(t, 1, "as it should be again")
+					h.cluster.ClearText()
+					h.join(2)
+					h.pass(70 * time.Second)
+					if !h.lists(2) {
+						t.Error("a later good text is not applied")
+					}
+				})
+			})
+		}
+	}
+}
+
+func TestARefusedTextIsNoFirstFile(t *testing.T) {
+	for _, tt := range refusals {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				h.cluster.SetText(tt.text(h.textWithSelf()))
+				h.start()
+				h.pass(time.Minute)
+				if h.file() != "" || len(h.staged) != 0 {
+					t.Fatal("it was staged")
+				}
+				h.cluster.ClearText()
+				h.pass(hurry + leastPause)
+				if !h.lists(1) {
+					t.Error("the good one that follows is not applied")
+				}
+			})
+		})
+	}
+}
+
+func TestFewerServersThanWantedAreRefused(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.config.MinServers = 2
+		h.join(2)
+		h.start()
+		unchanged := h.untouched()
+		h.leave(2)
+		h.pass(10 * time.Minute)
+		unchanged()
+		if h.log.count("min-servers (2)") == 0 {
+			t.Error("the log does not say why")
+		}
+		h.join(3)
+		h.pass(time.Minute + time.Second)
+		if !h.lists(3) {
+			t.Error("two servers are not applied")
+		}
+	})
+}
+
+func TestASecondOpinionAgainstATextIsHeeded(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		h.object(func(context.Context) error { return errors.New("chmpxconftest takes no fancy to it") })
+		before, revision := h.file(), h.revision()
+		h.join(2)
+		h.send(AskNow)
+		h.pass(10 * time.Minute)
+		if h.file() != before {
+			t.Error("the text is in place all the same")
+		}
+		h.noTemporary()
+		if n := h.log.count("takes no fancy"); n < 2 || n > 4 {
+			t.Errorf("logged %d times", n)
+		}
+		h.object(nil)
+		h.pass(time.Minute + time.Second)
+		if !h.lists(2) || h.revision() != revision+1 {
+			t.Errorf("revision %d after %d", h.revision(), revision)
+		}
+	})
+}
+
+func TestTheGapWhileThisHostRegistersAgainIsNotApplied(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		unchanged := h.untouched()
+		h.api.Fault(standin.Fault{Name: standin.RejoinGap, CUK: ownCUK, Next: 1, On: []standin.Op{standin.OpResource}})
+		h.send(AskNow)
+		h.pass(5 * time.Minute)
+		unchanged()
+		if n := len(h.requests(standin.OpRegister)); n != 0 {
+			t.Errorf("%d registrations of a member", n)
+		}
+	})
+}

@@ -1,0 +1,240 @@
+package watcher
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	standin "k2hdkc-slave-agent/tests/k2hr3"
+)
+
+// order is what was asked, in one line.
+func (h *host) order() string {
+	var ops []string
+	for _, r := range h.api.Requests() {
+		ops = append(ops, string(r.Op))
+	}
+	return strings.Join(ops, " ")
+}
+
+func TestAHostThatIsNoMemberRegistersAndLooksThatItWorked(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.start()
+		if got := h.order(); got != "probe probe register probe resource" {
+			t.Errorf("requests: %s", got)
+		}
+		want := []standin.Host{{Addr: ownAddr, CUK: ownCUK, Tag: ownAddr, Extra: "openstack-auto-v1"}}
+		if got := h.cluster.Slaves(); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("members: %+v, want %+v", got, want)
+		}
+		h.log.want(t, 1, "registered with K2HR3")
+	})
+}
+
+func TestAMemberIsNotRegisteredAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.removeToken()
+		h.cluster.AddSlave(ownAddr, ownCUK, ownAddr)
+		h.start()
+		if got := h.order(); got != "probe resource" {
+			t.Errorf("requests: %s", got)
+		}
+		h.forget()
+		h.pass(time.Hour)
+		for range 5 {
+			h.send(AskNow)
+		}
+		if n := len(h.requests(standin.OpRegister)); n != 0 {
+			t.Errorf("%d registrations", n)
+		}
+		if n := len(h.requests(standin.OpProbe)); n != 5 {
+			t.Errorf("%d looks for membership, want one for each time it was told to", n)
+		}
+		if !h.lists(1) {
+			t.Error("no file")
+		}
+	})
+}
+
+func TestWithoutARoleTokenTheLogSaysWhatToDoAndOneThatComesIsUsedAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.removeToken()
+		h.start()
+		h.pass(10 * time.Minute)
+		h.checkNag("membership is not certain", 10*time.Minute)
+		h.log.want(t, h.log.count("membership is not certain"), "no role token", "/etc/k2hdkc/role-token", "role-token-file")
+		h.setToken(h.token)
+		h.send(AskNow)
+		if !h.lists(1) {
+			t.Error("no file")
+		}
+	})
+}
+
+func TestAFailedRegistrationDoesNotStopReading(t *testing.T) {
+	for _, fault := range []standin.Fault{
+		{Name: standin.InternalError, On: []standin.Op{standin.OpProbe}},
+		{Name: standin.Cut, On: []standin.Op{standin.OpRegister}},
+	} {
+		t.Run(string(fault.On[0]), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				h.blind = true
+				// Listed under another address: readable by the token only.
+				h.cluster.AddSlave("10.20.9.9", ownCUK, ownAddr)
+				h.api.Fault(fault)
+				h.start()
+				h.pass(2 * time.Second) // the registration is tried again
+				if !h.lists(1) {
+					t.Fatal("no file")
+				}
+				h.join(2)
+				h.pass(70 * time.Second)
+				if !h.lists(2) {
+					t.Error("no second file")
+				}
+				h.pass(time.Hour)
+				if n := len(h.requests(standin.OpProbe)); n < 12 || n > 70 {
+					t.Errorf("%d attempts to join in an hour", n)
+				}
+				h.checkNag("membership is not certain", 61*time.Minute)
+				h.api.ClearFaults()
+				h.pass(maxJoinPause + time.Minute)
+				if n := len(h.cluster.Slaves()); n != 2 {
+					t.Errorf("%d members, want this host among them", n)
+				}
+			})
+		})
+	}
+}
+
+func TestAHostThatK2HR3ForgotRegistersAgain(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		hold  time.Duration
+		token bool
+		after time.Duration
+	}{
+		{"held requests", time.Minute, true, 3 * time.Second},
+		{"stock K2HR3", 0, true, 68 * time.Second},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				h.blind = true
+				h.api.Hold(tt.hold)
+				h.applied()
+				h.pass(10 * time.Second)
+				unchanged := h.untouched()
+				h.cluster.DropSlave(ownAddr, ownCUK)
+				h.pass(tt.after)
+				if len(h.cluster.Slaves()) != 1 {
+					t.Error("it is no member again")
+				}
+				if n := len(h.requests(standin.OpRegister)); n != 1 {
+					t.Errorf("%d registrations", n)
+				}
+				h.pass(10 * time.Minute)
+				unchanged()
+				h.join(2)
+				h.pass(68 * time.Second)
+				if !h.lists(2) {
+					t.Error("the next change is not applied")
+				}
+			})
+		})
+	}
+}
+
+func TestAHostWithoutATokenThatK2HR3ForgotKeepsItsFile(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		h.removeToken()
+		unchanged := h.untouched()
+		h.cluster.DropSlave(ownAddr, ownCUK)
+		h.send(AskNow)
+		h.pass(20 * time.Minute)
+		unchanged()
+		if h.log.count("membership is not certain", "no role token") == 0 {
+			t.Error("the log does not say so")
+		}
+		h.cluster.AddSlave(ownAddr, ownCUK, ownAddr)
+		h.join(2)
+		h.pass(65 * time.Second)
+		if !h.lists(2) {
+			t.Error("it did not recover")
+		}
+	})
+}
+
+func TestAHostThatMovedRegistersUnderItsNewAddress(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.cluster.AddSlave("10.20.9.9", ownCUK, ownAddr)
+		h.start()
+		var addrs []string
+		for _, s := range h.cluster.Slaves() {
+			addrs = append(addrs, s.Addr)
+		}
+		if got := strings.Join(addrs, " "); got != ownAddr+" 10.20.9.9" {
+			t.Errorf("members: %s", got)
+		}
+	})
+}
+
+func TestARegistrationWithoutEffectIsReported(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.api.Fault(standin.Fault{Name: standin.ForgetPut})
+		h.start()
+		h.pass(30 * time.Minute)
+		h.checkNag("membership is not certain", 30*time.Minute)
+		if h.log.count("registered, but not a member", h.cluster.SlaveRole()) == 0 {
+			t.Error("the log does not say so")
+		}
+		if n := len(h.requests(standin.OpRegister)); n < 6 || n > 60 {
+			t.Errorf("%d registrations in half an hour", n)
+		}
+	})
+}
+
+func TestNobodyRegistersWhileTheStoreIsDown(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		unchanged := h.untouched()
+		h.api.Fault(standin.Fault{Name: standin.BackendDown, Delay: 14 * time.Second})
+		h.send(AskNow)
+		h.pass(10 * time.Minute)
+		unchanged()
+		h.api.ClearFaults()
+		h.pass(2 * time.Minute)
+		if got := len(h.cluster.Slaves()); got != 1 {
+			t.Errorf("%d members", got)
+		}
+		for _, r := range h.requests(standin.OpRegister) {
+			if r.Status == 201 {
+				t.Error("a member was registered again")
+			}
+		}
+		h.log.want(t, 1, "K2HR3 answers again")
+	})
+}
+
+func TestARotatedRoleTokenIsUsedAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.blind = true
+		// Readable by the token only.
+		h.cluster.AddSlave("10.20.9.9", ownCUK, ownAddr)
+		h.api.Fault(standin.Fault{Name: standin.Cut, On: []standin.Op{standin.OpRegister}})
+		h.applied()
+		h.cluster.Revoke(h.token)
+		h.pass(10 * time.Minute)
+		if h.log.count("gave no text", "role token") == 0 {
+			t.Error("the log does not tell of the token")
+		}
+		h.join(2)
+		h.setToken(h.cluster.RoleToken("slave", 0))
+		h.send(AskNow)
+		h.pass(2 * time.Second)
+		if !h.lists(2) {
+			t.Error("the new token is not used")
+		}
+	})
+}

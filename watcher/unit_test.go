@@ -1,0 +1,145 @@
+package watcher
+
+import (
+	"testing"
+	"time"
+
+	"k2hdkc-slave-agent/chmpx/daemon"
+)
+
+func unitState(load, active, file string) daemon.UnitState {
+	return daemon.UnitState{LoadState: load, ActiveState: active, UnitFileState: file}
+}
+
+func TestTheUnitIsStartedOnlyForTheFirstGoodFileAndIfItIsEnabledAndDown(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		state daemon.UnitState
+		start bool // the option
+		want  string
+	}{
+		{"enabled and down", unitState("loaded", "inactive", "enabled"), true, "start"},
+		{"not wanted", unitState("loaded", "inactive", "enabled"), false, ""},
+		{"disabled", unitState("loaded", "inactive", "disabled"), true, ""},
+		{"masked", unitState("masked", "inactive", "masked"), true, ""},
+		{"failed", unitState("loaded", "failed", "enabled"), true, ""},
+		{"there is none", unitState("not-found", "inactive", ""), true, ""},
+		{"active", unitState("loaded", "active", "enabled"), true, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				h.config.Start = tt.start
+				h.unit = &fakeUnit{state: tt.state, started: h.chmpx.begin}
+				h.leave(1)
+				h.start()
+				h.pass(time.Minute)
+				if jobs := h.unit.jobs(); jobs != "" {
+					t.Errorf("jobs before there is a file: %s", jobs)
+				}
+				h.join(1)
+				h.pass(hurry + time.Second)
+				if jobs := h.unit.jobs(); jobs != tt.want {
+					t.Errorf("jobs: %q, want %q", jobs, tt.want)
+				}
+				if tt.want == "start" {
+					h.log.want(t, 1, "chmpx runs the file in place", "revision=1")
+				}
+				h.chmpx.stop() // and it stays so
+				h.change(2)
+				h.edit(edits["deleted"])
+				h.pass(time.Minute)
+				if jobs := h.unit.jobs(); jobs != tt.want {
+					t.Errorf("jobs after a second file: %q, want %q", jobs, tt.want)
+				}
+			})
+		})
+	}
+}
+
+func TestWhatIsDoneToARunningUnitForANewFile(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		reload    Reload
+		canReload bool
+		want      string
+	}{
+		{"auto, no reload job", ReloadAuto, false, ""},
+		{"auto, a reload job", ReloadAuto, true, "reload"},
+		{"restart", ReloadRestart, true, "restart"},
+		{"none", ReloadNone, true, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				h.config.Reload = tt.reload
+				h.applied()
+				h.stop()
+				h.unit = &fakeUnit{state: unitState("loaded", "active", "enabled"), restarted: h.chmpx.begin}
+				h.unit.state.CanReload = tt.canReload
+				h.start()
+				h.pass(time.Minute)
+				if jobs := h.unit.jobs(); jobs != "" {
+					t.Errorf("jobs without a new file: %s", jobs)
+				}
+				h.change(2)
+				h.pass(time.Second)
+				if jobs := h.unit.jobs(); jobs != tt.want {
+					t.Errorf("jobs: %q, want %q", jobs, tt.want)
+				}
+				h.log.want(t, 1, "chmpx runs the file in place", "revision=2")
+			})
+		})
+	}
+}
+
+func TestWithoutSystemdTheLogSaysSoOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.unit = &fakeUnit{fails: daemon.ErrNoSystemd}
+		h.start()
+		h.change(2)
+		h.change(3)
+		h.log.want(t, 1, "no systemd here")
+		h.log.want(t, 0, "WARN")
+	})
+}
+
+func TestAJobThatFailsIsToldAndTheFileStaysGood(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.unit = &fakeUnit{fails: daemon.ErrTimeout}
+		h.applied()
+		h.change(2)
+		h.log.want(t, 1, "WARN", "chmpx's unit")
+		h.pass(time.Second)
+		h.log.want(t, 1, "chmpx runs the file in place", "revision=2")
+	})
+}
+
+func TestATextThatComesDuringAJobIsAppliedAfterItWithoutAskingAllTheTime(t *testing.T) {
+	for _, hold := range []time.Duration{0, time.Minute} {
+		t.Run("hold "+hold.String(), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				h.api.Hold(hold)
+				h.unit = &fakeUnit{state: unitState("loaded", "active", "enabled")}
+				h.unit.state.CanReload = true
+				h.applied()
+				h.unit.takes(90 * time.Second)
+				h.change(2)
+				h.pass(time.Second)
+				h.forget()
+				h.join(3)
+				h.send(AskNow)
+				h.pass(80 * time.Second)
+				if n := len(h.reads()); n > 5 {
+					t.Errorf("%d reads during the job", n)
+				}
+				if h.lists(3) {
+					t.Error("it was applied during the job")
+				}
+				h.unit.takes(0)
+				h.pass(12 * time.Second)
+				if !h.lists(3) {
+					t.Error("it is not applied after the job")
+				}
+			})
+		})
+	}
+}
