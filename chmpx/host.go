@@ -96,12 +96,8 @@ func reverseNames(ctx context.Context, name string) []string {
 	}
 	var names []string
 	for _, a := range addrs {
-		found, err := net.DefaultResolver.LookupAddr(ctx, a)
-		if err != nil {
-			continue
-		}
-		for _, n := range found {
-			names = append(names, strings.TrimSuffix(n, "."))
+		if name, err := reverse(ctx, a); err == nil {
+			names = append(names, name)
 		}
 	}
 	return names
@@ -118,15 +114,27 @@ func resolve(ctx context.Context, name string) ([]string, error) {
 		if i := strings.IndexByte(a, '%'); i >= 0 {
 			all = append(all, a[:i])
 		}
-		names, err := net.DefaultResolver.LookupAddr(ctx, a)
-		if err != nil && !notFound(err) {
+		switch name, err := reverse(ctx, a); {
+		case err == nil:
+			all = append(all, name)
+		case !notFound(err):
 			return all, err
-		}
-		for _, n := range names {
-			all = append(all, strings.TrimSuffix(n, "."))
 		}
 	}
 	return all, nil
+}
+
+// reverse is the name of an address. Like chmpx, which asks getnameinfo, it
+// takes the first one and no aliases of a line in the hosts file.
+func reverse(ctx context.Context, addr string) (string, error) {
+	names, err := net.DefaultResolver.LookupAddr(ctx, addr)
+	switch {
+	case err != nil:
+		return "", err
+	case len(names) == 0:
+		return "", &net.DNSError{Err: "no name", Name: addr, IsNotFound: true}
+	}
+	return strings.TrimSuffix(names[0], "."), nil
 }
 
 // notFound reports a definite "there is no such name".
