@@ -22,10 +22,6 @@ const (
 	// leastHold: a server that says it held a request for less did not.
 	leastHold = time.Second
 
-	// Pauses between attempts to become a member.
-	firstJoinPause = 5 * time.Second
-	maxJoinPause   = 5 * time.Minute
-
 	// stretch is what the interval is multiplied with while chmpx shows that
 	// all is well.
 	stretch = 5
@@ -39,29 +35,24 @@ type asking struct {
 	again  bool               // ask anew once it has ended
 
 	// holds: the last answer came from a server that holds requests.
-	holds    bool
-	pending  *k2hr3.Answer // waits for the burst to be over
-	since    time.Time     // when pending began
-	unseen   *asked        // waits for the first look at chmpx
-	pauses   backoff
-	hasty    backoff   // answers to held requests that come at once, for nothing
-	notYet   time.Time // K2HR3 wants to be left alone until then
-	silence  nag       // K2HR3 gives no text
-	refusal  nag       // its text is refused, or cannot be written
-	refused  string    // the text, empty if the latest was not refused
-	joined   bool
-	nextJoin time.Time
-	joining  backoff
-	joinNag  nag
+	holds   bool
+	pending *k2hr3.Answer // waits for the burst to be over
+	since   time.Time     // when pending began
+	unseen  *asked        // waits for the first look at chmpx
+	pauses  backoff
+	hasty   backoff   // answers to held requests that come at once, for nothing
+	notYet  time.Time // K2HR3 wants to be left alone until then
+	silence nag       // K2HR3 gives no text
+	refusal nag       // its text is refused, or cannot be written
+	refused string    // the text, empty if the latest was not refused
 }
 
 // asked is what came of asking.
 type asked struct {
-	triedToJoin bool
-	joinErr     error
-	answer      k2hr3.Answer
-	err         error
-	took        time.Duration
+	answer k2hr3.Answer
+	err    error
+	took   time.Duration
+	moved  bool // the host reaches K2HR3 from another address than it is known by
 }
 
 // ask starts a request, unless one is under way.
@@ -71,11 +62,12 @@ func (w *Watcher) ask(ctx context.Context) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	w.asking.cancel = cancel
-	join := !w.asking.joined && !time.Now().Before(w.asking.nextJoin)
-	etag := w.knownETag()
+	etag, known := w.knownETag(), w.standing.known
 	w.beside(func() {
 		defer cancel()
-		w.asking.done <- w.askOnce(ctx, join, etag, w.Wait)
+		a := w.askOnce(ctx, etag, w.Wait)
+		a.moved = ctx.Err() == nil && w.Member.Moved(ctx, known)
+		w.asking.done <- a
 	})
 }
 
@@ -88,14 +80,8 @@ func (w *Watcher) knownETag() string {
 	return w.etag
 }
 
-// askOnce is one request, and the registration before it where that is due. A
-// failed registration does not keep it from asking: the host may be able to
-// read all the same.
-func (w *Watcher) askOnce(ctx context.Context, join bool, etag string, wait time.Duration) (a asked) {
-	if join {
-		a.triedToJoin = true
-		_, a.joinErr = w.Member.Join(ctx)
-	}
+// askOnce is one request.
+func (w *Watcher) askOnce(ctx context.Context, etag string, wait time.Duration) (a asked) {
 	start := time.Now()
 	a.answer, a.err = w.Member.Ask(ctx, etag, wait)
 	a.took = time.Since(start)
@@ -120,8 +106,8 @@ func (w *Watcher) askIn(d time.Duration) {
 // answered takes what came of a request and decides when to ask next.
 func (w *Watcher) answered(ctx context.Context, a asked) {
 	w.asking.cancel = nil
-	if a.triedToJoin {
-		w.joined(a.joinErr)
+	if a.moved {
+		w.keepIn(0)
 	}
 	again := w.asking.again
 	w.asking.again = false
@@ -137,7 +123,7 @@ func (w *Watcher) answered(ctx context.Context, a asked) {
 		}
 		w.asking.holds = a.answer.Held > 0
 		if w.Member.Outside() {
-			w.asking.joined = false
+			w.doubt()
 		}
 		w.good(ctx, a)
 		if again {
@@ -149,22 +135,6 @@ func (w *Watcher) answered(ctx context.Context, a asked) {
 	}
 }
 
-// joined takes what came of an attempt to become a member.
-func (w *Watcher) joined(err error) {
-	w.asking.joined = err == nil
-	if err == nil {
-		w.asking.joining.reset()
-		w.asking.joinNag.over()
-		return
-	}
-	if errors.Is(err, context.Canceled) {
-		return
-	}
-	w.asking.joining.next = max(w.asking.joining.next, firstJoinPause/2)
-	w.asking.nextJoin = time.Now().Add(w.asking.joining.pause(maxJoinPause))
-	w.complain(&w.asking.joinNag, "membership is not certain", err)
-}
-
 // failed takes a request that brought nothing.
 func (w *Watcher) failed(ctx context.Context, err error) {
 	if p := w.asking.pending; p != nil {
@@ -172,7 +142,7 @@ func (w *Watcher) failed(ctx context.Context, err error) {
 		w.pass(ctx, asked{answer: *p})
 	}
 	if errors.Is(err, k2hr3.ErrNotMember) {
-		w.asking.joined = false
+		w.doubt()
 	}
 	w.complain(&w.asking.silence, "K2HR3 gave no text; the file in place stays", err)
 	pause := w.asking.pauses.pause(w.longest())
@@ -245,7 +215,7 @@ func (w *Watcher) pass(ctx context.Context, a asked) {
 	case errors.As(err, &refusal):
 		w.asking.refused = a.answer.Text
 		if refusal.Report.Has(chmpx.RuleSelfMissing) {
-			w.asking.joined = false // K2HR3 may have forgotten this host
+			w.doubt() // K2HR3 may have forgotten this host
 		}
 		w.complain(&w.asking.refusal, "the file in place stays", err)
 		w.askIn(w.asking.pauses.pause(w.longest()))

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -39,6 +40,7 @@ type host struct {
 	cluster *standin.Cluster
 	net     *standin.InMemory
 	token   string
+	addr    string // of this host, when the watcher is made
 
 	dir    string
 	config Config
@@ -65,7 +67,7 @@ func inBubble(t *testing.T, f func(t *testing.T, h *host)) {
 }
 
 func newHost(t *testing.T) *host {
-	h := &host{t: t, api: standin.New(), log: &logbook{}, dir: t.TempDir(), events: make(chan Event)}
+	h := &host{t: t, api: standin.New(), log: &logbook{}, dir: t.TempDir(), events: make(chan Event), addr: ownAddr}
 	h.net = standin.Listen(h.api)
 	t.Cleanup(h.net.Close)
 	h.cluster = h.api.AddCluster("shop", "orders")
@@ -128,10 +130,10 @@ func (h *host) removeToken() {
 	}
 }
 
-func (h *host) client() *k2hr3.Client {
+func (h *host) client(from string) *k2hr3.Client {
 	api, _ := url.Parse("http://k2hr3.shop.example:18080")
 	client, err := k2hr3.New(k2hr3.Config{API: api, Logger: slog.New(h.log), Transport: &http.Transport{
-		DialContext: h.net.Dialer(ownAddr), DisableKeepAlives: true, DisableCompression: true,
+		DialContext: h.net.Dialer(from), DisableKeepAlives: true, DisableCompression: true,
 	}})
 	if err != nil {
 		h.t.Fatal(err)
@@ -148,9 +150,11 @@ func (h *host) make() *Watcher {
 	w := &Watcher{
 		Config: h.config,
 		Member: &member.Member{
-			Client: h.client(), Role: role, Resource: role.Resource(), CUK: ownCUK, Log: slog.New(h.log),
-			Tag:       func(context.Context) (string, error) { return ownAddr, nil },
-			TokenFile: h.tokenFile,
+			Client: h.client(h.addr), Role: role, Resource: role.Resource(), CUK: ownCUK, Log: slog.New(h.log),
+			FullName:   func(context.Context) (string, bool) { return "", false },
+			Address:    func(context.Context) (netip.Addr, error) { return netip.MustParseAddr(h.addr), nil },
+			ClientFrom: func(from netip.Addr) (*k2hr3.Client, error) { return h.client(from.String()), nil },
+			TokenFile:  h.tokenFile,
 		},
 		Judge: func(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report {
 			return chmpx.Judge(ctx, b, chmpx.Host{Name: "vm-7", Addrs: []string{ownAddr, "127.0.0.1"}}, running)
@@ -339,7 +343,8 @@ func (h *host) forget() {
 	h.log.forget()
 }
 
-// applied brings the host to where it has its file and chmpx runs it.
+// applied brings the host to where it has its file and chmpx runs it, and where
+// K2HR3 was asked so lately that it is not asked soon.
 func (h *host) applied() {
 	h.t.Helper()
 	h.start()
@@ -349,7 +354,7 @@ func (h *host) applied() {
 	}
 	if !h.blind {
 		h.chmpx.start(h.t)
-		h.pass(40 * time.Second)
+		h.pass(75 * time.Second)
 	}
 	h.forget()
 }

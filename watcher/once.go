@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"k2hdkc-slave-agent/watcher/member"
 )
 
 // Once makes one pass and returns when its end is known: nothing to do, or the
@@ -21,22 +23,36 @@ func (w *Watcher) Once(ctx context.Context) error {
 	defer cancel()
 
 	w.begin(ctx)
-	a := w.askOnce(ctx, true, w.knownETag(), 0)
+	joinErr := w.keepNow(ctx)
+	a := w.askOnce(ctx, w.knownETag(), 0)
 	if a.err != nil {
-		return errors.Join(a.joinErr, a.err)
+		return errors.Join(joinErr, a.err)
 	}
 	if !a.answer.NotModified {
 		if w.lookFirst(ctx, a.answer.Text) {
 			w.looked(ctx, <-w.looking.done)
 		}
 		if _, err := w.apply(ctx, a.answer); err != nil {
-			return errors.Join(a.joinErr, err)
+			return errors.Join(joinErr, err)
 		}
 	}
 	if err := w.settled(ctx); err != nil {
 		return err
 	}
-	return w.membership(a.joinErr)
+	return w.membership(joinErr)
+}
+
+// keepNow sees to the membership and, as this is by hand, takes K2HR3's first no
+// for one.
+func (w *Watcher) keepNow(ctx context.Context) error {
+	known, err := w.Member.Keep(ctx, w.standing.known)
+	if errors.Is(err, member.ErrMissing) {
+		known, err = w.Member.Keep(ctx, member.Identity{})
+	}
+	if err == nil && w.standing.know(known) {
+		w.remember()
+	}
+	return err
 }
 
 // Preview returns what Once would put in place, nil if it would change
@@ -46,7 +62,7 @@ func (w *Watcher) Preview(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	w.begin(ctx)
-	a := w.askOnce(ctx, false, "", 0)
+	a := w.askOnce(ctx, "", 0)
 	if a.err != nil {
 		return nil, a.err
 	}

@@ -42,6 +42,7 @@ func (w *Watcher) recover(ctx context.Context) {
 		w.Log.Warn("what was remembered cannot be used; K2HR3 is asked for the whole text", "error", err)
 	}
 	w.revision = s.Revision
+	w.standing.known = s.Known
 	w.etag = ""
 	if err := w.adopt(ctx); err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -215,7 +216,9 @@ func (w *Watcher) replace(ctx context.Context, c candidate) error {
 	}
 	defer staged.Discard()
 	if w.SecondOpinion != nil {
-		if err := w.SecondOpinion(ctx, staged.Path()); err != nil {
+		if err := w.SecondOpinion(ctx, staged.Path()); ctx.Err() != nil {
+			return ctx.Err()
+		} else if err != nil {
 			return &Refusal{c.report, err.Error()}
 		}
 	}
@@ -246,7 +249,7 @@ func (w *Watcher) again(ctx context.Context) error {
 
 // remember saves what is worth knowing after a restart.
 func (w *Watcher) remember() {
-	s := state{Origin: w.Origin, ETag: w.etag, Revision: w.revision, Sum: w.current.sum}
+	s := state{Origin: w.Origin, ETag: w.etag, Revision: w.revision, Sum: w.current.sum, Known: w.standing.known}
 	if err := s.save(w.StateFile); err != nil {
 		w.Log.Warn("cannot remember what was applied; a restart will ask for the whole text", "error", err)
 	}

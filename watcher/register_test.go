@@ -2,6 +2,7 @@ package watcher
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,8 +49,8 @@ func TestAMemberIsNotRegisteredAgain(t *testing.T) {
 		if n := len(h.requests(standin.OpRegister)); n != 0 {
 			t.Errorf("%d registrations", n)
 		}
-		if n := len(h.requests(standin.OpProbe)); n != 5 {
-			t.Errorf("%d looks for membership, want one for each time it was told to", n)
+		if n := len(h.requests(standin.OpProbe)); n < 5+5 || n > 5+7 {
+			t.Errorf("%d looks for membership, want one for each time it was told to and one every ten minutes", n)
 		}
 		if !h.lists(1) {
 			t.Error("no file")
@@ -99,7 +100,7 @@ func TestAFailedRegistrationDoesNotStopReading(t *testing.T) {
 				}
 				h.checkNag("membership is not certain", 61*time.Minute)
 				h.api.ClearFaults()
-				h.pass(maxJoinPause + time.Minute)
+				h.pass(maxKeepPause + time.Minute)
 				if n := len(h.cluster.Slaves()); n != 2 {
 					t.Errorf("%d members, want this host among them", n)
 				}
@@ -108,6 +109,9 @@ func TestAFailedRegistrationDoesNotStopReading(t *testing.T) {
 	}
 }
 
+// rejoins is how long three looks take from the first doubt on.
+const rejoins = doubtPause + 2*missedPause + 4*time.Second
+
 func TestAHostThatK2HR3ForgotRegistersAgain(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -115,8 +119,8 @@ func TestAHostThatK2HR3ForgotRegistersAgain(t *testing.T) {
 		token bool
 		after time.Duration
 	}{
-		{"held requests", time.Minute, true, 3 * time.Second},
-		{"stock K2HR3", 0, true, 68 * time.Second},
+		{"held requests", time.Minute, true, 3*time.Second + rejoins},
+		{"stock K2HR3", 0, true, 68*time.Second + rejoins},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {
@@ -178,6 +182,38 @@ func TestAHostThatMovedRegistersUnderItsNewAddress(t *testing.T) {
 			t.Errorf("members: %s", got)
 		}
 	})
+}
+
+func TestAHostThatIsReadByItsTokenFindsOutThatItIsNoMember(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		before func(h *host)
+		lose   func(h *host)
+	}{
+		{"its entry is under another address", func(*host) {}, func(h *host) {
+			h.cluster.AddSlave("10.20.9.9", ownCUK, ownAddr) // so the text stays
+			h.cluster.DropSlave(ownAddr, ownCUK)
+		}},
+		{"its entry is gone from the text", func(h *host) {
+			h.api.Fault(standin.Fault{Name: standin.Redirect, Status: 401, Next: 1, On: []standin.Op{standin.OpResource}})
+		}, func(h *host) { h.cluster.DropSlave(ownAddr, ownCUK) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				h.blind = true
+				tt.before(h)
+				h.applied()
+				tt.lose(h)
+				h.pass(150 * time.Second)
+				if !slices.ContainsFunc(h.cluster.Slaves(), func(s standin.Host) bool { return s.Addr == ownAddr }) {
+					t.Error("it is no member again")
+				}
+				if n := len(h.requests(standin.OpRegister)); n != 1 {
+					t.Errorf("%d registrations", n)
+				}
+			})
+		})
+	}
 }
 
 func TestARegistrationWithoutEffectIsReported(t *testing.T) {

@@ -57,10 +57,18 @@ func TestTheRingIsAskedForNoLongerThanAMinute(t *testing.T) {
 		unchanged := h.untouched()
 		h.chmpx.setRing(1, 2) // and K2HR3 will never know it
 		h.pass(ringTries + 30*time.Second)
-		if n := len(h.reads()); n < 6 || n > 15 {
+		reads := h.reads()
+		if n := len(reads); n < 6 || n > 15 {
 			t.Errorf("%d reads", n)
 		}
 		h.pass(time.Minute)
+		for i, r := range h.reads() {
+			if i > 0 && r.Start.Sub(reads[0].Start) > 2*ringTries {
+				if gap := r.Start.Sub(h.reads()[i-1].Start); gap < 54*time.Second {
+					t.Errorf("a read came %v after the one before, more than a minute after the ring changed", gap)
+				}
+			}
+		}
 		h.forget()
 		h.pass(20 * time.Minute)
 		h.checkGaps(time.Minute)
@@ -104,8 +112,6 @@ func TestAServerThatLeavesTheRingIsAskedForOnce(t *testing.T) {
 func TestTheRingCausesNoRequestWhileOneIsHeld(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.held()
-		h.pass(16 * time.Second) // a new request is held since a second
-		h.forget()
 		h.chmpx.setRing(1, 2)
 		h.pass(30 * time.Second)
 		if n := len(h.reads()); n != 0 || h.api.Held() != 1 {

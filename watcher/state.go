@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"k2hdkc-slave-agent/watcher/member"
 )
 
 // stateVersion is raised when a field changes its meaning; a state of another
@@ -25,6 +27,8 @@ type state struct {
 	ETag string `json:"etag"`
 	// Revision that was put in place last.
 	Revision int `json:"revision"`
+	// Known is what K2HR3 knows the host by.
+	Known member.Identity `json:"known"`
 	// Sum is the SHA-256 of the file that ETag and Revision belong to.
 	Sum string `json:"sum"`
 }
@@ -70,4 +74,19 @@ func (s state) save(path string) error {
 func sum(b []byte) string {
 	h := sha256.Sum256(b)
 	return hex.EncodeToString(h[:])
+}
+
+// Known returns what is remembered of what K2HR3 knows this host by.
+func Known(path string) member.Identity {
+	s, _ := loadState(path)
+	return s.Known
+}
+
+// Forget forgets what K2HR3 knows this host by, after it has left for good: the
+// next start then registers it without a doubt. Nothing is lost if it fails.
+func Forget(path string) {
+	if s, err := loadState(path); err == nil && s.Known != (member.Identity{}) {
+		s.Known = member.Identity{}
+		s.save(path)
+	}
 }

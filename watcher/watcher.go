@@ -92,10 +92,11 @@ type Watcher struct {
 	revision int // the latest that was put in place
 	etag     string
 
-	asking  asking
-	looking looking
-	telling telling
-	drift   drift
+	standing standing
+	asking   asking
+	looking  looking
+	telling  telling
+	drift    drift
 
 	ops sync.WaitGroup
 }
@@ -125,7 +126,7 @@ func (w *Watcher) Run(ctx context.Context, events <-chan Event) error {
 	defer cancel()
 
 	w.begin(ctx)
-	w.asking.timer.Reset(0)
+	w.keepIn(0)
 	if w.Chmpx != nil {
 		w.looking.timer.Reset(0)
 	}
@@ -135,6 +136,10 @@ func (w *Watcher) Run(ctx context.Context, events <-chan Event) error {
 			return nil
 		case e := <-events:
 			w.event(ctx, e)
+		case <-w.standing.timer.C:
+			w.keep(ctx)
+		case k := <-w.standing.done:
+			w.kept(ctx, k)
 		case <-w.asking.timer.C:
 			w.ask(ctx)
 		case a := <-w.asking.done:
@@ -153,6 +158,7 @@ func (w *Watcher) Run(ctx context.Context, events <-chan Event) error {
 
 // begin finds out what is in place and what is known of it.
 func (w *Watcher) begin(ctx context.Context) {
+	w.standing = standing{timer: stopped(), done: make(chan kept, 1)}
 	w.asking = asking{timer: stopped(), done: make(chan asked, 1)}
 	w.looking = looking{timer: stopped(), done: make(chan looked, 1)}
 	w.telling = telling{done: make(chan error, 1)}
@@ -169,8 +175,7 @@ func stopped() *time.Timer {
 func (w *Watcher) event(ctx context.Context, e Event) {
 	switch e {
 	case AskNow:
-		w.asking.joined = false
-		w.asking.nextJoin = time.Time{}
+		w.keep(ctx)
 		w.askAgain(ctx)
 	case OutputTouched:
 		w.checkDrift(ctx)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/watcher"
 )
 
 // register makes this host a member of the role.
@@ -33,10 +34,11 @@ func (p *program) unregister(ctx context.Context, o *options.Options) error {
 		return err
 	}
 	defer m.Client.Close()
-	left, err := m.Leave(ctx)
+	left, err := m.Leave(ctx, watcher.Known(stateFile(o)))
 	if err != nil {
 		return err
 	}
+	watcher.Forget(stateFile(o))
 	result := "was no member"
 	if left {
 		result = "has left"

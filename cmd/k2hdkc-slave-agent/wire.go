@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -38,21 +39,20 @@ func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := k2hr3.New(k2hr3.Config{
-		API: o.APIURI, CAFile: o.CAFile, CertFile: o.CertFile, KeyFile: o.KeyFile,
-		Timeout: o.Timeout, UserAgent: options.Program + "/" + versionName(), Logger: log,
-	})
+	clientFrom := func(from netip.Addr) (*k2hr3.Client, error) {
+		return k2hr3.New(k2hr3.Config{
+			API: o.APIURI, CAFile: o.CAFile, CertFile: o.CertFile, KeyFile: o.KeyFile,
+			Timeout: o.Timeout, UserAgent: options.Program + "/" + versionName(), Logger: log, From: from,
+		})
+	}
+	client, err := clientFrom(netip.Addr{})
 	if err != nil {
 		return nil, err
 	}
 	return &member.Member{
 		Client: client, Role: role, Resource: resource, CUK: cuk, Log: log,
-		Tag: func(ctx context.Context) (string, error) {
-			if o.Tag != "" {
-				return o.Tag, nil
-			}
-			return member.HostTag(ctx, client)
-		},
+		FixedTag: o.Tag, FullName: member.HostName,
+		Address: client.LocalAddress, ClientFrom: clientFrom,
 		TokenFile: func() string {
 			path, _ := o.FindRoleTokenFile()
 			return path
@@ -82,7 +82,7 @@ func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, error) 
 	w := &watcher.Watcher{
 		Config: watcher.Config{
 			File:       file,
-			StateFile:  filepath.Join(o.StateDir, "state.json"),
+			StateFile:  stateFile(o),
 			Origin:     fmt.Sprintf("%s %s %s", o.APIURI, o.Resource, m.CUK),
 			InstanceID: m.CUK, MinServers: o.MinServers, Stamp: o.Stamp,
 			Interval: o.Interval, Wait: o.Wait, Confirm: o.Confirm, Peek: o.Peek,
@@ -101,6 +101,9 @@ func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, error) 
 	}
 	return w, nil
 }
+
+// stateFile is where the watcher remembers what it did.
+func stateFile(o *options.Options) string { return filepath.Join(o.StateDir, "state.json") }
 
 // judge judges a file for the host as it is at this moment.
 func judge(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report {

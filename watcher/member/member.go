@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -41,8 +42,18 @@ type Member struct {
 	// CUK is this host's own key, on OpenStack the instance's UUID.
 	CUK string
 
-	// Tag returns the host's tag; it is asked for at each registration.
-	Tag func(context.Context) (string, error)
+	// FixedTag is the tag the operator gave; empty: it is found out.
+	FixedTag string
+
+	// FullName returns the host's full name, and whether that resolves to one
+	// of its addresses: the function HostName outside of tests.
+	FullName func(context.Context) (string, bool)
+
+	// Address returns the address K2HR3 is reached from.
+	Address func(context.Context) (netip.Addr, error)
+
+	// ClientFrom returns a client that connects from an address of this host.
+	ClientFrom func(netip.Addr) (*k2hr3.Client, error)
 
 	// TokenFile names the file that holds the role token; empty: there is
 	// none. Name and content are asked for whenever the token is needed, so
@@ -51,6 +62,9 @@ type Member struct {
 
 	Log *slog.Logger
 
+	registrations int // made so far
+	misses        int // probes in a row that did not find a host that was known
+
 	// good is the right that was good for the last answer.
 	good atomic.Int32
 	// outside: K2HR3 has said that the host is no member, and not taken it
@@ -58,38 +72,12 @@ type Member struct {
 	outside atomic.Bool
 }
 
-// Join makes the host a member, and reports whether it had to register. A
-// member is left alone: each registration invalidates the host's tokens and
-// takes it off the list for a moment (spec k2hr3 0.3, 0.4).
+// Join makes the host a member, by hand: K2HR3's first no is enough to register.
+// It reports whether it had to.
 func (m *Member) Join(ctx context.Context) (registered bool, err error) {
-	already, err := m.isMember(ctx)
-	if err != nil {
-		return false, err
-	}
-	if already {
-		m.inside()
-		return false, nil
-	}
-	token, err := m.token()
-	if errors.Is(err, ErrNoToken) {
-		return false, fmt.Errorf("this host (CUK %s) is not a member of %s and has %w to register with: put one into /etc/k2hdkc/role-token, or name its file with role-token-file", m.CUK, m.Role, ErrNoToken)
-	}
-	if err != nil {
-		return false, err
-	}
-	tag, err := m.Tag(ctx)
-	if err != nil {
-		return false, err
-	}
-	if err := m.Client.Register(ctx, m.Role, token, k2hr3.Host{CUK: m.CUK, Tag: tag}); err != nil {
-		return false, err
-	}
-	if err := m.verify(ctx); err != nil {
-		return true, err
-	}
-	m.inside()
-	m.Log.Info("registered with K2HR3", "role", m.Role.String(), "cuk", m.CUK, "tag", tag)
-	return true, nil
+	before := m.registrations
+	_, err = m.Keep(ctx, Identity{})
+	return m.registrations != before, err
 }
 
 // isMember asks again before it takes a no for one. K2HR3 says no too while its
@@ -130,17 +118,6 @@ func (m *Member) verify(ctx context.Context) error {
 		return fmt.Errorf("%w of %s: is that the role's exact name, and does K2HR3 see this host under one address only?", ErrNotVerified, m.Role)
 	}
 	return nil
-}
-
-// Leave takes the host out of the role, by its address and CUK and without a
-// token: with one, K2HR3 would delete the token instead (spec k2hr3 0.1). A
-// host that is no member has left already; that is no error.
-func (m *Member) Leave(ctx context.Context) (left bool, err error) {
-	err = m.Client.Unregister(ctx, m.Role, m.CUK)
-	if errors.Is(err, k2hr3.ErrNotMember) {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 // Ask reads the RESOURCE, by the right that was good last time, else by the

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -30,37 +31,36 @@ type host struct {
 	api     *standin.Server
 	cluster *standin.Cluster
 	log     bytes.Buffer
+	logger  *slog.Logger
 	file    string
 	token   string
 	tag     string
-	tagErr  error
+	addr    string
+	addrErr error
+	net     *standin.InMemory
 }
 
 func inBubble(t *testing.T, f func(t *testing.T, h *host)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		h := &host{t: t, api: standin.New(), file: filepath.Join(t.TempDir(), "role-token"), tag: "vm-7.shop.example"}
+		h := &host{t: t, api: standin.New(), file: filepath.Join(t.TempDir(), "role-token"), tag: "vm-7.shop.example", addr: addr}
 		net := standin.Listen(h.api)
 		t.Cleanup(net.Close)
 		h.cluster = h.api.AddCluster("shop", "orders")
 		h.cluster.Join("10.20.1.1", "server-1", "server-1.orders.example")
 		h.use(h.cluster.RoleToken("slave", 0))
 		log := slog.New(slog.NewTextHandler(&h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-		api, _ := url.Parse("http://k2hr3.shop.example:18080")
-		client, err := k2hr3.New(k2hr3.Config{API: api, Logger: log, Transport: &http.Transport{
-			DialContext: net.Dialer(addr), DisableKeepAlives: true,
-		}})
-		if err != nil {
-			t.Fatal(err)
-		}
+		h.net, h.logger = net, log
 		role, err := k2hr3.ParseRole(h.cluster.SlaveRole())
 		if err != nil {
 			t.Fatal(err)
 		}
 		h.Member = &Member{
-			Client: client, Role: role, Resource: role.Resource(), CUK: cuk, Log: log,
-			Tag:       func(context.Context) (string, error) { return h.tag, h.tagErr },
-			TokenFile: func() string { return h.file },
+			Client: h.client(addr), Role: role, Resource: role.Resource(), CUK: cuk, Log: log,
+			FullName:   func(context.Context) (string, bool) { return h.tag, h.tag != "" },
+			Address:    func(context.Context) (netip.Addr, error) { return netip.MustParseAddr(h.addr), h.addrErr },
+			ClientFrom: func(from netip.Addr) (*k2hr3.Client, error) { return h.client(from.String()), nil },
+			TokenFile:  func() string { return h.file },
 		}
 		t.Cleanup(func() {
 			if strings.Contains(h.log.String(), h.token) {
@@ -69,6 +69,18 @@ func inBubble(t *testing.T, f func(t *testing.T, h *host)) {
 		})
 		f(t, h)
 	})
+}
+
+// client returns a client whose requests come from an address.
+func (h *host) client(from string) *k2hr3.Client {
+	api, _ := url.Parse("http://k2hr3.shop.example:18080")
+	client, err := k2hr3.New(k2hr3.Config{API: api, Logger: h.logger, Transport: &http.Transport{
+		DialContext: h.net.Dialer(from), DisableKeepAlives: true,
+	}})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return client
 }
 
 // use puts a token into the token file.
@@ -121,7 +133,7 @@ func TestJoin(t *testing.T) {
 		{"no token file is known", func(h *host) { h.file = "" }, false, ErrNoToken, "role-token-file", no},
 		{"the token file is not there", func(h *host) { os.Remove(h.file) }, false, ErrNoToken, "/etc/k2hdkc/role-token", no},
 		{"no token is in the file", func(h *host) { h.write("password1 or so\n") }, false, nil, "role-token", no},
-		{"no tag can be told", func(h *host) { h.tagErr = errors.New("nameless") }, false, nil, "nameless", no},
+		{"the own address cannot be told", func(h *host) { h.addrErr = errors.New("no route") }, false, nil, "no route", ""},
 		{"the token is revoked", func(h *host) { h.cluster.Revoke(h.token) }, false, k2hr3.ErrUnauthorized, "issue a new role token", no + ", PUT/unknown token"},
 		{"the registration has no effect", func(h *host) { h.api.Fault(standin.Fault{Name: standin.ForgetPut}) }, true, ErrNotVerified, "exact name", no + ", " + put + ", " + probe},
 		{"a no that K2HR3 was wrong about", func(h *host) {
@@ -178,14 +190,14 @@ func TestJoinRegistersCUKAndTag(t *testing.T) {
 
 func TestLeaveCanBeRepeated(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
-		if left, err := h.Leave(t.Context()); left || err != nil {
+		if left, err := h.Leave(t.Context(), Identity{}); left || err != nil {
 			t.Errorf("of no member: %v, %v", left, err)
 		}
 		h.cluster.AddSlave(addr, cuk, "vm-7")
-		if left, err := h.Leave(t.Context()); !left || err != nil {
+		if left, err := h.Leave(t.Context(), Identity{}); !left || err != nil {
 			t.Errorf("of a member: %v, %v", left, err)
 		}
-		if left, err := h.Leave(t.Context()); left || err != nil {
+		if left, err := h.Leave(t.Context(), Identity{}); left || err != nil {
 			t.Errorf("once more: %v, %v", left, err)
 		}
 		if len(h.cluster.Slaves()) != 0 || strings.Contains(h.asked(), "user-made") {
@@ -195,7 +207,7 @@ func TestLeaveCanBeRepeated(t *testing.T) {
 			t.Errorf("the token does not work any more: %v", err)
 		}
 		h.api.Fault(standin.Fault{Name: standin.Cut})
-		if left, err := h.Leave(t.Context()); left || !errors.Is(err, k2hr3.ErrTransport) {
+		if left, err := h.Leave(t.Context(), Identity{}); left || !errors.Is(err, k2hr3.ErrTransport) {
 			t.Errorf("without an answer: %v, %v", left, err)
 		}
 	})

@@ -3,35 +3,24 @@ package member
 import (
 	"bufio"
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"os"
 	"strings"
 	"time"
-
-	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
 // lookupLimit bounds the name lookups for one tag.
 const lookupLimit = 5 * time.Second
 
-// HostTag returns the tag of this host: its full name if that resolves to one
-// of its addresses, since chmpx knows itself by it (spec chmpx C.3), else the
-// address that it reaches K2HR3 from.
-func HostTag(ctx context.Context, client *k2hr3.Client) (string, error) {
+// HostName returns the full name of this host, and whether that resolves to one
+// of its addresses. It takes five seconds at most.
+func HostName(ctx context.Context) (string, bool) {
 	ctx, cancel := context.WithTimeout(ctx, lookupLimit)
 	defer cancel()
 	name, err := fullName(ctx)
-	if err == nil && resolvesHere(ctx, name) {
-		return name, nil
-	}
-	addr, err := client.LocalAddress(ctx)
-	if err != nil {
-		return "", fmt.Errorf("cannot tell a tag for this host: its full name does not resolve to an address of its own, and %w; set tag", err)
-	}
-	return addr.String(), nil
+	return name, err == nil && resolvesHere(ctx, name)
 }
 
 // fullName is found as K2HR3's own init script finds it (spec k2hr3 F.1): the

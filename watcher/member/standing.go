@@ -1,0 +1,207 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"k2hdkc-slave-agent/watcher/k2hr3"
+)
+
+var (
+	// ErrMissing says that K2HR3 does not count a host as a member that it
+	// counted before. K2HR3 says the same while its store is down, so it has
+	// to say it several times before the host registers anew.
+	ErrMissing = errors.New("no longer a member, says K2HR3")
+
+	// ErrUnfit says that the host cannot be registered in a way that K2HR3
+	// could ever undo.
+	ErrUnfit = errors.New("cannot be registered")
+)
+
+// missesToRejoin is how often in a row K2HR3 has to miss a host that it knew.
+const missesToRejoin = 3
+
+// Identity is what K2HR3 knows a host by. The zero Identity is a host that was
+// never registered, as far as is remembered.
+type Identity struct {
+	Role    string `json:"role,omitempty"`
+	CUK     string `json:"cuk,omitempty"`
+	Tag     string `json:"tag,omitempty"`
+	Address string `json:"address,omitempty"`
+}
+
+// Keep sees that the host is a member of the role, under the tag and from the
+// address it has now, and returns what it is registered as. known is what it
+// was registered as when Keep was last called, maybe before a restart. The
+// host is registered only
+//
+//   - when K2HR3 does not know it, and it was not known as the same before;
+//   - when its address or its tag has changed: it leaves under the old address
+//     first where it still has that;
+//   - when K2HR3, otherwise in good health, has missed it three times in a row
+//     ([ErrMissing] until then).
+//
+// Each registration takes the host off the list for a moment and invalidates
+// its tokens (spec k2hr3 0.3, 0.4), so nothing less is a reason.
+func (m *Member) Keep(ctx context.Context, known Identity) (Identity, error) {
+	now, err := m.identity(ctx, known)
+	if err != nil {
+		return known, err
+	}
+	is, err := m.isMember(ctx)
+	if err != nil {
+		return known, err
+	}
+	reason, err := m.reason(ctx, is, known, now)
+	if err != nil {
+		return known, err
+	}
+	if reason == "" {
+		m.inside()
+		return now, nil
+	}
+	if known.Address != "" && known.Address != now.Address {
+		m.leaveOld(ctx, known)
+	}
+	if err := m.register(ctx, now, reason); err != nil {
+		return known, err
+	}
+	return now, nil
+}
+
+// Moved reports whether the host reaches K2HR3 from another address than it was
+// known by.
+func (m *Member) Moved(ctx context.Context, known Identity) bool {
+	if known.Address == "" {
+		return false
+	}
+	addr, err := m.Address(ctx)
+	return err == nil && addr.String() != known.Address
+}
+
+// reason returns why the host has to be registered, if it has to.
+func (m *Member) reason(ctx context.Context, is bool, known, now Identity) (string, error) {
+	before := m.misses
+	m.misses = 0
+	switch {
+	case is && known.Tag != "" && known.Tag != now.Tag:
+		return fmt.Sprintf("its tag has changed from %s to %s", known.Tag, now.Tag), nil
+	case is:
+		return "", nil
+	case known == Identity{} || known.Role != now.Role || known.CUK != now.CUK:
+		return "it is no member yet", nil
+	case known.Address != now.Address:
+		return fmt.Sprintf("its address has changed from %s to %s", known.Address, now.Address), nil
+	}
+	m.misses = before + 1
+	if m.misses < missesToRejoin {
+		return "", fmt.Errorf("%w, of %s (CUK %s): it was removed, or K2HR3's store is down; K2HR3 is asked again before anything is done", ErrMissing, m.Role, m.CUK)
+	}
+	if err := m.Client.Ping(ctx); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("K2HR3 has missed it %d times in a row", m.misses), nil
+}
+
+// register registers the host as it is now, and looks whether that had an
+// effect.
+func (m *Member) register(ctx context.Context, now Identity, reason string) error {
+	token, err := m.token()
+	if errors.Is(err, ErrNoToken) {
+		return fmt.Errorf("this host (CUK %s) is not a member of %s and has %w to register with: put one into /etc/k2hdkc/role-token, or name its file with role-token-file", m.CUK, m.Role, ErrNoToken)
+	}
+	if err != nil {
+		return err
+	}
+	if addr, err := netip.ParseAddr(now.Address); err == nil && !k2hr3.CanLeave(addr) {
+		return fmt.Errorf("this host %w under %s: K2HR3 could never remove that address again; let the host reach K2HR3 over IPv4, or give it an IPv6 address whose last group has one digit", ErrUnfit, addr)
+	}
+	if err := m.Client.Register(ctx, m.Role, token, k2hr3.Host{CUK: m.CUK, Tag: now.Tag}); err != nil {
+		return err
+	}
+	m.registrations++
+	if err := m.verify(ctx); err != nil {
+		return err
+	}
+	m.misses = 0
+	m.inside()
+	m.Log.Info("registered with K2HR3", "role", now.Role, "cuk", now.CUK, "tag", now.Tag, "reason", reason)
+	return nil
+}
+
+// Leave takes the host out of the role, under the address it has and, if known
+// says that it had another one, under that. It does so by address and CUK and
+// without a token: with one, K2HR3 would delete the token instead (spec k2hr3
+// 0.1). A host that is no member has left already; that is no error.
+func (m *Member) Leave(ctx context.Context, known Identity) (left bool, err error) {
+	if known.CUK == m.CUK && m.Moved(ctx, known) {
+		m.leaveOld(ctx, known)
+	}
+	err = m.Client.Unregister(ctx, m.Role, m.CUK)
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, k2hr3.ErrNotMember):
+		return false, nil
+	}
+	return false, fmt.Errorf("this host (CUK %s) may still be listed in %s: %w; unregister again, or remove the host from the role in K2HR3", m.CUK, m.Role, err)
+}
+
+// leaveOld takes the host out under the address it had, which works from that
+// address alone. What cannot be taken out is listed until somebody else does.
+func (m *Member) leaveOld(ctx context.Context, known Identity) {
+	err := m.leaveFrom(ctx, known.Address)
+	if err == nil {
+		m.Log.Info("left the role under the old address", "address", known.Address)
+		return
+	}
+	m.Log.Warn("the old address stays in the role, and in every node's file, until K2HR3's own clean-up or an administrator removes it",
+		"address", known.Address, "cuk", known.CUK, "role", known.Role, "error", err)
+}
+
+func (m *Member) leaveFrom(ctx context.Context, address string) error {
+	addr, err := netip.ParseAddr(address)
+	if err != nil {
+		return err
+	}
+	old, err := m.ClientFrom(addr)
+	if err != nil {
+		return err
+	}
+	defer old.Close()
+	err = old.Unregister(ctx, m.Role, m.CUK)
+	if errors.Is(err, k2hr3.ErrNotMember) {
+		return nil
+	}
+	return err
+}
+
+// identity finds out what the host is called now, and from where.
+func (m *Member) identity(ctx context.Context, known Identity) (Identity, error) {
+	now := Identity{Role: m.Role.String(), CUK: m.CUK, Tag: m.FixedTag}
+	addr, err := m.Address(ctx)
+	if err != nil {
+		return now, err
+	}
+	now.Address = addr.String()
+	if now.Tag == "" {
+		now.Tag = m.tag(ctx, known.Tag, now.Address)
+	}
+	return now, nil
+}
+
+// tag returns the host's full name if that resolves to one of its addresses,
+// since chmpx knows itself by it (spec chmpx C.3), else the address it reaches
+// K2HR3 from. A name it had stays until a better one is proven: a name service
+// that is down for a moment must not rename a node in the whole cluster.
+func (m *Member) tag(ctx context.Context, known, address string) string {
+	if name, ok := m.FullName(ctx); ok {
+		return name
+	}
+	if _, err := netip.ParseAddr(known); known != "" && err != nil {
+		return known
+	}
+	return address
+}
