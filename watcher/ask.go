@@ -16,6 +16,9 @@ const (
 	settle    = 250 * time.Millisecond
 	maxSettle = time.Second
 
+	// atOnce: an answer that came faster was not held for a change.
+	atOnce = 20 * time.Millisecond
+
 	// hurry is the longest pause while there is no good file.
 	hurry = 15 * time.Second
 
@@ -52,6 +55,7 @@ type asked struct {
 	answer k2hr3.Answer
 	err    error
 	took   time.Duration
+	alive  bool // after a failure: K2HR3's API answers all the same
 	moved  bool // the host reaches K2HR3 from another address than it is known by
 }
 
@@ -85,7 +89,16 @@ func (w *Watcher) askOnce(ctx context.Context, etag string, wait time.Duration) 
 	start := time.Now()
 	a.answer, a.err = w.Member.Ask(ctx, etag, wait)
 	a.took = time.Since(start)
+	if ambiguous(a.err) {
+		a.alive = w.Member.Client.Ping(ctx) == nil
+	}
 	return a
+}
+
+// ambiguous: K2HR3 says the same to a host without rights and to every host
+// while its store is down (spec k2hr3 0.6).
+func ambiguous(err error) bool {
+	return errors.Is(err, k2hr3.ErrUnauthorized) || errors.Is(err, k2hr3.ErrNotMember)
 }
 
 // askAgain asks at once, also if a request is being held.
@@ -116,7 +129,7 @@ func (w *Watcher) answered(ctx context.Context, a asked) {
 	case a.err != nil && again:
 		w.askIn(0)
 	case a.err != nil:
-		w.failed(ctx, a.err)
+		w.failed(ctx, a)
 	default:
 		if w.asking.silence.over() {
 			w.Log.Info("K2HR3 answers again")
@@ -136,7 +149,8 @@ func (w *Watcher) answered(ctx context.Context, a asked) {
 }
 
 // failed takes a request that brought nothing.
-func (w *Watcher) failed(ctx context.Context, err error) {
+func (w *Watcher) failed(ctx context.Context, a asked) {
+	err := a.err
 	if p := w.asking.pending; p != nil {
 		w.asking.pending = nil
 		w.pass(ctx, asked{answer: *p})
@@ -144,13 +158,22 @@ func (w *Watcher) failed(ctx context.Context, err error) {
 	if errors.Is(err, k2hr3.ErrNotMember) {
 		w.doubt()
 	}
-	w.complain(&w.asking.silence, "K2HR3 gave no text; the file in place stays", err)
+	w.complain(&w.asking.silence, silence(a), err)
 	pause := w.asking.pauses.pause(w.longest())
 	var e *k2hr3.Error
 	if errors.As(err, &e) && e.RetryAfter > 0 {
 		w.asking.notYet = time.Now().Add(e.RetryAfter)
 	}
 	w.askIn(pause)
+}
+
+// silence says what an answer without a text may mean.
+func silence(a asked) string {
+	const stays = "K2HR3 gave no text; the file in place stays"
+	if ambiguous(a.err) && a.alive {
+		return stays + " (its API is up: the host has lost its right, or K2HR3's store is down)"
+	}
+	return stays
 }
 
 // longest is the longest pause after something that went wrong.
@@ -170,7 +193,7 @@ func (w *Watcher) good(ctx context.Context, a asked) {
 		w.askIn(w.pauseAfterSame(a))
 	case w.telling.busy:
 		w.telling.waits = true // told asks again: by then there may be a later text
-	case w.unsettled(a.answer):
+	case w.unsettled(a):
 		w.askIn(settle)
 	case w.lookFirst(ctx, a.answer.Text):
 		w.asking.unseen = &a
@@ -191,18 +214,21 @@ func (w *Watcher) accepted() {
 
 // unsettled keeps a change back while others may follow it. Only a server that
 // tells of changes the moment they happen can show the beginning of a burst,
-// which takes an ETag; and without a good file every moment counts.
-func (w *Watcher) unsettled(a k2hr3.Answer) bool {
+// and only by a request that it did hold; and without a good file every moment
+// counts.
+func (w *Watcher) unsettled(a asked) bool {
 	p := w.asking.pending
 	switch {
-	case a.Held == 0 || w.knownETag() == "" || a.Text == w.asking.refused:
+	case a.answer.Held == 0 || w.knownETag() == "" || a.answer.Text == w.asking.refused:
+		return false
+	case p == nil && a.took < atOnce:
 		return false
 	case p == nil:
 		w.asking.since = time.Now()
-	case p.Text == a.Text || time.Since(w.asking.since) >= maxSettle:
+	case p.Text == a.answer.Text || time.Since(w.asking.since) >= maxSettle:
 		return false
 	}
-	w.asking.pending = &a
+	w.asking.pending = &a.answer
 	return true
 }
 

@@ -40,6 +40,7 @@ type host struct {
 	cluster *standin.Cluster
 	net     *standin.InMemory
 	token   string
+	wall    func() time.Time
 	addr    string // of this host, when the watcher is made
 
 	dir    string
@@ -160,6 +161,7 @@ func (h *host) make() *Watcher {
 			return chmpx.Judge(ctx, b, chmpx.Host{Name: "vm-7", Addrs: []string{ownAddr, "127.0.0.1"}}, running)
 		},
 		SecondOpinion: h.second,
+		Wall:          h.wall,
 		Log:           slog.New(h.log),
 	}
 	if !h.blind {

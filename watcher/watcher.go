@@ -86,7 +86,11 @@ type Watcher struct {
 	Chmpx Prober
 	// Unit is nil where there is no systemd.
 	Unit Unit
-	Log  *slog.Logger
+	// Wall tells the time; nil: time.Now.
+	Wall func() time.Time
+	// Ready, which may be nil, is called once Run has begun its work.
+	Ready func()
+	Log   *slog.Logger
 
 	current  current
 	revision int // the latest that was put in place
@@ -96,6 +100,7 @@ type Watcher struct {
 	asking   asking
 	looking  looking
 	telling  telling
+	clock    clock
 	drift    drift
 
 	ops sync.WaitGroup
@@ -126,9 +131,13 @@ func (w *Watcher) Run(ctx context.Context, events <-chan Event) error {
 	defer cancel()
 
 	w.begin(ctx)
+	w.clock.start(w.wall())
 	w.keepIn(0)
 	if w.Chmpx != nil {
 		w.looking.timer.Reset(0)
+	}
+	if w.Ready != nil {
+		w.Ready()
 	}
 	for {
 		select {
@@ -150,6 +159,8 @@ func (w *Watcher) Run(ctx context.Context, events <-chan Event) error {
 			w.looked(ctx, l)
 		case err := <-w.telling.done:
 			w.told(err)
+		case <-w.clock.timer.C:
+			w.checkClock(ctx)
 		case <-w.drift.timer.C:
 			w.checkDrift(ctx)
 		}
@@ -163,6 +174,7 @@ func (w *Watcher) begin(ctx context.Context) {
 	w.looking = looking{timer: stopped(), done: make(chan looked, 1)}
 	w.telling = telling{done: make(chan error, 1)}
 	w.drift = drift{timer: stopped()}
+	w.clock = clock{timer: stopped()}
 	w.recover(ctx)
 }
 

@@ -45,10 +45,10 @@ func (p *program) judged(ctx context.Context, o *options.Options, b []byte) chmp
 	dir, err := os.MkdirTemp("", options.Program+"-")
 	if err != nil {
 		p.remark("chmpx's own programs are not asked", err)
-		return judge(ctx, b, nil)
+		return judge(chmpx.LocalHost)(ctx, b, nil)
 	}
 	defer os.RemoveAll(dir)
-	report := judge(ctx, b, p.running(ctx, o, b, dir))
+	report := judge(chmpx.LocalHost)(ctx, b, p.running(ctx, o, b, dir))
 	p.weigh(ctx, o, b, dir, &report)
 	return report
 }

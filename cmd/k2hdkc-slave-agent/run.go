@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	sddaemon "github.com/coreos/go-systemd/v22/daemon"
+
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/watcher"
 )
@@ -30,6 +32,7 @@ func (p *program) run(ctx context.Context, o *options.Options, reload func() (*o
 	for {
 		again, err := r.watch(ctx)
 		if err != nil || !again {
+			tellSystemd(sddaemon.SdNotifyStopping)
 			return err
 		}
 		r.log.Info("the configuration has changed and is used from now on")
@@ -77,6 +80,7 @@ func (r *runner) watch(ctx context.Context) (again bool, err error) {
 	events := make(chan watcher.Event)
 	done := make(chan error, 1)
 	w := r.watcher
+	w.Ready = func() { tellSystemd(sddaemon.SdNotifyReady) }
 	go func() { done <- w.Run(ctx, events) }()
 	still := time.NewTimer(time.Hour)
 	still.Stop()
@@ -106,6 +110,9 @@ func (r *runner) watch(ctx context.Context) (again bool, err error) {
 		}
 	}
 }
+
+// tellSystemd tells systemd how the service is, where there is one that asks.
+func tellSystemd(state string) { sddaemon.SdNotify(false, state) }
 
 // refresh reads the options anew. If they have changed it ends the watcher, so
 // that the next one uses them; options that are wrong change nothing.

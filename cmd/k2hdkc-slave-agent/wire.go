@@ -53,6 +53,7 @@ func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
 		Client: client, Role: role, Resource: resource, CUK: cuk, Log: log,
 		FixedTag: o.Tag, FullName: member.HostName,
 		Address: client.LocalAddress, ClientFrom: clientFrom,
+		ForgetToken: o.ForgetBootstrapToken,
 		TokenFile: func() string {
 			path, _ := o.FindRoleTokenFile()
 			return path
@@ -88,7 +89,8 @@ func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, error) 
 			Interval: o.Interval, Wait: o.Wait, Confirm: o.Confirm, Peek: o.Peek,
 			Reload: reload, Start: o.Start, RestartUnconfirmed: o.RestartUnconfirmed,
 		},
-		Member: m, Judge: judge, Log: log,
+		Member: m, Log: log,
+		Judge: judge((&thisHost{look: chmpx.LocalHost}).get),
 	}
 	if o.StatusCommand != "" {
 		w.Chmpx = &daemon.Prober{Command: o.StatusCommand, Dir: o.RunDir}
@@ -105,13 +107,15 @@ func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, error) 
 // stateFile is where the watcher remembers what it did.
 func stateFile(o *options.Options) string { return filepath.Join(o.StateDir, "state.json") }
 
-// judge judges a file for the host as it is at this moment.
-func judge(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report {
-	host, err := chmpx.LocalHost(ctx)
-	if err != nil {
-		return unjudged(err)
+// judge returns a function that judges files for a host.
+func judge(host func(context.Context) (chmpx.Host, error)) func(context.Context, []byte, *chmpx.Running) chmpx.Report {
+	return func(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report {
+		h, err := host(ctx)
+		if err != nil {
+			return unjudged(err)
+		}
+		return chmpx.Judge(ctx, b, h, running)
 	}
-	return chmpx.Judge(ctx, b, host, running)
 }
 
 // unjudged is the report of a file that cannot be judged, because the host

@@ -55,6 +55,7 @@ api-uri = https://k2hr3.shop.example:18080
 role = yrn:yahoo:::shop:role:orders/slave
 resource = yrn:yahoo:::shop:resource:orders/special
 role-token-file = /etc/k2hdkc/token
+forget-bootstrap-token = yes
 ca-file = /etc/k2hdkc/ca.pem
 cert-file = /etc/k2hdkc/cert.pem
 key-file = /etc/k2hdkc/key.pem
@@ -93,8 +94,8 @@ metrics-listen = 127.0.0.1:9470
 		ConfigFile: "/etc/k2hdkc/slave-agent.ini",
 		APIURI:     &url.URL{Scheme: "https", Host: "k2hr3.shop.example:18080"},
 		Role:       shopRole, Resource: "yrn:yahoo:::shop:resource:orders/special",
-		RoleTokenFile: "/etc/k2hdkc/token",
-		CAFile:        "/etc/k2hdkc/ca.pem", CertFile: "/etc/k2hdkc/cert.pem", KeyFile: "/etc/k2hdkc/key.pem",
+		RoleTokenFile: "/etc/k2hdkc/token", ForgetBootstrapToken: true,
+		CAFile: "/etc/k2hdkc/ca.pem", CertFile: "/etc/k2hdkc/cert.pem", KeyFile: "/etc/k2hdkc/key.pem",
 		Interval: 90 * time.Second, Wait: 30 * time.Second, Timeout: 15 * time.Second,
 		Output: "/etc/antpickax/k2hdkc.ini", Mode: &mode, Owner: "k2hdkc", Group: "990",
 		CUK: "vm-1", Tag: "vm-1.shop.example", MinServers: 3,

@@ -31,16 +31,17 @@ const (
 type Options struct {
 	ConfigFile string // as named or the default; it may not exist then
 
-	APIURI        *url.URL // scheme and host only; nil when nothing names one, see RequireK2HR3
-	Role          string   // full YRN, lower case; empty when nothing names one, see RequireK2HR3
-	Resource      string   // full YRN, lower case; follows from Role unless it is set
-	RoleTokenFile string   // empty: no token; see FindRoleTokenFile
-	CAFile        string   // empty: the system's roots
-	CertFile      string   // empty: no client certificate; with KeyFile or not at all
-	KeyFile       string
-	Interval      time.Duration // at least 1s
-	Wait          time.Duration // 0, or whole seconds, 1s to 10m
-	Timeout       time.Duration // at least 1s
+	APIURI               *url.URL // scheme and host only; nil when nothing names one, see RequireK2HR3
+	Role                 string   // full YRN, lower case; empty when nothing names one, see RequireK2HR3
+	Resource             string   // full YRN, lower case; follows from Role unless it is set
+	RoleTokenFile        string   // empty: no token; see FindRoleTokenFile
+	ForgetBootstrapToken bool
+	CAFile               string // empty: the system's roots
+	CertFile             string // empty: no client certificate; with KeyFile or not at all
+	KeyFile              string
+	Interval             time.Duration // at least 1s
+	Wait                 time.Duration // 0, or whole seconds, 1s to 10m
+	Timeout              time.Duration // at least 1s
 
 	Output     string       // ends in .ini
 	Mode       *fs.FileMode // permission bits; nil: of the existing file, else 0644

@@ -99,6 +99,13 @@ func k2hr3Options() []Option {
 			set: setRoleTokenFile,
 		},
 		{
+			Key: "forget-bootstrap-token", Kind: KindChoice, Choices: yesNo(), Default: "no",
+			Help: "delete the role token once the host reads without it",
+			Long: "Delete the role token's file as soon as K2HR3 counts this host as a member and lets it read by its address and CUK. A host that " +
+				"K2HR3 forgets later then needs a new token to come back. A credential of systemd cannot be deleted.",
+			set: boolean(func(o *Options) *bool { return &o.ForgetBootstrapToken }),
+		},
+		{
 			Key: "ca-file", Kind: KindFile, Placeholder: "FILE", DefaultNote: "the system's roots",
 			Help: "PEM certificates that K2HR3's certificate is checked against",
 			Long: "PEM certificates of the authorities K2HR3's certificate may come from. HTTPS_PROXY and NO_PROXY are honoured.",

@@ -60,6 +60,9 @@ type Member struct {
 	// that one which comes late or is rotated is used at once.
 	TokenFile func() string
 
+	// ForgetToken: delete the token's file once the host reads without it.
+	ForgetToken bool
+
 	Log *slog.Logger
 
 	registrations int // made so far
@@ -67,6 +70,10 @@ type Member struct {
 
 	// good is the right that was good for the last answer.
 	good atomic.Int32
+	// verified: K2HR3 counts the host as a member, as Keep has seen.
+	verified atomic.Bool
+	// kept is a token file that could not be deleted, and was told of.
+	kept string
 	// outside: K2HR3 has said that the host is no member, and not taken it
 	// back since.
 	outside atomic.Bool
@@ -99,6 +106,7 @@ func (m *Member) isMember(ctx context.Context) (bool, error) {
 // inside: K2HR3 counts the host as a member, so it should be able to read by its
 // address again.
 func (m *Member) inside() {
+	m.verified.Store(true)
 	m.outside.Store(false)
 	m.good.Store(int32(byAddress))
 }
@@ -121,7 +129,10 @@ func (m *Member) verify(ctx context.Context) error {
 }
 
 // Ask reads the RESOURCE, by the right that was good last time, else by the
-// other one. Address and CUK come first: they do not expire.
+// other one. Address and CUK come first: they do not expire. A token that K2HR3
+// makes for a host is not used: it is given and taken by the same address and
+// CUK (spec k2hr3 B.3, C.4), so it is never good where these are not, and is one
+// more secret.
 func (m *Member) Ask(ctx context.Context, etag string, wait time.Duration) (k2hr3.Answer, error) {
 	q := k2hr3.Query{Resource: m.Resource, Role: m.Role, CUK: m.CUK, ETag: etag, Wait: wait}
 	rights := []right{byAddress, byToken}
@@ -135,6 +146,7 @@ func (m *Member) Ask(ctx context.Context, etag string, wait time.Duration) (k2hr
 		switch {
 		case err == nil:
 			m.found(r)
+			m.forget(r)
 			return answer, nil
 		case errors.Is(err, ErrNoToken):
 			continue
@@ -196,6 +208,23 @@ func (m *Member) found(r right) {
 	if m.good.Swap(int32(r)) != int32(r) {
 		m.Log.Info("K2HR3 lets this host read by its "+r.String(), "resource", m.Resource.String())
 	}
+}
+
+// forget deletes the token of a member that reads without it, if that is wanted.
+func (m *Member) forget(r right) {
+	if !m.ForgetToken || r != byAddress || !m.verified.Load() {
+		return
+	}
+	path := m.TokenFile()
+	if path == "" || path == m.kept {
+		return
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		m.kept = path
+		m.Log.Warn("the role token is not needed any more, but cannot be deleted", "file", path, "error", err)
+		return
+	}
+	m.Log.Info("the role token is not needed any more and deleted", "file", path)
 }
 
 // refused reports whether another right could be the better one.

@@ -336,3 +336,62 @@ func TestAskEndsWithItsContext(t *testing.T) {
 		}
 	})
 }
+
+func TestTheTokenIsDeletedOnceTheHostReadsWithoutIt(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		wanted  bool
+		byToken bool
+		gone    bool
+	}{
+		{"wanted", true, false, true},
+		{"not wanted", false, false, false},
+		{"read by the token only", true, true, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				h.ForgetToken = tt.wanted
+				if err := h.read(t); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := os.Stat(h.file); err != nil {
+					t.Error("deleted before K2HR3 counted the host as a member")
+				}
+				if _, err := h.Keep(t.Context(), Identity{}); err != nil {
+					t.Fatal(err)
+				}
+				if tt.byToken {
+					h.cluster.DropSlave(addr, cuk)
+				}
+				for range 2 {
+					if err := h.read(t); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if _, err := os.Stat(h.file); errors.Is(err, os.ErrNotExist) != tt.gone {
+					t.Errorf("token file: %v", err)
+				}
+			})
+		})
+	}
+}
+
+func TestATokenThatCannotBeDeletedIsToldOfOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.ForgetToken = true
+		if _, err := h.Keep(t.Context(), Identity{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.Remove(h.file), os.MkdirAll(filepath.Join(h.file, "x"), 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			if err := h.read(t); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := strings.Count(h.log.String(), "cannot be deleted"); n != 1 {
+			t.Errorf("told %d times", n)
+		}
+	})
+}

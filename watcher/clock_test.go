@@ -1,0 +1,40 @@
+package watcher
+
+import (
+	"testing"
+	"time"
+
+	standin "k2hdkc-slave-agent/tests/k2hr3"
+)
+
+func TestAHostThatWasAwayAsksAtOnce(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		jump time.Duration
+		asks bool
+	}{
+		{"paused for an hour", time.Hour, true},
+		{"set back by a day", -24 * time.Hour, true},
+		{"slewed by a time service", 2 * time.Second, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				var off time.Duration
+				h.wall = func() time.Time { return time.Now().Add(off) }
+				h.applied()
+				h.pass(3 * time.Minute) // calm: the next request is minutes away
+				h.forget()
+				off = tt.jump
+				h.pass(tick + time.Second)
+				if asked := len(h.requests(standin.OpResource)) == 1; asked != tt.asks {
+					t.Errorf("%d requests", len(h.requests(standin.OpResource)))
+				}
+				h.forget()
+				h.pass(2 * tick)
+				if n := len(h.requests(standin.OpResource)); n != 0 {
+					t.Errorf("%d more requests for the same jump", n)
+				}
+			})
+		})
+	}
+}
