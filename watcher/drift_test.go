@@ -92,6 +92,11 @@ func TestRepairsOfAFileThatKeepsChangingAreAMinuteApartAtMost(t *testing.T) {
 		if h.file() == "" {
 			t.Error("after a while of peace the file is not put back at once")
 		}
+		h.edit(edits["deleted"])
+		h.pass(leastDrift)
+		if h.file() == "" {
+			t.Error("after a while of peace the pauses do not begin anew")
+		}
 	})
 }
 
@@ -118,6 +123,10 @@ func TestAFileThatCannotBePutBackIsTriedAgain(t *testing.T) {
 			}
 			return os.Mkdir(path, 0o755)
 		})
+		h.pass(20 * time.Second)
+		if n := h.log.count("ERROR", "could not be put back"); n != 5 {
+			t.Errorf("%d errors in the first 20 seconds", n)
+		}
 		h.pass(10 * time.Minute)
 		if n := h.log.count("ERROR", "could not be put back"); n < 5 || n > 20 {
 			t.Errorf("%d errors in ten minutes", n)

@@ -3,6 +3,7 @@ package watcher
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -47,6 +48,9 @@ func TestARefusedTextLeavesTheFileAndALaterGoodOneIsApplied(t *testing.T) {
 						if r.IfNoneMatch != etag {
 							t.Errorf("If-None-Match %q is not the ETag of what was applied, %q", r.IfNoneMatch, etag)
 						}
+					}
+					if slices.Contains(gaps(h.reads()), settle) {
+						t.Error("a text that was refused before is waited for to settle")
 					}
 					if n := len(h.reads()); n < 20 || n > 100 {
 						t.Errorf("%d reads in 20 minutes", n)
