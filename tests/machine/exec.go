@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -38,6 +39,9 @@ func (m *Machine) Command(ctx context.Context, argv ...string) *exec.Cmd {
 	m.mu.Unlock()
 	cmd := exec.CommandContext(ctx, "nsenter", append([]string{"--all", "--target", strconv.Itoa(leader), "--"}, argv...)...)
 	cmd.Env = environment
+	// What nsenter starts on the machine does not end with nsenter.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	return cmd
 }

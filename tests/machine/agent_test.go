@@ -1,0 +1,103 @@
+package machine
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestAgentAndChmpxUnderSystemd(t *testing.T) {
+	s := newSlave(t)
+	s.test(t, "systemd finds nothing wrong with the units", func(s *slave) {
+		r := s.try("systemd-analyze verify --man=no --recursive-errors=one chmpx.service k2hdkc-slave-agent.service")
+		if r.Status != 0 || r.Stderr != "" {
+			s.tb.Error(r)
+		}
+	})
+	s.test(t, "an enabled chmpx waits for its first file and is started with it", waitsForFirstFile)
+	s.test(t, "every one of many changes is confirmed by the same chmpx", everyChange)
+}
+
+func waitsForFirstFile(s *slave) {
+	s.run("systemctl start chmpx") // no failure
+	s.wants(chmpxUnit, "ActiveState=inactive", "ConditionResult=no", "Result=success")
+	s.run("systemctl start k2hdkc-slave-agent")
+	s.await("waiting for the first")
+	s.wants(chmpxUnit, "ActiveState=inactive")
+
+	s.join(1)
+	s.await("chmpx's first file is in place; starting its unit")
+	e := s.confirmed()
+	if revision, servers := s.revision(); strconv.Itoa(revision) != e["K2HDKC_REVISION"] || servers != 1 {
+		s.tb.Errorf("chmpx runs revision %d with %d servers; the agent has confirmed %s", revision, servers, e["K2HDKC_REVISION"])
+	}
+	s.wants(chmpxUnit, "ActiveState=active", "CanReload=yes", "NRestarts=0")
+	if pid, main := s.number("chmpx process id"), s.show(chmpxUnit, "MainPID"); strconv.Itoa(pid) != main {
+		s.tb.Errorf("chmpx is process %d, the unit's main process is %s", pid, main)
+	}
+	s.run("systemctl reload chmpx")
+}
+
+// manyChanges is how many changes are made in a row.
+func manyChanges() int {
+	if os.Getenv("K2HDKC_TEST_FULL") != "" {
+		return 200
+	}
+	return 100
+}
+
+func everyChange(s *slave) {
+	s.running()
+	before := s.shows(chmpxUnit, "MainPID", "InvocationID", "NRestarts")
+	from := s.log.count()
+	changes := manyChanges()
+	var after, noticed []time.Duration
+	for i := range changes {
+		start := time.Now()
+		// Grow to eleven servers and shrink again.
+		n := 4 + i%8
+		if i%16 < 8 {
+			s.join(n)
+		} else {
+			s.leave(n)
+		}
+		e := s.confirmed()
+		noticed = append(noticed, time.Since(start))
+		d, err := time.ParseDuration(e["K2HDKC_AFTER"])
+		if err != nil {
+			s.tb.Fatalf("%v: %v", e, err)
+		}
+		after = append(after, d)
+	}
+	s.tb.Logf("%d changes: from rename to confirmed p50 %v, p99 %v; from K2HR3's change to confirmed p50 %v, p99 %v",
+		changes, percentile(after, 50), percentile(after, 99), percentile(noticed, 50), percentile(noticed, 99))
+	if now := s.shows(chmpxUnit, "MainPID", "InvocationID", "NRestarts"); !sameProps(before, now) {
+		s.tb.Errorf("chmpx was restarted: before %v, now %v", before, now)
+	}
+	if _, servers := s.revision(); servers != len(s.cluster.Servers()) {
+		s.tb.Errorf("chmpx has %d servers, K2HR3 %d", servers, len(s.cluster.Servers()))
+	}
+	reloads := s.log.matching(from, func(e entry) bool {
+		return e["UNIT"] == chmpxUnit && strings.HasPrefix(e["MESSAGE"], "Reloaded ")
+	})
+	if reloads != changes {
+		s.tb.Errorf("the unit was reloaded %d times, want once for each of %d changes", reloads, changes)
+	}
+}
+
+func percentile(d []time.Duration, p int) time.Duration {
+	sorted := slices.Sorted(slices.Values(d))
+	return sorted[(len(sorted)-1)*p/100].Round(time.Millisecond)
+}
+
+func sameProps(a, b map[string]string) bool {
+	for k := range a {
+		if a[k] != b[k] {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}

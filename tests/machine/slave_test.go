@@ -1,0 +1,382 @@
+package machine
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"k2hdkc-slave-agent/tests/agent"
+	"k2hdkc-slave-agent/tests/chmpx"
+	"k2hdkc-slave-agent/tests/k2hr3"
+)
+
+const (
+	agentUnit = "k2hdkc-slave-agent.service"
+	chmpxUnit = "chmpx.service"
+	slaveINI  = "/etc/k2hdkc/slave.ini"
+	dropIn    = "/usr/lib/systemd/system/chmpx.service.d/50-k2hdkc-slave-agent.conf"
+	shmDir    = "/var/lib/antpickax"
+	slaveName = "app-1.shop.example"
+	slaveCUK  = "0b7e6f10-4c1d-4f55-9f0e-7a2f6d1c0001"
+)
+
+// slave is a machine that is a slave node: the agent as it is packaged, chmpx
+// stood in for, and K2HR3 at the test's end of the cable.
+type slave struct {
+	*Machine
+	tb      testing.TB // of the subtest that has it
+	k2hr3   *k2hr3.Server
+	cluster *k2hr3.Cluster
+	log     *journal
+	mark    int // of the log, what await has seen
+}
+
+// helper stands in for chmpx's service helper: it starts chmpx when there is a
+// file, and again when it has ended.
+const helper = `#!/bin/sh
+trap 'kill -HUP "$child"; wait "$child"; exit 0' HUP
+while :; do
+	child=
+	until [ -s /etc/k2hdkc/slave.ini ]; do sleep 0.1; done
+	/usr/bin/chmpx -conf /etc/k2hdkc/slave.ini -d err &
+	child=$!
+	wait "$child"
+	sleep 0.5
+done
+`
+
+// helperUnit is chmpx's unit as its own package has it.
+const helperUnit = `[Unit]
+Description=chmpx by its helper
+After=network-online.target
+
+[Service]
+Type=simple
+User=root
+PermissionsStartOnly=true
+ExecStartPre=/sbin/sysctl fs.mqueue.msg_max=1025
+ExecStart=/usr/libexec/chmpx-service-helper start
+ExecStop=/bin/kill -HUP $MAINPID
+Restart=always
+PIDFile=/var/run/antpickax/chmpx-service-helper.pid
+
+[Install]
+WantedBy=multi-user.target
+`
+
+// newSlave boots one. Nothing of it runs yet.
+func newSlave(t *testing.T) *slave {
+	t.Helper()
+	Require(t)
+	dir := t.TempDir()
+	bin, err := agent.Build(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	programs := chmpx.BuildT(t)
+	m := ForTest(t, Options{Name: slaveName, Outside: "k2hr3.shop.example", Files: []File{
+		{Path: "/usr/bin/k2hdkc-slave-agent", Mode: 0o755, From: bin},
+		{Path: "/usr/lib/systemd/system/" + agentUnit, From: "../../packaging/" + agentUnit},
+		{Path: dropIn, From: "../../packaging/chmpx.service.d/50-k2hdkc-slave-agent.conf"},
+		{Path: "/usr/libexec/k2hdkc-slave-agent/await-chmpx", Mode: 0o755, From: "../../packaging/await-chmpx"},
+		{Path: "/etc/k2hdkc/slave-agent.ini", Text: "[k2hr3]\napi-uri = http://k2hr3.shop.example\n" +
+			"role = yrn:yahoo:::shop:role:orders/slave\n[slave]\ncuk = " + slaveCUK + "\n"},
+		{Path: "/usr/bin/chmpx", Mode: 0o755, From: programs.Chmpx},
+		{Path: "/usr/bin/chmpxstatus", Link: "chmpx"},
+		{Path: "/usr/bin/chmpxconftest", Link: "chmpx"},
+		{Path: "/usr/bin/standin.dir", Text: shmDir},
+		{Path: shmDir + "/.keep"},
+		{Path: "/usr/libexec/chmpx-service-helper", Mode: 0o755, Text: helper},
+		{Path: "/usr/lib/systemd/system/" + chmpxUnit, Text: helperUnit},
+	}})
+	s := &slave{Machine: m, tb: t, k2hr3: k2hr3.New(), log: follow(t, m)}
+	s.k2hr3.Hold(time.Minute)
+	l, err := net.Listen("tcp", m.HostAddr().String()+":80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := k2hr3.NewHTTPServer(s.k2hr3)
+	go server.Serve(l)
+	t.Cleanup(func() { server.Close() })
+	return s
+}
+
+// test runs a subtest on a slave node that is as new: nothing runs, chmpx is
+// enabled, and K2HR3 has the cluster without any server.
+func (s *slave) test(t *testing.T, name string, f func(s *slave)) {
+	t.Run(name, func(t *testing.T) {
+		sub := *s
+		sub.tb = t
+		t.Cleanup(func() {
+			if t.Failed() {
+				text, _ := sub.Journal(context.WithoutCancel(t.Context()), "")
+				t.Logf("journal:\n%s", tail([]byte(text)))
+			}
+		})
+		sub.reset()
+		f(&sub)
+	})
+}
+
+func (s *slave) reset() {
+	s.tb.Helper()
+	s.k2hr3.ClearFaults()
+	s.cluster = s.k2hr3.AddCluster("shop", "orders")
+	s.run(`
+		systemctl stop k2hdkc-slave-agent chmpx 2>/dev/null || :
+		rm -rf /etc/k2hdkc/slave.ini /var/lib/k2hdkc-slave-agent "$1"/* \
+			/etc/systemd/system/chmpx.service /etc/systemd/system/chmpx.service.d
+		systemctl daemon-reload
+		systemctl reset-failed
+		systemctl --quiet enable chmpx
+		install -m 600 /dev/stdin /etc/k2hdkc/role-token <<-END
+			$2
+		END`, shmDir, s.cluster.RoleToken("slave", 0))
+	s.mark = s.log.count()
+}
+
+// run runs a shell script with arguments, and returns what it prints.
+func (s *slave) run(script string, args ...string) string {
+	s.tb.Helper()
+	r := s.try(script, args...)
+	if r.Status != 0 {
+		s.tb.Fatalf("%s: %v", script, r)
+	}
+	return strings.TrimSpace(r.Stdout)
+}
+
+// try is run for a script that may fail.
+func (s *slave) try(script string, args ...string) Result {
+	s.tb.Helper()
+	r, err := s.Exec(deadline(s.tb), append([]string{"sh", "-euc", script, "sh"}, args...)...)
+	if err != nil {
+		s.tb.Fatalf("%s: %v", script, err)
+	}
+	return r
+}
+
+// server is the address of the n-th server node.
+func server(n int) string { return fmt.Sprintf("203.0.113.%d", n) }
+
+func serverCUK(n int) string { return fmt.Sprintf("0b7e6f10-4c1d-4f55-9f0e-7a2f6d1c1%03d", n) }
+
+// join and leave make K2HR3 know of server nodes.
+func (s *slave) join(numbers ...int) {
+	for _, n := range numbers {
+		s.cluster.Join(server(n), serverCUK(n), server(n))
+	}
+}
+
+func (s *slave) leave(n int) { s.cluster.Leave(server(n), serverCUK(n)) }
+
+// shows returns properties of a unit.
+func (s *slave) shows(unit string, names ...string) map[string]string {
+	s.tb.Helper()
+	props := map[string]string{}
+	for line := range strings.Lines(s.run(`systemctl show "$1" --property="$2"`, unit, strings.Join(names, ","))) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		props[key] = value
+	}
+	return props
+}
+
+func (s *slave) show(unit, name string) string {
+	s.tb.Helper()
+	return s.shows(unit, name)[name]
+}
+
+// wants checks properties of a unit, each NAME=VALUE.
+func (s *slave) wants(unit string, want ...string) {
+	s.tb.Helper()
+	for _, w := range want {
+		name, value, _ := strings.Cut(w, "=")
+		if got := s.show(unit, name); got != value {
+			s.tb.Errorf("%s: %s is %q, want %q", unit, name, got, value)
+		}
+	}
+}
+
+// revision is the one chmpx runs, and how many servers it lists.
+func (s *slave) revision() (revision, servers int) {
+	s.tb.Helper()
+	return s.number("configuration file version"), s.number("server chmpxs")
+}
+
+// number returns a number out of what chmpxstatus prints.
+func (s *slave) number(key string) int {
+	s.tb.Helper()
+	for line := range strings.Lines(s.run("chmpxstatus -conf " + slaveINI)) {
+		name, value, _ := strings.Cut(line, "=")
+		if strings.TrimSpace(name) != key && !strings.HasPrefix(strings.TrimSpace(name), key+" [") {
+			continue
+		}
+		if _, inside, ok := strings.Cut(name, "["); ok {
+			value = inside
+		}
+		n, err := strconv.Atoi(strings.Fields(value)[0])
+		if err != nil {
+			s.tb.Fatalf("chmpxstatus: %s: %v", line, err)
+		}
+		return n
+	}
+	s.tb.Fatalf("chmpxstatus does not show %q", key)
+	return 0
+}
+
+// state is where chmpx's stand-in takes its faults from.
+func (s *slave) state() chmpx.StateDir {
+	return chmpx.StateDir(fmt.Sprintf("/proc/%d/root%s", s.leader, shmDir))
+}
+
+func (s *slave) inject(f chmpx.Fault, value string) {
+	s.tb.Helper()
+	if err := s.state().Inject(f, value); err != nil {
+		s.tb.Fatal(err)
+	}
+}
+
+func (s *slave) clear(f chmpx.Fault) {
+	s.tb.Helper()
+	if err := s.state().Clear(f); err != nil {
+		s.tb.Fatal(err)
+	}
+}
+
+// await waits for the agent to say something with message in it, not
+// looking at what an earlier await has seen.
+func (s *slave) await(message string) entry {
+	s.tb.Helper()
+	e, next, err := s.log.await(deadline(s.tb), s.mark, func(e entry) bool {
+		return e["_SYSTEMD_UNIT"] == agentUnit && strings.Contains(e["MESSAGE"], message)
+	})
+	if err != nil {
+		s.tb.Fatalf("the agent should have said %q: %v", message, err)
+	}
+	s.mark = next
+	return e
+}
+
+// confirmed waits for the agent to have seen chmpx run the file in place.
+func (s *slave) confirmed() entry {
+	s.tb.Helper()
+	return s.await("chmpx runs the file in place")
+}
+
+// running brings the slave node to where it is most of the time: a file with
+// three servers in place, and chmpx seen to run it.
+func (s *slave) running() {
+	s.tb.Helper()
+	s.join(1, 2, 3)
+	s.run("systemctl start k2hdkc-slave-agent")
+	s.confirmed()
+}
+
+// entry is a message of the journal, by field.
+type entry map[string]string
+
+// journal is all that the journal has got since it was followed.
+type journal struct {
+	mu      sync.Mutex
+	entries []entry
+	changed chan struct{} // closed and replaced when entries grow
+	ended   bool
+}
+
+// follow follows a machine's journal for as long as the test lasts.
+func follow(tb testing.TB, m *Machine) *journal {
+	tb.Helper()
+	cmd := m.Command(tb.Context(), "journalctl", "--follow", "--lines=0", "--output=json", "--all")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	j := &journal{changed: make(chan struct{})}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		lines := bufio.NewScanner(out)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			var fields map[string]any
+			if json.Unmarshal(lines.Bytes(), &fields) != nil {
+				continue
+			}
+			e := entry{}
+			for k, v := range fields {
+				e[k] = fmt.Sprint(v)
+			}
+			j.grow(&e)
+		}
+		j.grow(nil)
+		cmd.Wait()
+	}()
+	tb.Cleanup(func() { <-done }) // its context has ended
+	return j
+}
+
+func (j *journal) grow(e *entry) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if e == nil {
+		j.ended = true
+	} else {
+		j.entries = append(j.entries, *e)
+	}
+	close(j.changed)
+	j.changed = make(chan struct{})
+}
+
+func (j *journal) count() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.entries)
+}
+
+// await returns the first entry from the from-th on for which ok holds, and the
+// number of the one after it.
+func (j *journal) await(ctx context.Context, from int, ok func(entry) bool) (entry, int, error) {
+	for {
+		j.mu.Lock()
+		entries, changed, ended := j.entries, j.changed, j.ended
+		j.mu.Unlock()
+		for i := from; i < len(entries); i++ {
+			if ok(entries[i]) {
+				return entries[i], i + 1, nil
+			}
+		}
+		from = len(entries)
+		if ended {
+			return nil, from, errors.New("the journal has ended")
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, from, context.Cause(ctx)
+		}
+	}
+}
+
+// matching counts entries from the from-th on.
+func (j *journal) matching(from int, ok func(entry) bool) (n int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, e := range j.entries[from:] {
+		if ok(e) {
+			n++
+		}
+	}
+	return n
+}
