@@ -68,6 +68,9 @@ type Member struct {
 	registrations int // made so far
 	misses        int // probes in a row that did not find a host that was known
 
+	left string // the old address that is out of the role
+	told string // the old address that was told of as staying in
+
 	// good is the right that was good for the last answer.
 	good atomic.Int32
 	// verified: K2HR3 counts the host as a member, as Keep has seen.

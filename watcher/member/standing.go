@@ -46,7 +46,8 @@ type Identity struct {
 // Each registration takes the host off the list for a moment and invalidates
 // its tokens (spec k2hr3 0.3, 0.4), so nothing less is a reason.
 func (m *Member) Keep(ctx context.Context, known Identity) (Identity, error) {
-	now, err := m.identity(ctx, known)
+	was := m.own(known)
+	now, err := m.identity(ctx, was)
 	if err != nil {
 		return known, err
 	}
@@ -54,7 +55,7 @@ func (m *Member) Keep(ctx context.Context, known Identity) (Identity, error) {
 	if err != nil {
 		return known, err
 	}
-	reason, err := m.reason(ctx, is, known, now)
+	reason, err := m.reason(ctx, is, was, now)
 	if err != nil {
 		return known, err
 	}
@@ -62,13 +63,27 @@ func (m *Member) Keep(ctx context.Context, known Identity) (Identity, error) {
 		m.inside()
 		return now, nil
 	}
-	if known.Address != "" && known.Address != now.Address {
-		m.leaveOld(ctx, known)
+	token, err := m.fit(now)
+	if err != nil {
+		return known, err
 	}
-	if err := m.register(ctx, now, reason); err != nil {
+	if was.Address != "" && was.Address != now.Address {
+		m.leaveOld(ctx, was)
+	}
+	if err := m.register(ctx, now, token, reason); err != nil {
 		return known, err
 	}
 	return now, nil
+}
+
+// own returns known, or nothing if that is of another host, which this one may
+// be a copy of, or of another role. What was known of it is then no concern of
+// this host: neither its name nor its address.
+func (m *Member) own(known Identity) Identity {
+	if known.Role != m.Role.String() || known.CUK != m.CUK {
+		return Identity{}
+	}
+	return known
 }
 
 // Moved reports whether the host reaches K2HR3 from another address than it was
@@ -90,7 +105,7 @@ func (m *Member) reason(ctx context.Context, is bool, known, now Identity) (stri
 		return fmt.Sprintf("its tag has changed from %s to %s", known.Tag, now.Tag), nil
 	case is:
 		return "", nil
-	case known == Identity{} || known.Role != now.Role || known.CUK != now.CUK:
+	case known == Identity{}:
 		return "it is no member yet", nil
 	case known.Address != now.Address:
 		return fmt.Sprintf("its address has changed from %s to %s", known.Address, now.Address), nil
@@ -105,19 +120,25 @@ func (m *Member) reason(ctx context.Context, is bool, known, now Identity) (stri
 	return fmt.Sprintf("K2HR3 has missed it %d times in a row", m.misses), nil
 }
 
-// register registers the host as it is now, and looks whether that had an
-// effect.
-func (m *Member) register(ctx context.Context, now Identity, reason string) error {
+// fit returns the token to register with, or why the host cannot be registered
+// as it is now.
+func (m *Member) fit(now Identity) (k2hr3.Token, error) {
 	token, err := m.token()
 	if errors.Is(err, ErrNoToken) {
-		return fmt.Errorf("this host (CUK %s) is not a member of %s and has %w to register with: put one into /etc/k2hdkc/role-token, or name its file with role-token-file", m.CUK, m.Role, ErrNoToken)
+		return token, fmt.Errorf("this host (CUK %s) is not a member of %s and has %w to register with: put one into /etc/k2hdkc/role-token, or name its file with role-token-file", m.CUK, m.Role, ErrNoToken)
 	}
 	if err != nil {
-		return err
+		return token, err
 	}
 	if addr, err := netip.ParseAddr(now.Address); err == nil && !k2hr3.CanLeave(addr) {
-		return fmt.Errorf("this host %w under %s: K2HR3 could never remove that address again; let the host reach K2HR3 over IPv4, or give it an IPv6 address whose last group has one digit", ErrUnfit, addr)
+		return token, fmt.Errorf("this host %w under %s: K2HR3 could never remove that address again; let the host reach K2HR3 over IPv4, or give it an IPv6 address whose last group has one digit", ErrUnfit, addr)
 	}
+	return token, nil
+}
+
+// register registers the host as it is now, and looks whether that had an
+// effect.
+func (m *Member) register(ctx context.Context, now Identity, token k2hr3.Token, reason string) error {
 	if err := m.Client.Register(ctx, m.Role, token, k2hr3.Host{CUK: m.CUK, Tag: now.Tag}); err != nil {
 		return err
 	}
@@ -125,7 +146,7 @@ func (m *Member) register(ctx context.Context, now Identity, reason string) erro
 	if err := m.verify(ctx); err != nil {
 		return err
 	}
-	m.misses = 0
+	m.misses, m.left, m.told = 0, "", ""
 	m.inside()
 	m.Log.Info("registered with K2HR3", "role", now.Role, "cuk", now.CUK, "tag", now.Tag, "reason", reason)
 	return nil
@@ -136,8 +157,8 @@ func (m *Member) register(ctx context.Context, now Identity, reason string) erro
 // without a token: with one, K2HR3 would delete the token instead (spec k2hr3
 // 0.1). A host that is no member has left already; that is no error.
 func (m *Member) Leave(ctx context.Context, known Identity) (left bool, err error) {
-	if known.CUK == m.CUK && m.Moved(ctx, known) {
-		m.leaveOld(ctx, known)
+	if was := m.own(known); m.Moved(ctx, was) {
+		m.leaveOld(ctx, was)
 	}
 	err = m.Client.Unregister(ctx, m.Role, m.CUK)
 	switch {
@@ -151,14 +172,24 @@ func (m *Member) Leave(ctx context.Context, known Identity) (left bool, err erro
 
 // leaveOld takes the host out under the address it had, which works from that
 // address alone. What cannot be taken out is listed until somebody else does.
+// While the host cannot register this comes up again and again; it is told once.
 func (m *Member) leaveOld(ctx context.Context, known Identity) {
-	err := m.leaveFrom(ctx, known.Address)
-	if err == nil {
-		m.Log.Info("left the role under the old address", "address", known.Address)
+	if m.left == known.Address {
 		return
 	}
-	m.Log.Warn("the old address stays in the role, and in every node's file, until K2HR3's own clean-up or an administrator removes it",
-		"address", known.Address, "cuk", known.CUK, "role", known.Role, "error", err)
+	err := m.leaveFrom(ctx, known.Address)
+	switch {
+	case err == nil:
+		m.left = known.Address
+		m.Log.Info("left the role under the old address", "address", known.Address)
+	case errors.Is(err, k2hr3.ErrNotMember):
+		// Somebody took it out, or K2HR3's store is down; then the host cannot
+		// register either, and the next attempt begins here again.
+	case m.told != known.Address:
+		m.told = known.Address
+		m.Log.Warn("the old address stays in the role, and in every node's file, until K2HR3's own clean-up or an administrator removes it",
+			"address", known.Address, "cuk", known.CUK, "role", known.Role, "error", err)
+	}
 }
 
 func (m *Member) leaveFrom(ctx context.Context, address string) error {
@@ -171,11 +202,7 @@ func (m *Member) leaveFrom(ctx context.Context, address string) error {
 		return err
 	}
 	defer old.Close()
-	err = old.Unregister(ctx, m.Role, m.CUK)
-	if errors.Is(err, k2hr3.ErrNotMember) {
-		return nil
-	}
-	return err
+	return old.Unregister(ctx, m.Role, m.CUK)
 }
 
 // identity finds out what the host is called now, and from where.
