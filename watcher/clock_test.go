@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,12 +20,12 @@ func TestAHostThatWasAwayAsksAtOnce(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {
-				var off time.Duration
-				h.wall = func() time.Time { return time.Now().Add(off) }
+				var off atomic.Int64
+				h.wall = func() time.Time { return time.Now().Add(time.Duration(off.Load())) }
 				h.applied()
 				h.pass(3 * time.Minute) // calm: the next request is minutes away
 				h.forget()
-				off = tt.jump
+				off.Store(int64(tt.jump))
 				h.pass(tick + time.Second)
 				if asked := len(h.requests(standin.OpResource)) == 1; asked != tt.asks {
 					t.Errorf("%d requests", len(h.requests(standin.OpResource)))
