@@ -31,8 +31,8 @@ func waitsForFirstFile(s *slave) {
 	s.join(1)
 	s.await("chmpx's first file is in place; starting its unit")
 	e := s.confirmed()
-	if revision, servers := s.revision(); strconv.Itoa(revision) != e["K2HDKC_REVISION"] || servers != 1 {
-		s.tb.Errorf("chmpx runs revision %d with %d servers; the agent has confirmed %s", revision, servers, e["K2HDKC_REVISION"])
+	if revision, servers := s.revision(); strconv.Itoa(revision) != e.Text("revision") || servers != 1 {
+		s.tb.Errorf("chmpx runs revision %d with %d servers; the agent has confirmed %s", revision, servers, e.Text("revision"))
 	}
 	s.wants(chmpxUnit, "ActiveState=active", "CanReload=yes", "NRestarts=0")
 	if pid, main := s.number("chmpx process id"), s.show(chmpxUnit, "MainPID"); strconv.Itoa(pid) != main {
@@ -52,7 +52,6 @@ func manyChanges() int {
 func everyChange(s *slave) {
 	s.running()
 	before := s.shows(chmpxUnit, "MainPID", "InvocationID", "NRestarts")
-	from := s.log.count()
 	changes := manyChanges()
 	var after, noticed []time.Duration
 	for i := range changes {
@@ -66,7 +65,7 @@ func everyChange(s *slave) {
 		}
 		e := s.confirmed()
 		noticed = append(noticed, time.Since(start))
-		d, err := time.ParseDuration(e["K2HDKC_AFTER"])
+		d, err := time.ParseDuration(e.Text("after"))
 		if err != nil {
 			s.tb.Fatalf("%v: %v", e, err)
 		}
@@ -80,9 +79,7 @@ func everyChange(s *slave) {
 	if _, servers := s.revision(); servers != len(s.cluster.Servers()) {
 		s.tb.Errorf("chmpx has %d servers, K2HR3 %d", servers, len(s.cluster.Servers()))
 	}
-	reloads := s.log.matching(from, func(e entry) bool {
-		return e["UNIT"] == chmpxUnit && strings.HasPrefix(e["MESSAGE"], "Reloaded ")
-	})
+	reloads := strings.Count(s.said(chmpxUnit), "Reloaded ")
 	if reloads != changes {
 		s.tb.Errorf("the unit was reloaded %d times, want once for each of %d changes", reloads, changes)
 	}

@@ -80,7 +80,7 @@ func packFile(t *tar.Writer, f File) error {
 	}
 	h := &tar.Header{
 		Name: strings.TrimPrefix(f.Path, "/"), Mode: int64(cmp.Or(f.Mode, 0o644).Perm()),
-		Size: int64(len(text)), ModTime: time.Now(), Uname: "root", Gname: "root",
+		Size: int64(len(text)), ModTime: time.Now().Truncate(time.Second), Uname: "root", Gname: "root",
 	}
 	if f.Link != "" {
 		h.Typeflag, h.Linkname, h.Size = tar.TypeSymlink, f.Link, 0

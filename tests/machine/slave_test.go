@@ -1,13 +1,14 @@
 package machine
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,8 +37,9 @@ type slave struct {
 	tb      testing.TB // of the subtest that has it
 	k2hr3   *k2hr3.Server
 	cluster *k2hr3.Cluster
-	log     *journal
-	mark    int // of the log, what await has seen
+	log     *agentLog
+	mark    int    // of the log: what await has seen
+	cursor  string // of the journal: the beginning of the subtest
 }
 
 // helper stands in for chmpx's service helper: it starts chmpx when there is a
@@ -90,6 +92,9 @@ func newSlave(t *testing.T) *slave {
 		{Path: "/usr/libexec/k2hdkc-slave-agent/await-chmpx", Mode: 0o755, From: "../../packaging/await-chmpx"},
 		{Path: "/etc/k2hdkc/slave-agent.ini", Text: "[k2hr3]\napi-uri = http://k2hr3.shop.example\n" +
 			"role = yrn:yahoo:::shop:role:orders/slave\n[slave]\ncuk = " + slaveCUK + "\n"},
+		{Path: "/etc/systemd/system/k2hdkc-slave-agent.service.d/log.conf", Text: "[Service]\n" +
+			"Environment=K2HDKC_SLAVE_LOG_FORMAT=json\nStandardError=append:" + logFile + "\n"},
+		{Path: logFile},
 		{Path: "/usr/bin/chmpx", Mode: 0o755, From: programs.Chmpx},
 		{Path: "/usr/bin/chmpxstatus", Link: "chmpx"},
 		{Path: "/usr/bin/chmpxconftest", Link: "chmpx"},
@@ -116,10 +121,11 @@ func (s *slave) test(t *testing.T, name string, f func(s *slave)) {
 	t.Run(name, func(t *testing.T) {
 		sub := *s
 		sub.tb = t
+		begin := s.log.count()
 		t.Cleanup(func() {
 			if t.Failed() {
 				text, _ := sub.Journal(context.WithoutCancel(t.Context()), "")
-				t.Logf("journal:\n%s", tail([]byte(text)))
+				t.Logf("journal:\n%s\nthe agent's log:\n%s", tail([]byte(text)), tail([]byte(sub.log.since(begin))))
 			}
 		})
 		sub.reset()
@@ -142,6 +148,7 @@ func (s *slave) reset() {
 			$2
 		END`, shmDir, s.cluster.RoleToken("slave", 0))
 	s.mark = s.log.count()
+	_, s.cursor, _ = strings.Cut(s.run("journalctl --sync; journalctl --lines=1 --output=cat --show-cursor"), "-- cursor: ")
 }
 
 // run runs a shell script with arguments, and returns what it prints.
@@ -251,22 +258,23 @@ func (s *slave) clear(f chmpx.Fault) {
 	}
 }
 
-// await waits for the agent to say something with message in it, not
+// await waits for the agent to say something with all of these words in it, not
 // looking at what an earlier await has seen.
-func (s *slave) await(message string) entry {
+func (s *slave) await(words ...string) agent.Record {
 	s.tb.Helper()
-	e, next, err := s.log.await(deadline(s.tb), s.mark, func(e entry) bool {
-		return e["_SYSTEMD_UNIT"] == agentUnit && strings.Contains(e["MESSAGE"], message)
+	r, next, err := s.log.await(deadline(s.tb), s.mark, func(r agent.Record) bool {
+		text := r.Message + " " + fmt.Sprint(r.Attrs)
+		return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) })
 	})
 	if err != nil {
-		s.tb.Fatalf("the agent should have said %q: %v", message, err)
+		s.tb.Fatalf("the agent should have said %q: %v", words, err)
 	}
 	s.mark = next
-	return e
+	return r
 }
 
 // confirmed waits for the agent to have seen chmpx run the file in place.
-func (s *slave) confirmed() entry {
+func (s *slave) confirmed() agent.Record {
 	s.tb.Helper()
 	return s.await("chmpx runs the file in place")
 }
@@ -280,103 +288,109 @@ func (s *slave) running() {
 	s.confirmed()
 }
 
-// entry is a message of the journal, by field.
-type entry map[string]string
-
-// journal is all that the journal has got since it was followed.
-type journal struct {
-	mu      sync.Mutex
-	entries []entry
-	changed chan struct{} // closed and replaced when entries grow
-	ended   bool
+// said returns what systemd has said about a unit since the subtest began, a
+// line each.
+func (s *slave) said(unit string) string {
+	s.tb.Helper()
+	return s.run(`journalctl --sync; journalctl --quiet --output=cat --after-cursor="$2" _PID=1 UNIT="$1"`, unit, s.cursor)
 }
 
-// follow follows a machine's journal for as long as the test lasts.
-func follow(tb testing.TB, m *Machine) *journal {
+// logFile is where the agent's log goes in place of the journal, which does not
+// tell of a message before a quarter of a second has passed.
+const logFile = "/var/log/agent.json"
+
+// agentLog is what the agent has said since the machine's boot.
+type agentLog struct {
+	mu      sync.Mutex
+	records []agent.Record
+	changed chan struct{} // closed and replaced when records grow
+}
+
+// follow reads the agent's log for as long as the test lasts.
+func follow(tb testing.TB, m *Machine) *agentLog {
 	tb.Helper()
-	cmd := m.Command(tb.Context(), "journalctl", "--follow", "--lines=0", "--output=json", "--all")
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
+	f, err := os.Open(fmt.Sprintf("/proc/%d/root%s", m.leader, logFile))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	j := &journal{changed: make(chan struct{})}
+	l := &agentLog{changed: make(chan struct{})}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		lines := bufio.NewScanner(out)
-		lines.Buffer(nil, 1<<20)
-		for lines.Scan() {
-			var fields map[string]any
-			if json.Unmarshal(lines.Bytes(), &fields) != nil {
-				continue
+		defer f.Close()
+		var rest []byte
+		for tick := time.NewTicker(5 * time.Millisecond); ; {
+			b, err := io.ReadAll(f)
+			if err != nil {
+				return
 			}
-			e := entry{}
-			for k, v := range fields {
-				e[k] = fmt.Sprint(v)
+			rest = l.add(append(rest, b...))
+			select {
+			case <-tick.C:
+			case <-tb.Context().Done():
+				tick.Stop()
+				return
 			}
-			j.grow(&e)
 		}
-		j.grow(nil)
-		cmd.Wait()
 	}()
-	tb.Cleanup(func() { <-done }) // its context has ended
-	return j
+	tb.Cleanup(func() { <-done })
+	return l
 }
 
-func (j *journal) grow(e *entry) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	if e == nil {
-		j.ended = true
-	} else {
-		j.entries = append(j.entries, *e)
-	}
-	close(j.changed)
-	j.changed = make(chan struct{})
-}
-
-func (j *journal) count() int {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return len(j.entries)
-}
-
-// await returns the first entry from the from-th on for which ok holds, and the
-// number of the one after it.
-func (j *journal) await(ctx context.Context, from int, ok func(entry) bool) (entry, int, error) {
+// add takes whole lines, and returns what is not one yet.
+func (l *agentLog) add(b []byte) (rest []byte) {
 	for {
-		j.mu.Lock()
-		entries, changed, ended := j.entries, j.changed, j.ended
-		j.mu.Unlock()
-		for i := from; i < len(entries); i++ {
-			if ok(entries[i]) {
-				return entries[i], i + 1, nil
+		line, after, ok := bytes.Cut(b, []byte("\n"))
+		if !ok {
+			return b
+		}
+		b = after
+		var r agent.Record
+		if err := json.Unmarshal(line, &r); err != nil {
+			r = agent.Record{Message: string(line), Level: "ERROR"}
+		}
+		l.mu.Lock()
+		l.records = append(l.records, r)
+		close(l.changed)
+		l.changed = make(chan struct{})
+		l.mu.Unlock()
+	}
+}
+
+func (l *agentLog) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.records)
+}
+
+// await returns the first record from the from-th on for which ok holds, and
+// the number of the one after it.
+func (l *agentLog) await(ctx context.Context, from int, ok func(agent.Record) bool) (agent.Record, int, error) {
+	for {
+		l.mu.Lock()
+		records, changed := l.records, l.changed
+		l.mu.Unlock()
+		for i := from; i < len(records); i++ {
+			if ok(records[i]) {
+				return records[i], i + 1, nil
 			}
 		}
-		from = len(entries)
-		if ended {
-			return nil, from, errors.New("the journal has ended")
-		}
+		from = len(records)
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, from, context.Cause(ctx)
+			return agent.Record{}, from, context.Cause(ctx)
 		}
 	}
 }
 
-// matching counts entries from the from-th on.
-func (j *journal) matching(from int, ok func(entry) bool) (n int) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for _, e := range j.entries[from:] {
-		if ok(e) {
-			n++
-		}
+// since returns the records from the from-th on, as text.
+func (l *agentLog) since(from int) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var b strings.Builder
+	for _, r := range l.records[from:] {
+		fmt.Fprintf(&b, "%s %s %v\n", r.Level, r.Message, r.Attrs)
 	}
-	return n
+	return b.String()
 }
