@@ -19,7 +19,8 @@ import (
 // fakeChmpx is a Prober that looks at a model of chmpx. The model reads its file
 // whenever it is looked at, and ends on one that does not load.
 type fakeChmpx struct {
-	path string
+	path  string
+	local []string // the host's addresses, if they are not the usual ones
 
 	mu      sync.Mutex
 	slave   *model.Slave // nil: it does not run
@@ -43,16 +44,24 @@ type fakeChmpx struct {
 	slow    time.Duration // chmpxstatus takes so long
 }
 
-var machine = model.Host{Names: []string{ownAddr, "127.0.0.1"}}
+// names are what this host goes by.
+func (c *fakeChmpx) names() []string {
+	if len(c.local) != 0 {
+		return c.local
+	}
+	return []string{ownAddr, "127.0.0.1"}
+}
+
+func (c *fakeChmpx) machine() model.Host { return model.Host{Names: c.names()} }
 
 // wouldEnd returns why a file would end a running chmpx or keep a fresh one
 // from starting.
 func (c *fakeChmpx) wouldEnd(b []byte) error {
-	config, err := model.Load(b, machine)
+	config, err := model.Load(b, c.machine())
 	if err != nil {
 		return err
 	}
-	return config.CanStart(machine)
+	return config.CanStart(c.machine())
 }
 
 // start starts chmpx on the file in place.
@@ -70,14 +79,14 @@ func (c *fakeChmpx) begin() error {
 	if err != nil {
 		return err
 	}
-	config, err := model.Load(b, machine)
+	config, err := model.Load(b, c.machine())
 	if err != nil {
 		return err
 	}
-	if err := config.CanStart(machine); err != nil {
+	if err := config.CanStart(c.machine()); err != nil {
 		return err
 	}
-	c.slave = model.NewSlave(config, machine)
+	c.slave = model.NewSlave(config, c.machine())
 	if c.ring == nil {
 		// The ring is that of the file, until a test says otherwise.
 		for _, n := range config.Servers {
@@ -193,7 +202,7 @@ func (c *fakeChmpx) reload() {
 		return
 	}
 	c.loaded, c.noticed, c.known = b, time.Time{}, nil
-	config, err := model.Load(b, machine)
+	config, err := model.Load(b, c.machine())
 	if err != nil {
 		c.died, c.slave = err.Error(), nil
 		return

@@ -2,10 +2,12 @@ package watcher
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -13,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -40,8 +43,12 @@ type host struct {
 	cluster *standin.Cluster
 	net     *standin.InMemory
 	token   string
+	secrets []string // every token it was given
 	wall    func() time.Time
-	addr    string // of this host, when the watcher is made
+	addr    string                 // of this host, when the watcher is made
+	from    atomic.Pointer[string] // where it is since, nil: there still
+	name    atomic.Pointer[string] // its full name that resolves, nil: none does
+	meddle  atomic.Pointer[meddler]
 
 	dir    string
 	config Config
@@ -56,7 +63,8 @@ type host struct {
 	done   chan error
 
 	opinion atomic.Pointer[func(context.Context) error] // nil: the staged file is fine
-	staged  []string                                    // each text that got as far as a staged file
+	mu      sync.Mutex
+	staged  []string // each text that got as far as a staged file
 }
 
 // inBubble runs f on a host in a bubble of virtual time.
@@ -96,8 +104,13 @@ func (h *host) check() {
 		h.t.Errorf("chmpx was ended: %s", h.chmpx.died)
 	}
 	for _, line := range h.log.all() {
-		if strings.Contains(line, h.token) {
-			h.t.Errorf("the log has the role token in it: %s", line)
+		if h.secret(line) {
+			h.t.Errorf("the log has a role token in it: %s", line)
+		}
+	}
+	for path, text := range tree(h.t, h.dir) {
+		if path != h.tokenFile() && h.secret(text) {
+			h.t.Errorf("%s has a role token in it", path)
 		}
 	}
 	if h.t.Failed() {
@@ -120,9 +133,15 @@ func (h *host) tokenFile() string { return filepath.Join(h.dir, "role-token") }
 
 func (h *host) setToken(token string) {
 	h.token = token
+	h.secrets = append(h.secrets, token)
 	if err := os.WriteFile(h.tokenFile(), []byte(token+"\n"), 0o600); err != nil {
 		h.t.Fatal(err)
 	}
+}
+
+// secret reports whether a role token is in the text.
+func (h *host) secret(text string) bool {
+	return slices.ContainsFunc(h.secrets, func(s string) bool { return strings.Contains(text, s) })
 }
 
 func (h *host) removeToken() {
@@ -131,15 +150,46 @@ func (h *host) removeToken() {
 	}
 }
 
-func (h *host) client(from string) *k2hr3.Client {
+// place is where the host is.
+func (h *host) place() string {
+	if from := h.from.Load(); from != nil {
+		return *from
+	}
+	return h.addr
+}
+
+// moveTo gives the running host another address.
+func (h *host) moveTo(addr string) { h.from.Store(&addr) }
+
+// meddler does something to an exchange on its way.
+type meddler func(req *http.Request, next http.RoundTripper) (*http.Response, error)
+
+// client returns a client whose connections come from where the host is when
+// they are made, or from a fixed address.
+func (h *host) client(fixed string) *k2hr3.Client {
 	api, _ := url.Parse("http://k2hr3.shop.example:18080")
-	client, err := k2hr3.New(k2hr3.Config{API: api, Logger: slog.New(h.log), Transport: &http.Transport{
-		DialContext: h.net.Dialer(from), DisableKeepAlives: true, DisableCompression: true,
-	}})
+	client, err := k2hr3.New(k2hr3.Config{API: api, Logger: slog.New(h.log), Transport: line{h, &http.Transport{
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return h.net.Dialer(cmp.Or(fixed, h.place()))(ctx, network, addr)
+		}, DisableKeepAlives: true, DisableCompression: true,
+	}}})
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	return client
+}
+
+// line is the line to K2HR3.
+type line struct {
+	h    *host
+	next http.RoundTripper
+}
+
+func (l line) RoundTrip(req *http.Request) (*http.Response, error) {
+	if m := l.h.meddle.Load(); m != nil {
+		return (*m)(req, l.next)
+	}
+	return l.next.RoundTrip(req)
 }
 
 // make makes a watcher as the agent makes it when it starts.
@@ -151,14 +201,14 @@ func (h *host) make() *Watcher {
 	w := &Watcher{
 		Config: h.config,
 		Member: &member.Member{
-			Client: h.client(h.addr), Role: role, Resource: role.Resource(), CUK: ownCUK, Log: slog.New(h.log),
-			FullName:   func(context.Context) (string, bool) { return "", false },
-			Address:    func(context.Context) (netip.Addr, error) { return netip.MustParseAddr(h.addr), nil },
+			Client: h.client(""), Role: role, Resource: role.Resource(), CUK: h.config.InstanceID, Log: slog.New(h.log),
+			FullName:   h.fullName,
+			Address:    func(context.Context) (netip.Addr, error) { return netip.MustParseAddr(h.place()), nil },
 			ClientFrom: func(from netip.Addr) (*k2hr3.Client, error) { return h.client(from.String()), nil },
 			TokenFile:  h.tokenFile,
 		},
 		Judge: func(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report {
-			return chmpx.Judge(ctx, b, chmpx.Host{Name: "vm-7", Addrs: []string{ownAddr, "127.0.0.1"}}, running)
+			return chmpx.Judge(ctx, b, chmpx.Host{Name: "vm-7", Addrs: h.chmpx.names()}, running)
 		},
 		SecondOpinion: h.second,
 		Wall:          h.wall,
@@ -174,6 +224,14 @@ func (h *host) make() *Watcher {
 	return w
 }
 
+func (h *host) fullName(context.Context) (string, bool) {
+	name := h.name.Load()
+	if name == nil || *name == "" {
+		return "", false
+	}
+	return *name, true
+}
+
 // second sees each file that is about to be put in place, and holds it against
 // a loader of chmpx's files that the agent does not use.
 func (h *host) second(ctx context.Context, path string) error {
@@ -186,7 +244,9 @@ func (h *host) second(ctx context.Context, path string) error {
 	if why := h.chmpx.wouldEnd(b); why != nil && opinion == nil {
 		h.t.Errorf("a staged file would end chmpx: %v", why)
 	}
+	h.mu.Lock()
 	h.staged = append(h.staged, string(b))
+	h.mu.Unlock()
 	if opinion != nil {
 		return (*opinion)(ctx)
 	}
