@@ -119,13 +119,14 @@ func shop() Host {
 
 // shopNames is the name service there. slow.* never answers in time.
 func shopNames(_ context.Context, name string) ([]string, error) {
+	name = strings.ToLower(name)
 	switch name {
-	case "web.shop.example", "cname.shop.internal":
+	case "web.shop.example", "cname.shop.internal", "web-1.shop.internal":
 		return []string{"10.20.0.31", "web-1.shop.internal"}, nil
 	case "203.0.113.31": // floating address with a reverse name
 		return []string{"203.0.113.31", "web-1.shop.internal"}, nil
-	case "db-1.shop.internal":
-		return []string{"10.20.0.11"}, nil
+	case "db-1.shop.internal", "10.20.0.11":
+		return []string{"10.20.0.11", "db-1.shop.internal"}, nil
 	}
 	if strings.HasPrefix(name, "slow") {
 		return nil, &net.DNSError{Err: "i/o timeout", Name: name, IsTimeout: true}

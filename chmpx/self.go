@@ -3,6 +3,7 @@ package chmpx
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -237,7 +238,7 @@ func (m *matcher) isName(name string, fold bool) answer {
 			return yes
 		}
 		return no
-	case m.isOwn(name, fold):
+	case m.isOwn(name, fold), m.isOwnAddr(name):
 		return yes
 	case !resolvable(name) || m.host.Lookup == nil:
 		return no
@@ -257,6 +258,16 @@ func (m *matcher) isName(name string, fold bool) answer {
 		return unsure
 	}
 	return no
+}
+
+// isOwnAddr compares addresses whatever way they are written. No resolver is
+// needed for that.
+func (m *matcher) isOwnAddr(s string) bool {
+	if strings.IndexByte(s, ':') < 0 {
+		return false // IPv4 is written in one way only
+	}
+	a, err := netip.ParseAddr(s)
+	return err == nil && m.isLocal[a.Unmap().String()]
 }
 
 func (m *matcher) isOwn(s string, fold bool) bool {

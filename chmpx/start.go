@@ -33,13 +33,16 @@ func (l *loader) checkTables() {
 	switch {
 	case c.MaxChmpx == 0:
 		l.add(Reject, RuleTableSize, line, "MAXCHMPX", "MAXCHMPX is %s, which chmpx reads as 0: it loads the file, but has no room for any node and crashes at the start; it needs %d or more", quote(l.global["MAXCHMPX"].value), need)
-	case c.MaxChmpx < 0:
-		l.add(Dangerous, RuleTableSize, line, "MAXCHMPX", "MAXCHMPX is %d, which makes tables of a negative size: nobody knows what chmpx does with them; it needs %d or more", c.MaxChmpx, need)
+	case c.MaxChmpx < -1:
+		l.add(Reject, RuleTableSize, line, "MAXCHMPX", "MAXCHMPX is %d: chmpx loads the file, but can't make tables of a negative size and does not start; it needs %d or more", c.MaxChmpx, need)
 	case c.MaxChmpx < need:
 		l.add(Dangerous, RuleTableSize, line, "MAXCHMPX", "MAXCHMPX is %d, but %d server nodes and this host need %d: chmpx starts, overruns its tables and crashes later; raise MAXCHMPX in the template and restart chmpx everywhere", c.MaxChmpx, need-1, need)
 	}
 	if c.MQPerAttach == 0 {
 		l.add(Reject, RuleTableSize, l.global["MQPERATTACH"].line, "MQPERATTACH", "MQPERATTACH is 0: chmpx loads the file, but divides by it at the start and crashes; set 1 or more")
+	}
+	if c.MaxQPerServerMQ < 1 {
+		l.add(Reject, RuleTableSize, l.global["MAXQPERSERVERMQ"].line, "MAXQPERSERVERMQ", "MAXQPERSERVERMQ is %d: chmpx loads the file, but the system refuses a queue without room for a message, and it does not start; set 1 or more", c.MaxQPerServerMQ)
 	}
 	for _, x := range []struct {
 		key    string
@@ -49,8 +52,7 @@ func (l *loader) checkTables() {
 		{"MAXMQSERVER", c.MaxMQServer, "chmpx starts without a queue of its own and serves nobody"},
 		{"MAXMQCLIENT", c.MaxMQClient, "chmpx starts without a queue for any client program"},
 		{"MAXMQPERCLIENT", c.MaxMQPerClient, "no client program gets a queue"},
-		{"MAXQPERSERVERMQ", c.MaxQPerServerMQ, "the system refuses queues without room for a message"},
-		{"MAXQPERCLIENTMQ", c.MaxQPerClientMQ, "the system refuses queues without room for a message"},
+		{"MAXQPERCLIENTMQ", c.MaxQPerClientMQ, "the system refuses client programs a queue without room for a message"},
 	} {
 		if x.n < 1 {
 			l.add(Dangerous, RuleTableSize, l.global[x.key].line, x.key, "%s is %d: %s; set 1 or more", x.key, x.n, x.effect)

@@ -22,13 +22,14 @@ type Programs struct {
 // Build returns the real programs if all three are on PATH, and builds the
 // stand-ins into dir if not. A dir that has them already is built over.
 func Build(dir string) (Programs, error) {
-	if p, ok := realPrograms(); ok {
+	if p, ok := Installed(); ok {
 		return p, nil
 	}
 	return BuildStandin(dir)
 }
 
-func realPrograms() (Programs, bool) {
+// Installed returns the real programs if all three are on PATH.
+func Installed() (Programs, bool) {
 	p := Programs{Real: true}
 	for name, to := range map[string]*string{
 		"chmpx": &p.Chmpx, "chmpxstatus": &p.Status, "chmpxconftest": &p.Conftest,

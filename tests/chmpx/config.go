@@ -47,7 +47,7 @@ type K2Hash struct {
 	MaskBit, CMaskBit, MaxElement int
 }
 
-// HostPort is one end point; a peer has port noPort.
+// HostPort is one end point or peer. A port is noPort where none is given.
 type HostPort struct {
 	Host string
 	Port int
@@ -57,6 +57,7 @@ type HostPort struct {
 type TLS struct {
 	On, VerifyPeer           bool
 	CAPath                   string
+	CAFile                   bool // it is no directory
 	ServerCert, ServerPriKey string
 	SlaveCert, SlavePriKey   string
 }
@@ -103,8 +104,12 @@ func (c *Config) compared() Config {
 	return k
 }
 
-// sortNodes brings nodes into chmpx's order and drops exact repetitions.
+// sortNodes brings nodes into chmpx's order. Of neighbours in the order of the
+// texts that are one node by name, control port and CUK the first one stays.
 func sortNodes(nodes []Node) []Node {
+	nodes = slices.CompactFunc(nodes, func(a, b Node) bool {
+		return a.Name == b.Name && a.CtlPort == b.CtlPort && a.CUK == b.CUK
+	})
 	slices.SortStableFunc(nodes, func(a, b Node) int {
 		return cmp.Or(
 			cmp.Compare(a.Name, b.Name),
@@ -112,5 +117,5 @@ func sortNodes(nodes []Node) []Node {
 			cmp.Compare(a.CtlPort, b.CtlPort),
 			cmp.Compare(a.CUK, b.CUK))
 	})
-	return slices.CompactFunc(nodes, func(a, b Node) bool { return reflect.DeepEqual(a, b) })
+	return nodes
 }

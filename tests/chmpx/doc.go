@@ -22,11 +22,7 @@
 //
 // # Decisions where the measurements are silent
 //
-//   - An unset SELFCTLPORT agrees with the control port of any server node, also
-//     for the question whether this host is one.
-//   - A NAME of commas only names no host; empty places in brackets are malformed.
-//   - K2HMASKBIT and K2HCMASKBIT above 28 or below 0 keep chmpx from starting;
-//     a negative MAXCHMPX crashes it.
+//   - K2HMASKBIT above 28 keeps chmpx from starting.
 //   - A live reload that overruns the tables crashes at once; a start that does
 //     crashes at the next change or at the end.
 //   - Members of the RING are learnt even if the slave knows no server node that is up.

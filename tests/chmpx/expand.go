@@ -1,6 +1,7 @@
 package chmpx
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -8,21 +9,21 @@ import (
 
 // maxNames bounds what one NAME expands to, so that a hostile range does not
 // take all memory. It is far above any MAXCHMPX.
-const maxNames = 1 << 16
+const maxNames = 1 << 17
 
 // expandNames expands chmpx's simple host pattern (B.5): names separated by
 // commas, with bracketed choices and ranges inside.
 func expandNames(pattern string) ([]string, error) {
+	if pattern == "" {
+		return nil, errors.New("an empty host pattern")
+	}
 	parts, err := splitNames(pattern)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
 	for _, part := range parts {
-		if part = trim(part); part == "" {
-			continue
-		}
-		more, err := expandName(part)
+		more, err := expandName(trim(part))
 		if err != nil {
 			return nil, err
 		}
@@ -54,7 +55,10 @@ func splitNames(pattern string) ([]string, error) {
 	if inside {
 		return nil, fmt.Errorf("host pattern %q: [ without ]", pattern)
 	}
-	return append(parts, pattern[from:]), nil
+	if from < len(pattern) || from == 0 { // a comma at the end adds no name
+		parts = append(parts, pattern[from:])
+	}
+	return parts, nil
 }
 
 // expandName expands the brackets of one name, the leftmost varying slowest.
@@ -85,18 +89,21 @@ func expandName(name string) ([]string, error) {
 }
 
 func expandChoices(inside string) ([]string, error) {
+	if trim(inside) == "" {
+		return nil, errors.New("host pattern: nothing between brackets")
+	}
 	var choices []string
 	for _, element := range strings.Split(inside, ",") {
 		element = trim(element)
 		if element == "" {
-			return nil, fmt.Errorf("host pattern: nothing to choose in [%s]", inside)
+			continue
 		}
 		from, to, isRange := strings.Cut(element, "-")
 		if !isRange {
 			choices = append(choices, element)
 			continue
 		}
-		more, err := expandRange(from, to)
+		more, err := expandRange(trim(from), trim(to))
 		if err != nil {
 			return nil, fmt.Errorf("host pattern [%s]: %w", inside, err)
 		}
@@ -130,9 +137,7 @@ func numbers(from, to string) (lo, hi int, ok bool) {
 	if !digits(from) || !digits(to) {
 		return 0, 0, false
 	}
-	lo, err1 := strconv.Atoi(from)
-	hi, err2 := strconv.Atoi(to)
-	return lo, hi, err1 == nil && err2 == nil
+	return number(from), number(to), true
 }
 
 func digits(s string) bool {

@@ -106,6 +106,9 @@ func (h Host) stat(path string) (fs.FileInfo, error) {
 // allNames expands a name to everything the resolver knows it by, itself included.
 func (h Host) allNames(name string) []string {
 	all := []string{name}
+	if addr, err := netip.ParseAddr(name); err == nil {
+		all = append(all, addr.String(), addr.Unmap().String())
+	}
 	if h.Lookup == nil {
 		return all
 	}
@@ -118,7 +121,7 @@ func (h Host) allNames(name string) []string {
 
 // local reports whether name always means the host chmpx runs on (B.5).
 func local(name string) bool {
-	return strings.EqualFold(name, "localhost") || name == "127.0.0.1" || name == "::1"
+	return name == "localhost" || name == "127.0.0.1" || name == "::1"
 }
 
 func loopback(name string) bool {
@@ -127,10 +130,10 @@ func loopback(name string) bool {
 }
 
 // amServer is chmpx's question during a load whether this host is one of the
-// servers (C.3, step 1). An unset SELFCTLPORT agrees with any control port.
+// servers (C.3, step 1). An unset SELFCTLPORT is no server's control port.
 func (h Host) amServer(c *Config) bool {
 	for _, n := range c.Servers {
-		if c.SelfCtlPort != noPort && n.CtlPort != c.SelfCtlPort || n.CUK != c.SelfCUK {
+		if n.CtlPort != c.SelfCtlPort || n.CUK != c.SelfCUK {
 			continue
 		}
 		if local(n.Name) || slices.ContainsFunc(h.allNames(n.Name), h.ownName) {

@@ -2,6 +2,8 @@ package chmpx
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 	"strings"
 )
 
@@ -62,7 +64,7 @@ func (d *document) open(header string) keys {
 }
 
 // joinNodes drops blocks without NAME and lays blocks of equal NAME and CTLPORT
-// text over each other (A.3).
+// text over each other (A.3). chmpx keeps them in the order of those texts.
 func joinNodes(blocks []keys) []keys {
 	type identity struct {
 		name, port string
@@ -85,18 +87,27 @@ func joinNodes(blocks []keys) []keys {
 			nodes[i][key] = value
 		}
 	}
+	slices.SortStableFunc(nodes, func(a, b keys) int {
+		return cmp.Or(cmp.Compare(a["NAME"], b["NAME"]), cmp.Compare(a["CTLPORT"], b["CTLPORT"]))
+	})
 	return nodes
 }
 
 // keyValue splits a line at its first '='. ok is false for a line chmpx drops.
 func keyValue(line string) (key, value string, ok bool) {
 	left, right, _ := strings.Cut(line, "=")
-	key, ok = unquote(trim(left))
+	key, ok = unquote(untilNUL(trim(left)))
 	if !ok || key == "" {
 		return "", "", false
 	}
-	value, ok = unquote(trim(right))
+	value, ok = unquote(untilNUL(trim(right)))
 	return key, value, ok
+}
+
+// untilNUL is what C makes of s.
+func untilNUL(s string) string {
+	s, _, _ = strings.Cut(s, "\x00")
+	return s
 }
 
 // unquote resolves quotes, backslashes and an inline comment (A.4, A.5). ok is
@@ -116,8 +127,8 @@ func unquote(s string) (text string, ok bool) {
 			out.WriteString(part)
 			i += n - 1
 		case c == '\\':
-			if i+1 == len(s) {
-				return "", false
+			if i+1 == len(s) || blank && s[i+1] == '#' {
+				return "", false // a comment is cut off before backslashes are looked at
 			}
 			if strings.IndexByte(`"'\`, s[i+1]) >= 0 {
 				i++

@@ -197,7 +197,9 @@ func (l *loader) settle() {
 		t.Replica, t.AutoMerge, t.DoMerge = 0, true, false
 		return
 	}
-	t.Replica = min(t.Replica, t.MaxChmpx)
+	if t.Replica > 0 {
+		t.Replica = max(min(t.Replica, t.MaxChmpx), 0)
+	}
 	t.AutoMerge = t.AutoMerge && t.DoMerge
 }
 
@@ -212,7 +214,7 @@ func (l *loader) servers(doc document) error {
 			return fmt.Errorf("SVRNODE: %w", err)
 		}
 		for _, name := range names {
-			node.Name = name
+			node.Name, _, _ = strings.Cut(name, "%") // an IPv6 zone
 			l.config.Servers = append(l.config.Servers, node)
 		}
 	}
@@ -224,7 +226,7 @@ func (l *loader) servers(doc document) error {
 }
 
 func (l *loader) server(block, global keys) (Node, error) {
-	n, err := l.node(block, global)
+	n, err := l.node(block, global, l.clientPaths)
 	if err != nil {
 		return n, err
 	}
@@ -280,7 +282,7 @@ func (l *loader) slaves(doc document) error {
 }
 
 func (l *loader) slave(block, global keys) (Node, error) {
-	n, err := l.node(block, global)
+	n, err := l.node(block, global, l.slavePaths)
 	if err != nil {
 		return n, err
 	}
@@ -290,8 +292,9 @@ func (l *loader) slave(block, global keys) (Node, error) {
 	})
 }
 
-// node reads what server and slave nodes share.
-func (l *loader) node(block, global keys) (Node, error) {
+// node reads what server and slave nodes share, and their client paths by way of
+// paths.
+func (l *loader) node(block, global keys, paths func(keys, *TLS) error) (Node, error) {
 	ctl, err := nodePort("CTLPORT", block, global)
 	if err != nil {
 		return Node{}, err
@@ -304,11 +307,11 @@ func (l *loader) node(block, global keys) (Node, error) {
 		ForwardPeers: peers(block["FORWARD_PEERS"]),
 		ReversePeers: peers(block["REVERSE_PEERS"]),
 		TLS: TLS{
-			CAPath:    l.tls.CAPath,
+			CAPath: l.tls.CAPath, CAFile: l.tls.CAFile,
 			SlaveCert: l.tls.SlaveCert, SlavePriKey: l.tls.SlavePriKey,
 		},
 	}
-	return n, l.clientPaths(block, &n.TLS)
+	return n, paths(block, &n.TLS)
 }
 
 // wanted demands the keys the id type needs. An empty value will do.

@@ -344,7 +344,7 @@ func TestValuesAreUnquoted(t *testing.T) {
 		{`a#b #c`, `a#b`},
 		{`"a #b"`, `a #b`},
 		{`a "b" #c`, `a b`},
-		{`a \#b`, `a`},
+		{`a \#b`, ``},
 		{`"a\"b\\c\d"`, `a"b\c\d`},
 		{`a\"b\'c\\d\e`, `a"b'c\de`},
 		{`'a\"b'`, `a\"b`},
@@ -407,14 +407,14 @@ CTLPORT = 9
 	}
 }
 
-func TestEndpointsAreLimitedAndDefaulted(t *testing.T) {
+func TestEndpointsAreDefaulted(t *testing.T) {
 	text := edit(t, plain, "PORT = 18020\n", "PORT = 18020\nENDPOINTS = ?!, a.test, b.test:7, [2001:db8::1]:8, 2001:db8::2, e.test\nFORWARD_PEERS = gw.test:99\n")
 	n := load(t, text).Servers[0]
-	want := []chmpx.HostPort{{Host: "a.test", Port: 18020}, {Host: "b.test", Port: 7}, {Host: "2001:db8::1", Port: 8}, {Host: "2001:db8::2", Port: 18020}}
+	want := []chmpx.HostPort{{Host: "a.test", Port: 18020}, {Host: "b.test", Port: 7}, {Host: "2001:db8::1", Port: 8}, {Host: "2001:db8::2", Port: 18020}, {Host: "e.test", Port: 18020}}
 	if diff := cmp.Diff(want, n.Endpoints); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]chmpx.HostPort{{Host: "gw.test", Port: -1}}, n.ForwardPeers); diff != "" {
+	if diff := cmp.Diff([]chmpx.HostPort{{Host: "gw.test", Port: 99}}, n.ForwardPeers); diff != "" {
 		t.Error(diff)
 	}
 }

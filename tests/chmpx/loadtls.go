@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -74,19 +76,45 @@ func (l *loader) nssDir(g keys) error {
 
 // clientPaths reads the paths servers and slaves have.
 func (l *loader) clientPaths(k keys, t *TLS) error {
-	err := l.paths(k, map[string]*string{
-		"SLAVE_CERT": &t.SlaveCert, "SLAVE_PRIKEY": &t.SlavePriKey,
-	}, isFile)
-	if err != nil {
+	if err := l.paths(k, map[string]*string{"SLAVE_CERT": &t.SlaveCert}, isFile); err != nil {
 		return err
 	}
-	if err := l.paths(k, map[string]*string{"CAPATH": &t.CAPath}, func(fs.FileInfo) bool { return true }); err != nil {
+	if err := l.paths(k, map[string]*string{"SLAVE_PRIKEY": &t.SlavePriKey}, isFile); err != nil {
+		return err
+	}
+	if !k.has("CAPATH") {
+		return nil
+	}
+	if err := l.paths(k, map[string]*string{"CAPATH": &t.CAPath}, isFileOrDir); err != nil {
 		return err
 	}
 	if len(t.CAPath) >= maxPath {
 		return errors.New("CAPATH is too long")
 	}
+	t.CAFile = false
+	if info, err := l.host.stat(t.CAPath); t.CAPath != "" && err == nil {
+		t.CAFile = isFile(info)
+	}
 	return nil
+}
+
+// slavePaths is clientPaths for a slave node, whose key is not looked at unless
+// there is a certificate to it.
+func (l *loader) slavePaths(k keys, t *TLS) error {
+	key, hasKey := k["SLAVE_PRIKEY"]
+	rest := maps.Clone(k)
+	delete(rest, "SLAVE_PRIKEY")
+	if err := l.clientPaths(rest, t); err != nil {
+		return err
+	}
+	if hasKey && t.SlaveCert == "" {
+		t.SlavePriKey = ""
+		if !strings.EqualFold(key, "NULL") {
+			t.SlavePriKey = key
+		}
+		return nil
+	}
+	return l.clientPaths(k, t)
 }
 
 // paths sets each path whose key is present; empty and NULL unset it. fit says
@@ -110,7 +138,9 @@ func (l *loader) paths(k keys, paths map[string]*string, fit func(fs.FileInfo) b
 	return nil
 }
 
-func isFile(info fs.FileInfo) bool { return !info.IsDir() }
+func isFile(info fs.FileInfo) bool { return info.Mode().IsRegular() }
+
+func isFileOrDir(info fs.FileInfo) bool { return info.IsDir() || isFile(info) }
 
 // mutualTLS checks the nodes against each other (C.2).
 func (l *loader) mutualTLS(document) error {
@@ -120,15 +150,20 @@ func (l *loader) mutualTLS(document) error {
 		verify = verify || n.TLS.VerifyPeer
 		caPath = caPath || n.TLS.CAPath != ""
 	}
-	for _, n := range append(l.config.Servers[:len(l.config.Servers):len(l.config.Servers)], l.config.Slaves...) {
+	for _, n := range l.config.Servers {
+		if n.TLS.SlaveCert == "" && n.TLS.SlavePriKey != "" {
+			return fmt.Errorf("node %q: SLAVE_PRIKEY is set without SLAVE_CERT", n.Name)
+		}
+	}
+	for _, n := range slices.Concat(l.config.Servers, l.config.Slaves) {
 		caPath = caPath || n.TLS.CAPath != ""
-		some := n.TLS.SlaveCert != "" || n.TLS.SlavePriKey != ""
-		all := n.TLS.SlaveCert != "" && n.TLS.SlavePriKey != ""
 		switch {
-		case verify && !all:
+		case n.TLS.SlaveCert != "" && n.TLS.SlavePriKey == "":
+			return fmt.Errorf("node %q: SLAVE_CERT is set without SLAVE_PRIKEY", n.Name)
+		case verify && n.TLS.SlaveCert == "":
 			return fmt.Errorf("node %q: peer verification needs SLAVE_CERT and SLAVE_PRIKEY", n.Name)
-		case !verify && some:
-			return fmt.Errorf("node %q: SLAVE_CERT or SLAVE_PRIKEY is set, but no server verifies its peers", n.Name)
+		case !verify && n.TLS.SlaveCert != "":
+			return fmt.Errorf("node %q: SLAVE_CERT is set, but no server verifies its peers", n.Name)
 		}
 	}
 	if caPath && !anyTLS {

@@ -137,8 +137,8 @@ func (p printer) node(in, names string, e Entry, listenCtl int) {
 	p.row(names+"custom id seed", "%s", e.Seed)
 	p.row(names+"endpoints", "%s", hostPorts(e.Endpoints))
 	p.row(names+"control endpoints", "%s", hostPorts(e.CtlEndpoints))
-	p.row(names+"forward peers", "%s", hostPorts(e.ForwardPeers))
-	p.row(names+"reverse peers", "%s", hostPorts(e.ReversePeers))
+	p.row(names+"forward peers", "%s", hosts(e.ForwardPeers))
+	p.row(names+"reverse peers", "%s", hosts(e.ReversePeers))
 	p.tls(in, e.TLS)
 	p.row(in+"sockets", "%s", numberList(e.Sockets))
 	p.row(in+"listen socket", "-1")
@@ -154,12 +154,19 @@ func (p printer) tls(in string, t TLS) {
 		return
 	}
 	p.row(in+"verify client peer", "%s", yesNo(t.VerifyPeer))
-	p.row(in+"CA path is", "file")
+	p.row(in+"CA path is", "%s", t.caKind())
 	p.row(in+"CA path", "%s", t.CAPath)
 	p.row(in+"server cert path", "%s", t.ServerCert)
 	p.row(in+"server private key path", "%s", t.ServerPriKey)
 	p.row(in+"slave cert path", "%s", t.SlaveCert)
 	p.row(in+"slave private key path", "%s", t.SlavePriKey)
+}
+
+func (t TLS) caKind() string {
+	if t.CAFile {
+		return "file"
+	}
+	return "dir"
 }
 
 func numberList(numbers []int) string {
@@ -285,23 +292,41 @@ func (p confPrinter) node(kind string, number int, n Node) {
 	row("PORT", n.Port)
 	row("CTLPORT", n.CtlPort)
 	if kind == "server" {
-		row("ENDPOINTS", orNone(hostPorts(n.Endpoints)))
+		p.list("ENDPOINTS", n.Endpoints, true)
 	}
-	row("CTLENDPOINTS", orNone(hostPorts(n.CtlEndpoints)))
-	row("FORWARD_PEERS", orNone(hostPorts(n.ForwardPeers)))
-	row("REVERSE_PEERS", orNone(hostPorts(n.ReversePeers)))
+	p.list("CTLENDPOINTS", n.CtlEndpoints, true)
+	p.list("FORWARD_PEERS", n.ForwardPeers, false)
+	p.list("REVERSE_PEERS", n.ReversePeers, false)
 	row("CUK", orNone(n.CUK))
 	row("CUSTOM_ID_SEED", orNone(n.Seed))
 	row("SSL", yesNo(n.TLS.On))
 	if n.TLS.On {
 		row("VERIFY_PEER", yesNo(n.TLS.VerifyPeer))
-		row("CAPATH", orNone(n.TLS.CAPath))
-		row("SERVER_CERT", orNone(n.TLS.ServerCert))
-		row("SERVER_PRIKEY", orNone(n.TLS.ServerPriKey))
-		row("SLAVE_CERT", orNone(n.TLS.SlaveCert))
-		row("SLAVE_PRIKEY", orNone(n.TLS.SlavePriKey))
+		row("CA PATH TYPE", n.TLS.caKind())
+		row("CA PATH", n.TLS.CAPath)
+		row("SERVER CERT", n.TLS.ServerCert)
+		row("SERVER PRIKEY", n.TLS.ServerPriKey)
+		row("SLAVE CERT", n.TLS.SlaveCert)
+		row("SLAVE PRIKEY", n.TLS.SlavePriKey)
 	}
 	p.line("\t}")
+}
+
+// list writes end points, one a line; of peers the port is not shown.
+func (p confPrinter) list(key string, list []HostPort, ports bool) {
+	if len(list) == 0 {
+		p.line("\t\t%-14s= n/a", key)
+		return
+	}
+	p.line("\t\t%-14s= {", key)
+	for _, e := range list {
+		if ports {
+			p.line("\t\t\t%s ( %d )", e.Host, e.Port)
+		} else {
+			p.line("\t\t\t%s", e.Host)
+		}
+	}
+	p.line("\t\t}")
 }
 
 func orNone(s string) string {

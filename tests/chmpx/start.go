@@ -16,8 +16,8 @@ var ErrCrash = errors.New("chmpx crashes")
 // that loaded (C.3, C.5), or nil. A running chmpx survives such a file. It
 // returns [ErrCrash] where a start ends in SIGSEGV.
 func (c *Config) CanStart(host Host) error {
-	if c.Tuning.MaxChmpx <= 0 {
-		return fmt.Errorf("MAXCHMPX = %d leaves no room for a node: %w", c.Tuning.MaxChmpx, ErrCrash)
+	if err := c.Tuning.usable(); err != nil {
+		return err
 	}
 	if n := len(c.Group); n == 0 || n > maxGroup || strings.Contains(c.Group, "/") {
 		return fmt.Errorf("GROUP %q cannot be part of a file name", c.Group)
@@ -37,11 +37,27 @@ func (c *Config) CanStart(host Host) error {
 	return c.K2Hash.usable()
 }
 
-// usable draws a line where none was measured: 60 mask bits fail, 4 do.
+// usable says what sizes make the start fail or crash. -1 nodes do neither.
+func (t Tuning) usable() error {
+	switch {
+	case t.MaxChmpx == 0:
+		return fmt.Errorf("MAXCHMPX = 0 leaves no room for a node: %w", ErrCrash)
+	case t.MaxChmpx < -1:
+		return fmt.Errorf("MAXCHMPX = %d is no size for a table", t.MaxChmpx)
+	case t.MQPerAttach == 0:
+		return fmt.Errorf("MQPERATTACH = 0 is divided by: %w", ErrCrash)
+	case t.MaxQPerServerMQ < 1:
+		return fmt.Errorf("MAXQPERSERVERMQ = %d leaves no room in a queue", t.MaxQPerServerMQ)
+	}
+	return nil
+}
+
+// usable says what makes it impossible to create the message store. Between 28
+// and 60 mask bits nothing was measured.
 func (k K2Hash) usable() error {
-	const most = 28
-	if k.MaskBit < 0 || k.MaskBit > most || k.CMaskBit < 0 || k.CMaskBit > most {
-		return fmt.Errorf("K2HMASKBIT = %d, K2HCMASKBIT = %d: the message store cannot be created", k.MaskBit, k.CMaskBit)
+	const least, most = 2, 28
+	if k.MaskBit < least || k.MaskBit > most || k.MaxElement < 1 {
+		return fmt.Errorf("K2HMASKBIT = %d, K2HMAXELE = %d: the message store cannot be created", k.MaskBit, k.MaxElement)
 	}
 	return nil
 }
@@ -59,15 +75,24 @@ func (c *Config) idSeed(n Node) string {
 	return fmt.Sprintf("%s:%d:%s", n.Name, n.CtlPort, n.CUK)
 }
 
-// hostPorts writes a list as host:port,host:port; peers have no port.
+// used is how many entries of an end point or peer list a chmpx goes by.
+const used = 4
+
+// hostPorts writes end points as host:port,host:port, as far as chmpx goes by
+// them.
 func hostPorts(list []HostPort) string {
 	var parts []string
-	for _, e := range list {
-		if e.Port == noPort {
-			parts = append(parts, e.Host)
-			continue
-		}
+	for _, e := range list[:min(len(list), used)] {
 		parts = append(parts, fmt.Sprintf("%s:%d", e.Host, e.Port))
+	}
+	return strings.Join(parts, ",")
+}
+
+// hosts writes peers, whose port says nothing.
+func hosts(list []HostPort) string {
+	var parts []string
+	for _, e := range list[:min(len(list), used)] {
+		parts = append(parts, e.Host)
 	}
 	return strings.Join(parts, ",")
 }

@@ -1,0 +1,233 @@
+package chmpx
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
+	"k2hdkc-slave-agent/chmpx/conftest"
+	standin "k2hdkc-slave-agent/tests/chmpx"
+	"k2hdkc-slave-agent/tests/vm"
+)
+
+// realLimit bounds one run of a real program.
+const realLimit = 20 * time.Second
+
+// realDiffers are the cases of which the real programs make something else than
+// they are judged to, and why that is as it should be.
+var realDiffers = map[string]struct {
+	is  outcome
+	why string
+}{
+	"self/the own CUK under a name that can't be looked up": {doesntStart, noAnswer},
+	"self/a name that can't be looked up, and no CUK":       {doesntStart, noAnswer},
+}
+
+// realSkips are the cases that are not given to the real programs.
+var realSkips = map[string]string{
+	"global/K2HMASKBIT that fills the disk":      "it would fill the disk",
+	"nodes/a pattern beyond every table":         "it would take chmpx a minute",
+	"nodes/a pattern chmpx never gets done with": "it would take all memory",
+	"nodes/patterns beyond counting":             "it would take all memory",
+}
+
+// TestRealAgrees holds every case against the real chmpxconftest, the
+// configuration it prints, and a real start of chmpx, where they are installed,
+// on a host like shop.
+func TestRealAgrees(t *testing.T) {
+	programs, ok := standin.Installed()
+	if !ok {
+		t.Skip("chmpx, chmpxstatus and chmpxconftest are not installed")
+	}
+	if version, err := exec.Command(programs.Chmpx, "-v").Output(); err == nil {
+		t.Logf("%s", bytes.TrimSpace(version))
+	}
+	r := newRealShop(t, programs)
+	for _, c := range readCases(t) {
+		t.Run(c.name, func(t *testing.T) {
+			if why, skip := realSkips[c.name]; skip {
+				t.Skip(why)
+			}
+			report := Judge(context.Background(), []byte(c.text), shop(), nil)
+			want := report.outcome()
+			if d, differs := realDiffers[c.name]; differs {
+				t.Log(d.why)
+				want = d.is
+			}
+			is, said := r.try(t, c.text)
+			if is != want {
+				t.Errorf("chmpx %s, want: %s\n%s", is, want, said)
+			}
+			if is == doesntLoad || report.Config == nil {
+				return
+			}
+			if diff := cmp.Diff(r.print(t), printed(report.Config.standin())); diff != "" {
+				t.Errorf("chmpx has another configuration (-chmpx +here):\n%s", diff)
+			}
+		})
+	}
+}
+
+// realShop is shop, made of namespaces.
+type realShop struct {
+	host     *vm.Host
+	programs standin.Programs
+	conf     string // there and here
+}
+
+func newRealShop(t *testing.T, programs standin.Programs) *realShop {
+	etc := t.TempDir()
+	put := func(name, text string) {
+		path := filepath.Join(etc, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("hosts", `127.0.0.1 localhost
+10.20.0.31 web-1.shop.internal web-1 web.shop.example cname.shop.internal
+203.0.113.31 web-1.shop.internal
+10.20.0.11 db-1.shop.internal
+`)
+	put("nsswitch.conf", "hosts: files\n")
+	put("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+	cert, key := certificate(t)
+	put("orders/cert.pem", cert)
+	put("orders/key.pem", key)
+	put("orders/ca.pem", cert)
+	put("orders/ca/ca.pem", cert)
+
+	r := &realShop{programs: programs, conf: filepath.Join(t.TempDir(), "slave.ini")}
+	r.host = vm.New(t, vm.Spec{
+		Name:    "web-1",
+		Addrs:   []string{"10.20.0.31", "fd00:20::31"},
+		Folders: map[string]string{"/etc": etc},
+	})
+	err := r.host.Do(func() error {
+		// Where chmpx keeps its state, which goes with the host.
+		if err := unix.Mount("tmpfs", "/var/lib", "tmpfs", 0, "size=4g"); err != nil {
+			return fmt.Errorf("mount /var/lib: %w", err)
+		}
+		return os.Mkdir("/var/lib/antpickax", 0o755)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// certificate makes a pair of throw-away PEM texts.
+func certificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	about := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, about, about, &k.PublicKey, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	private, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := func(kind string, b []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}))
+	}
+	return text("CERTIFICATE", der), text("PRIVATE KEY", private)
+}
+
+// try gives a text to chmpxconftest, and to chmpx if it loads.
+func (r *realShop) try(t *testing.T, text string) (is outcome, said string) {
+	t.Helper()
+	if err := os.WriteFile(r.conf, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	err := r.host.Do(func() error {
+		checker := conftest.Checker{Command: r.programs.Conftest, Timeout: realLimit}
+		err := checker.Check(t.Context(), r.conf)
+		var refused *conftest.RefusedError
+		if errors.As(err, &refused) {
+			is, said = doesntLoad, refused.Said
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		is, said, err = r.start(t)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return is, said
+}
+
+// print is the configuration that chmpxconftest prints, of the text tried last.
+func (r *realShop) print(t *testing.T) string {
+	t.Helper()
+	var text []byte
+	err := r.host.Do(func() (err error) {
+		ctx, cancel := context.WithTimeout(t.Context(), realLimit)
+		defer cancel()
+		text, err = exec.CommandContext(ctx, r.programs.Conftest, "-conf", r.conf, "-no_check_update").Output()
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "configuration{\n")
+	return withoutDate("configuration{\n" + rest)
+}
+
+// start starts chmpx, sees whether it comes up, and ends it.
+func (r *realShop) start(t *testing.T) (is outcome, said string, err error) {
+	ctx, cancel := context.WithTimeout(t.Context(), realLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, r.programs.Chmpx, "-conf", r.conf, "-d", "err")
+	cmd.Dir = filepath.Dir(r.conf)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return "", "", err
+	}
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		return "", "", err
+	}
+	is = doesntStart
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		said += lines.Text() + "\n"
+		if strings.HasPrefix(lines.Text(), "STATUS ") { // the last line when it is up
+			is = starts
+			cmd.Process.Signal(syscall.SIGHUP)
+		}
+	}
+	end := cmd.Wait()
+	if ctx.Err() != nil {
+		return "", "", fmt.Errorf("chmpx neither came up nor ended in %v", realLimit)
+	}
+	return is, fmt.Sprintf("%s%s%v", said, stderr.String(), end), nil
+}
