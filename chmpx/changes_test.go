@@ -37,14 +37,17 @@ CUK = cuk-31
 CUSTOM_ID_SEED = web-1
 `
 
-func TestChanges(t *testing.T) {
+// changeCase is a change of the file cluster, and what chmpx sees of it.
+type changeCase struct {
+	name     string
+	old, new string // replaced in the file; old "" appends new
+	want     []string
+}
+
+func changeCases() []changeCase {
 	const server3 = "[SVRNODE]\nNAME = 10.20.0.13\nCUK = cuk-13\nCUSTOM_ID_SEED = db-3\n"
 	const slave2 = "[SLVNODE]\nNAME = 10.20.0.32\nCTLPORT = 8031\nCUK = cuk-32\nCUSTOM_ID_SEED = web-2\n"
-	for _, c := range []struct {
-		name     string
-		old, new string // replaced in the file; old "" appends new
-		want     []string
-	}{
+	return []changeCase{
 		{"nothing", "", "", nil},
 		{"DATE is not compared", "02 Mar", "03 Mar", nil},
 		{"SELFCUK is not compared", "SELFCUK = cuk-31", "SELFCUK = cuk-3", nil},
@@ -73,22 +76,36 @@ func TestChanges(t *testing.T) {
 		{"a server's port", "NAME = 10.20.0.11\n", "NAME = 10.20.0.11\nPORT = 8120\n", []string{"server 10.20.0.11:8021 (db-1) PORT 8020 → 8120"}},
 		{"a server's end points", "ENDPOINTS = 203.0.113.12", "ENDPOINTS = 203.0.113.12:9000,e2", []string{"server 10.20.0.12:8021 (db-2) ENDPOINTS 203.0.113.12:8020 → 203.0.113.12:9000,e2:8020"}},
 		{"a server's peers", "ENDPOINTS = 203.0.113.12", "ENDPOINTS = 203.0.113.12\nFORWARD_PEERS = 203.0.113.1", []string{"server 10.20.0.12:8021 (db-2) FORWARD_PEERS (none) → 203.0.113.1"}},
+		{"a fifth end point, which is never used", "ENDPOINTS = 203.0.113.12", "ENDPOINTS = 203.0.113.12,e2,e3,e4,e5", []string{"server 10.20.0.12:8021 (db-2) ENDPOINTS 203.0.113.12:8020 → 203.0.113.12:8020,e2:8020,e3:8020,e4:8020,e5:8020"}},
+		{"a slave's peers", "CUSTOM_ID_SEED = web-1", "CUSTOM_ID_SEED = web-1\nREVERSE_PEERS = gw-1", []string{"slave 10.20.0.31:8031 (web-1) REVERSE_PEERS (none) → gw-1"}},
+		{"a peer's port, which says nothing", "CUSTOM_ID_SEED = web-1", "CUSTOM_ID_SEED = web-1\nREVERSE_PEERS = gw-1:99", []string{"slave 10.20.0.31:8031 (web-1) REVERSE_PEERS (none) → gw-1:99"}},
+		{"a default taken out of use", "CTLPORT = 8021\n[SVRNODE]\nNAME = 10.20.0.11\n", "CTLPORT = 8021\n[SVRNODE]\nNAME = 10.20.0.11\nCTLPORT = 8021\n", nil},
 		{"a slave joins", "", slave2, []string{"slave joined 10.20.0.32:8031 (web-2)"}},
 		{"a default for all", "PORT = 8020", "PORT = 9020", []string{
 			"server 10.20.0.11:8021 (db-1) PORT 8020 → 9020",
 			"server 10.20.0.12:8021 (db-2) PORT 8020 → 9020",
 			"server 10.20.0.12:8021 (db-2) ENDPOINTS 203.0.113.12:8020 → 203.0.113.12:9020",
 		}},
-	} {
+	}
+}
+
+// text is the file after the change.
+func (c changeCase) text(t *testing.T) string {
+	t.Helper()
+	if c.old == "" {
+		return cluster + c.new
+	}
+	text := strings.Replace(cluster, c.old, c.new, 1)
+	if text == cluster {
+		t.Fatalf("%q is not in the file", c.old)
+	}
+	return text
+}
+
+func TestChanges(t *testing.T) {
+	for _, c := range changeCases() {
 		t.Run(c.name, func(t *testing.T) {
-			text := cluster + c.new
-			if c.old != "" {
-				text = strings.Replace(cluster, c.old, c.new, 1)
-				if text == cluster {
-					t.Fatalf("%q is not in the file", c.old)
-				}
-			}
-			before, after := mustLoad(t, cluster), mustLoad(t, text)
+			before, after := mustLoad(t, cluster), mustLoad(t, c.text(t))
 			var got []string
 			for _, x := range Changes(before, after) {
 				got = append(got, x.String())

@@ -53,14 +53,7 @@ var realSkips = map[string]string{
 // configuration it prints, and a real start of chmpx, where they are installed,
 // on a host like shop.
 func TestRealAgrees(t *testing.T) {
-	programs, ok := standin.Installed()
-	if !ok {
-		t.Skip("chmpx, chmpxstatus and chmpxconftest are not installed")
-	}
-	if version, err := exec.Command(programs.Chmpx, "-v").Output(); err == nil {
-		t.Logf("%s", bytes.TrimSpace(version))
-	}
-	r := newRealShop(t, programs)
+	r := newRealShop(t)
 	for _, c := range readCases(t) {
 		t.Run(c.name, func(t *testing.T) {
 			if why, skip := realSkips[c.name]; skip {
@@ -93,7 +86,16 @@ type realShop struct {
 	conf     string // there and here
 }
 
-func newRealShop(t *testing.T, programs standin.Programs) *realShop {
+func newRealShop(t *testing.T) *realShop {
+	t.Helper()
+	programs, ok := standin.Installed()
+	if !ok {
+		t.Skip("chmpx, chmpxstatus and chmpxconftest are not installed")
+	}
+	if version, err := exec.Command(programs.Chmpx, "-v").Output(); err == nil {
+		first, _, _ := bytes.Cut(bytes.TrimSpace(version), []byte("\n"))
+		t.Logf("%s", first)
+	}
 	etc := t.TempDir()
 	put := func(name, text string) {
 		path := filepath.Join(etc, name)
@@ -230,4 +232,89 @@ func (r *realShop) start(t *testing.T) (is outcome, said string, err error) {
 		return "", "", fmt.Errorf("chmpx neither came up nor ended in %v", realLimit)
 	}
 	return is, fmt.Sprintf("%s%s%v", said, stderr.String(), end), nil
+}
+
+// TestRealSeesTheSameChanges has a running chmpx reload each changed file, and
+// the file as it was, and hears whether it found a difference.
+func TestRealSeesTheSameChanges(t *testing.T) {
+	r := newRealShop(t)
+	p := r.run(t, cluster)
+	for _, c := range changeCases() {
+		t.Run(c.name, func(t *testing.T) {
+			want := len(c.want) > 0
+			if is := p.reload(t, c.text(t)); is != want {
+				t.Errorf("chmpx saw a change: %t, want %t", is, want)
+			}
+			if is := p.reload(t, cluster); is != want {
+				t.Errorf("on the way back chmpx saw a change: %t, want %t", is, want)
+			}
+		})
+	}
+}
+
+// realProcess is a running chmpx that tells all it does.
+type realProcess struct {
+	conf  string
+	lines *bufio.Scanner
+}
+
+// run starts chmpx, which ends with the test.
+func (r *realShop) run(t *testing.T, text string) *realProcess {
+	t.Helper()
+	if err := os.WriteFile(r.conf, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 3*realLimit)
+	cmd := exec.CommandContext(ctx, r.programs.Chmpx, "-conf", r.conf, "-d", "msg")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.host.Do(cmd.Start); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		cmd.Wait()
+	})
+	p := &realProcess{conf: r.conf, lines: bufio.NewScanner(stderr)}
+	p.until(t, idle)
+	return p
+}
+
+// What chmpx says when it handles the replacement of its file, when it found no
+// difference, and every 100 ms while it has nothing to do but to look for servers.
+const (
+	replaced = "is deleted("
+	noChange = "but it is not changed"
+	idle     = "InitialAllServerStatus("
+)
+
+// reload replaces the file and returns whether chmpx saw a change in it.
+func (p *realProcess) reload(t *testing.T, text string) (changed bool) {
+	t.Helper()
+	next := p.conf + ".next"
+	if err := os.WriteFile(next, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(next, p.conf); err != nil {
+		t.Fatal(err)
+	}
+	p.until(t, replaced)
+	return p.until(t, idle, noChange) == idle
+}
+
+// until reads up to a line with one of the texts.
+func (p *realProcess) until(t *testing.T, texts ...string) string {
+	t.Helper()
+	for p.lines.Scan() {
+		for _, text := range texts {
+			if strings.Contains(p.lines.Text(), text) {
+				return text
+			}
+		}
+	}
+	t.Fatalf("chmpx ended, or took too long; it said none of %q", texts)
+	return ""
 }

@@ -106,6 +106,28 @@ func TestStandinAgrees(t *testing.T) {
 	}
 }
 
+// TestStandinSeesTheSameChanges holds what a reload compares against the
+// stand-in.
+func TestStandinSeesTheSameChanges(t *testing.T) {
+	host := standinShop()
+	load := func(t *testing.T, text string) *standin.Config {
+		t.Helper()
+		c, err := standin.Load([]byte(text), host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	for _, c := range changeCases() {
+		t.Run(c.name, func(t *testing.T) {
+			is := !load(t, cluster).Equal(load(t, c.text(t)))
+			if want := len(c.want) > 0; is != want {
+				t.Errorf("the stand-in saw a change: %t, want %t", is, want)
+			}
+		})
+	}
+}
+
 // printed is what chmpxconftest would print of a configuration.
 func printed(c *standin.Config) string {
 	var b strings.Builder
