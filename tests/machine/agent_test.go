@@ -19,6 +19,18 @@ func TestAgentAndChmpxUnderSystemd(t *testing.T) {
 	})
 	s.test(t, "an enabled chmpx waits for its first file and is started with it", waitsForFirstFile)
 	s.test(t, "every one of many changes is confirmed by the same chmpx", everyChange)
+	s.test(t, "chmpx is restarted, and killed, under the agent", chmpxRestarted)
+	s.test(t, "the machine reboots, without a file and without K2HR3", rebooted)
+	s.test(t, "a file that nobody started chmpx on", fileWithoutStart)
+	s.test(t, "a masked unit is left alone", maskedUnit)
+	s.test(t, "a disabled unit is left alone", disabledUnit)
+	s.test(t, "a unit that has hit its start limit is left alone", startLimitedUnit)
+	s.test(t, "the bus dies during a reload", busRestarted)
+	s.test(t, "the agent is killed between the rename and the confirmation", agentKilled)
+	s.test(t, "stop and restart of the agent leave chmpx alone", agentStopped)
+	s.test(t, "the journal has the agent's messages by field", agentInJournal)
+	s.test(t, "without the drop-in chmpx runs under its helper and follows the rename", withoutDropIn)
+	s.test(t, "chmpx's unit does without the agent", chmpxUnitAlone)
 }
 
 func waitsForFirstFile(s *slave) {

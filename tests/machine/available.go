@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -8,35 +9,30 @@ import (
 	"strings"
 )
 
-// tools are the programs of the host that machines are made with, and the
-// Debian packages that have them.
-var tools = []struct{ program, pkg string }{
-	{"systemd-nspawn", "systemd-container"},
-	{"mmdebstrap", "mmdebstrap"},
-	{"ip", "iproute2"},
-	{"unshare", "util-linux"},
-	{"nsenter", "util-linux"},
-	{"mount", "mount"},
-	{"tar", "tar"},
-	{"apt-get", "apt"},
-}
+// tools are the programs of the host that machines are made with. Their
+// packages are in .ci/packages or essential to Debian.
+var tools = []string{"systemd-nspawn", "mmdebstrap", "ip", "unshare", "nsenter", "mount", "tar", "apt-get"}
 
 // Available returns why there can be no machines here, or nil.
 func Available() error {
 	if runtime.GOOS != "linux" {
-		return fmt.Errorf("machines need Linux")
+		return errors.New("machines need Linux")
 	}
 	if os.Geteuid() != 0 {
-		return fmt.Errorf("machines need root")
+		return errors.New("machines need root")
 	}
 	var missing []string
-	for _, t := range tools {
-		if _, err := exec.LookPath(t.program); err != nil {
-			missing = append(missing, fmt.Sprintf("%s (package %s)", t.program, t.pkg))
+	for _, name := range tools {
+		if _, err := exec.LookPath(name); err != nil {
+			missing = append(missing, name)
 		}
 	}
 	if missing != nil {
-		return fmt.Errorf("machines need %s", strings.Join(missing, ", "))
+		return fmt.Errorf("machines need %s, which are not installed; the packages are in .ci/packages", strings.Join(missing, ", "))
+	}
+	out, err := exec.Command("unshare", "--mount", "--net", "--pid", "--fork", "true").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("machines need namespaces, which may not be made here: %s", tail(out))
 	}
 	return nil
 }

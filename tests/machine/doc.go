@@ -12,4 +12,12 @@
 // Everything a machine is made of (mounts, network, processes) lives in
 // namespaces of one process, so it all ends with that process, and that ends
 // with the test, however the test ends.
+//
+// The tests that boot machines run only when they are asked for, as root and
+// with the packages of .ci/packages installed:
+//
+//	K2HDKC_TEST_MACHINE=1 go test -count=1 -timeout 20m ./tests/machine
+//
+// The first run makes the root file system, which takes a minute or two;
+// go run ./tests/machine/rootfs does that ahead.
 package machine

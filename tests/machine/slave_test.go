@@ -39,7 +39,7 @@ type slave struct {
 	cluster *k2hr3.Cluster
 	log     *agentLog
 	mark    int    // of the log: what await has seen
-	cursor  string // of the journal: the beginning of the subtest
+	begin   string // of the subtest, as journalctl takes it
 }
 
 // helper stands in for chmpx's service helper: it starts chmpx when there is a
@@ -93,7 +93,7 @@ func newSlave(t *testing.T) *slave {
 		{Path: "/etc/k2hdkc/slave-agent.ini", Text: "[k2hr3]\napi-uri = http://k2hr3.shop.example\n" +
 			"role = yrn:yahoo:::shop:role:orders/slave\n[slave]\ncuk = " + slaveCUK + "\n"},
 		{Path: "/etc/systemd/system/k2hdkc-slave-agent.service.d/log.conf", Text: "[Service]\n" +
-			"Environment=K2HDKC_SLAVE_LOG_FORMAT=json\nStandardError=append:" + logFile + "\n"},
+			"RestartSec=500ms\nEnvironment=K2HDKC_SLAVE_LOG_FORMAT=json\nStandardError=append:" + logFile + "\n"},
 		{Path: logFile},
 		{Path: "/usr/bin/chmpx", Mode: 0o755, From: programs.Chmpx},
 		{Path: "/usr/bin/chmpxstatus", Link: "chmpx"},
@@ -148,7 +148,7 @@ func (s *slave) reset() {
 			$2
 		END`, shmDir, s.cluster.RoleToken("slave", 0))
 	s.mark = s.log.count()
-	_, s.cursor, _ = strings.Cut(s.run("journalctl --sync; journalctl --lines=1 --output=cat --show-cursor"), "-- cursor: ")
+	s.begin = s.run("date +@%s.%6N")
 }
 
 // run runs a shell script with arguments, and returns what it prints.
@@ -292,7 +292,7 @@ func (s *slave) running() {
 // line each.
 func (s *slave) said(unit string) string {
 	s.tb.Helper()
-	return s.run(`journalctl --sync; journalctl --quiet --output=cat --after-cursor="$2" _PID=1 UNIT="$1"`, unit, s.cursor)
+	return s.run(`journalctl --sync; journalctl --quiet --output=cat --since="$2" _PID=1 UNIT="$1"`, unit, s.begin)
 }
 
 // logFile is where the agent's log goes in place of the journal, which does not
