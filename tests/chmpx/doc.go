@@ -23,6 +23,7 @@
 // # Decisions where the measurements are silent
 //
 //   - K2HMASKBIT above 28 keeps chmpx from starting.
+//   - localhost is this host, even if it has no other address.
 //   - A live reload that overruns the tables crashes at once; a start that does
 //     crashes at the next change or at the end.
 //   - Members of the RING are learnt even if the slave knows no server node that is up.

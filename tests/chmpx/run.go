@@ -37,7 +37,6 @@ func WithControlPort() Option { return WithEnv(EnvPort + "=yes") }
 type Process struct {
 	cmd   *exec.Cmd
 	ready chan struct{} // closed when it is up
-	up    sync.Once     // closes ready
 	done  chan struct{}
 
 	mu     sync.Mutex
@@ -81,9 +80,6 @@ func Start(ctx context.Context, p Programs, conf string, opts ...Option) (*Proce
 		return nil, fmt.Errorf("start chmpx: %w", err)
 	}
 	go proc.follow(stdout)
-	if p.Real {
-		go proc.askUntilUp(ctx, p.Status)
-	}
 	select {
 	case <-proc.ready:
 		return proc, nil
@@ -105,34 +101,16 @@ func (p *Process) write(b []byte) (int, error) {
 // follow collects the output until the process ends. The last line chmpx prints
 // when it is up is that of its status.
 func (p *Process) follow(stdout io.Reader) {
+	up := false
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		fmt.Fprintln(writerFunc(p.write), lines.Text())
-		if strings.HasPrefix(lines.Text(), "STATUS ") {
-			p.up.Do(func() { close(p.ready) })
+		if strings.HasPrefix(lines.Text(), "STATUS ") && !up {
+			up = true
+			close(p.ready)
 		}
 	}
 	p.cmd.Wait() // its error is the exit status, which Exit gives
 	close(p.done)
-}
-
-// askUntilUp asks for the state until there is one: what the real chmpx prints
-// into a pipe may stay in its buffer.
-func (p *Process) askUntilUp(ctx context.Context, status string) {
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		ask := exec.CommandContext(ctx, status, p.cmd.Args[1:]...)
-		ask.Env = p.cmd.Env
-		if ask.Run() == nil {
-			p.up.Do(func() { close(p.ready) })
-			return
-		}
-		select {
-		case <-p.done:
-			return
-		case <-tick.C:
-		}
-	}
 }
 
 // PID is the process id.
