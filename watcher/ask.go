@@ -3,7 +3,6 @@ package watcher
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"k2hdkc-slave-agent/chmpx"
@@ -120,7 +119,7 @@ func (w *Watcher) askIn(d time.Duration) {
 func (w *Watcher) answered(ctx context.Context, a asked) {
 	w.asking.cancel = nil
 	if a.moved {
-		w.keepIn(0)
+		w.moved()
 	}
 	again := w.asking.again
 	w.asking.again = false
@@ -283,18 +282,7 @@ func (w *Watcher) pause() time.Duration {
 	}
 	d = jitter(d)
 	if r := w.looking.ring; r != nil {
-		d = min(d, r.pause(d))
+		d = min(d, w.slot(r.pause(d)))
 	}
 	return d
-}
-
-// splay is how long this host waits before it asks for something that all
-// slaves of the cluster notice at the same moment. One K2HR3 process answers
-// about 20 requests a second.
-func (w *Watcher) splay() time.Duration {
-	const each = 60 * time.Millisecond
-	if w.current.config == nil || len(w.current.config.Slaves) < 2 {
-		return 0
-	}
-	return rand.N(each * time.Duration(len(w.current.config.Slaves)))
 }

@@ -103,6 +103,7 @@ func TestAChmpxThatTakesNothingIsRestartedWhereThatIsWanted(t *testing.T) {
 				t.Errorf("jobs: %s", jobs)
 			}
 			h.log.want(t, 1, "chmpx runs the file in place", "revision="+string(rune('0'+revision)))
+			h.pass(leastRestart)
 		}
 	})
 }
@@ -122,14 +123,59 @@ func TestARestartThatDoesNotHelpIsNotRepeated(t *testing.T) {
 	})
 }
 
-func TestAChmpxThatEndsIsAnError(t *testing.T) {
+// killed is a host whose chmpx has ended within moments of getting a second
+// server.
+func (h *host) killed() {
+	h.applied()
+	h.chmpx.set(func(c *fakeChmpx) { c.lag = time.Hour })
+	h.change(2)
+	h.chmpx.stop()
+	h.pass(5 * time.Second)
+}
+
+func TestAFileThatEndsChmpxIsTakenBackUntilThereIsAnotherText(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
-		h.applied()
-		h.chmpx.set(func(c *fakeChmpx) { c.lag = time.Hour })
-		h.change(2)
-		h.chmpx.stop()
-		h.pass(5 * time.Second)
-		h.log.want(t, 1, "ERROR", "chmpx does not run", "revision=2")
+		h.killed()
+		h.log.want(t, 1, "ERROR", "chmpx ended when it got the file", "revision=2")
+		if !h.lists(1) || h.revision() != 3 {
+			t.Fatalf("in place is revision %d:\n%s", h.revision(), h.file())
+		}
+		h.chmpx.set(func(c *fakeChmpx) { c.lag = 0 })
+		h.chmpx.start(t)
+		h.pass(time.Hour)
+		if !h.lists(1) {
+			t.Error("the text that ended chmpx is back")
+		}
+		h.checkNag("the file in place stays", time.Hour)
+		h.join(3)
+		h.pass(2 * h.config.Interval)
+		if !h.lists(3) {
+			t.Error("the next text was not put in place")
+		}
+	})
+}
+
+func TestAReloadOfTheAgentTriesAFileAgainThatHasEndedChmpx(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.killed()
+		h.chmpx.set(func(c *fakeChmpx) { c.lag = 0 })
+		h.chmpx.start(t)
+		h.send(AskNow)
+		h.pass(3 * time.Second)
+		if !h.lists(2) {
+			t.Error("not tried again")
+		}
+	})
+}
+
+func TestAChmpxThatIsStoppedMeanwhileDoesNotSpeakAgainstTheFile(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.unit = &fakeUnit{state: daemon.UnitState{LoadState: "loaded", ActiveState: "inactive", Result: "success", UnitFileState: "disabled"}}
+		h.killed()
+		if !h.lists(2) || h.revision() != 2 {
+			t.Errorf("in place is revision %d", h.revision())
+		}
+		h.log.want(t, 1, "chmpx was stopped")
 	})
 }
 

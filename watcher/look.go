@@ -3,6 +3,7 @@ package watcher
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -21,9 +22,11 @@ const (
 	// ring: a server may be there long before its registration, or for good
 	// without one.
 	ringTries = time.Minute
-	// firstRingPause and ringGrowth space these requests.
+	// The pauses between these requests grow to maxRingPause within ringSoon,
+	// and beyond that later.
 	firstRingPause = time.Second
-	ringGrowth     = 1.4
+	maxRingPause   = 1900 * time.Millisecond
+	ringSoon       = 10 * time.Second
 )
 
 // looking is what is known of the running chmpx.
@@ -38,11 +41,17 @@ type looking struct {
 	last      *daemon.Status // nil: chmpx does not run, as far as is known
 	seen      bool           // last is of the latest look
 	confirm   *daemon.Confirmation
+	ran       bool      // chmpx ran when the revision to confirm was put in place
 	renamed   time.Time // when the revision to confirm was put in place
 	tries     int       // replacements made because of no confirmation
 	confirmed bool
 	ring      *ring // nil: chmpx's servers are those of the file
 	told      string
+
+	replaced  daemon.Inode // the file before the one in place
+	safe      []byte       // the file that chmpx was last seen to run
+	fatal     string       // origin of the text that ended chmpx
+	restarted time.Time    // when the unit was last restarted
 }
 
 // looked is what came of one look at chmpx.
@@ -56,16 +65,24 @@ type ring struct {
 	what  string // in words
 	since time.Time
 	gap   time.Duration
-	splay time.Duration
 }
 
-// pause is the time to the next request because of the ring, at most max.
-func (r *ring) pause(max time.Duration) time.Duration {
-	if time.Since(r.since) >= ringTries {
-		return max
+// pause is the time to the next request because of the ring, at most longest.
+// The pauses grow, slowly at first: most servers are registered within seconds.
+func (r *ring) pause(longest time.Duration) time.Duration {
+	age := time.Since(r.since)
+	if age >= ringTries {
+		return longest
 	}
-	r.gap = min(time.Duration(float64(r.gap)*ringGrowth), max)
-	return r.gap + r.splay
+	switch {
+	case r.gap == 0:
+		r.gap = firstRingPause
+	case age < ringSoon:
+		r.gap = min(r.gap*5/4, maxRingPause)
+	default:
+		r.gap = r.gap * 3 / 2
+	}
+	return min(r.gap, longest)
 }
 
 // calm: chmpx runs what is in place, and knows no other servers.
@@ -145,6 +162,7 @@ func (w *Watcher) lookIn(d time.Duration) {
 func (w *Watcher) expect(before *daemon.Status) {
 	w.looking.confirmed = false
 	w.looking.ring = nil
+	w.looking.ran = before != nil
 	if w.Chmpx == nil || w.Confirm == 0 {
 		return
 	}
@@ -233,36 +251,15 @@ func (w *Watcher) confirming(ctx context.Context, l looked) {
 	w.looking.confirm = nil
 	switch outcome {
 	case daemon.Confirmed:
-		w.looking.confirmed = true
-		w.looking.tries = 0
+		w.runs()
 		w.Log.Info("chmpx runs the file in place", "revision", revision, "after", time.Since(w.looking.renamed).Round(time.Millisecond).String())
 	case daemon.Gone:
-		w.Log.Error("chmpx does not run; the file in place is good, so its own log must tell why", "revision", revision)
+		w.gone(ctx)
 	case daemon.Late:
 		w.late(ctx, l.status)
 	}
 	if w.looking.confirm == nil {
 		w.lookLater(l.err)
-	}
-}
-
-// late is for a chmpx that lives and does not take the file. Its notification
-// may have been held up or swallowed (spec chmpx D.4, D.6); another
-// replacement repairs that, and where its watch is lost only a restart does.
-func (w *Watcher) late(ctx context.Context, st daemon.Status) {
-	log := w.Log.With("file", w.current.config.FileVersion, "chmpx", st.Revision, "pid", st.PID)
-	w.looking.tries++
-	switch {
-	case w.looking.tries == 1:
-		log.Warn("chmpx has not taken the file; it is put in place once more")
-		if err := w.again(ctx); err != nil {
-			log.Error("the file could not be put in place once more", "error", err)
-		}
-	case w.RestartUnconfirmed && w.Unit != nil && w.looking.tries == 2:
-		log.Error("chmpx does not take the file and is restarted")
-		w.restart(ctx)
-	default:
-		log.Error("chmpx does not take the file: somebody holds the old one open, or its watch is lost; a restart of chmpx helps")
 	}
 }
 
@@ -278,8 +275,7 @@ func (w *Watcher) watchRing(ctx context.Context, before *daemon.Status, now daem
 	if !w.looking.confirmed {
 		w.Log.Info("chmpx runs the file in place", "revision", now.Revision)
 	}
-	w.looking.confirmed = true
-	w.looking.tries = 0
+	w.runs()
 	what := difference(now, w.current.config)
 	r := w.looking.ring
 	switch {
@@ -288,7 +284,7 @@ func (w *Watcher) watchRing(ctx context.Context, before *daemon.Status, now daem
 		w.looking.ring = nil
 	case what != "" && (r == nil || r.what != what):
 		w.Log.Info("chmpx knows other servers than the file; asking K2HR3", "difference", what)
-		w.looking.ring = &ring{what: what, since: time.Now(), gap: firstRingPause, splay: w.splay()}
+		w.looking.ring = &ring{what: what, since: time.Now()}
 		w.askForRing()
 	case what == "" && before != nil && len(daemon.Leaving(*before, now)) != 0:
 		// It may be gone for good or just be restarted; K2HR3 knows.
@@ -301,7 +297,31 @@ func (w *Watcher) askForRing() {
 	if w.asking.holds && w.asking.cancel != nil {
 		return
 	}
-	w.askIn(w.splay())
+	w.askIn(w.slot(0))
+}
+
+// each is the time that one slave has for its request when all slaves of a
+// cluster notice the same thing at the same moment: one K2HR3 process answers
+// about 20 a second.
+const each = 60 * time.Millisecond
+
+// slot is the time to this host's next turn, at least d away. The slaves of a
+// cluster have the same list of slaves, and clocks that agree well enough; so
+// each takes its turn by its place on the list and the time of day, and no two
+// ask at once, whenever they noticed what they ask for. A slave that is alone
+// has its turn at any time, one that is not on the list takes its chance.
+func (w *Watcher) slot(d time.Duration) time.Duration {
+	if w.current.config == nil || len(w.current.config.Slaves) < 2 {
+		return d
+	}
+	slaves := w.current.config.Slaves
+	round := each * time.Duration(len(slaves))
+	own := slices.IndexFunc(slaves, func(n chmpx.Node) bool { return n.CUK == w.InstanceID })
+	if own < 0 {
+		return d + rand.N(round)
+	}
+	at := time.Duration(w.wall().Add(d).UnixNano()) % round
+	return d + (each*time.Duration(own)-at+round)%round
 }
 
 // difference says in words how chmpx's servers differ from the file's.

@@ -66,7 +66,7 @@ func TestOnce(t *testing.T) {
 				time.Sleep(time.Second)
 				h.chmpx.stop()
 			}()
-		}, "does not run any more", 2},
+		}, "does not run any more", 3}, // the file before it is back
 		{"chmpxstatus is not installed", func(h *host) { h.chmpx.missing = true }, "", 1},
 		{"chmpxstatus hangs", func(h *host) { h.chmpx.hangs = true }, "", 1},
 		{"no chmpxstatus is configured", func(h *host) { h.blind = true }, "", 1},

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
@@ -22,6 +23,8 @@ type current struct {
 	config *chmpx.Config
 	// good: the file was accepted, and is worth being put back.
 	good bool
+	// origin tells the texts of K2HR3 apart, whatever revision they got.
+	origin string
 }
 
 // Refusal is the error for a text that is not put in place.
@@ -77,6 +80,9 @@ func (w *Watcher) apply(ctx context.Context, a k2hr3.Answer) (replaced bool, err
 	if err != nil {
 		return false, err
 	}
+	if c.origin == w.looking.fatal {
+		return false, &Refusal{c.report, "chmpx ended when it got it; the file before it is in place until K2HR3 has another text (a reload of the agent tries this one again)"}
+	}
 	if c.same {
 		if w.etag != a.ETag {
 			w.etag = a.ETag
@@ -99,6 +105,7 @@ func (w *Watcher) apply(ctx context.Context, a k2hr3.Answer) (replaced bool, err
 type candidate struct {
 	bytes   []byte
 	report  chmpx.Report
+	origin  string
 	changes string // in words
 	same    bool   // nothing chmpx compares differs from a good file in place
 }
@@ -109,7 +116,7 @@ func (w *Watcher) candidate(ctx context.Context, text string) (candidate, error)
 	if w.Stamp {
 		v.Revision = w.nextRevision()
 	}
-	c := candidate{bytes: render.Bytes(text, v)}
+	c := candidate{bytes: render.Bytes(text, v), origin: sum([]byte(text))}
 	c.report = w.Judge(ctx, c.bytes, w.looking.running(w.current.config))
 	if err := w.refuse(c.report); err != nil {
 		return c, err
@@ -223,13 +230,15 @@ func (w *Watcher) replace(ctx context.Context, c candidate) error {
 		}
 	}
 	first := !w.current.good
+	old, _ := daemon.InodeOf(w.File.Path)
 	if err := staged.Commit(); errors.Is(err, render.ErrNotDurable) {
 		w.Log.Warn("the disk may be failing", "error", err)
 	} else if err != nil {
 		return err
 	}
 	w.revision = c.report.Config.FileVersion
-	w.current = current{bytes: c.bytes, sum: sum(c.bytes), config: c.report.Config, good: true}
+	w.current = current{bytes: c.bytes, sum: sum(c.bytes), config: c.report.Config, good: true, origin: c.origin}
+	w.looking.replaced = old
 	w.tell(ctx, first)
 	return nil
 }

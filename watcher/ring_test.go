@@ -1,8 +1,10 @@
 package watcher
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"k2hdkc-slave-agent/chmpx"
@@ -160,27 +162,44 @@ func TestManySlavesSpreadWhatTheyAskForTheRing(t *testing.T) {
 
 func itoa(n int) string { return string(rune('a'+n/26)) + string(rune('a'+n%26)) }
 
-func TestSplayIsUpTo60MillisecondsForEachSlave(t *testing.T) {
-	for _, tt := range []struct {
-		slaves int
-		most   time.Duration
-	}{
-		{0, 0}, {1, 0}, {2, 120 * time.Millisecond}, {250, 15 * time.Second},
-	} {
-		w := &Watcher{current: current{config: &chmpx.Config{Slaves: make([]chmpx.Node, tt.slaves)}}}
-		longest := time.Duration(0)
-		for range 2000 {
-			d := w.splay()
-			if d < 0 || d > tt.most {
-				t.Fatalf("%d slaves: %v", tt.slaves, d)
-			}
-			longest = max(longest, d)
+// All slaves of a large cluster notice a new server within one peek, and ask
+// again for a while because K2HR3 does not have it yet.
+func TestNoTwoSlavesHaveTheSameTurn(t *testing.T) {
+	const slaves = 250
+	synctest.Test(t, func(t *testing.T) {
+		config := &chmpx.Config{}
+		for n := range slaves {
+			config.Slaves = append(config.Slaves, chmpx.Node{CUK: "vm-" + itoa(n)})
 		}
-		if longest < tt.most*9/10 {
-			t.Errorf("%d slaves: at most %v of %v", tt.slaves, longest, tt.most)
+		perSecond := make(map[int64]int)
+		for n := range slaves {
+			w := &Watcher{Config: Config{InstanceID: "vm-" + itoa(n)}, current: current{config: config}}
+			noticed := rand.N(2 * time.Second)
+			r := ring{since: time.Now()}
+			first := w.slot(noticed)
+			if first > noticed+slaves*each {
+				t.Errorf("slave %d waits until %v", n, first)
+			}
+			for at := first; at < ringTries; at = w.slot(at + r.pause(time.Hour)) {
+				perSecond[int64(at/time.Second)]++
+			}
+		}
+		for second, n := range perSecond {
+			if n > 20 {
+				t.Errorf("%d requests in second %d", n, second)
+			}
+		}
+	})
+}
+
+func TestALoneSlaveHasItsTurnAtAnyTime(t *testing.T) {
+	for slaves, most := range map[int]time.Duration{0: 0, 1: 0, 2: 2 * each} {
+		w := &Watcher{current: current{config: &chmpx.Config{Slaves: make([]chmpx.Node, slaves)}}}
+		if d := w.slot(0); d > most {
+			t.Errorf("%d slaves: %v", slaves, d)
 		}
 	}
-	if d := (&Watcher{}).splay(); d != 0 {
+	if d := (&Watcher{}).slot(time.Second); d != time.Second {
 		t.Errorf("without a file: %v", d)
 	}
 }

@@ -187,6 +187,7 @@ func stopped() *time.Timer {
 func (w *Watcher) event(ctx context.Context, e Event) {
 	switch e {
 	case AskNow:
+		w.looking.fatal = ""
 		w.keep(ctx)
 		w.askAgain(ctx)
 	case OutputTouched:
