@@ -1,0 +1,125 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"k2hdkc-slave-agent/tests/chmpx"
+)
+
+// realText is the configuration of a node of a cluster with these servers, all
+// of them on the same machine and so each with ports of its own.
+func realText(global string, servers ...int) string {
+	var b strings.Builder
+	b.WriteString("[GLOBAL]\nFILEVERSION = 1\nGROUP = orders\nDELIVERMODE = hash\nCHMPXIDTYPE = CUSTOM\nMAXCHMPX = 8\n" +
+		"REPLICA = 0\nMAXMQCLIENT = 16\nK2HMASKBIT = 4\n" + global)
+	for _, n := range servers {
+		fmt.Fprintf(&b, "[SVRNODE]\nNAME = %s\nPORT = %d\nCTLPORT = %d\nCUK = %s\nCUSTOM_ID_SEED = kv-%d\n",
+			machineAddr, 8000+100*n, realCtlPort(n), id("kv", n), n)
+	}
+	fmt.Fprintf(&b, "[SLVNODE]\nNAME = %s\nCTLPORT = 8031\nCUK = %s\nCUSTOM_ID_SEED = app-1\n", machineFQDN, machineCUK)
+	return b.String()
+}
+
+func realCtlPort(n int) int { return 8001 + 100*n }
+
+// realRing is a machine with the real chmpx on it, as a slave and as servers.
+type realRing struct {
+	*machine
+	programs chmpx.Programs
+}
+
+// server starts server n, or has it reload its file, with these servers in it.
+func (r *realRing) server(t *testing.T, n int, servers ...int) {
+	t.Helper()
+	path := r.path(fmt.Sprintf("/etc/k2hdkc/server-%d.ini", n))
+	_, err := os.Stat(path)
+	text := realText(fmt.Sprintf("MODE = SERVER\nSELFCTLPORT = %d\nSELFCUK = %s\n", realCtlPort(n), id("kv", n)), servers...)
+	write(t, path+".next", text)
+	if err := os.Rename(path+".next", path); err != nil {
+		t.Fatal(err)
+	}
+	if err != nil {
+		r.chmpx(t, filepath.Base(path))
+	}
+}
+
+// chmpx starts one on a file of /etc/k2hdkc. It ends with the test.
+func (r *realRing) chmpx(t *testing.T, file string) *chmpx.Process {
+	t.Helper()
+	var p *chmpx.Process
+	err := r.inside(func() (err error) {
+		p, err = chmpx.Start(t.Context(), r.programs, "/etc/k2hdkc/"+file)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// TestRealChmpxFollows has the agent keep the file of a real chmpx: from no file
+// to a ring of two servers, of which the second one is first seen in the ring, a
+// text that would end chmpx, and the agent's own end.
+func TestRealChmpxFollows(t *testing.T) {
+	programs, ok := chmpx.Installed()
+	if !ok {
+		t.Skip("chmpx, chmpxstatus and chmpxconftest are not installed")
+	}
+	const slave = "MODE = SLAVE\nSELFCTLPORT = 8031\nSELFCUK = __SELF_INSTANCE_ID__\n"
+	k := &bareK2HR3{text: realText(slave, 1)}
+	r := &realRing{newSlave(t, k), programs}
+	err := r.inside(func() error {
+		// Where chmpx keeps its state, which goes with the machine.
+		if err := os.Mkdir("/var/lib/antpickax", 0o755); err != nil {
+			return err
+		}
+		return unix.Mount("tmpfs", "/var/lib/antpickax", "tmpfs", 0, "size=2g")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := r.start("--unit", "", "--interval", "1h", "--wait", "0",
+		"--status-command", programs.Status, "--check-command", programs.Conftest)
+	next := says(t, p, 0, "slave.ini replaced", "")
+	r.server(t, 1, 1)
+	c := r.chmpx(t, "slave.ini")
+	next = says(t, p, next, "chmpx runs the file in place", "")
+
+	begin := time.Now()
+	k.setText(realText(slave, 1, 2))
+	r.server(t, 1, 1, 2)
+	r.server(t, 2, 1, 2)
+	next = says(t, p, next, "slave.ini replaced", "")
+	next = says(t, p, next, "chmpx runs the file in place", "")
+	t.Logf("followed the ring in %v", time.Since(begin).Round(time.Millisecond))
+
+	before := read(t, r.path(slaveINI))
+	k.setText(strings.Replace(realText(slave, 1, 2), "DELIVERMODE = hash\n", "", 1))
+	p.Signal(syscall.SIGHUP)
+	next = says(t, p, next, "", "DELIVERMODE")
+	k.setText(realText(slave, 2))
+	p.Signal(syscall.SIGHUP)
+	next = says(t, p, next, "slave.ini replaced", "")
+	says(t, p, next, "chmpx runs the file in place", "")
+	if read(t, r.path(slaveINI)) == before {
+		t.Error("the server that left is still in the file")
+	}
+
+	end(t, p)
+	select {
+	case <-c.Done():
+		t.Fatalf("chmpx has ended: %+v\n%s", c.Exit(), c.Output())
+	default:
+	}
+	if exit, err := c.Stop(deadline(t)); err != nil || exit != (chmpx.Exit{}) {
+		t.Errorf("chmpx ended with %+v, %v", exit, err)
+	}
+}
