@@ -4,9 +4,9 @@
 //
 //	go test ./tests/e2e                          all of them, 1 to 2 minutes
 //	go test -short ./tests/e2e                   fewer rounds of the long ones
-//	E2E_SLOW=1 go test -timeout 30m ./tests/e2e  1,000 kills instead of 60
+//	K2HDKC_TEST_FULL=1 go test -timeout 30m ./tests/e2e  1,000 kills instead of 60
 //	go test -run '^$' -bench . ./tests/e2e       figures; nothing is asserted
-//	E2E_IDLE=1m go test -v -run TestIdle ./tests/e2e   memory and CPU at rest
+//	K2HDKC_TEST_IDLE=1m go test -v -run TestIdle ./tests/e2e   memory and CPU at rest
 //
 // Some tests make a small machine of their own, with its own network, host name
 // and /etc, out of Linux namespaces; they need root and are skipped without it.

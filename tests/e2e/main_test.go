@@ -61,7 +61,7 @@ func binary(tb testing.TB) string {
 }
 
 // slow says whether the long tests run at full length.
-func slow() bool { return os.Getenv("E2E_SLOW") != "" }
+func slow() bool { return os.Getenv("K2HDKC_TEST_FULL") != "" }
 
 func deadline(tb testing.TB) context.Context {
 	tb.Helper()
