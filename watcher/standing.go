@@ -39,8 +39,9 @@ type standing struct {
 
 // kept is what came of seeing to the membership.
 type kept struct {
-	known member.Identity
-	err   error
+	known      member.Identity
+	err        error
+	registered bool // anew
 }
 
 // keep sees to the membership, beside the loop.
@@ -52,25 +53,26 @@ func (w *Watcher) keep(ctx context.Context) {
 	w.standing.busy = true
 	known := w.standing.known
 	w.beside(func() {
+		before := w.Member.Registrations()
 		known, err := w.Member.Keep(ctx, known)
-		w.standing.done <- kept{known, err}
+		w.standing.done <- kept{known, err, w.Member.Registrations() != before}
 	})
 }
 
 func (w *Watcher) keepIn(d time.Duration) { w.standing.timer.Reset(d) }
 
 // kept takes what came of it. The first request for the text follows it,
-// whatever it was: the host may be able to read all the same.
+// whatever it was: the host may be able to read all the same. And so does one
+// after each registration, which changes the text.
 func (w *Watcher) kept(ctx context.Context, k kept) {
 	w.standing.busy = false
 	if ctx.Err() != nil {
 		return
 	}
-	registered := w.standing.know(k.known)
-	if registered {
+	if w.standing.know(k.known) {
 		w.remember()
 	}
-	if !w.standing.first || registered {
+	if !w.standing.first || k.registered {
 		w.standing.first = true
 		w.askAgain(ctx)
 	}
@@ -102,6 +104,16 @@ func (s *standing) know(known member.Identity) bool {
 	}
 	s.known = known
 	return true
+}
+
+// moved has the membership seen to at once. While the host cannot register
+// under its new address it is told of the move with each answer; what was
+// planned then stays.
+func (w *Watcher) moved() {
+	if w.standing.sure {
+		w.standing.sure = false
+		w.keepIn(0)
+	}
 }
 
 // doubt has the membership seen to soon, unless that is under way already.

@@ -90,6 +90,9 @@ func (m *Member) Join(ctx context.Context) (registered bool, err error) {
 	return m.registrations != before, err
 }
 
+// Registrations returns how often Keep and Join have registered the host.
+func (m *Member) Registrations() int { return m.registrations }
+
 // isMember asks again before it takes a no for one. K2HR3 says no too while its
 // store is down, slowly then (spec k2hr3 0.6), and all hosts of a cluster that
 // registered anew the moment it is back would take each other off the list.
