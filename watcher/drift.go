@@ -2,6 +2,7 @@ package watcher
 
 import (
 	"context"
+	"log/slog"
 	"time"
 )
 
@@ -19,6 +20,8 @@ type drift struct {
 	timer    *time.Timer
 	repaired time.Time
 	gap      time.Duration
+	nag      nag // somebody changes it
+	failure  nag // it cannot be put back
 }
 
 // checkDrift puts the file back if it is not what was put in place.
@@ -38,11 +41,15 @@ func (w *Watcher) checkDrift(ctx context.Context) {
 	if err != nil {
 		what = "cannot be read"
 	}
-	w.Log.Warn("slave.ini "+what+" by somebody else; the last good one is put back", "file", w.File.Path, "error", err)
 	w.space()
+	w.Log.Log(ctx, w.drift.nag.level(what, slog.LevelWarn), "slave.ini "+what+" by somebody else; the last good one is put back", "file", w.File.Path, "error", err)
 	if err := w.again(ctx); err != nil {
-		w.Log.Error("slave.ini could not be put back", "error", err)
+		w.Log.Log(ctx, w.drift.failure.level(err.Error(), slog.LevelError), "slave.ini could not be put back", "error", err)
 		w.drift.timer.Reset(w.drift.gap)
+		return
+	}
+	if w.drift.failure.over() {
+		w.Log.Info("slave.ini is put back")
 	}
 }
 
@@ -51,6 +58,7 @@ func (w *Watcher) space() {
 	now := time.Now()
 	if now.Sub(w.drift.repaired) > w.drift.gap+mostDrift {
 		w.drift.gap = 0
+		w.drift.nag.over()
 	}
 	w.drift.gap = min(max(2*w.drift.gap, leastDrift), mostDrift)
 	w.drift.repaired = now
