@@ -13,7 +13,6 @@ import (
 	"runtime"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // EnvCache names the folder that root file systems are kept in between runs;
@@ -123,24 +122,25 @@ func lock(path string) (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
-// once makes path unless it is there: under another name first, so that it is
+// once makes path unless it is there: in a folder beside it first, so that it is
 // there whole or not at all.
 func once(path string, make func(to string) error) error {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	part := strings.TrimSuffix(path, ".tar") + ".part"
-	if strings.HasSuffix(path, ".tar") {
-		part += ".tar" // its maker goes by the name
-	}
+	part := path + ".part"
 	if err := os.RemoveAll(part); err != nil {
 		return err
 	}
 	defer os.RemoveAll(part)
-	if err := make(part); err != nil {
+	if err := os.Mkdir(part, 0o755); err != nil {
 		return err
 	}
-	return os.Rename(part, path)
+	made := filepath.Join(part, filepath.Base(path))
+	if err := make(made); err != nil {
+		return err
+	}
+	return os.Rename(made, path)
 }
 
 // bootstrap makes the tar from the packages.
@@ -149,24 +149,19 @@ func bootstrap(ctx context.Context, tar string) error {
 	if err != nil {
 		return err
 	}
+	// In namespaces its mounts end with it, also when it is killed.
 	args := []string{
-		"--quiet", "--variant=minbase", "--format=tar", "--include=" + strings.Join(packages, ","),
+		"--mount", "--propagation=private", "--pid", "--fork", "--kill-child", "--mount-proc",
+		"mmdebstrap", "--quiet", "--variant=minbase", "--format=tar", "--include=" + strings.Join(packages, ","),
 		"--aptopt=Apt::Install-Recommends \"false\"", "--customize-hook=" + settle,
 	}
 	for _, glob := range untracked {
 		args = append(args, "--dpkgopt=path-exclude="+glob)
 	}
 	args = append(append(args, suite, tar), mirrors...)
-	cmd := exec.CommandContext(ctx, "mmdebstrap", args...)
-	// What it leaves behind when it is interrupted goes with the rest.
-	work := tar + ".tmp"
-	if err := os.Mkdir(work, 0o755); err != nil {
-		return err
-	}
-	defer os.RemoveAll(work)
-	cmd.Env = append(os.Environ(), "TMPDIR="+work)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 10 * time.Second
+	cmd := exec.CommandContext(ctx, "unshare", args...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+filepath.Dir(tar))
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return quietly(cmd)
 }
 
