@@ -8,6 +8,10 @@
 //
 // Comments such as "(C.3)" name sections of that specification.
 //
+// Where the real programs are on PATH (Installed), tests here and of the packages
+// that deal with chmpx run them too, each time on a host of its own (package vm),
+// and hold the stand-in and the agent against them.
+//
 // # The programs
 //
 // chmpx keeps its state in a file of the state directory (see [DefaultStateDir]),

@@ -137,8 +137,8 @@ func (p printer) node(in, names string, e Entry, listenCtl int) {
 	p.row(names+"custom id seed", "%s", e.Seed)
 	p.row(names+"endpoints", "%s", hostPorts(e.Endpoints))
 	p.row(names+"control endpoints", "%s", hostPorts(e.CtlEndpoints))
-	p.row(names+"forward peers", "%s", hosts(e.ForwardPeers))
-	p.row(names+"reverse peers", "%s", hosts(e.ReversePeers))
+	p.row(names+"forward peers", "%s", hostPorts(e.ForwardPeers))
+	p.row(names+"reverse peers", "%s", hostPorts(e.ReversePeers))
 	p.tls(in, e.TLS)
 	p.row(in+"sockets", "%s", numberList(e.Sockets))
 	p.row(in+"listen socket", "-1")
@@ -154,7 +154,7 @@ func (p printer) tls(in string, t TLS) {
 		return
 	}
 	p.row(in+"verify client peer", "%s", yesNo(t.VerifyPeer))
-	p.row(in+"CA path is", "%s", t.caKind())
+	p.row(in+"CA path is", "%s", t.caKind("directory"))
 	p.row(in+"CA path", "%s", t.CAPath)
 	p.row(in+"server cert path", "%s", t.ServerCert)
 	p.row(in+"server private key path", "%s", t.ServerPriKey)
@@ -162,11 +162,12 @@ func (p printer) tls(in string, t TLS) {
 	p.row(in+"slave private key path", "%s", t.SlavePriKey)
 }
 
-func (t TLS) caKind() string {
+// caKind is "file", or dir in the words of the program that prints it.
+func (t TLS) caKind(dir string) string {
 	if t.CAFile {
 		return "file"
 	}
-	return "dir"
+	return dir
 }
 
 func numberList(numbers []int) string {
@@ -302,7 +303,7 @@ func (p confPrinter) node(kind string, number int, n Node) {
 	row("SSL", yesNo(n.TLS.On))
 	if n.TLS.On {
 		row("VERIFY_PEER", yesNo(n.TLS.VerifyPeer))
-		row("CA PATH TYPE", n.TLS.caKind())
+		row("CA PATH TYPE", n.TLS.caKind("dir"))
 		row("CA PATH", n.TLS.CAPath)
 		row("SERVER CERT", n.TLS.ServerCert)
 		row("SERVER PRIKEY", n.TLS.ServerPriKey)

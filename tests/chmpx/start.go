@@ -78,21 +78,16 @@ func (c *Config) idSeed(n Node) string {
 // used is how many entries of an end point or peer list a chmpx goes by.
 const used = 4
 
-// hostPorts writes end points as host:port,host:port, as far as chmpx goes by
-// them.
+// hostPorts writes a list as host:port,host:port, as far as chmpx goes by it.
+// Peers without a port have none here either.
 func hostPorts(list []HostPort) string {
 	var parts []string
 	for _, e := range list[:min(len(list), used)] {
+		if e.Port == noPort {
+			parts = append(parts, e.Host)
+			continue
+		}
 		parts = append(parts, fmt.Sprintf("%s:%d", e.Host, e.Port))
-	}
-	return strings.Join(parts, ",")
-}
-
-// hosts writes peers, whose port says nothing.
-func hosts(list []HostPort) string {
-	var parts []string
-	for _, e := range list[:min(len(list), used)] {
-		parts = append(parts, e.Host)
 	}
 	return strings.Join(parts, ",")
 }
