@@ -15,6 +15,10 @@ const (
 	settle    = 250 * time.Millisecond
 	maxSettle = time.Second
 
+	// giveUp is when a change is applied at the latest, if K2HR3 has fallen
+	// silent since.
+	giveUp = settle + 2*maxSettle
+
 	// atOnce: an answer that came faster was not held for a change.
 	atOnce = 20 * time.Millisecond
 
@@ -38,6 +42,7 @@ type asking struct {
 
 	// holds: the last answer came from a server that holds requests.
 	holds   bool
+	late    *time.Timer   // pending has waited long enough
 	pending *k2hr3.Answer // waits for the burst to be over
 	since   time.Time     // when pending began
 	unseen  *asked        // waits for the first look at chmpx
@@ -66,9 +71,13 @@ func (w *Watcher) ask(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	w.asking.cancel = cancel
 	etag, known := w.knownETag(), w.standing.known
+	wait := w.Wait
+	if w.asking.pending != nil {
+		wait = min(wait, maxSettle)
+	}
 	w.beside(func() {
 		defer cancel()
-		a := w.askOnce(ctx, etag, w.Wait)
+		a := w.askOnce(ctx, etag, wait)
 		a.moved = ctx.Err() == nil && w.Member.Moved(ctx, known)
 		w.asking.done <- a
 	})
@@ -224,11 +233,24 @@ func (w *Watcher) unsettled(a asked) bool {
 		return false
 	case p == nil:
 		w.asking.since = time.Now()
+		w.asking.late.Reset(giveUp)
 	case p.Text == a.answer.Text || time.Since(w.asking.since) >= maxSettle:
 		return false
 	}
 	w.asking.pending = &a.answer
 	return true
+}
+
+// settleNow ends the wait for the end of a burst where K2HR3 does not say any
+// more whether there is one.
+func (w *Watcher) settleNow(ctx context.Context) {
+	p := w.asking.pending
+	if p == nil {
+		return
+	}
+	w.asking.pending = nil
+	w.pass(ctx, asked{answer: *p})
+	w.askAgain(ctx)
 }
 
 // pass leads an answer to the file and decides when to ask next.

@@ -171,3 +171,17 @@ func TestNobodyIsAskedToHoldWithWaitZero(t *testing.T) {
 		h.checkGaps(time.Minute)
 	})
 }
+
+func TestAChangeIsAppliedThoughK2HR3HangsSince(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.held()
+		h.join(2)
+		h.pass(10 * time.Millisecond) // the change is told
+		h.api.Fault(standin.Fault{Name: standin.Hang, On: []standin.Op{standin.OpResource}})
+		h.pass(giveUp + time.Second)
+		if !h.lists(2) {
+			t.Error("the change waits for K2HR3")
+		}
+		h.api.ClearFaults()
+	})
+}

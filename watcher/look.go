@@ -39,6 +39,7 @@ type looking struct {
 	target *chmpx.Config
 
 	last      *daemon.Status // nil: chmpx does not run, as far as is known
+	absent    bool           // the latest look found that it does not run
 	seen      bool           // last is of the latest look
 	confirm   *daemon.Confirmation
 	ran       bool      // chmpx ran when the revision to confirm was put in place
@@ -93,8 +94,12 @@ func (l *looking) calm() bool {
 // running returns what the live chmpx runs, for the judge; file is what is in
 // place.
 func (l *looking) running(file *chmpx.Config) *chmpx.Running {
-	if l.last == nil {
+	switch {
+	case l.last == nil && (l.absent || file == nil):
 		return nil
+	case l.last == nil:
+		// It cannot be looked at. It may run, and then runs this file.
+		return &chmpx.Running{Config: file}
 	}
 	// What chmpxstatus does not show is that of the file, if chmpx runs it.
 	if !l.confirmed {
@@ -199,10 +204,11 @@ func (w *Watcher) looked(ctx context.Context, l looked) {
 // chmpx has ended: what it ran last is then the best guess.
 func (w *Watcher) see(l looked) {
 	w.looking.seen = l.err == nil
+	w.looking.absent = errors.Is(l.err, daemon.ErrNotRunning)
 	switch {
-	case l.err == nil:
+	case w.looking.seen:
 		w.looking.last = &l.status
-	case errors.Is(l.err, daemon.ErrNotRunning):
+	case w.looking.absent:
 		w.looking.last = nil
 	}
 }

@@ -151,6 +151,8 @@ func (w *Watcher) Run(ctx context.Context, events <-chan Event) error {
 			w.kept(ctx, k)
 		case <-w.asking.timer.C:
 			w.ask(ctx)
+		case <-w.asking.late.C:
+			w.settleNow(ctx)
 		case a := <-w.asking.done:
 			w.answered(ctx, a)
 		case <-w.looking.timer.C:
@@ -170,7 +172,7 @@ func (w *Watcher) Run(ctx context.Context, events <-chan Event) error {
 // begin finds out what is in place and what is known of it.
 func (w *Watcher) begin(ctx context.Context) {
 	w.standing = standing{timer: stopped(), done: make(chan kept, 1)}
-	w.asking = asking{timer: stopped(), done: make(chan asked, 1)}
+	w.asking = asking{timer: stopped(), late: stopped(), done: make(chan asked, 1)}
 	w.looking = looking{timer: stopped(), done: make(chan looked, 1)}
 	w.telling = telling{done: make(chan error, 1)}
 	w.drift = drift{timer: stopped()}
