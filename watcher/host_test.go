@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -45,8 +46,10 @@ type host struct {
 	token   string
 	secrets []string // every token it was given
 	wall    func() time.Time
+	offset  *atomic.Int64          // of the clock on the wall
 	addr    string                 // of this host, when the watcher is made
 	from    atomic.Pointer[string] // where it is since, nil: there still
+	lost    atomic.Pointer[string] // an address that it had and no connection can come from
 	name    atomic.Pointer[string] // its full name that resolves, nil: none does
 	meddle  atomic.Pointer[meddler]
 
@@ -170,6 +173,9 @@ func (h *host) client(fixed string) *k2hr3.Client {
 	api, _ := url.Parse("http://k2hr3.shop.example:18080")
 	client, err := k2hr3.New(k2hr3.Config{API: api, Logger: slog.New(h.log), Transport: line{h, &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if lost := h.lost.Load(); lost != nil && *lost == fixed {
+				return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New("bind: cannot assign requested address")}
+			}
 			return h.net.Dialer(cmp.Or(fixed, h.place()))(ctx, network, addr)
 		}, DisableKeepAlives: true, DisableCompression: true,
 	}}})

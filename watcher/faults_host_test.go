@@ -1,0 +1,240 @@
+package watcher
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"k2hdkc-slave-agent/chmpx/daemon"
+)
+
+func timeFaults() []fault {
+	step := func(d time.Duration) func(h *host) {
+		return func(h *host) { h.offset.Store(int64(d)) }
+	}
+	before := func(h *host) {
+		h.offset = new(atomic.Int64)
+		h.wall = func() time.Time { return time.Now().Add(time.Duration(h.offset.Load())) }
+	}
+	row := func(name, wrong string, d time.Duration) fault {
+		return fault{name: name, wrong: wrong, does: "asks at once, and goes on at its rhythm", before: before, strike: step(d),
+			sees: 15 * time.Second, asks: 70, says: []string{"the clock has jumped"}, once: true}
+	}
+	return []fault{
+		row("a day ahead", "the clock is set a day ahead", 24*time.Hour),
+		row("a day back", "the clock is set back by a day", -24*time.Hour),
+		row("ten years ahead", "the clock of a board without a battery is set right", 87600*time.Hour),
+		row("paused", "the VM is paused, or suspended, for an hour", time.Hour),
+	}
+}
+
+// foreign does something to the file that somebody else may do.
+func foreign(what string) func(h *host) {
+	return func(h *host) { h.edit(edits[what]) }
+}
+
+func diskFaults() []fault {
+	repaired := func(name, what string) fault {
+		return fault{name: name, wrong: "somebody has the file " + what, does: "puts the last good one back at once, under the next revision",
+			strike: foreign(what), edit: true, sees: 5 * time.Second, writes: 2, asks: 60, says: []string{"by somebody else"}, once: true}
+	}
+	var busy atomic.Bool
+	return append([]fault{
+		repaired("the file is edited", "edited"),
+		repaired("the file is truncated", "truncated"),
+		repaired("the file is deleted", "deleted"),
+		repaired("the file is replaced", "replaced"),
+		{name: "the file is edited all the time", wrong: "another tool writes the file every ten seconds", does: "puts it back each time, a minute apart at most",
+			strike: func(h *host) {
+				busy.Store(true)
+				go func() {
+					for busy.Load() {
+						if edits["edited"](h.config.File.Path) == nil && busy.Load() {
+							h.events <- OutputTouched
+						}
+						time.Sleep(10 * time.Second)
+					}
+				}()
+			}, heal: func(h *host) { busy.Store(false); h.pass(10 * time.Second) },
+			edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 20, says: []string{"by somebody else"}},
+		{name: "the file is a link", wrong: "somebody puts a symbolic link in the file's place", does: "says that chmpx would not notice its exchange; does not follow it",
+			strike: func(h *host) {
+				h.edit(func(path string) error {
+					other := filepath.Join(filepath.Dir(path), "state", "other.ini")
+					b, err := os.ReadFile(path)
+					return errors.Join(err, os.WriteFile(other, append([]byte("# other\n"), b...), 0o644), os.Remove(path), os.Symlink(other, path))
+				})
+			}, heal: func(h *host) {
+				h.edit(os.Remove)
+				if err := os.Remove(filepath.Join(h.dir, "state", "other.ini")); err != nil {
+					h.t.Error(err)
+				}
+			}, edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 20, says: []string{"symbolic link"}},
+		{name: "the file is a directory", wrong: "a container runtime makes a directory where the file should be", does: "says so; puts the file back once that is gone",
+			strike: func(h *host) {
+				h.edit(func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) })
+			}, heal: func(h *host) { h.edit(os.Remove) },
+			edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 20, says: []string{"could not be put back"}},
+		{name: "the directory vanishes", wrong: "the directory of the file is moved away, and comes back", does: "goes on, says so, and is right when it is back",
+			strike: func(h *host) { h.rename(h.dir, h.dir+".away") }, heal: func(h *host) { h.rename(h.dir+".away", h.dir) },
+			edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 20, says: []string{"its directory is not there"}},
+		{name: "the directory comes back empty", wrong: "the directory of the file is deleted, and made anew", does: "puts the file back",
+			strike: func(h *host) { h.rename(h.dir, h.dir+".away") }, heal: func(h *host) {
+				if err := errors.Join(os.Mkdir(h.dir, 0o755), os.Mkdir(filepath.Join(h.dir, "state"), 0o755)); err != nil {
+					h.t.Error(err)
+				}
+				h.setToken(h.token)
+			}, edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 20, says: []string{"its directory is not there"}},
+		{name: "the second opinion is against it", wrong: "chmpxconftest does not take the new file", does: "keeps the file, leaves nothing behind",
+			strike: func(h *host) { h.object(func(context.Context) error { return errors.New("chmpxconftest says no") }) },
+			heal:   func(h *host) { h.object(nil) }, asks: 110, says: []string{"chmpxconftest says no"}, tries: true},
+	}, mountFaults()...)
+}
+
+func (h *host) rename(from, to string) {
+	if err := os.Rename(from, to); err != nil {
+		h.t.Error(err)
+	}
+}
+
+func stateFaults() []fault {
+	restart := func(spoil func(h *host) error) func(h *host) {
+		return func(h *host) {
+			h.stop()
+			if err := spoil(h); err != nil {
+				h.t.Fatal(err)
+			}
+			h.start()
+		}
+	}
+	write := func(text string) func(h *host) {
+		return restart(func(h *host) error { return os.WriteFile(h.config.StateFile, []byte(text), 0o600) })
+	}
+	change := func(f func(s *state)) func(h *host) {
+		return restart(func(h *host) error {
+			s := h.savedState()
+			f(&s)
+			b, err := json.Marshal(s)
+			return errors.Join(err, os.WriteFile(h.config.StateFile, b, 0o600))
+		})
+	}
+	const starts = "starts without it: asks for the whole text once, and writes nothing that has not changed"
+	const told = "what was remembered cannot be used"
+	quick := func(f fault) fault {
+		f.sees, f.asks = 5*time.Second, 60
+		return f
+	}
+	return []fault{
+		quick(fault{name: "the state is lost", wrong: "the agent starts, and its state is gone", does: starts,
+			strike: restart(func(h *host) error { return os.Remove(h.config.StateFile) }), hush: true}),
+		quick(fault{name: "the state is empty", wrong: "the agent starts, and its state is empty after a power cut", does: starts, strike: write(""), says: []string{told}, once: true}),
+		quick(fault{name: "the state is garbage", wrong: "the agent starts, and its state is garbage", does: starts, strike: write("\x00\xff\x00"), says: []string{told}, once: true}),
+		quick(fault{name: "the state is cut", wrong: "the agent starts, and half of its state is there", does: starts, strike: write(`{"version":1,"etag":"W/`), says: []string{told}, once: true}),
+		quick(fault{name: "the state is of another version", wrong: "the agent starts after a downgrade", does: starts, strike: change(func(s *state) { s.Version = 99 }), says: []string{told, "version 99"}, once: true}),
+		quick(fault{name: "the state is of another origin", wrong: "the agent starts with another K2HR3 or RESOURCE", does: starts, strike: change(func(s *state) { s.Origin = "http://elsewhere" }), hush: true}),
+		quick(fault{name: "the state is of another file", wrong: "the agent starts, and slave.ini is not the one its state is of", does: starts, strike: change(func(s *state) { s.Sum = "4711" }), hush: true}),
+		quick(fault{name: "the state is a directory", wrong: "the agent starts, and a directory is where its state should be", does: starts + "; says that it cannot remember",
+			strike: restart(func(h *host) error {
+				return errors.Join(os.Remove(h.config.StateFile), os.Mkdir(h.config.StateFile, 0o755))
+			}),
+			heal: func(h *host) { os.Remove(h.config.StateFile) }, says: []string{told}, once: true}),
+		quick(fault{name: "the state cannot be written", wrong: "the state directory cannot be written", does: "goes on without; says what that costs",
+			strike: func(h *host) {
+				dir := filepath.Dir(h.config.StateFile)
+				if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
+					h.t.Fatal(err)
+				}
+			}, heal: func(h *host) {
+				dir := filepath.Dir(h.config.StateFile)
+				if err := errors.Join(os.Remove(dir), os.Mkdir(dir, 0o755)); err != nil {
+					h.t.Fatal(err)
+				}
+			}, says: []string{"cannot remember what was applied"}}),
+		quick(fault{name: "the agent is killed", wrong: "the agent ends at any moment, and starts again", does: "goes on where it was, writes nothing that has not changed",
+			strike: restart(func(*host) error { return nil }), hush: true}),
+		quick(fault{name: "the file and the state are lost", wrong: "the agent starts, and both are gone; chmpx runs", does: "puts a file in place with a revision that chmpx does not run",
+			strike: restart(func(h *host) error { return errors.Join(os.Remove(h.config.StateFile), os.Remove(h.config.File.Path)) }),
+			edit:   true, hush: true, writes: -1}),
+	}
+}
+
+func chmpxFaults() []fault {
+	set := func(f func(c *fakeChmpx)) func(h *host) { return func(h *host) { h.chmpx.set(f) } }
+	restarted := func(h *host) {
+		h.chmpx.set(func(c *fakeChmpx) { c.deaf = false })
+		h.chmpx.start(h.t)
+	}
+	unit := func(load, active, file string) func(h *host) {
+		return func(h *host) { h.unit = &fakeUnit{state: unitState(load, active, file)} }
+	}
+	// stopped is a chmpx whose unit is in a state in which it is not started.
+	stopped := func(name, wrong, load, active, file, why string) fault {
+		return fault{name: name, wrong: wrong, does: "replaces the file all the same; does not touch the unit",
+			before: unit("loaded", "active", "enabled"), strike: func(h *host) {
+				h.chmpx.stop()
+				h.unit.mu.Lock()
+				h.unit.state = unitState(load, active, file)
+				h.unit.mu.Unlock()
+			}, heal: func(h *host) {
+				if jobs := h.unit.jobs(); jobs != "" {
+					h.t.Errorf("jobs: %s", jobs)
+				}
+				h.chmpx.start(h.t)
+			}, sees: 6 * time.Minute, asks: 30, says: []string{"chmpx's unit is not running", why}, once: true}
+	}
+	return []fault{
+		{name: "chmpx is down", wrong: "chmpx has ended", does: "keeps the file right for its next start; says once that it does not run",
+			strike: func(h *host) { h.chmpx.stop() }, heal: func(h *host) { h.chmpx.start(h.t) }, sees: 6 * time.Minute, asks: 50,
+			says: []string{"chmpx does not run"}},
+		{name: "chmpx is restarted", wrong: "somebody restarts chmpx", does: "sees that it runs the file",
+			strike: func(h *host) { h.chmpx.start(h.t) }, sees: 5 * time.Second, asks: 20, hush: true},
+		{name: "chmpx is late", wrong: "chmpx takes a file 20 s later, as with a slow name service", does: "waits for it",
+			strike: set(func(c *fakeChmpx) { c.lag = 20 * time.Second }), sees: 5 * time.Second, asks: 20, hush: true},
+		{name: "chmpx misses a file", wrong: "chmpx does not notice a replacement", does: "puts the file in place once more",
+			strike: set(func(c *fakeChmpx) { c.skip = 1 }), sees: 5 * time.Second, writes: 2, asks: 20, says: []string{"put in place once more"}, once: true},
+		{name: "chmpx has lost its watch", wrong: "chmpx notices no replacement any more", does: "puts the file in place once more, then says that a restart of chmpx helps",
+			strike: set(func(c *fakeChmpx) { c.deaf = true }), heal: restarted, sees: 5 * time.Second, writes: 2, asks: 60,
+			says: []string{"chmpx does not take the file", "a restart of chmpx helps"}, once: true},
+		{name: "chmpxstatus is gone", wrong: "chmpxstatus is not installed any more", does: "keeps the file right at the interval; says what cannot be done without",
+			strike: set(func(c *fakeChmpx) { c.missing = true }), heal: set(func(c *fakeChmpx) { c.missing = false }), sees: 6 * time.Minute, asks: 50,
+			says: []string{"reloads cannot be confirmed"}, once: true},
+		{name: "chmpxstatus hangs", wrong: "chmpxstatus does not return", does: "gives it up after 10 s each time, one at a time; keeps the file right at the interval",
+			strike: set(func(c *fakeChmpx) { c.hangs = true }), heal: set(func(c *fakeChmpx) { c.hangs = false }), sees: 6 * time.Minute, asks: 50, writes: -1,
+			says: []string{"chmpx cannot be looked at"}, once: true},
+		{name: "the ring knows a server that K2HR3 never will", wrong: "a server is in the ring without being registered", does: "asks for a minute, then at the interval",
+			strike: func(h *host) { h.chmpx.setRing(1, 99) }, late: true, asks: 70, says: []string{"chmpx knows other servers than the file", "only chmpx has"}, once: true},
+		{name: "the ring flaps", wrong: "a server comes into the ring and leaves it every 20 s", does: "asks each time, and spaces its requests",
+			strike: func(h *host) {
+				for range 30 {
+					h.chmpx.setRing(1, 99)
+					h.pass(20 * time.Second)
+					h.chmpx.setRing(1)
+					h.pass(20 * time.Second)
+				}
+			}, late: true, lasts: time.Minute, asks: 400, says: nil, hush: true},
+		{name: "the ring is empty", wrong: "chmpx has lost all servers", does: "keeps the file, which K2HR3 confirms",
+			strike: func(h *host) { h.chmpx.setRing() }, late: true, asks: 20, hush: true},
+		stopped("the unit is masked", "the operator has masked and stopped chmpx's unit", "masked", "inactive", "masked", "masked"),
+		stopped("the unit has failed", "chmpx's unit has failed", "loaded", "failed", "enabled", "failed"),
+		stopped("the unit is disabled", "the operator has disabled and stopped chmpx's unit", "loaded", "inactive", "disabled", "disabled"),
+		stopped("the unit is stopped", "the operator has stopped chmpx's unit", "loaded", "inactive", "enabled", ""),
+		{name: "systemd does not answer", wrong: "systemd's bus does not answer", does: "keeps the file right; says so",
+			before: unit("loaded", "active", "enabled"), strike: func(h *host) {
+				h.unit.mu.Lock()
+				h.unit.fails = daemon.ErrTimeout
+				h.unit.mu.Unlock()
+			}, sees: 5 * time.Second, asks: 30, says: []string{"chmpx's unit"}},
+		{name: "systemd is gone", wrong: "there is no systemd any more", does: "keeps the file right; says so once",
+			before: unit("loaded", "active", "enabled"), strike: func(h *host) {
+				h.unit.mu.Lock()
+				h.unit.fails = daemon.ErrNoSystemd
+				h.unit.mu.Unlock()
+			}, sees: 5 * time.Second, asks: 20, says: []string{"no systemd here"}, once: true},
+	}
+}
+
+func mountFaults() []fault { return nil }
