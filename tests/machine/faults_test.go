@@ -265,6 +265,12 @@ func chmpxUnitAlone(s *slave) {
 	if r := await(1); r.Status != 1 || !strings.Contains(r.Stderr, "chmpx runs version 1 after 1 s") || !strings.Contains(r.Stderr, "version 77") {
 		s.tb.Errorf("await-chmpx on what chmpx does not run: %v", r)
 	}
+	s.override("[Service]\nExecReload=\nExecReload=/usr/libexec/k2hdkc-slave-agent/await-chmpx " + slaveINI + " 1\n")
+	pid := s.show(chmpxUnit, "MainPID")
+	if r := s.try("systemctl reload chmpx"); r.Status == 0 {
+		s.tb.Error("systemctl reload succeeds though chmpx does not run the file")
+	}
+	s.wants(chmpxUnit, "ActiveState=active", "MainPID="+pid, "NRestarts=0")
 	s.run("systemctl restart chmpx && systemctl reload chmpx")
 	if revision, _ := s.revision(); revision != 77 {
 		s.tb.Errorf("chmpx runs %d, want 77", revision)
@@ -273,8 +279,8 @@ func chmpxUnitAlone(s *slave) {
 	// A file that ends chmpx, and a good one again.
 	put("[GLOBAL]\nFILEVERSION = 78\n")
 	until(s.tb, "chmpx to be tried again", func() bool { return s.show(chmpxUnit, "NRestarts") != "0" })
-	if r := s.try("systemctl reload chmpx"); r.Status == 0 {
-		s.tb.Error("systemctl reload succeeds on a file that chmpx does not load")
+	if r := await(1); r.Status != 1 {
+		s.tb.Errorf("await-chmpx on a file that chmpx does not load: %v", r)
 	}
 	put(good)
 	until(s.tb, "chmpx to run the good file", func() bool {

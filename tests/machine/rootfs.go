@@ -166,18 +166,30 @@ func bootstrap(ctx context.Context, tar string) error {
 }
 
 // hostMirrors returns apt source lines for this host's own mirrors of the
-// suite.
+// suite. apt can tell them from others only with their index, which is fetched
+// if need be.
 func hostMirrors(ctx context.Context) ([]string, error) {
+	lines, err := knownMirrors(ctx)
+	if err != nil || len(lines) != 0 {
+		return lines, err
+	}
+	if err := quietly(exec.CommandContext(ctx, "apt-get", "--quiet", "update")); err != nil {
+		return nil, err
+	}
+	lines, err = knownMirrors(ctx)
+	if err == nil && len(lines) == 0 {
+		err = fmt.Errorf("apt has no source of Debian %s on this host", suite)
+	}
+	return lines, err
+}
+
+func knownMirrors(ctx context.Context) ([]string, error) {
 	out, err := exec.CommandContext(ctx, "apt-get", "indextargets",
 		"--format", "$(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)", "Identifier: Packages").Output()
 	if err != nil {
 		return nil, fmt.Errorf("ask apt for its sources: %w", err)
 	}
-	lines := parseMirrors(out)
-	if len(lines) == 0 {
-		return nil, fmt.Errorf("apt knows no source of Debian %s here, or has not fetched its index: run apt-get update", suite)
-	}
-	return lines, nil
+	return parseMirrors(out), nil
 }
 
 func parseMirrors(targets []byte) (lines []string) {
