@@ -236,5 +236,3 @@ func chmpxFaults() []fault {
 			}, sees: 5 * time.Second, asks: 20, says: []string{"no systemd here"}, once: true},
 	}
 }
-
-func mountFaults() []fault { return nil }

@@ -102,21 +102,12 @@ func (h *host) suffer(f fault) {
 	h.applied()
 	defer h.guard(f)()
 	before := len(h.texts())
-	unchanged := func() {}
-	switch {
-	case f.tries:
-		file := identify(h.t, h.config.File.Path)
-		unchanged = func() {
-			if identify(h.t, h.config.File.Path) != file {
-				h.t.Error("slave.ini was touched")
-			}
-		}
-	case f.sees == 0:
-		unchanged = h.untouched()
-	}
-
+	unchanged := h.keptAs(f)
 	lasts := cmp.Or(f.lasts, faultLasts)
 	f.strike(h)
+	if f.edit {
+		unchanged = h.keptAs(f) // but for what was done to it just now
+	}
 	if !f.late {
 		h.another()
 	}
@@ -143,6 +134,22 @@ func (h *host) suffer(f fault) {
 	h.pass(cmp.Or(f.within, afterFault))
 	h.right("after the fault")
 	h.wellAgain(f)
+}
+
+// keptAs returns what looks whether the file was left alone, where it is to be.
+func (h *host) keptAs(f fault) (unchanged func()) {
+	switch {
+	case f.tries:
+		file := identify(h.t, h.config.File.Path)
+		return func() {
+			if identify(h.t, h.config.File.Path) != file {
+				h.t.Error("slave.ini was touched")
+			}
+		}
+	case f.sees == 0:
+		return h.untouched()
+	}
+	return func() {}
 }
 
 // another server joins the cluster, and its ring.
