@@ -63,6 +63,7 @@ func faults() []faultGroup {
 		{"server", "K2HR3, or what answers in its place", append(serverFaults(), wrongAnswerFaults()...)},
 		{"holding", "Held requests", holdFaults()},
 		{"network", "The network", networkFaults()},
+		{"wire", "The network in real time", wireFaults()},
 		{"token", "The role token", tokenFaults()},
 		{"identity", "Membership and identity", identityFaults()},
 		{"time", "Time", timeFaults()},
@@ -363,7 +364,8 @@ runs it, and the host is a member once, without anybody's help.
 together. "Right after": the longest time from the end of the fault to the right file;
 "at once" means that the fault does not keep the file from being right. What the log
 says comes when the trouble is new and then at growing intervals, a minute to an hour
-apart; marked ¹: once.
+apart; marked ¹: once. The rows of the network in real time last seconds, with an
+interval of 0.3 s.
 `, n)
 	for _, g := range faults() {
 		fmt.Fprintf(&b, "\n## %s\n\n| fault | what goes wrong | what the agent does | requests | right after | log |\n|---|---|---|---|---|---|\n", g.title)

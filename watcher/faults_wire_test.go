@@ -1,0 +1,488 @@
+package watcher
+
+import (
+	"cmp"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"io"
+	"log"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/watcher/k2hr3"
+)
+
+// wire is a host in real time, and the real network below it, on the loopback.
+// Its times are short.
+type wire struct {
+	*host
+	api    *url.URL
+	config k2hr3.Config
+	server *http.Server
+	front  *front
+}
+
+const (
+	wireInterval = 300 * time.Millisecond
+	wireTimeout  = 400 * time.Millisecond
+	// wireSoon is plenty for what takes a second: a pause after a failure and a
+	// timeout.
+	wireSoon = 8 * time.Second
+	wireFor  = 1500 * time.Millisecond
+)
+
+// front stands before the stand-in and may do without it.
+type front struct {
+	http.Handler
+	instead atomic.Pointer[http.HandlerFunc]
+}
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if instead := f.instead.Load(); instead != nil {
+		(*instead)(w, r)
+		return
+	}
+	f.Handler.ServeHTTP(w, r)
+}
+
+func newWire(t *testing.T) *wire {
+	w := &wire{host: newHost(t)}
+	w.blind = true
+	w.host.config.Interval, w.host.config.Wait = wireInterval, 0
+	w.addr = "127.0.0.1"
+	w.front = &front{Handler: w.host.api}
+	return w
+}
+
+// serve serves K2HR3 at an address, over TLS if conf says how.
+func (w *wire) serve(address string, conf *tls.Config) *http.Server {
+	w.t.Helper()
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		w.t.Skip(err)
+	}
+	scheme := "http"
+	if conf != nil {
+		l, scheme = tls.NewListener(l, conf), "https"
+	}
+	server := standin.NewHTTPServer(w.host.api)
+	server.Handler, server.ErrorLog = w.front, log.New(io.Discard, "", 0)
+	over := make(chan struct{})
+	go func() { defer close(over); server.Serve(l) }()
+	w.t.Cleanup(func() { server.Close(); <-over })
+	w.api = &url.URL{Scheme: scheme, Host: l.Addr().String()}
+	return server
+}
+
+// run makes the agent and runs it until the test ends.
+func (w *wire) run() {
+	w.t.Helper()
+	cfg := w.config
+	cfg.API, cfg.Timeout, cfg.Logger = w.api, cmp.Or(cfg.Timeout, wireTimeout), slog.New(w.log)
+	client, err := k2hr3.New(cfg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	agent := w.make()
+	agent.Member.Client, agent.Member.Address = client, client.LocalAddress
+	agent.Member.ClientFrom = func(from netip.Addr) (*k2hr3.Client, error) {
+		cfg := cfg
+		cfg.From = from
+		return k2hr3.New(cfg)
+	}
+	ctx, end := context.WithCancel(w.t.Context())
+	done := make(chan error)
+	go func() { done <- agent.Run(ctx, w.events) }()
+	w.t.Cleanup(func() {
+		end()
+		select {
+		case err := <-done:
+			if err != nil {
+				w.t.Error(err)
+			}
+		case <-time.After(5 * time.Second):
+			w.t.Error("Run does not end")
+		}
+		client.Close()
+	})
+	w.soon("the first file", func() bool { return w.lists(1) })
+}
+
+// soon waits for something.
+func (w *wire) soon(what string, is func() bool) {
+	w.t.Helper()
+	for until := time.Now().Add(wireSoon); time.Now().Before(until); time.Sleep(10 * time.Millisecond) {
+		if is() {
+			return
+		}
+	}
+	w.t.Errorf("after %v still not: %s", wireSoon, what)
+}
+
+// suffer holds the agent to a row.
+func (w *wire) suffer(f fault, strike, heal func()) {
+	w.t.Helper()
+	w.forget()
+	before := identify(w.t, w.host.config.File.Path)
+	strike()
+	w.join(2)
+	if f.sees != 0 {
+		w.soon("the new server is in the file", func() bool { return w.lists(2) })
+	}
+	until := time.Now().Add(wireFor)
+	w.soon("the log tells", func() bool { return f.hush || w.log.count(f.says...) != 0 })
+	time.Sleep(time.Until(until))
+	if f.sees == 0 && identify(w.t, w.host.config.File.Path) != before {
+		w.t.Error("slave.ini was touched")
+	}
+	if n := len(w.host.api.Requests()); n > f.asks {
+		w.t.Errorf("%d requests, want %d at most", n, f.asks)
+	}
+	heal()
+	w.soon("the new server is in the file", func() bool { return w.lists(2) })
+	w.right("after the fault")
+}
+
+// authority signs certificates.
+type authority struct {
+	t    *testing.T
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+}
+
+func newAuthority(t *testing.T) *authority {
+	a := &authority{t: t}
+	a.issue(x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, 0)
+	return a
+}
+
+// issue signs a certificate that becomes valid then. The first one is its own.
+func (a *authority) issue(c x509.Certificate, valid time.Duration) tls.Certificate {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	c.SerialNumber = big.NewInt(time.Now().UnixNano())
+	c.Subject = pkix.Name{CommonName: strconv.FormatInt(c.SerialNumber.Int64(), 36)}
+	c.NotBefore = time.Now().Add(valid - time.Hour)
+	c.NotAfter = c.NotBefore.Add(2 * time.Hour)
+	c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)}
+	if a.cert == nil {
+		a.cert, a.key = &c, key
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &c, a.cert, &key.PublicKey, a.key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if len(a.cert.Raw) == 0 {
+		a.cert, _ = x509.ParseCertificate(der)
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+func (a *authority) pool() *x509.CertPool {
+	p := x509.NewCertPool()
+	p.AddCert(a.cert)
+	return p
+}
+
+// store writes a certificate and its key, if it has one, to a file.
+func store(t *testing.T, file string, c tls.Certificate) string {
+	t.Helper()
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Certificate[0]})
+	if c.PrivateKey != nil {
+		der, err := x509.MarshalPKCS8PrivateKey(c.PrivateKey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
+	}
+	// In one piece: it is read at any moment.
+	if err := errors.Join(os.WriteFile(file+".next", text, 0o600), os.Rename(file+".next", file)); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// overTLS runs a row on a K2HR3 with a certificate that the row changes. The
+// client's certificate is in a file.
+func overTLS(strike func(ca *authority, use func(tls.Certificate), client string), demand bool) func(*testing.T, fault) {
+	return func(t *testing.T, f fault) {
+		w, ca := newWire(t), newAuthority(t)
+		var current atomic.Pointer[tls.Certificate]
+		use := func(c tls.Certificate) { current.Store(&c) }
+		good := ca.issue(x509.Certificate{}, 0)
+		use(good)
+		conf := &tls.Config{
+			GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return current.Load(), nil },
+			SessionTicketsDisabled: true,
+		}
+		dir := t.TempDir()
+		w.config.CAFile = store(t, filepath.Join(dir, "ca.pem"), tls.Certificate{Certificate: [][]byte{ca.cert.Raw}})
+		client := filepath.Join(dir, "client.pem")
+		own := ca.issue(x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, 0)
+		if demand {
+			conf.ClientAuth, conf.ClientCAs = tls.RequireAndVerifyClientCert, ca.pool()
+			w.config.CertFile = store(t, client, own)
+			w.config.KeyFile = client
+		}
+		w.serve("127.0.0.1:0", conf)
+		w.run()
+		w.suffer(f, func() { strike(ca, use, client) }, func() {
+			use(good)
+			if demand {
+				store(t, client, own)
+			}
+		})
+	}
+}
+
+// proxiedAPI is set in a process that reaches K2HR3 through a proxy: net/http
+// reads the environment once.
+const proxiedAPI = "K2HDKC_TEST_PROXIED"
+
+func throughProxy(t *testing.T, f fault) {
+	if at := os.Getenv(proxiedAPI); at == "" {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		proxy := l.Addr().String()
+		l.Close() // the child will listen there
+		again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v")
+		again.Env = append(os.Environ(), proxiedAPI+"="+proxy, "HTTP_PROXY=http://"+proxy, "http_proxy=http://"+proxy, "NO_PROXY=", "no_proxy=")
+		if out, err := again.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	w := newWire(t)
+	w.serve("127.0.0.1:0", nil)
+	behind := w.api
+	w.api = &url.URL{Scheme: "http", Host: "k2hr3.invalid:18080"}
+	l, err := net.Listen("tcp", os.Getenv(proxiedAPI))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var locked atomic.Bool
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(behind) }}
+	proxy := &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if locked.Load() {
+			rw.WriteHeader(http.StatusProxyAuthRequired)
+			return
+		}
+		forward.ServeHTTP(rw, r)
+	})}
+	over := make(chan struct{})
+	go func() { defer close(over); proxy.Serve(l) }()
+	t.Cleanup(func() { proxy.Close(); <-over })
+	w.run()
+	w.suffer(f, func() { locked.Store(true) }, func() { locked.Store(false) })
+}
+
+// nameServer answers questions for addresses of names that it has, by UDP.
+type nameServer struct {
+	mu    sync.Mutex
+	names map[string]netip.Addr // none: a failure
+	conn  net.PacketConn
+}
+
+func (n *nameServer) set(name string, a netip.Addr) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.names[name] = a
+}
+
+// serve answers until its connection is closed: the question again, and one
+// address for it.
+func (n *nameServer) serve() {
+	const header, a, aaaa = 12, 1, 28
+	b := make([]byte, 512)
+	for {
+		size, from, err := n.conn.ReadFrom(b)
+		if err != nil {
+			return
+		}
+		name, end := "", header
+		for end < size && b[end] != 0 {
+			name += string(b[end+1:end+1+int(b[end])]) + "."
+			end += 1 + int(b[end])
+		}
+		end += 5
+		kind := int(b[end-4])<<8 | int(b[end-3])
+		n.mu.Lock()
+		addr, known := n.names[name]
+		n.mu.Unlock()
+		reply := append([]byte{b[0], b[1], 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0}, b[header:end]...)
+		switch {
+		case !known:
+			reply[3] = 0x83 // no such name
+		case kind == a && addr.Is4(), kind == aaaa && addr.Is6():
+			data := addr.AsSlice()
+			reply[7] = 1
+			reply = append(append(reply, 0xc0, header, 0, byte(kind), 0, 1, 0, 0, 0, 0, 0, byte(len(data))), data...)
+		}
+		n.conn.WriteTo(reply, from)
+	}
+}
+
+// byName runs a row on a K2HR3 whose name means another address from the fault
+// on, where it is too; at the first one it is gone. The process is the row's own,
+// because it has a resolver of its own.
+func byName(first, second string) func(*testing.T, fault) {
+	const env = "K2HDKC_TEST_RESOLVER"
+	return func(t *testing.T, f fault) {
+		if os.Getenv(env) == "" {
+			again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v")
+			again.Env = append(os.Environ(), env+"=1")
+			out, err := again.CombinedOutput()
+			if strings.Contains(string(out), "--- SKIP") {
+				t.Skipf("%s", out)
+			}
+			if err != nil || !strings.Contains(string(out), "--- PASS") {
+				t.Errorf("%v\n%s", err, out)
+			}
+			return
+		}
+		conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		const name = "k2hr3.shop.test."
+		names := &nameServer{names: map[string]netip.Addr{name: netip.MustParseAddr(first)}, conn: conn}
+		over := make(chan struct{})
+		go func() { defer close(over); names.serve() }()
+		t.Cleanup(func() { conn.Close(); <-over })
+		net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "udp", conn.LocalAddr().String())
+		}}
+		w := newWire(t)
+		w.chmpx.local = []string{"127.0.0.1", "127.0.0.2", "::1", ownAddr}
+		old := w.serve(net.JoinHostPort(first, "0"), nil)
+		_, port, _ := net.SplitHostPort(w.api.Host)
+		w.serve(net.JoinHostPort(second, port), nil)
+		w.api = &url.URL{Scheme: "http", Host: strings.TrimSuffix(name, ".") + ":" + port}
+		w.run()
+		w.suffer(f, func() {
+			names.set(name, netip.MustParseAddr(second))
+			old.Close()
+		}, func() {})
+	}
+}
+
+// halfOpen is a K2HR3 that takes connections and says nothing.
+func halfOpen(t *testing.T, f fault) {
+	w := newWire(t)
+	w.serve("127.0.0.1:0", nil)
+	behind := w.api.Host
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.api = &url.URL{Scheme: "http", Host: l.Addr().String()}
+	var dead atomic.Bool
+	var pipes sync.WaitGroup
+	pipes.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			pipes.Go(func() {
+				defer c.Close()
+				if dead.Load() {
+					io.Copy(io.Discard, c) // until the client gives up
+					return
+				}
+				b, err := net.Dial("tcp", behind)
+				if err != nil {
+					return
+				}
+				defer b.Close()
+				go io.Copy(b, c)
+				io.Copy(c, b)
+			})
+		}
+	})
+	t.Cleanup(func() { l.Close(); pipes.Wait() })
+	w.run()
+	w.suffer(f, func() { dead.Store(true) }, func() { dead.Store(false) })
+}
+
+// dripping is a K2HR3 that sends a byte now and then.
+func dripping(t *testing.T, f fault) {
+	w := newWire(t)
+	w.serve("127.0.0.1:0", nil)
+	w.run()
+	w.suffer(f, func() {
+		w.host.api.Fault(standin.Fault{Name: standin.Drip, Delay: 50 * time.Millisecond, On: []standin.Op{read}})
+	}, w.host.api.ClearFaults)
+}
+
+// wireFaults are in real time, so their numbers are of a few seconds and an
+// interval of 0.3 s.
+func wireFaults() []fault {
+	const silent = "K2HR3 gave no text; the file in place stays"
+	const keeps = "keeps the file; says what to do"
+	row := func(f fault) fault {
+		f.lasts, f.within = cmp.Or(f.lasts, 2*time.Second), wireSoon
+		f.asks = cmp.Or(f.asks, 30)
+		return f
+	}
+	return []fault{
+		row(fault{name: "half-open", wrong: "something takes connections for K2HR3 and says nothing", does: "keeps the file; gives each request up in time", run: halfOpen,
+			says: []string{silent, "no whole answer within"}}),
+		row(fault{name: "a real drip", wrong: "the answer comes in a byte now and then, over a real connection", does: "keeps the file; gives it up in time", run: dripping,
+			says: []string{silent, "no whole answer within"}}),
+		row(fault{name: "a certificate of another authority", wrong: "K2HR3's certificate is replaced by one that another authority has signed", does: keeps,
+			run: overTLS(func(ca *authority, use func(tls.Certificate), _ string) {
+				use(newAuthority(ca.t).issue(x509.Certificate{}, 0))
+			}, false), says: []string{silent, "ca-file has to name the authority"}}),
+		row(fault{name: "an expired certificate", wrong: "K2HR3's certificate expires, or this host's clock is ahead", does: keeps,
+			run: overTLS(func(ca *authority, use func(tls.Certificate), _ string) {
+				use(ca.issue(x509.Certificate{}, -48*time.Hour))
+			}, false), says: []string{silent, "this host's clock says"}}),
+		row(fault{name: "a certificate that is not valid yet", wrong: "this host's clock is behind, as at the first boot of a board", does: keeps,
+			run: overTLS(func(ca *authority, use func(tls.Certificate), _ string) {
+				use(ca.issue(x509.Certificate{}, 48*time.Hour))
+			}, false), says: []string{silent, "this host's clock says"}}),
+		row(fault{name: "the client certificate expires", wrong: "this host's client certificate expires, and is renewed on disk", does: "keeps the file; says so; uses the renewed one at once",
+			run: overTLS(func(ca *authority, _ func(tls.Certificate), client string) {
+				store(ca.t, client, ca.issue(x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, -48*time.Hour))
+			}, true), says: []string{silent, "cert-file and key-file"}}),
+		row(fault{name: "the client certificate is lost", wrong: "this host's client certificate is deleted", does: "keeps the file; says so; uses the next one at once",
+			run: overTLS(func(ca *authority, _ func(tls.Certificate), client string) {
+				if err := os.Remove(client); err != nil {
+					ca.t.Error(err)
+				}
+			}, true), says: []string{silent, "cert-file"}}),
+		row(fault{name: "the proxy wants a password", wrong: "the proxy of HTTP_PROXY wants a password", does: keeps, run: throughProxy,
+			says: []string{silent, "407", "HTTPS_PROXY"}}),
+		row(fault{name: "the name means another address", wrong: "the name service moves K2HR3 to another address, and nothing is left at the old one", does: "finds it with the next request",
+			run: byName("127.0.0.2", "127.0.0.3"), sees: wireSoon, asks: 60, hush: true}),
+		row(fault{name: "IPv4 gives way to IPv6", wrong: "K2HR3 is reached by IPv6 only from now on, under an address that it can remove", does: "registers under its IPv6 address",
+			run: byName("127.0.0.2", "::1"), sees: wireSoon, asks: 60, says: []string{"registered with K2HR3", "its address has changed from 127.0.0.1 to ::1"}}),
+	}
+}
