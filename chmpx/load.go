@@ -94,11 +94,18 @@ type blocks struct {
 	byLine  map[int]*block       // made when first needed
 }
 
+// newBlocks makes room for about as many nodes as b seems to have.
+func newBlocks(section string, b []byte) blocks {
+	const plenty = 1024
+	n := min(bytes.Count(b, []byte("["+section+"]")), plenty)
+	return blocks{section: section, list: make([]*block, 0, n), byName: make(map[[2]string]*block, n)}
+}
+
 // scan reads the lines into global and the node blocks.
 func (l *loader) scan(b []byte) {
 	l.global = make(map[string]entry, 48)
-	l.svr = blocks{section: ini.SvrNode, byName: make(map[[2]string]*block)}
-	l.slv = blocks{section: ini.SlvNode, byName: make(map[[2]string]*block)}
+	l.svr = newBlocks(ini.SvrNode, b)
+	l.slv = newBlocks(ini.SlvNode, b)
 	odd := l.scanBytes(b)
 
 	var open *block
