@@ -1,0 +1,159 @@
+package k2hr3
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	standin "k2hdkc-slave-agent/tests/k2hr3"
+)
+
+// partner is a K2HR3 to exchange with.
+type partner struct {
+	api   *url.URL
+	role  string
+	token string
+}
+
+// aPartner is the K2HR3 that K2HR3_API_URI names, if it does: K2HR3_ROLE is then
+// the full YRN of a slave role whose resource lists its members by their CUKs, and
+// K2HR3_ROLE_TOKEN a role token of it that a user made; K2HR3_CA_FILE may name the
+// authority of its certificate. Without K2HR3_API_URI it is the stand-in, over TCP.
+func aPartner(t *testing.T) partner {
+	if uri := os.Getenv("K2HR3_API_URI"); uri != "" {
+		p := partner{must(url.Parse(uri)), os.Getenv("K2HR3_ROLE"), os.Getenv("K2HR3_ROLE_TOKEN")}
+		if p.role == "" || p.token == "" {
+			t.Skip("K2HR3_API_URI is set, but not both of K2HR3_ROLE and K2HR3_ROLE_TOKEN")
+		}
+		return p
+	}
+	s := standin.New()
+	c := s.AddCluster("shop", "orders")
+	c.Join("10.0.0.1", "srv-1", "server1.shop.example")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := standin.NewHTTPServer(s)
+	done := make(chan struct{})
+	go func() { defer close(done); srv.Serve(l) }() //nolint:errcheck // ends with Close
+	t.Cleanup(func() { srv.Close(); <-done })
+	return partner{must(url.Parse("http://" + l.Addr().String())), c.SlaveRole(), c.RoleToken("slave", 0)}
+}
+
+// TestExchangesWithARealK2HR3 makes each exchange of the client, in an order in
+// which each shows what the one before did. It registers this machine under a
+// CUK of its own, and takes it out again.
+func TestExchangesWithARealK2HR3(t *testing.T) {
+	p := aPartner(t)
+	ctx := t.Context()
+	var log journal
+	c := newClient(t, Config{API: p.api, CAFile: os.Getenv("K2HR3_CA_FILE"), Logger: log.logger()})
+	role, token := must(ParseRole(p.role)), must(NewToken(p.token))
+	me := Host{CUK: "exchanges-" + rand.Text(), Tag: "exchanges.example.net"}
+	t.Cleanup(func() { // whatever has failed, and when the test's context has ended
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		if err := c.Unregister(ctx, role, me.CUK); err != nil && !errors.Is(err, ErrNotMember) {
+			t.Errorf("this machine may still be listed with the CUK %s: %v", me.CUK, err)
+		}
+		if strings.Contains(log.String(), p.token) {
+			t.Error("the log has the role token in it")
+		}
+	})
+
+	check := func(what string, err, want error) {
+		t.Helper()
+		if kindOf(t, err) != want || (err == nil) != (want == nil) {
+			t.Errorf("%s: %v, want %v", what, err, want)
+		}
+		if err != nil && strings.Contains(err.Error(), p.token) {
+			t.Errorf("%s: the error has the role token in it", what)
+		}
+	}
+	member := func(what string, want bool) {
+		t.Helper()
+		is, err := c.IsMember(ctx, role, me.CUK)
+		check(what, err, nil)
+		if is != want {
+			t.Errorf("%s: member: %v", what, is)
+		}
+	}
+	read := func(what string, q Query, want error) Answer {
+		t.Helper()
+		q.Resource = role.Resource()
+		a, err := c.Resource(ctx, q)
+		check(what, err, want)
+		return a
+	}
+	byToken, byAddress := Query{Token: token}, Query{Role: role, CUK: me.CUK}
+	nobodys := must(NewToken(strings.Repeat("0", 64)))
+
+	check("ping", c.Ping(ctx), nil)
+	addr, err := c.LocalAddress(ctx)
+	if err != nil || !CanLeave(addr) {
+		t.Fatalf("this machine would be registered under %v for good: %v", addr, err)
+	}
+	member("before", false)
+	_, err = c.RoleToken(ctx, role, me.CUK)
+	check("a token before", err, ErrNotMember)
+	check("leave before", c.Unregister(ctx, role, me.CUK), ErrNotMember)
+	read("by address before", byAddress, ErrNotMember)
+	read("by a token that is none", Query{Token: nobodys}, ErrUnauthorized)
+	check("register by a token that is none", c.Register(ctx, role, nobodys, me), ErrUnauthorized)
+	elsewhere := must(ParseRole(p.role + "/no-such-role"))
+	if is, err := c.IsMember(ctx, elsewhere, me.CUK); is || err != nil {
+		t.Errorf("of a role that does not exist: %v, %v", is, err)
+	}
+	_, err = c.Resource(ctx, Query{Resource: elsewhere.Resource(), Token: token})
+	check("a resource that does not exist", err, ErrNotAllowed)
+	first := read("by token", byToken, nil)
+	if first.Text == "" || first.ETag == "" || strings.Contains(first.Text, me.CUK) {
+		t.Errorf("by token: ETag %q, and a text of %d bytes", first.ETag, len(first.Text))
+	}
+	byToken.ETag = first.ETag
+	if a := read("by token, with its ETag", byToken, nil); !a.NotModified {
+		t.Error("the ETag has no effect; or the cluster is not at rest")
+	}
+
+	check("register", c.Register(ctx, role, token, me), nil)
+	member("after the registration", true)
+	own, err := c.RoleToken(ctx, role, me.CUK)
+	check("a token", err, nil)
+	second := read("by address", byAddress, nil)
+	if !strings.Contains(second.Text, me.CUK) || !strings.Contains(second.Text, me.Tag) || second.ETag == first.ETag {
+		t.Errorf("the text does not list this host under %s and %s", me.CUK, me.Tag)
+	}
+	if a := read("by its own token", Query{Token: own}, nil); a.Text != second.Text {
+		t.Error("the text by its own token is another one")
+	}
+	check("register again", c.Register(ctx, role, token, me), nil)
+	read("by its own token of before", Query{Token: own}, ErrUnauthorized)
+	byAddress.ETag = second.ETag
+	if a := read("after another registration", byAddress, nil); !a.NotModified {
+		t.Error("registering again has changed the text")
+	}
+	byAddress.Wait = time.Second
+	if a := read("held, if it can", byAddress, nil); !a.NotModified {
+		t.Error("a request to hold brings another text")
+	}
+	me.Tag = "12345"
+	check("register a number", c.Register(ctx, role, token, me), nil)
+	byAddress = Query{Role: role, CUK: me.CUK}
+	if a := read("a number for a tag", byAddress, nil); !strings.Contains(a.Text, me.Tag) {
+		t.Error("the text does not list this host under its new tag")
+	}
+	check("leave", c.Unregister(ctx, role, me.CUK), nil)
+	check("leave again", c.Unregister(ctx, role, me.CUK), ErrNotMember)
+	member("at the end", false)
+	byToken.ETag = ""
+	if a := read("by token at the end", byToken, nil); a.Text != first.Text {
+		t.Error("the text is not what it was; or the cluster is not at rest")
+	}
+}
