@@ -268,10 +268,11 @@ type logbook struct {
 	mu    sync.Mutex
 	lines []string
 	shown []string // from Info on, since the last forget
+	least slog.Level
 }
 
-func (l *logbook) Enabled(context.Context, slog.Level) bool { return true }
-func (l *logbook) WithGroup(string) slog.Handler            { return l }
+func (l *logbook) Enabled(_ context.Context, level slog.Level) bool { return level >= l.least }
+func (l *logbook) WithGroup(string) slog.Handler                    { return l }
 
 func (l *logbook) WithAttrs(attrs []slog.Attr) slog.Handler { return withAttrs{l, attrs} }
 

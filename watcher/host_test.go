@@ -79,7 +79,7 @@ func inBubble(t *testing.T, f func(t *testing.T, h *host)) {
 }
 
 func newHost(t *testing.T) *host {
-	h := &host{t: t, api: standin.New(), log: &logbook{}, dir: t.TempDir(), events: make(chan Event), addr: ownAddr}
+	h := &host{t: t, api: standin.New(), log: &logbook{least: slog.LevelDebug}, dir: t.TempDir(), events: make(chan Event), addr: ownAddr}
 	h.net = standin.Listen(h.api)
 	t.Cleanup(h.net.Close)
 	h.cluster = h.api.AddCluster("shop", "orders")
