@@ -84,8 +84,8 @@ func (w *Watcher) settled(ctx context.Context) error {
 			w.look(ctx)
 		case l := <-w.looking.done:
 			w.looked(ctx, l)
-		case err := <-w.telling.done:
-			w.told(err)
+		case t := <-w.telling.done:
+			w.told(t)
 		}
 	}
 	switch {

@@ -46,6 +46,7 @@ func (w *Watcher) recover(ctx context.Context) {
 	}
 	w.revision = s.Revision
 	w.standing.known = s.Known
+	w.telling.unstarted = s.Unstarted
 	w.etag = ""
 	if err := w.adopt(ctx); err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -230,6 +231,11 @@ func (w *Watcher) replace(ctx context.Context, c candidate) error {
 		}
 	}
 	first := !w.current.good
+	if first && !w.telling.unstarted {
+		// Before the file is there: between the two the agent may end.
+		w.telling.unstarted = true
+		w.remember()
+	}
 	old, _ := daemon.InodeOf(w.File.Path)
 	if err := staged.Commit(); errors.Is(err, render.ErrNotDurable) {
 		w.Log.Warn("the disk may be failing", "error", err)
@@ -258,7 +264,7 @@ func (w *Watcher) again(ctx context.Context) error {
 
 // remember saves what is worth knowing after a restart.
 func (w *Watcher) remember() {
-	s := state{Origin: w.Origin, ETag: w.etag, Revision: w.revision, Sum: w.current.sum, Known: w.standing.known}
+	s := state{Origin: w.Origin, ETag: w.etag, Revision: w.revision, Sum: w.current.sum, Known: w.standing.known, Unstarted: w.telling.unstarted}
 	if err := s.save(w.StateFile); err != nil {
 		w.Log.Warn("cannot remember what was applied; a restart will ask for the whole text", "error", err)
 	}

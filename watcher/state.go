@@ -29,6 +29,8 @@ type state struct {
 	Revision int `json:"revision"`
 	// Known is what K2HR3 knows the host by.
 	Known member.Identity `json:"known"`
+	// Unstarted: the first file is in place, and chmpx not started on it yet.
+	Unstarted bool `json:"unstarted,omitempty"`
 	// Sum is the SHA-256 of the file that ETag and Revision belong to.
 	Sum string `json:"sum"`
 }

@@ -123,7 +123,7 @@ func TestAStateDirectoryThatIsNotThereIsNoReasonToStop(t *testing.T) {
 		h.config.StateFile = h.dir + "/state/not/there.json"
 		h.start()
 		h.change(2)
-		h.log.want(t, 3, "WARN", "cannot remember what was applied")
+		h.log.want(t, 4, "WARN", "cannot remember what was applied")
 		h.config.StateFile = h.dir + "/state/state.json" // for the look at what was left behind
 	})
 }

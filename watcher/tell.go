@@ -9,9 +9,19 @@ import (
 
 // telling is what is under way at chmpx's unit because of a new file.
 type telling struct {
-	done  chan error
+	done  chan told
 	busy  bool
 	waits bool // a text is kept back until it is over
+
+	// unstarted: chmpx may wait for its first file, which is in place, to be
+	// started. It is remembered, for the agent may end before it gets to that.
+	unstarted bool
+}
+
+// told is what came of it.
+type told struct {
+	err error
+	up  bool // the unit runs, or was started
 }
 
 // tell makes chmpx read the file that was just put in place, and waits for it
@@ -26,28 +36,43 @@ func (w *Watcher) tell(ctx context.Context, first bool) {
 	if w.Unit == nil {
 		return
 	}
-	w.steer(ctx, func(ctx context.Context) error { return w.tellUnit(ctx, first) })
+	w.steer(ctx, func(ctx context.Context) (bool, error) { return w.tellUnit(ctx, first) })
+}
+
+// startWaiting starts a chmpx whose first file is in place since an earlier run
+// of the agent, which did not live to start it.
+func (w *Watcher) startWaiting(ctx context.Context) {
+	if w.telling.unstarted && w.current.good && w.Unit != nil {
+		w.steer(ctx, func(ctx context.Context) (bool, error) { return w.tellUnit(ctx, true) })
+	}
 }
 
 // restart restarts chmpx's unit, which only the operator's options ask for.
 func (w *Watcher) restart(ctx context.Context) {
 	w.expect(nil)
-	w.steer(ctx, w.Unit.Restart)
+	w.steer(ctx, func(ctx context.Context) (bool, error) { return true, w.Unit.Restart(ctx) })
 }
 
 // steer runs one operation on the unit beside the loop.
-func (w *Watcher) steer(ctx context.Context, f func(context.Context) error) {
+func (w *Watcher) steer(ctx context.Context, f func(context.Context) (up bool, err error)) {
 	if w.telling.busy {
 		// Its end is awaited before anything is applied; this one comes on
 		// top of a replacement that was made once more.
 		return
 	}
 	w.telling.busy = true
-	w.beside(func() { w.telling.done <- f(ctx) })
+	w.beside(func() {
+		up, err := f(ctx)
+		w.telling.done <- told{err, up}
+	})
 }
 
-func (w *Watcher) told(err error) {
+func (w *Watcher) told(t told) {
 	w.telling.busy = false
+	if t.up {
+		w.started()
+	}
+	err := t.err
 	if w.telling.waits {
 		w.telling.waits = false
 		w.askIn(0)
@@ -62,33 +87,42 @@ func (w *Watcher) told(err error) {
 	}
 }
 
+// started takes note that chmpx does not wait to be started any more.
+func (w *Watcher) started() {
+	if w.telling.unstarted {
+		w.telling.unstarted = false
+		w.remember()
+	}
+}
+
 // tellUnit does what the options want done to the unit of a chmpx whose file
-// is new.
-func (w *Watcher) tellUnit(ctx context.Context, first bool) error {
+// is new, and reports whether the unit is up.
+func (w *Watcher) tellUnit(ctx context.Context, first bool) (up bool, err error) {
 	st, err := w.Unit.State(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if st.ActiveState != "active" && st.ActiveState != "reloading" {
 		return w.startUnit(ctx, st, first)
 	}
 	switch {
 	case w.Reload == ReloadRestart:
-		return w.Unit.Restart(ctx)
+		return true, w.Unit.Restart(ctx)
 	case w.Reload == ReloadAuto && st.CanReload:
-		return w.Unit.Reload(ctx)
+		return true, w.Unit.Reload(ctx)
 	}
-	return nil
+	return true, nil
 }
 
 // startUnit starts a unit that waits for its first file. One that is down
 // later was stopped by somebody, or fails for reasons of its own.
-func (w *Watcher) startUnit(ctx context.Context, st daemon.UnitState, first bool) error {
+func (w *Watcher) startUnit(ctx context.Context, st daemon.UnitState, first bool) (up bool, err error) {
 	start, why := daemon.StartDecision(st)
 	if !w.Start || !first || !start {
 		w.Log.Info("chmpx's unit is not running", "state", st.ActiveState, "reason", why)
-		return nil
+		return false, nil
 	}
 	w.Log.Info("chmpx's first file is in place; starting its unit")
-	return w.Unit.Start(ctx)
+	err = w.Unit.Start(ctx)
+	return err == nil, err
 }

@@ -22,6 +22,7 @@ func (w *Watcher) runs() {
 	w.looking.confirmed = true
 	w.looking.tries = 0
 	w.looking.safe = w.current.bytes
+	w.started()
 }
 
 // late is for a chmpx that lives and does not take the file. Its notification

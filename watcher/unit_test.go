@@ -143,3 +143,23 @@ func TestATextThatComesDuringAJobIsAppliedAfterItWithoutAskingAllTheTime(t *test
 		})
 	}
 }
+
+func TestAChmpxThatAnEarlierAgentDidNotLiveToStartIsStarted(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.start() // without systemd: nobody starts chmpx
+		h.stop()
+		h.unit = &fakeUnit{state: unitState("loaded", "inactive", "enabled"), started: h.chmpx.begin}
+		h.start()
+		h.pass(3 * time.Second)
+		if jobs := h.unit.jobs(); jobs != "start" {
+			t.Fatalf("jobs: %q", jobs)
+		}
+		h.stop()
+		h.chmpx.stop() // by the operator, so that the next agent leaves it alone
+		h.start()
+		h.pass(time.Minute)
+		if jobs := h.unit.jobs(); jobs != "start" {
+			t.Errorf("jobs: %q", jobs)
+		}
+	})
+}

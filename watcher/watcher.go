@@ -136,6 +136,7 @@ func (w *Watcher) Run(ctx context.Context, events <-chan Event) error {
 	if w.Chmpx != nil {
 		w.looking.timer.Reset(0)
 	}
+	w.startWaiting(ctx)
 	if w.Ready != nil {
 		w.Ready()
 	}
@@ -159,8 +160,8 @@ func (w *Watcher) Run(ctx context.Context, events <-chan Event) error {
 			w.look(ctx)
 		case l := <-w.looking.done:
 			w.looked(ctx, l)
-		case err := <-w.telling.done:
-			w.told(err)
+		case t := <-w.telling.done:
+			w.told(t)
 		case <-w.clock.timer.C:
 			w.checkClock(ctx)
 		case <-w.drift.timer.C:
@@ -174,7 +175,7 @@ func (w *Watcher) begin(ctx context.Context) {
 	w.standing = standing{timer: stopped(), done: make(chan kept, 1)}
 	w.asking = asking{timer: stopped(), late: stopped(), done: make(chan asked, 1)}
 	w.looking = looking{timer: stopped(), done: make(chan looked, 1)}
-	w.telling = telling{done: make(chan error, 1)}
+	w.telling = telling{done: make(chan told, 1)}
 	w.drift = drift{timer: stopped()}
 	w.clock = clock{timer: stopped()}
 	w.recover(ctx)

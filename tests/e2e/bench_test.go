@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -228,6 +229,8 @@ func newMember(b *testing.B, k *inProcess) *member.Member {
 		b.Fatal(err)
 	}
 	return &member.Member{Client: client, Role: role, Resource: role.Resource(), CUK: hostCUK, Log: log,
+		FullName:  func(context.Context) (string, bool) { return "", false },
+		Address:   func(context.Context) (netip.Addr, error) { return netip.MustParseAddr(hostAddr), nil },
 		TokenFile: func() string { return "" }}
 }
 
