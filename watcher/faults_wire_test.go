@@ -40,7 +40,6 @@ type wire struct {
 	*host
 	api    *url.URL
 	config k2hr3.Config
-	server *http.Server
 	front  *front
 }
 

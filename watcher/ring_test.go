@@ -239,3 +239,21 @@ func TestWhatIsDangerousForTheLiveChmpxIsRefusedAlsoAtTheAgentsStart(t *testing.
 		}
 	})
 }
+
+// A server shows in the ring before it is registered at K2HR3.
+func TestAServerThatK2HR3ListsLaterIsInTheFileSoonAfter(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		h.forget()
+		h.chmpx.setRing(1, 2)
+		h.pass(h.config.Peek + 5*time.Second)
+		h.join(2)
+		h.pass(2 * time.Second)
+		if !h.lists(2) {
+			t.Error("not within 2 s of K2HR3's change")
+		}
+		if n := len(h.api.Requests()); n > 6 {
+			t.Errorf("%d requests", n)
+		}
+	})
+}
