@@ -225,7 +225,11 @@ func (m *Member) forget(r right) {
 	if path == "" || path == m.kept {
 		return
 	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	err := os.Remove(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return // since the last time
+	}
+	if err != nil {
 		m.kept = path
 		m.Log.Warn("the role token is not needed any more, but cannot be deleted", "file", path, "error", err)
 		return

@@ -654,3 +654,24 @@ func TestALeaveThatFailsSaysWhatIsLeftAndHowToCleanUp(t *testing.T) {
 		})
 	}
 }
+
+func TestATokenThatIsDeletedIsToldOfOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.ForgetToken = true
+		if _, err := h.keep(Identity{}); err != nil {
+			t.Fatal(err)
+		}
+		for range 5 { // the file is named by the configuration, whether it is there or not
+			if err := h.read(t); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := h.logged("not needed any more"); n != 1 {
+			t.Errorf("told %d times", n)
+		}
+		h.use(h.cluster.RoleToken("slave", 0))
+		if err := h.read(t); err != nil || h.logged("not needed any more") != 2 {
+			t.Errorf("another one: %v\n%s", err, h.log.String())
+		}
+	})
+}
