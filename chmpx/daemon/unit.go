@@ -23,6 +23,7 @@ type UnitState struct {
 	Result        string // of the latest run: success, exit-code, signal, start-limit-hit
 	Restarts      int    // made by systemd itself
 	ExitStatus    int    // of the latest main process
+	Command       string // what the unit runs, its path alone; chmpx, or a helper script
 
 	invocation string // identifies one run of the unit
 	busy       bool   // a job of the unit is queued or runs
@@ -288,6 +289,7 @@ func (u *Unit) state(ctx context.Context, conn bus) (UnitState, error) {
 		Restarts:      integer(props, "NRestarts"),
 		ExitStatus:    integer(props, "ExecMainStatus"),
 	}
+	s.Command = command(props)
 	if id, ok := props["InvocationID"].([]byte); ok {
 		s.invocation = string(id)
 	}
@@ -299,6 +301,17 @@ func (u *Unit) state(ctx context.Context, conn bus) (UnitState, error) {
 		return UnitState{}, fmt.Errorf("state of %s: systemd's answer lacks it", u.Name)
 	}
 	return s, nil
+}
+
+// command returns the path of the first ExecStart=, which comes as a list of
+// structures that begin with it.
+func command(props map[string]any) string {
+	list, _ := props["ExecStart"].([][]any)
+	if len(list) == 0 || len(list[0]) == 0 {
+		return ""
+	}
+	path, _ := list[0][0].(string)
+	return path
 }
 
 func text(props map[string]any, name string) string {

@@ -1,0 +1,76 @@
+package daemon
+
+import (
+	"bufio"
+	"errors"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// The files of chmpx's own service helper, and what it runs chmpx on unless
+// they say otherwise (spec chmpx F.5).
+const (
+	helperProgram  = "chmpx-service-helper"
+	helperConf     = "chmpx-service-helper.conf"
+	helperOverride = "override.conf"
+	helperKey      = "CHMPX_INI_CONF_FILE"
+	helperDefault  = "chmpx.ini"
+)
+
+// RunsHelper tells whether the unit runs chmpx under chmpx's own service helper.
+func (s UnitState) RunsHelper() bool { return path.Base(s.Command) == helperProgram }
+
+// HelperFile returns the file that chmpx's own service helper runs chmpx on,
+// and which of its files says so; dir is the helper's directory, "/etc/antpickax"
+// on a host, and files the file system from its root on. As soon as there is an
+// override.conf, what that does not mention has its default, whatever the
+// helper's own file says.
+func HelperFile(files fs.FS, dir string) (file, said string, err error) {
+	override := path.Join(dir, helperOverride)
+	value, err := lastValue(files, override, helperConf+":"+helperKey)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		said = path.Join(dir, helperConf)
+		if value, err = lastValue(files, said, helperKey); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+	case err == nil:
+		said = override
+		if other, key, ok := strings.Cut(value, ":"); ok {
+			value, err = lastValue(files, absolute(dir, other), key)
+		}
+	}
+	if err != nil {
+		return "", said, err
+	}
+	if value == "" {
+		value = helperDefault
+	}
+	return absolute(dir, value), said, nil
+}
+
+func absolute(dir, file string) string {
+	if path.IsAbs(file) {
+		return path.Clean(file)
+	}
+	return path.Join(dir, file)
+}
+
+// lastValue returns the last value of a key in a file of lines KEY = value.
+func lastValue(files fs.FS, file, key string) (string, error) {
+	f, err := files.Open(strings.TrimPrefix(file, "/"))
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	value := ""
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		name, v, ok := strings.Cut(lines.Text(), "=")
+		if ok && !strings.HasPrefix(name, "#") && strings.TrimSpace(name) == key {
+			value = strings.TrimSpace(v)
+		}
+	}
+	return value, lines.Err()
+}

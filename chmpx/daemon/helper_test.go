@@ -1,0 +1,51 @@
+package daemon
+
+import (
+	"testing"
+	"testing/fstest"
+)
+
+func TestTheFileThatChmpxsHelperRunsItOn(t *testing.T) {
+	const conf, override = "etc/antpickax/chmpx-service-helper.conf", "etc/antpickax/override.conf"
+	for _, tt := range []struct {
+		name  string
+		files map[string]string
+		want  string
+		said  string
+	}{
+		{"nothing says so", nil, "/etc/antpickax/chmpx.ini", "/" + conf},
+		{"its own file", map[string]string{conf: "CHMPX_INI_CONF_FILE = /srv/a.ini\n"}, "/srv/a.ini", "/" + conf},
+		{"relative", map[string]string{conf: "CHMPX_INI_CONF_FILE=a.ini\n"}, "/etc/antpickax/a.ini", "/" + conf},
+		{"the last one counts, comments do not", map[string]string{
+			conf: "CHMPX_INI_CONF_FILE = a.ini\nCHMPX_INI_CONF_FILE = b.ini\n#CHMPX_INI_CONF_FILE = c.ini\n",
+		}, "/etc/antpickax/b.ini", "/" + conf},
+		{"override", map[string]string{
+			conf: "CHMPX_INI_CONF_FILE = a.ini\n", override: "chmpx-service-helper.conf:CHMPX_INI_CONF_FILE = k2hdkc.ini\n",
+		}, "/etc/antpickax/k2hdkc.ini", "/" + override},
+		{"an override that does not mention it", map[string]string{
+			conf: "CHMPX_INI_CONF_FILE = a.ini\n", override: "chmpx-service-helper.conf:SUBPROCESS_USER = k2hdkc\n",
+		}, "/etc/antpickax/chmpx.ini", "/" + override},
+		{"an override that names another file's key", map[string]string{
+			override: "chmpx-service-helper.conf:CHMPX_INI_CONF_FILE = k2hdkc.conf:FILE\n", "etc/antpickax/k2hdkc.conf": "FILE = /srv/b.ini\n",
+		}, "/srv/b.ini", "/" + override},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			files := fstest.MapFS{}
+			for name, text := range tt.files {
+				files[name] = &fstest.MapFile{Data: []byte(text)}
+			}
+			got, said, err := HelperFile(files, "/etc/antpickax")
+			if err != nil || got != tt.want || said != tt.said {
+				t.Errorf("got %s, said by %s, %v, want %s, said by %s", got, said, err, tt.want, tt.said)
+			}
+		})
+	}
+}
+
+func TestAUnitThatRunsTheHelper(t *testing.T) {
+	for command, want := range map[string]bool{"/usr/libexec/chmpx-service-helper": true, "/usr/bin/chmpx": false, "": false} {
+		if got := (UnitState{Command: command}).RunsHelper(); got != want {
+			t.Errorf("%q: %v", command, got)
+		}
+	}
+}
