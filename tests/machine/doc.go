@@ -18,6 +18,10 @@
 //
 //	K2HDKC_TEST_MACHINE=1 go test -count=1 -timeout 20m ./tests/machine
 //
+// Where chmpx, chmpxstatus and chmpxconftest are on PATH, a machine gets these
+// real ones and the libraries they need, else the stand-ins; no test is for one
+// of the two only.
+//
 // The first run makes the root file system, which takes a minute or two;
 // go run ./tests/machine/rootfs does that ahead.
 package machine

@@ -2,12 +2,12 @@ package machine
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
-	"k2hdkc-slave-agent/tests/chmpx"
 	"k2hdkc-slave-agent/tests/k2hr3"
 )
 
@@ -126,14 +126,24 @@ func (s *slave) override(text string) {
 // called, and returns while the unit's reload job waits for it.
 func (s *slave) reloading(n int) (goOn func()) {
 	s.tb.Helper()
-	s.inject(chmpx.FaultLoadDelay, "")
+	goOn = s.hold()
 	s.join(n)
 	s.await("slave.ini replaced")
 	until(s.tb, "the reload job to run", func() bool { return s.show(chmpxUnit, "ActiveState") == "reloading" })
-	return func() {
-		s.tb.Helper()
-		s.clear(chmpx.FaultLoadDelay)
+	return goOn
+}
+
+// hold keeps the file in place open, as a slow backup would. chmpx hears of its
+// replacement only when the returned function is called.
+func (s *slave) hold() (letGo func()) {
+	s.tb.Helper()
+	f, err := os.Open(fmt.Sprintf("/proc/%d/root%s", s.leader, slaveINI))
+	if err != nil {
+		s.tb.Fatal(err)
 	}
+	letGo = func() { f.Close() }
+	s.tb.Cleanup(letGo)
+	return letGo
 }
 
 func busRestarted(s *slave) {
@@ -259,7 +269,7 @@ func chmpxUnitAlone(s *slave) {
 	}
 
 	// A change that chmpx does not notice.
-	s.inject(chmpx.FaultDropEvent, "")
+	letGo := s.hold()
 	put(strings.Replace(good, "FILEVERSION         = 1\n", "FILEVERSION         = 77\n", 1))
 	if r := await(1); r.Status != 1 || !strings.Contains(r.Stderr, "chmpx runs version 1 after 1 s") || !strings.Contains(r.Stderr, "version 77") {
 		s.tb.Errorf("await-chmpx on what chmpx does not run: %v", r)
@@ -274,6 +284,7 @@ func chmpxUnitAlone(s *slave) {
 	if revision, _ := s.revision(); revision != 77 {
 		s.tb.Errorf("chmpx runs %d, want 77", revision)
 	}
+	letGo()
 
 	// A file that ends chmpx, and a good one again.
 	put("[GLOBAL]\nFILEVERSION = 78\n")

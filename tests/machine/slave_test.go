@@ -16,22 +16,22 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/tests/agent"
-	"k2hdkc-slave-agent/tests/chmpx"
 	"k2hdkc-slave-agent/tests/k2hr3"
 )
 
 const (
-	agentUnit = "k2hdkc-slave-agent.service"
-	chmpxUnit = "chmpx.service"
-	slaveINI  = "/etc/k2hdkc/slave.ini"
-	dropIn    = "/usr/lib/systemd/system/chmpx.service.d/50-k2hdkc-slave-agent.conf"
-	shmDir    = "/var/lib/antpickax"
-	slaveName = "app-1.shop.example"
-	slaveCUK  = "0b7e6f10-4c1d-4f55-9f0e-7a2f6d1c0001"
+	agentUnit        = "k2hdkc-slave-agent.service"
+	chmpxUnit        = "chmpx.service"
+	slaveINI         = "/etc/k2hdkc/slave.ini"
+	dropIn           = "/usr/lib/systemd/system/chmpx.service.d/50-k2hdkc-slave-agent.conf"
+	shmDir           = "/var/lib/antpickax"
+	agentOptionsFile = "/etc/systemd/system/k2hdkc-slave-agent.service.d/90-test.conf"
+	slaveName        = "app-1.shop.example"
+	slaveCUK         = "0b7e6f10-4c1d-4f55-9f0e-7a2f6d1c0001"
 )
 
 // slave is a machine that is a slave node: the agent as it is packaged, chmpx
-// stood in for, and K2HR3 at the test's end of the cable.
+// or its stand-in, and K2HR3 at the test's end of the cable.
 type slave struct {
 	*Machine
 	tb      testing.TB // of the subtest that has it
@@ -84,8 +84,8 @@ func newSlave(t *testing.T) *slave {
 	if err != nil {
 		t.Fatal(err)
 	}
-	programs := chmpx.BuildT(t)
-	m := ForTest(t, Options{Name: slaveName, Outside: "k2hr3.shop.example", Files: []File{
+	programs, real := chmpxFiles(t)
+	m := ForTest(t, Options{Name: slaveName, Outside: "k2hr3.shop.example", Files: append(programs, []File{
 		{Path: "/usr/bin/k2hdkc-slave-agent", Mode: 0o755, From: bin},
 		{Path: "/usr/lib/systemd/system/" + agentUnit, From: "../../packaging/" + agentUnit},
 		{Path: dropIn, From: "../../packaging/chmpx.service.d/50-k2hdkc-slave-agent.conf"},
@@ -95,15 +95,14 @@ func newSlave(t *testing.T) *slave {
 		{Path: "/etc/systemd/system/k2hdkc-slave-agent.service.d/log.conf", Text: "[Service]\n" +
 			"RestartSec=500ms\nEnvironment=K2HDKC_SLAVE_LOG_FORMAT=json\nStandardError=append:" + logFile + "\n"},
 		{Path: logFile},
-		{Path: "/usr/bin/chmpx", Mode: 0o755, From: programs.Chmpx},
-		{Path: "/usr/bin/chmpxstatus", Link: "chmpx"},
-		{Path: "/usr/bin/chmpxconftest", Link: "chmpx"},
-		{Path: "/usr/bin/standin.dir", Text: shmDir},
 		{Path: shmDir + "/.keep"},
 		{Path: "/usr/libexec/chmpx-service-helper", Mode: 0o755, Text: helper},
 		{Path: "/usr/lib/systemd/system/" + chmpxUnit, Text: helperUnit},
-	}})
+	}...)})
 	s := &slave{Machine: m, tb: t, k2hr3: k2hr3.New(), log: follow(t, m)}
+	if real {
+		t.Log("the real chmpx runs in the machine")
+	}
 	s.k2hr3.Hold(time.Minute)
 	l, err := net.Listen("tcp", m.HostAddr().String()+":80")
 	if err != nil {
@@ -140,13 +139,13 @@ func (s *slave) reset() {
 	s.run(`
 		systemctl stop k2hdkc-slave-agent chmpx 2>/dev/null || :
 		rm -rf /etc/k2hdkc/slave.ini /var/lib/k2hdkc-slave-agent "$1"/* \
-			/etc/systemd/system/chmpx.service /etc/systemd/system/chmpx.service.d
+			/etc/systemd/system/chmpx.service /etc/systemd/system/chmpx.service.d "$3"
 		systemctl daemon-reload
 		systemctl reset-failed
 		systemctl --quiet enable chmpx
 		install -m 600 /dev/stdin /etc/k2hdkc/role-token <<-END
 			$2
-		END`, shmDir, s.cluster.RoleToken("slave", 0))
+		END`, shmDir, s.cluster.RoleToken("slave", 0), agentOptionsFile)
 	s.mark = s.log.count()
 	s.begin = s.run("date +@%s.%6N")
 }
@@ -237,25 +236,6 @@ func (s *slave) number(key string) int {
 	}
 	s.tb.Fatalf("chmpxstatus does not show %q", key)
 	return 0
-}
-
-// state is where chmpx's stand-in takes its faults from.
-func (s *slave) state() chmpx.StateDir {
-	return chmpx.StateDir(fmt.Sprintf("/proc/%d/root%s", s.leader, shmDir))
-}
-
-func (s *slave) inject(f chmpx.Fault, value string) {
-	s.tb.Helper()
-	if err := s.state().Inject(f, value); err != nil {
-		s.tb.Fatal(err)
-	}
-}
-
-func (s *slave) clear(f chmpx.Fault) {
-	s.tb.Helper()
-	if err := s.state().Clear(f); err != nil {
-		s.tb.Fatal(err)
-	}
 }
 
 // await waits for the agent to say something with all of these words in it, not
