@@ -19,6 +19,9 @@ func TestAgentAndChmpxUnderSystemd(t *testing.T) {
 	})
 	s.test(t, "an enabled chmpx waits for its first file and is started with it", waitsForFirstFile)
 	s.test(t, "every one of many changes is confirmed by the same chmpx", everyChange)
+	s.test(t, "reload = restart restarts chmpx once for each change", restartedForEachChange)
+	s.test(t, "restart-unconfirmed = yes restarts a chmpx that has lost its watch", restartedWhenUnconfirmed)
+	s.test(t, "restart-unconfirmed = no never does", leftAloneWhenUnconfirmed)
 	s.test(t, "chmpx is restarted, and killed, under the agent", chmpxRestarted)
 	s.test(t, "the machine reboots, without a file and without K2HR3", rebooted)
 	s.test(t, "a file that nobody started chmpx on", fileWithoutStart)
@@ -95,6 +98,8 @@ func everyChange(s *slave) {
 	if reloads != changes {
 		s.tb.Errorf("the unit was reloaded %d times, want once for each of %d changes", reloads, changes)
 	}
+	// Nobody else has restarted it either.
+	s.wantStarts(1)
 }
 
 func percentile(d []time.Duration, p int) time.Duration {
