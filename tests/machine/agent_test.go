@@ -94,6 +94,7 @@ func everyChange(s *slave) {
 	if _, servers := s.revision(); servers != len(s.cluster.Servers()) {
 		s.tb.Errorf("chmpx has %d servers, K2HR3 %d", servers, len(s.cluster.Servers()))
 	}
+	s.settled()
 	reloads := strings.Count(s.said(chmpxUnit), "Reloaded ")
 	if reloads != changes {
 		s.tb.Errorf("the unit was reloaded %d times, want once for each of %d changes", reloads, changes)

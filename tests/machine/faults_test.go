@@ -166,6 +166,7 @@ func busRestarted(s *slave) {
 	if now := s.shows(chmpxUnit, "MainPID", "InvocationID"); !sameProps(before, now) {
 		s.tb.Errorf("chmpx was restarted: before %v, now %v", before, now)
 	}
+	s.settled()
 	if n := strings.Count(s.said(chmpxUnit), "Reloaded "); n != 2 {
 		s.tb.Errorf("the unit was reloaded %d times, want 2", n)
 	}

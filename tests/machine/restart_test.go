@@ -89,6 +89,7 @@ func restartedWhenUnconfirmed(s *slave) {
 	s.join(5)
 	s.confirmed()
 	s.wantStarts(2)
+	s.settled()
 	s.wants(chmpxUnit, "ActiveState=active", "NRestarts=0")
 }
 

@@ -268,6 +268,13 @@ func (s *slave) running() {
 	s.confirmed()
 }
 
+// settled waits for the unit's reload job, which may end a little after the
+// agent has seen chmpx run the file.
+func (s *slave) settled() {
+	s.tb.Helper()
+	until(s.tb, "the reload job to end", func() bool { return s.show(chmpxUnit, "ActiveState") != "reloading" })
+}
+
 // said returns what systemd has said about a unit since the subtest began, a
 // line each.
 func (s *slave) said(unit string) string {
