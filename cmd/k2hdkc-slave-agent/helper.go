@@ -2,15 +2,16 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"os"
 
 	"k2hdkc-slave-agent/chmpx/daemon"
+	"k2hdkc-slave-agent/cmd/options"
 )
 
 // reportHelper says so if chmpx runs under its own service helper, and that
 // gives it another file than the one this agent keeps.
-func (r *runner) reportHelper(ctx context.Context) {
-	o, log := r.options, r.log
+func reportHelper(ctx context.Context, o *options.Options, log *slog.Logger) {
 	if o.Unit == "" {
 		return
 	}

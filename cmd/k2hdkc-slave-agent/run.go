@@ -28,7 +28,7 @@ func (p *program) run(ctx context.Context, o *options.Options, reload func() (*o
 	if err := r.use(o); err != nil {
 		return err
 	}
-	go r.reportHelper(ctx)
+	go reportHelper(ctx, o, r.log)
 	r.log.Info("started", "version", versionName(), "role", o.Role, "api", o.APIURI.String(), "output", o.Output)
 	for {
 		again, err := r.watch(ctx)
