@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -104,6 +105,23 @@ func TestAChmpxThatTakesNothingIsRestartedWhereThatIsWanted(t *testing.T) {
 			}
 			h.log.want(t, 1, "chmpx runs the file in place", "revision="+string(rune('0'+revision)))
 			h.pass(leastRestart)
+		}
+	})
+}
+
+func TestARestartWaitsForAReloadThatIsStillUnderWay(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.config.RestartUnconfirmed = true
+		h.config.Confirm = 3 * time.Second
+		h.unit = &fakeUnit{state: daemon.UnitState{LoadState: "loaded", ActiveState: "active", UnitFileState: "enabled", CanReload: true}}
+		h.unit.restarted = h.chmpx.begin
+		h.applied()
+		h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
+		h.unit.takes(20 * time.Second)
+		h.change(2)
+		h.pass(time.Minute)
+		if jobs := h.unit.jobs(); !strings.HasSuffix(jobs, "restart") || strings.Count(jobs, "restart") != 1 {
+			t.Errorf("jobs: %s", jobs)
 		}
 	})
 }

@@ -85,7 +85,7 @@ func (w *Watcher) settled(ctx context.Context) error {
 		case l := <-w.looking.done:
 			w.looked(ctx, l)
 		case t := <-w.telling.done:
-			w.told(t)
+			w.told(ctx, t)
 		}
 	}
 	switch {

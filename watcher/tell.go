@@ -3,6 +3,7 @@ package watcher
 import (
 	"context"
 	"errors"
+	"time"
 
 	"k2hdkc-slave-agent/chmpx/daemon"
 )
@@ -12,6 +13,9 @@ type telling struct {
 	done  chan told
 	busy  bool
 	waits bool // a text is kept back until it is over
+
+	// restart: the unit is to be restarted when it is over.
+	restart bool
 
 	// unstarted: chmpx may wait for its first file, which is in place, to be
 	// started. It is remembered, for the agent may end before it gets to that.
@@ -47,8 +51,14 @@ func (w *Watcher) startWaiting(ctx context.Context) {
 	}
 }
 
-// restart restarts chmpx's unit, which only the operator's options ask for.
+// restart restarts chmpx's unit, which only the operator's options ask for. It
+// waits for the end of a job that is under way.
 func (w *Watcher) restart(ctx context.Context) {
+	if w.telling.busy {
+		w.telling.restart = true
+		return
+	}
+	w.looking.restarted = time.Now()
 	w.expect(nil)
 	w.steer(ctx, func(ctx context.Context) (bool, error) { return true, w.Unit.Restart(ctx) })
 }
@@ -67,7 +77,7 @@ func (w *Watcher) steer(ctx context.Context, f func(context.Context) (up bool, e
 	})
 }
 
-func (w *Watcher) told(t told) {
+func (w *Watcher) told(ctx context.Context, t told) {
 	w.telling.busy = false
 	if t.up {
 		w.started()
@@ -84,6 +94,12 @@ func (w *Watcher) told(t told) {
 		w.Unit = nil
 	default:
 		w.Log.Warn("chmpx's unit", "error", err)
+	}
+	if w.telling.restart {
+		w.telling.restart = false
+		if w.Unit != nil && ctx.Err() == nil {
+			w.restart(ctx)
+		}
 	}
 }
 

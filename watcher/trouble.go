@@ -40,7 +40,6 @@ func (w *Watcher) late(ctx context.Context, st daemon.Status) {
 	}
 	if w.mayRestart(log) {
 		log.Error("chmpx does not take the file and is restarted")
-		w.looking.restarted = time.Now()
 		w.restart(ctx)
 		return
 	}

@@ -161,7 +161,7 @@ func (w *Watcher) Run(ctx context.Context, events <-chan Event) error {
 		case l := <-w.looking.done:
 			w.looked(ctx, l)
 		case t := <-w.telling.done:
-			w.told(t)
+			w.told(ctx, t)
 		case <-w.clock.timer.C:
 			w.checkClock(ctx)
 		case <-w.drift.timer.C:

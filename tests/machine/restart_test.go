@@ -67,7 +67,6 @@ func (s *slave) loseWatch() {
 // returns when the agent has put the file in place once more.
 func (s *slave) unconfirmed(restart string) {
 	s.tb.Helper()
-	s.override("[Service]\nExecReload=\nExecReload=/usr/libexec/k2hdkc-slave-agent/await-chmpx " + slaveINI + " 1\n")
 	s.agentOptions("K2HDKC_SLAVE_CONFIRM=3s", "K2HDKC_SLAVE_RESTART_UNCONFIRMED="+restart)
 	s.running()
 	s.loseWatch()
