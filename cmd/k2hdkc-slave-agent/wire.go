@@ -11,6 +11,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/chmpx/conftest"
@@ -107,9 +108,15 @@ func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, error) 
 // stateFile is where the watcher remembers what it did.
 func stateFile(o *options.Options) string { return filepath.Join(o.StateDir, "state.json") }
 
+// lookupLimit bounds what the name service may take of one judgement, for who
+// this host is and who the file means together.
+const lookupLimit = 5 * time.Second
+
 // judge returns a function that judges files for a host.
 func judge(host func(context.Context) (chmpx.Host, error)) func(context.Context, []byte, *chmpx.Running) chmpx.Report {
 	return func(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report {
+		ctx, cancel := context.WithTimeout(ctx, lookupLimit)
+		defer cancel()
 		h, err := host(ctx)
 		if err != nil {
 			return unjudged(err)
