@@ -88,7 +88,7 @@ func (m *Machine) boot(ctx context.Context, base string, o Options) error {
 	if err := disk.Close(); err != nil {
 		return err
 	}
-	return m.up(ctx)
+	return m.up(ctx, 0)
 }
 
 // start starts the process that is the machine's host, and returns the pipe it
@@ -143,18 +143,25 @@ func (m *Machine) listen(path string) (*net.UnixConn, error) {
 	return conn, nil
 }
 
-// up waits for a boot to be complete.
-func (m *Machine) up(ctx context.Context) error {
-	select {
-	case <-m.ready:
-	case <-m.done:
-		return errors.New("it has ended")
-	case <-ctx.Done():
-		return fmt.Errorf("it is not up: %w", context.Cause(ctx))
-	}
-	leader, err := findLeader(m.host.Process.Pid)
-	if err != nil {
-		return err
+// up waits for a boot to be complete, in which process 1 is another one than
+// before. A systemd that has read its units anew says that it is ready too.
+func (m *Machine) up(ctx context.Context, before int) error {
+	leader := before
+	for leader == before {
+		select {
+		case <-m.ready:
+		case <-m.done:
+			return errors.New("it has ended")
+		case <-ctx.Done():
+			return fmt.Errorf("it is not up: %w", context.Cause(ctx))
+		}
+		found, err := findLeader(m.host.Process.Pid)
+		if err != nil && before == 0 {
+			return err
+		}
+		if err == nil {
+			leader = found
+		}
 	}
 	m.mu.Lock()
 	m.leader = leader
@@ -210,10 +217,13 @@ func (m *Machine) Console() string { return m.console.String() }
 
 // Reboot reboots the machine and returns when it is up again, like Boot.
 func (m *Machine) Reboot(ctx context.Context) error {
+	m.mu.Lock()
+	before := m.leader
+	m.mu.Unlock()
 	if err := m.systemctl(ctx, "reboot"); err != nil {
 		return err
 	}
-	return m.up(ctx)
+	return m.up(ctx, before)
 }
 
 // Poweroff shuts the machine down in order and waits for the end of it.
