@@ -322,12 +322,18 @@ func (w *Watcher) slot(d time.Duration) time.Duration {
 	}
 	slaves := w.current.config.Slaves
 	round := each * time.Duration(len(slaves))
-	own := slices.IndexFunc(slaves, func(n chmpx.Node) bool { return n.CUK == w.InstanceID })
+	own := w.place()
 	if own < 0 {
 		return d + rand.N(round)
 	}
 	at := time.Duration(w.wall().Add(d).UnixNano()) % round
 	return d + (each*time.Duration(own)-at+round)%round
+}
+
+// place is where the file in place lists this host among the slaves, -1 if it
+// does not.
+func (w *Watcher) place() int {
+	return slices.IndexFunc(w.current.config.Slaves, func(n chmpx.Node) bool { return n.CUK == w.InstanceID })
 }
 
 // difference says in words how chmpx's servers differ from the file's.

@@ -103,14 +103,9 @@ func (w *Watcher) settled(ctx context.Context) error {
 // membership returns what is wrong with it, unless the file in place proves
 // that the host is a member: it lists it.
 func (w *Watcher) membership(joinErr error) error {
-	if joinErr == nil {
-		return nil
+	if joinErr == nil || w.place() < 0 {
+		return joinErr
 	}
-	for _, n := range w.current.config.Slaves {
-		if n.CUK == w.InstanceID {
-			w.Log.Warn("the file lists this host, but K2HR3 would not say that it is a member", "error", joinErr)
-			return nil
-		}
-	}
-	return joinErr
+	w.Log.Warn("the file lists this host, but K2HR3 would not say that it is a member", "error", joinErr)
+	return nil
 }

@@ -118,7 +118,7 @@ func (w *Watcher) tellUnit(ctx context.Context, first bool) (up bool, err error)
 	if err != nil {
 		return false, err
 	}
-	if st.ActiveState != "active" && st.ActiveState != "reloading" {
+	if !st.Active() {
 		return w.startUnit(ctx, st, first)
 	}
 	switch {

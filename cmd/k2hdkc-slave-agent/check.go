@@ -42,13 +42,14 @@ func (p *program) check(ctx context.Context, o *options.Options) error {
 // their own. The agent that runs has its own probe file, and a reader of the
 // file in place would hold up chmpx's reload of the next one.
 func (p *program) judged(ctx context.Context, o *options.Options, b []byte) chmpx.Report {
+	judge := judge(chmpx.LocalHost)
 	dir, err := os.MkdirTemp("", options.Program+"-")
 	if err != nil {
 		p.remark("chmpx's own programs are not asked", err)
-		return judge(chmpx.LocalHost)(ctx, b, nil)
+		return judge(ctx, b, nil)
 	}
 	defer os.RemoveAll(dir)
-	report := judge(chmpx.LocalHost)(ctx, b, p.running(ctx, o, b, dir))
+	report := judge(ctx, b, p.running(ctx, o, b, dir))
 	p.weigh(ctx, o, b, dir, &report)
 	return report
 }

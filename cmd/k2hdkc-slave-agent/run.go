@@ -25,7 +25,8 @@ func (p *program) run(ctx context.Context, o *options.Options, reload func() (*o
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
 	r := runner{program: p, hup: hup, reload: reload}
-	if err := r.use(o); err != nil {
+	var err error
+	if r.round, err = p.prepare(o); err != nil {
 		return err
 	}
 	go reportHelper(ctx, o, r.log)
@@ -45,27 +46,27 @@ type runner struct {
 	*program
 	hup    <-chan os.Signal
 	reload func() (*options.Options, error)
+	round
+}
 
+// round is a watcher with the options it was made from.
+type round struct {
 	options *options.Options
 	watcher *watcher.Watcher
 	log     *slog.Logger
 }
 
-// use takes options for the next round, if everything can be made from them.
-func (r *runner) use(o *options.Options) error {
-	log := r.logger(o)
+// prepare makes a round, if everything can be made from the options.
+func (p *program) prepare(o *options.Options) (round, error) {
+	log := p.logger(o)
 	if err := prepareDirs(o); err != nil {
-		return err
+		return round{}, err
 	}
 	w, err := newWatcher(o, log)
 	if err != nil {
-		return err
+		return round{}, err
 	}
-	if err := w.File.Check(); err != nil {
-		return err
-	}
-	r.options, r.watcher, r.log = o, w, log
-	return nil
+	return round{o, w, log}, w.File.Check()
 }
 
 // watch runs the watcher until ctx ends, or until other options are to be
@@ -118,18 +119,19 @@ func tellSystemd(state string) { sddaemon.SdNotify(false, state) }
 // refresh reads the options anew. If they have changed it ends the watcher, so
 // that the next one uses them; options that are wrong change nothing.
 func (r *runner) refresh(stop context.CancelFunc) bool {
-	before, config := r.options, r.watcher.Config
+	var next round
 	o, err := r.reload()
 	if err == nil {
-		err = r.use(o)
+		next, err = r.prepare(o)
 	}
 	if err != nil {
 		r.log.Error("the configuration is wrong; the one before stays in use", "error", err)
 		return false
 	}
-	if sameOptions(o, before) && reflect.DeepEqual(r.watcher.Config, config) {
+	if sameOptions(o, r.options) && reflect.DeepEqual(next.watcher.Config, r.watcher.Config) {
 		return false
 	}
+	r.round = next
 	stop()
 	return true
 }

@@ -182,8 +182,8 @@ func withoutQuotes(err error) error {
 
 var errNotHTTP = errors.New("what came back is not HTTP")
 
-// drain reads what is left of a small body, so that its connection can be used
-// again, and closes it.
+// drain reads what is left of a small body and closes it, so that the connection
+// ends in order rather than by a reset.
 func drain(body io.ReadCloser) {
 	_, _ = io.CopyN(io.Discard, body, 4<<10)
 	_ = body.Close()

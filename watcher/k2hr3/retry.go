@@ -21,8 +21,8 @@ const (
 	MaxRetryAfter = 30 * time.Second
 )
 
-// newRetrier returns the client for exchanges that are tried again. It must use
-// base's transport, so that both kinds of exchange share connections.
+// newRetrier returns the client for exchanges that are tried again. It uses
+// base's transport, and with it the bound on connections.
 func newRetrier(base http.Client, log *slog.Logger) *retryablehttp.Client {
 	r := retryablehttp.NewClient()
 	r.HTTPClient = &base
