@@ -1,0 +1,58 @@
+package packages
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// epoch is the time that built packages carry, in seconds since 1970.
+const epoch = "1795000000"
+
+var (
+	building sync.Mutex
+	built    = map[string]string{} // folder by version
+)
+
+// Build returns the folder with the deb and the rpm of a version, say 1.2.3, for
+// the architecture this host has, and their checksums. A version is built once
+// by each test process.
+func Build(tb testing.TB, version string) string {
+	tb.Helper()
+	building.Lock()
+	defer building.Unlock()
+	if dir, ok := built[version]; ok {
+		return dir
+	}
+	dir, err := os.MkdirTemp("", "k2hdkc-slave-agent-packages-")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := build(root(), dir, version, runtime.GOARCH); err != nil {
+		tb.Fatal(err)
+	}
+	built[version] = dir
+	return dir
+}
+
+// build runs the packaging/build of a tree.
+func build(tree, dist, version string, arches ...string) error {
+	cmd := exec.Command(filepath.Join(tree, "packaging/build"))
+	cmd.Env = append(os.Environ(),
+		"VERSION="+version, "SOURCE_DATE_EPOCH="+epoch, "DIST="+dist, "ARCHES="+strings.Join(arches, " "))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the packages %s: %w\n%s", version, err, out)
+	}
+	return nil
+}
+
+// root is the module's folder.
+func root() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Join(filepath.Dir(file), "../..")
+}
