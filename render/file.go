@@ -142,7 +142,9 @@ func (f File) chown(w *os.File, old fs.FileInfo, mode fs.FileMode) error {
 	}
 	err = w.Chown(wantUID, wantGID)
 	takenOver := f.Owner == nil && f.Group == nil
-	if errors.Is(err, fs.ErrPermission) && takenOver && mode&0o004 != 0 {
+	// EINVAL: there is no such owner in the agent's namespace of users.
+	mayNot := errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EINVAL)
+	if mayNot && takenOver && mode&0o004 != 0 {
 		return nil
 	}
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -92,6 +93,49 @@ func TestReplaceKeepsModeAndOwner(t *testing.T) {
 	uid, gid := ids(fi)
 	if uid != 12 || gid != 34 || fi.Mode().Perm() != 0o640 {
 		t.Errorf("now %d:%d %v, want 12:34 0640", uid, gid, fi.Mode())
+	}
+}
+
+// In a namespace of users that has root alone, as the packaged unit has, the
+// kernel knows of no other owner to give a file to.
+func TestReplaceWithoutOtherUsers(t *testing.T) {
+	const path = "K2HDKC_TEST_ALONE"
+	if f := (File{Path: os.Getenv(path)}); f.Path != "" {
+		if err := replace(t, f, "new"); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to own a file as somebody else")
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		mode fs.FileMode
+		want string
+	}{{0o644, "new"}, {0o640, "old"}} {
+		f := target(t)
+		write(t, f.Path, "old", c.mode)
+		if err := os.Chown(f.Path, 12, 34); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(exe, "-test.run=^"+t.Name()+"$")
+		cmd.Env = append(os.Environ(), path+"="+f.Path)
+		root := []syscall.SysProcIDMap{{Size: 1}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: root, GidMappings: root}
+		out, err := cmd.CombinedOutput()
+		if errors.As(err, new(*fs.PathError)) {
+			t.Skip("no namespaces of users here:", err)
+		}
+		if got := content(t, f.Path); got != c.want || (err == nil) != (c.want == "new") {
+			t.Errorf("mode %v: the file is %q, want %q; %v\n%s", c.mode, got, c.want, err, out)
+		}
+		if fi, _ := os.Stat(f.Path); fi.Mode().Perm() != c.mode {
+			t.Errorf("mode %v, want %v", fi.Mode(), c.mode)
+		}
 	}
 }
 
