@@ -25,7 +25,7 @@ func chmpxFiles(t *testing.T) (files []File, real bool) {
 			{Path: "/usr/bin/standin.dir", Text: shmDir},
 		}, false
 	}
-	base, err := Rootfs(t.Context())
+	base, err := Rootfs(t.Context(), Bookworm)
 	if err != nil {
 		t.Fatal(err)
 	}

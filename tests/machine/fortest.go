@@ -20,7 +20,7 @@ func ForTest(tb testing.TB, o Options) *Machine {
 	tb.Helper()
 	Require(tb)
 	// Making the root file system has all the time that the test has.
-	if _, err := Rootfs(tb.Context()); err != nil {
+	if _, err := Rootfs(tb.Context(), o.suite()); err != nil {
 		tb.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(tb.Context(), bootLimit)

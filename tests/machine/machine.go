@@ -44,7 +44,7 @@ var count atomic.Int32
 // Boot starts a machine and returns when it is up: systemd has started all it
 // wanted to, and nothing of that has failed. ctx limits the boot only.
 func Boot(ctx context.Context, o Options) (*Machine, error) {
-	base, err := Rootfs(ctx)
+	base, err := Rootfs(ctx, o.suite())
 	if err != nil {
 		return nil, err
 	}

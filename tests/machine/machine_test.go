@@ -113,7 +113,7 @@ func TestMachine(t *testing.T) {
 
 func rootfs(tb testing.TB) string {
 	tb.Helper()
-	dir, err := Rootfs(deadline(tb))
+	dir, err := Rootfs(deadline(tb), Bookworm)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -210,14 +210,16 @@ func until(tb testing.TB, what string, ok func() bool) {
 }
 
 func TestParseMirrors(t *testing.T) {
-	got := parseMirrors([]byte("Debian http://mirror.example/debian/ bookworm main\n" +
+	targets := []byte("Debian http://mirror.example/debian/ bookworm main\n" +
 		"Debian http://mirror.example/debian-security/ bookworm-security main\n" +
-		"Debian http://mirror.example/debian/ trixie main\n" +
+		"Debian http://mirror.example/debian/ bookworm-backports main\n" +
 		"Debian http://mirror.example/debian/ bookworm contrib\n" +
-		"Somebody http://other.example/ bookworm main\n\n"))
+		"Debian http://mirror.example/debian/ sid main\n" +
+		"Somebody http://other.example/ bookworm main\n\n")
+	got := parseMirrors(targets, Trixie)
 	want := []string{
-		"deb http://mirror.example/debian/ bookworm main",
-		"deb http://mirror.example/debian-security/ bookworm-security main",
+		"deb http://mirror.example/debian/ trixie main",
+		"deb http://mirror.example/debian-security/ trixie-security main",
 	}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got %q, want %q", got, want)

@@ -13,6 +13,8 @@ import (
 
 // Options say what a machine is like at its first boot.
 type Options struct {
+	// Suite is the Debian it runs; empty: [Bookworm].
+	Suite string
 	// Name is its host name, maybe with a domain; empty: "vm.machine.example".
 	Name string
 	// Outside is a name by which it knows the test's end of the cable, besides
@@ -32,6 +34,8 @@ type File struct {
 	From string // a file of the host that is copied in place of Text
 	Link string // a symbolic link to this, in place of Text
 }
+
+func (o Options) suite() string { return cmp.Or(o.Suite, Bookworm) }
 
 // fqdn and short are its host name with and without a domain.
 func (o Options) fqdn() string { return cmp.Or(o.Name, "vm.machine.example") }

@@ -11,23 +11,30 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // EnvCache names the folder that root file systems are kept in between runs;
 // without it that is a folder of the user's cache.
 const EnvCache = "K2HDKC_TEST_CACHE"
 
-// suite is the Debian the machines run.
-const suite = "bookworm"
+// The Debians a machine can run, by the name of the release.
+const (
+	Bullseye = "bullseye" // Debian 11, systemd 247
+	Bookworm = "bookworm" // Debian 12, systemd 252
+	Trixie   = "trixie"   // Debian 13, systemd 257
+)
 
 // packages are what a machine has besides the essential ones: what the agent
 // and chmpx are installed on, and what a test looks at them with. cloud-init
-// sleeps unless a machine is booted with user data.
+// sleeps unless a machine is booted with user data. rpm is for packages that a
+// Debian would not have.
 var packages = []string{
 	"systemd", "systemd-sysv", "dbus", "iproute2", "procps",
-	"cloud-init", "python3-minimal", "curl", "gpg", "ca-certificates",
+	"cloud-init", "python3-minimal", "curl", "gnupg", "ca-certificates", "rpm",
 }
 
 // untracked are files that packages bring and no test reads.
@@ -56,18 +63,18 @@ done
 `
 
 // recipe is all that decides what is in a root file system, besides the date.
-func recipe() string {
+func recipe(suite string) string {
 	return strings.Join([]string{
 		suite, runtime.GOARCH, strings.Join(packages, ","), strings.Join(untracked, ","), settle,
 	}, "\n")
 }
 
-// Rootfs returns the folder of the root file system that machines are booted
-// from. Nothing may write to it. It is made when it is not in the cache, which
+// Rootfs returns the folder of the root file system that machines of a Debian
+// release are booted from. Nothing may write to it. It is made when it is not in the cache, which
 // takes about a minute and needs apt's sources of this host; a tar of it is
 // kept beside it, which is all that a cache has to carry from one host to
 // another.
-func Rootfs(ctx context.Context) (string, error) {
+func Rootfs(ctx context.Context, suite string) (string, error) {
 	if err := Available(); err != nil {
 		return "", err
 	}
@@ -75,16 +82,19 @@ func Rootfs(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	name := fmt.Sprintf("%s-%.12x", suite, sha256.Sum256([]byte(recipe())))
+	name := fmt.Sprintf("%s-%.12x", suite, sha256.Sum256([]byte(recipe(suite))))
 	unlock, err := lock(filepath.Join(cache, name+".lock"))
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
+	if err := forget(cache, name); err != nil {
+		return "", err
+	}
 	tar, dir := filepath.Join(cache, name+".tar"), filepath.Join(cache, name)
-	err = once(tar, func(to string) error { return bootstrap(ctx, to) })
+	err = once(tar, func(to string) error { return bootstrap(ctx, suite, to) })
 	if err != nil {
-		return "", fmt.Errorf("make a Debian root file system: %w", err)
+		return "", fmt.Errorf("make a root file system of Debian %s: %w", suite, err)
 	}
 	err = once(dir, func(to string) error { return extract(ctx, tar, to) })
 	if err != nil {
@@ -107,6 +117,31 @@ func cacheDir() (string, error) {
 		return "", err
 	}
 	return dir, os.MkdirAll(dir, 0o755)
+}
+
+// unused is how long a root file system that no recipe makes any more is kept
+// for others, such as an older checkout, that may use it.
+const unused = 48 * time.Hour
+
+// forget removes the root file systems that have not been used for long, and
+// notes that this one is.
+func forget(cache, name string) error {
+	now := time.Now()
+	if err := os.Chtimes(filepath.Join(cache, name+".lock"), now, now); err != nil {
+		return err
+	}
+	locks, err := filepath.Glob(filepath.Join(cache, "*.lock"))
+	if err != nil {
+		return err
+	}
+	for _, path := range locks {
+		if info, err := os.Stat(path); err != nil || now.Sub(info.ModTime()) < unused {
+			continue
+		}
+		base := strings.TrimSuffix(path, ".lock")
+		err = errors.Join(err, os.RemoveAll(base), os.RemoveAll(base+".tar"), os.Remove(path))
+	}
+	return err
 }
 
 // lock waits until nobody else makes the same thing.
@@ -144,8 +179,8 @@ func once(path string, make func(to string) error) error {
 }
 
 // bootstrap makes the tar from the packages.
-func bootstrap(ctx context.Context, tar string) error {
-	mirrors, err := hostMirrors(ctx)
+func bootstrap(ctx context.Context, suite, tar string) error {
+	mirrors, err := hostMirrors(ctx, suite)
 	if err != nil {
 		return err
 	}
@@ -165,41 +200,49 @@ func bootstrap(ctx context.Context, tar string) error {
 	return quietly(cmd)
 }
 
-// hostMirrors returns apt source lines for this host's own mirrors of the
-// suite. apt can tell them from others only with their index, which is fetched
-// if need be.
-func hostMirrors(ctx context.Context) ([]string, error) {
-	lines, err := knownMirrors(ctx)
+// hostMirrors returns apt source lines of a suite for this host's own mirrors of
+// Debian, whatever suites it takes from there itself. apt can tell them from
+// others only with their index, which is fetched if need be.
+func hostMirrors(ctx context.Context, suite string) ([]string, error) {
+	lines, err := knownMirrors(ctx, suite)
 	if err != nil || len(lines) != 0 {
 		return lines, err
 	}
 	if err := quietly(exec.CommandContext(ctx, "apt-get", "--quiet", "update")); err != nil {
 		return nil, err
 	}
-	lines, err = knownMirrors(ctx)
+	lines, err = knownMirrors(ctx, suite)
 	if err == nil && len(lines) == 0 {
-		err = fmt.Errorf("apt has no source of Debian %s on this host", suite)
+		err = errors.New("apt has no source of Debian on this host")
 	}
 	return lines, err
 }
 
-func knownMirrors(ctx context.Context) ([]string, error) {
+func knownMirrors(ctx context.Context, suite string) ([]string, error) {
 	out, err := exec.CommandContext(ctx, "apt-get", "indextargets",
 		"--format", "$(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)", "Identifier: Packages").Output()
 	if err != nil {
 		return nil, fmt.Errorf("ask apt for its sources: %w", err)
 	}
-	return parseMirrors(out), nil
+	return parseMirrors(out, suite), nil
 }
 
-func parseMirrors(targets []byte) (lines []string) {
+// parts are what a stable suite of Debian is made of, by the ends of their names.
+var parts = []string{"", "-updates", "-security"}
+
+func parseMirrors(targets []byte, suite string) (lines []string) {
 	for line := range bytes.Lines(targets) {
 		f := strings.Fields(string(line))
 		if len(f) != 4 || f[0] != "Debian" || f[3] != "main" {
 			continue
 		}
-		if release, _, _ := strings.Cut(f[2], "-"); release == suite {
-			lines = append(lines, fmt.Sprintf("deb %s %s %s", f[1], f[2], f[3]))
+		_, part, ok := strings.Cut(f[2], "-")
+		if ok {
+			part = "-" + part
+		}
+		source := fmt.Sprintf("deb %s %s%s main", f[1], suite, part)
+		if slices.Contains(parts, part) && !slices.Contains(lines, source) {
+			lines = append(lines, source)
 		}
 	}
 	return lines

@@ -1,5 +1,6 @@
-// Command rootfs makes the root file system of the test machines ahead of the
-// tests, if it is not in the cache yet, and prints where it is.
+// Command rootfs makes the root file systems of the test machines ahead of the
+// tests, those that are not in the cache yet, and prints where they are. Its
+// arguments are releases of Debian; without any it is all that the tests use.
 package main
 
 import (
@@ -15,10 +16,16 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	dir, err := machine.Rootfs(ctx)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "rootfs:", err)
-		os.Exit(1)
+	suites := os.Args[1:]
+	if len(suites) == 0 {
+		suites = []string{machine.Bullseye, machine.Bookworm, machine.Trixie}
 	}
-	fmt.Println(dir)
+	for _, suite := range suites {
+		dir, err := machine.Rootfs(ctx, suite)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "rootfs:", err)
+			os.Exit(1)
+		}
+		fmt.Println(dir)
+	}
 }

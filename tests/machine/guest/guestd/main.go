@@ -1,0 +1,35 @@
+// Command guestd runs on the virtual machines of tests; see package guest.
+//
+//	guestd ADDRESS
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+
+	"k2hdkc-slave-agent/tests/machine/guest"
+)
+
+func main() {
+	if err := serve(os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, "guestd:", err)
+		os.Exit(1)
+	}
+}
+
+func serve(addr string) error {
+	l, err := net.Listen("tcp", fmt.Sprintf("%s:%d", addr, guest.Port))
+	if err != nil {
+		return err
+	}
+	id, err := guest.BootID()
+	if err != nil {
+		return err
+	}
+	// The console may be busy with the kernel; one write is one line.
+	if err := os.WriteFile("/dev/console", []byte("\n"+guest.Up+id+"\n"), 0); err != nil {
+		return err
+	}
+	return guest.Serve(l)
+}
