@@ -90,7 +90,7 @@ func (s Setting) applyTo(o *Options, dir string) error {
 	}
 	opt := s.Option
 	if value == "" && opt.Empty == "" {
-		return fmt.Errorf("the value is empty: give one, or leave %s away for the default (%s)", opt.Key, opt.defaultText())
+		return fmt.Errorf("the value is empty: give one, or leave %s away for the default (%s)", opt.Key, opt.DefaultText())
 	}
 	isPath := opt.Kind == KindFile || opt.Kind == KindDir || opt.Kind == KindCommand && strings.Contains(value, "/")
 	if isPath && value != "" && s.Source.Kind == FromFlag && !path.IsAbs(value) {

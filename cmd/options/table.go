@@ -16,6 +16,9 @@ const (
 	KindFile     Kind = "file"
 	KindDir      Kind = "directory"
 	KindCommand  Kind = "program"
+	KindUnit     Kind = "unit"
+	KindUser     Kind = "user"
+	KindGroup    Kind = "group"
 	KindDuration Kind = "duration"
 	KindChoice   Kind = "choice"
 )
@@ -161,13 +164,13 @@ func slaveOptions() []Option {
 			set:  setMode,
 		},
 		{
-			Key: "owner", Kind: KindText, Placeholder: "USER", DefaultNote: "of the existing file, else the agent's own",
+			Key: "owner", Kind: KindUser, Placeholder: "USER", DefaultNote: "of the existing file, else the agent's own",
 			Help: "owner of the output file",
 			Long: "The owner of the output file, by name or number. To give a file away takes privileges the agent normally does not have.",
 			set:  account("user", func(o *Options) *string { return &o.Owner }),
 		},
 		{
-			Key: "group", Kind: KindText, Placeholder: "GROUP", DefaultNote: "of the existing file, else the agent's own",
+			Key: "group", Kind: KindGroup, Placeholder: "GROUP", DefaultNote: "of the existing file, else the agent's own",
 			Help: "group of the output file",
 			Long: "The group of the output file, by name or number.",
 			set:  account("group", func(o *Options) *string { return &o.Group }),
@@ -204,7 +207,7 @@ func slaveOptions() []Option {
 func chmpxOptions() []Option {
 	return inSection("chmpx", []Option{
 		{
-			Key: "unit", Kind: KindText, Placeholder: "UNIT", Default: "chmpx.service", Empty: "there is no systemd here",
+			Key: "unit", Kind: KindUnit, Placeholder: "UNIT", Default: "chmpx.service", Empty: "there is no systemd here",
 			Help: "chmpx's systemd unit; empty: there is no systemd here",
 			Long: "The systemd unit chmpx runs as. Empty means that there is no systemd here; chmpx then learns of a new file from the rename alone.",
 			set:  setUnit,

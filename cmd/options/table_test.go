@@ -59,7 +59,7 @@ func TestEveryOptionIsExplained(t *testing.T) {
 		if o.Help == "" || o.Long == "" || o.Kind == "" || o.Placeholder == "" {
 			t.Errorf("%s: help %q, long %q, kind %q and placeholder %q must not be empty", o.Key, o.Help, o.Long, o.Kind, o.Placeholder)
 		}
-		if o.defaultText() == "" {
+		if o.DefaultText() == "" {
 			t.Errorf("%s does not say what happens without a value", o.Key)
 		}
 		if o.Kind == KindChoice {

@@ -70,7 +70,7 @@ func writeOptions(b *strings.Builder, v Verb) {
 		}
 		for _, opt := range Table() {
 			if opt.Section == section {
-				writeEntry(b, optionColumn, opt.Flag()+" "+opt.Placeholder, fmt.Sprintf("%s (default: %s)", opt.Help, opt.defaultText()))
+				writeEntry(b, optionColumn, opt.Flag()+" "+opt.Placeholder, fmt.Sprintf("%s (default: %s)", opt.Help, opt.DefaultText()))
 			}
 		}
 	}
@@ -81,8 +81,8 @@ func writeOptions(b *strings.Builder, v Verb) {
 	}
 }
 
-// defaultText is what happens without a value, in words for a sentence.
-func (o Option) defaultText() string {
+// DefaultText is what happens without a value, in words for a sentence.
+func (o Option) DefaultText() string {
 	if o.Default != "" {
 		return o.Default
 	}
