@@ -44,6 +44,32 @@ func Installed() (Programs, bool) {
 	return p, true
 }
 
+// Libraries returns the shared libraries of this host that the programs need and
+// that a root file system does not have: their paths by their names.
+func (p Programs) Libraries(rootfs string) (map[string]string, error) {
+	libraries := map[string]string{}
+	for _, program := range []string{p.Chmpx, p.Status, p.Conftest} {
+		out, err := exec.Command("ldd", program).Output()
+		if err != nil {
+			return nil, fmt.Errorf("ask for the libraries of %s: %w", program, err)
+		}
+		for line := range strings.Lines(string(out)) {
+			name, rest, ok := strings.Cut(strings.TrimSpace(line), " => ")
+			if !ok {
+				continue // the kernel's, and the loader itself
+			}
+			path, _, _ := strings.Cut(rest, " (")
+			if !filepath.IsAbs(path) {
+				return nil, fmt.Errorf("%s needs %s: %s", program, name, rest)
+			}
+			if _, err := os.Stat(filepath.Join(rootfs, path)); err != nil {
+				libraries[name] = path
+			}
+		}
+	}
+	return libraries, nil
+}
+
 // isStandin tells a stand-in by the program it was linked to.
 func isStandin(path string) bool {
 	_, err := os.Stat(filepath.Join(filepath.Dir(path), "standin"))

@@ -29,7 +29,7 @@ func Build(tb testing.TB, version string) string {
 	if dir, ok := built[version]; ok {
 		return dir
 	}
-	dir, err := os.MkdirTemp("", "k2hdkc-slave-agent-packages-")
+	dir, err := folder()
 	if err != nil {
 		tb.Fatal(err)
 	}
