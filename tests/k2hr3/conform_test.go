@@ -446,9 +446,14 @@ func (tab *table) checkKind(t *testing.T, r row, body []byte) {
 		}
 		return
 	}
-	for _, s := range []string{tab.tokens["shared"], "yrn:yahoo:::" + tab.tenant + ":role:" + tab.cluster + "/slave"} {
+	token, role := tab.tokens["shared"], "yrn:yahoo:::"+tab.tenant+":role:"+tab.cluster+"/slave"
+	want := []string{token, role}
+	if strings.Contains(r.req, "userdata") { // each section of extdata has a template of its own
+		want = []string{"\nK2HR3_ROLE_TOKEN=\"" + token + "\"\n", "\nK2HR3_ROLE_NAME=\"" + role + "\"\n", "\nK2HR3_API_HOST_URI=\"http"}
+	}
+	for _, s := range want {
 		if !strings.Contains(text, s) {
-			t.Errorf("no %s in\n%s", s, text)
+			t.Errorf("no %q in\n%s", s, text)
 		}
 	}
 	if strings.Contains(r.req, "userdata") && strings.Count(text, "Content-Disposition: attachment; filename=\"") != 2 {

@@ -14,20 +14,21 @@ import (
 type Server struct {
 	now func() time.Time
 
-	mu        sync.Mutex
-	roles     map[string]*role     // by YRN
-	resources map[string]*resource // by YRN
-	tokens    map[string]*token    // by value
-	users     map[string]string    // user token to tenant
-	registers map[string]register  // decoded registerpath to what it carries
-	baseURI   string
-	nextID    int
-	maxHold   time.Duration
-	held      int
-	changed   chan struct{} // closed and replaced whenever an answer may differ
-	faults    []*activeFault
-	log       []Request
-	onRequest func(Request)
+	mu         sync.Mutex
+	roles      map[string]*role     // by YRN
+	resources  map[string]*resource // by YRN
+	tokens     map[string]*token    // by value
+	users      map[string]string    // user token to tenant
+	registers  map[string]register  // decoded registerpath to what it carries
+	baseURI    string
+	initScript func(ScriptValues) string
+	nextID     int
+	maxHold    time.Duration
+	held       int
+	changed    chan struct{} // closed and replaced whenever an answer may differ
+	faults     []*activeFault
+	log        []Request
+	onRequest  func(Request)
 }
 
 // Option changes how a Server is made.
@@ -48,13 +49,14 @@ func WithBaseURI(uri string) Option {
 // New returns an empty K2HR3; AddCluster fills it.
 func New(opts ...Option) *Server {
 	s := &Server{
-		now:       time.Now,
-		roles:     map[string]*role{},
-		resources: map[string]*resource{},
-		tokens:    map[string]*token{},
-		users:     map[string]string{},
-		registers: map[string]register{},
-		changed:   make(chan struct{}),
+		now:        time.Now,
+		roles:      map[string]*role{},
+		resources:  map[string]*resource{},
+		tokens:     map[string]*token{},
+		users:      map[string]string{},
+		registers:  map[string]register{},
+		changed:    make(chan struct{}),
+		initScript: bareScript,
 	}
 	for _, o := range opts {
 		o(s)

@@ -164,18 +164,41 @@ func gzipAnswer(file, text string) answer {
 	return a
 }
 
-// script stands for the registration script: what matters of it is that the
-// role, the token and the API's address are filled in.
+// ScriptValues are what K2HR3 fills into the template of its registration
+// script.
+type ScriptValues struct{ Role, Tenant, Token, API string }
+
+// WithInitScript makes f the registration script in userdata and extdata, for
+// tests that run it. The default only has the values in it.
+func WithInitScript(f func(ScriptValues) string) Option {
+	return func(s *Server) { s.initScript = f }
+}
+
 func (s *Server) script(ex *exchange, reg register) string {
-	base := s.baseURI
-	if base == "" {
-		base = "http://" + ex.host
+	v := ScriptValues{Role: reg.role, Token: reg.token, API: s.baseURI}
+	if v.API == "" {
+		v.API = "http://" + ex.host
 	}
-	tenant, _, _ := strings.Cut(reg.role, ":role:")
+	v.Tenant, _, _ = strings.Cut(reg.role, ":role:")
+	return s.initScript(v)
+}
+
+// Assignments returns the values as the lines of shell in which K2HR3's own
+// script has them.
+func (v ScriptValues) Assignments() string {
+	return "K2HR3_ROLE_TOKEN=\"" + v.Token + "\"\n" +
+		"K2HR3_ROLE_NAME=\"" + v.Role + "\"\n" +
+		"K2HR3_ROLE_TENANT=\"" + v.Tenant + "\"\n" +
+		"K2HR3_API_HOST_URI=\"" + v.API + "\"\n" +
+		"K2HR3_ERROR_MSG=\"\"\n"
+}
+
+// bareScript stands for the registration script: what matters of it is that the
+// values are filled in, and that files are named much like them.
+func bareScript(v ScriptValues) string {
 	return "#!/bin/sh\n" +
-		"ROLE_NAME=\"" + reg.role + "\"\n" +
-		"ROLE_TENANT=\"" + tenant + "\"\n" +
-		"ROLE_TOKEN=\"" + reg.token + "\"\n" +
-		"K2HR3_API_HOST=\"" + base + "\"\n" +
+		"K2HR3_ROLE_TOKEN_FILE=\"/etc/antpickax/k2hr3-role-token\"\n" +
+		v.Assignments() +
+		"LOAD_K2HR3_ROLE_TOKEN=$(cat \"${K2HR3_ROLE_TOKEN_FILE}\")\n" +
 		"exit 0\n"
 }
