@@ -66,10 +66,16 @@ func finish(cmd *exec.Cmd) (Result, error) {
 
 // CopyIn puts a file on the machine's disk, by a rename.
 func (m *Machine) CopyIn(ctx context.Context, path string, mode fs.FileMode, from io.Reader) error {
-	const script = `set -eu; mkdir -p "$(dirname "$1")"; cat >"$1.part"; chmod "$2" "$1.part"; mv "$1.part" "$1"`
-	cmd := m.Command(ctx, "sh", "-c", script, "sh", path, fmt.Sprintf("%o", mode.Perm()))
+	cmd := m.Command(ctx, "sh", "-c", copyScript, "sh", path, fmt.Sprintf("%o", mode.Perm()))
 	cmd.Stdin = from
 	r, err := finish(cmd)
+	return copied(path, r, err)
+}
+
+// copyScript copies its input to the path $1, with mode $2.
+const copyScript = `set -eu; mkdir -p "$(dirname "$1")"; cat >"$1.part"; chmod "$2" "$1.part"; mv "$1.part" "$1"`
+
+func copied(path string, r Result, err error) error {
 	if err == nil && r.Status != 0 {
 		err = errors.New(r.Stderr)
 	}
@@ -82,6 +88,10 @@ func (m *Machine) CopyIn(ctx context.Context, path string, mode fs.FileMode, fro
 // Journal returns the messages of a unit since the last boot, one a line, all
 // units' if it is empty.
 func (m *Machine) Journal(ctx context.Context, unit string) (string, error) {
+	return journal(ctx, m, unit)
+}
+
+func journal(ctx context.Context, m runner, unit string) (string, error) {
 	args := []string{"journalctl", "--boot", "--no-pager", "--quiet", "--output=short-precise"}
 	if unit != "" {
 		args = append(args, "--unit="+unit)
@@ -91,6 +101,34 @@ func (m *Machine) Journal(ctx context.Context, unit string) (string, error) {
 		err = fmt.Errorf("journalctl: %s", r.Stderr)
 	}
 	return r.Stdout, err
+}
+
+// runner is a machine of whatever kind.
+type runner interface {
+	Exec(ctx context.Context, argv ...string) (Result, error)
+}
+
+// whole waits until systemd has started all it wanted to, and nothing of that
+// has failed.
+func whole(ctx context.Context, m runner) error {
+	r, err := m.Exec(ctx, "systemctl", "is-system-running", "--wait")
+	if err != nil {
+		return err
+	}
+	if state := strings.TrimSpace(r.Stdout); state != "running" {
+		r, err := m.Exec(ctx, "systemctl", "--failed", "--no-legend", "--plain")
+		return errors.Join(fmt.Errorf("it is %s: %s%s", state, r.Stdout, r.Stderr), err)
+	}
+	return nil
+}
+
+// halt asks for the end of the machine, which may cut off the answer.
+func halt(ctx context.Context, m runner, verb string) error {
+	r, err := m.Exec(ctx, "systemctl", "--no-block", verb)
+	if err == nil && r.Status > 0 && r.Stderr != "" {
+		return fmt.Errorf("systemctl %s: %s", verb, r.Stderr)
+	}
+	return err
 }
 
 // output collects what a process prints.
@@ -118,9 +156,14 @@ func (o *output) String() string {
 
 // await waits until text has been printed. It gives up when done is closed.
 func (o *output) await(ctx context.Context, done <-chan struct{}, text string) error {
+	return o.awaitFunc(ctx, done, func(all string) bool { return strings.Contains(all, text) })
+}
+
+// awaitFunc waits until ok says that what has been printed is enough.
+func (o *output) awaitFunc(ctx context.Context, done <-chan struct{}, ok func(all string) bool) error {
 	for {
 		o.mu.Lock()
-		if strings.Contains(o.text.String(), text) {
+		if ok(o.text.String()) {
 			o.mu.Unlock()
 			return nil
 		}

@@ -71,7 +71,7 @@ func (m *Machine) boot(ctx context.Context, base string, o Options) error {
 		notify.Close()
 		return err
 	}
-	disk, err := m.start(base, o.short(), notify)
+	disk, err := m.start(base, o, notify)
 	if err != nil {
 		return err
 	}
@@ -93,10 +93,10 @@ func (m *Machine) boot(ctx context.Context, base string, o Options) error {
 
 // start starts the process that is the machine's host, and returns the pipe it
 // reads the disk's files from.
-func (m *Machine) start(base, name string, notify *net.UnixConn) (io.WriteCloser, error) {
+func (m *Machine) start(base string, o Options, notify *net.UnixConn) (io.WriteCloser, error) {
 	args := []string{
 		"--mount", "--propagation=private", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
-		"sh", "-c", hostScript, "host.sh", base, name,
+		"sh", "-c", hostScript, "host.sh", base, o.Disk, o.short(),
 	}
 	m.host = exec.Command("unshare", append(args, m.groups...)...)
 	m.host.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C.UTF-8", "NOTIFY_SOCKET=" + notify.LocalAddr().String()}
@@ -166,15 +166,7 @@ func (m *Machine) up(ctx context.Context, before int) error {
 	m.mu.Lock()
 	m.leader = leader
 	m.mu.Unlock()
-	r, err := m.Exec(ctx, "systemctl", "is-system-running", "--wait")
-	if err != nil {
-		return err
-	}
-	if state := strings.TrimSpace(r.Stdout); state != "running" {
-		r, err := m.Exec(ctx, "systemctl", "--failed", "--no-legend", "--plain")
-		return errors.Join(fmt.Errorf("it is %s: %s%s", state, r.Stdout, r.Stderr), err)
-	}
-	return nil
+	return whole(ctx, m)
 }
 
 // findLeader returns the process of the machine's systemd: host is unshare,
@@ -220,7 +212,7 @@ func (m *Machine) Reboot(ctx context.Context) error {
 	m.mu.Lock()
 	before := m.leader
 	m.mu.Unlock()
-	if err := m.systemctl(ctx, "reboot"); err != nil {
+	if err := halt(ctx, m, "reboot"); err != nil {
 		return err
 	}
 	return m.up(ctx, before)
@@ -228,7 +220,7 @@ func (m *Machine) Reboot(ctx context.Context) error {
 
 // Poweroff shuts the machine down in order and waits for the end of it.
 func (m *Machine) Poweroff(ctx context.Context) error {
-	if err := m.systemctl(ctx, "poweroff"); err != nil {
+	if err := halt(ctx, m, "poweroff"); err != nil {
 		return err
 	}
 	select {
@@ -239,13 +231,15 @@ func (m *Machine) Poweroff(ctx context.Context) error {
 	}
 }
 
-// systemctl asks for the end of the machine, which may cut off the answer.
-func (m *Machine) systemctl(ctx context.Context, verb string) error {
-	r, err := m.Exec(ctx, "systemctl", "--no-block", verb)
-	if err == nil && r.Status > 0 && r.Stderr != "" {
-		return fmt.Errorf("systemctl %s: %s", verb, r.Stderr)
+// Snapshot copies what the machine has written to its disk so far to a file,
+// which another machine can be booted from. The machine stands still meanwhile.
+func (m *Machine) Snapshot(ctx context.Context, to string) (err error) {
+	if err := freeze(ctx, m.groups, true); err != nil {
+		return err
 	}
-	return err
+	defer func() { err = errors.Join(err, freeze(context.WithoutCancel(ctx), m.groups, false)) }()
+	return quietly(exec.CommandContext(ctx, "nsenter", "--mount", "--target", strconv.Itoa(m.host.Process.Pid),
+		"tar", "--create", "--file="+to, "--directory=/run/disk/upper", "--numeric-owner", "--xattrs", "--xattrs-include=*", "."))
 }
 
 // Close ends the machine at once, as if its power was cut, and takes away what

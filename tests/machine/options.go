@@ -24,6 +24,12 @@ type Options struct {
 	Files []File
 	// UserData is for cloud-init, which runs only if this is not empty.
 	UserData string
+	// InstanceID is what cloud-init takes this machine for; empty: one that no
+	// other machine has.
+	InstanceID string
+	// Disk is the Snapshot of another machine that this one starts from, in place
+	// of a disk with nothing but Debian. Its own files are put there on top.
+	Disk string
 }
 
 // File is one file of a machine, root's. Its folders are made if need be.
@@ -57,7 +63,8 @@ func (o Options) files(c cable) []File {
 		list = append(list, File{Path: "/etc/cloud/cloud-init.disabled"})
 	} else {
 		seed := "/var/lib/cloud/seed/nocloud/"
-		meta := fmt.Sprintf("instance-id: machine-%d\nlocal-hostname: %s\n", time.Now().UnixNano(), o.fqdn())
+		id := cmp.Or(o.InstanceID, fmt.Sprintf("machine-%d", time.Now().UnixNano()))
+		meta := fmt.Sprintf("instance-id: %s\nlocal-hostname: %s\n", id, o.fqdn())
 		list = append(list, File{Path: seed + "meta-data", Text: meta}, File{Path: seed + "user-data", Mode: 0o600, Text: o.UserData})
 	}
 	return append(list, o.Files...)

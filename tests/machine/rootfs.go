@@ -92,7 +92,7 @@ func Rootfs(ctx context.Context, suite string) (string, error) {
 		return "", err
 	}
 	tar, dir := filepath.Join(cache, name+".tar"), filepath.Join(cache, name)
-	err = once(tar, func(to string) error { return bootstrap(ctx, suite, to) })
+	err = once(tar, func(to string) error { return bootstrap(ctx, suite, packages, to) })
 	if err != nil {
 		return "", fmt.Errorf("make a root file system of Debian %s: %w", suite, err)
 	}
@@ -178,8 +178,8 @@ func once(path string, make func(to string) error) error {
 	return os.Rename(made, path)
 }
 
-// bootstrap makes the tar from the packages.
-func bootstrap(ctx context.Context, suite, tar string) error {
+// bootstrap makes a tar of a Debian with these packages.
+func bootstrap(ctx context.Context, suite string, packages []string, tar string) error {
 	mirrors, err := hostMirrors(ctx, suite)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package machine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -59,6 +60,43 @@ func makeGroups(name string) (groups []string, err error) {
 		groups = append(groups, group)
 	}
 	return groups, err
+}
+
+// freeze stops all processes of a machine's control groups, or has them go on,
+// and returns when that is so. Only version 2 can.
+func freeze(ctx context.Context, groups []string, on bool) error {
+	value, frozen := "0", "frozen 0"
+	if on {
+		value, frozen = "1", "frozen 1"
+	}
+	done := false
+	for _, group := range groups {
+		file := filepath.Join(group, "cgroup.freeze")
+		if _, err := os.Stat(file); err != nil {
+			continue
+		}
+		if err := os.WriteFile(file, []byte(value), 0); err != nil {
+			return err
+		}
+		for done = false; !done; {
+			b, err := os.ReadFile(filepath.Join(group, "cgroup.events"))
+			if err != nil {
+				return err
+			}
+			if done = strings.Contains(string(b), frozen); done {
+				break
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("the machine does not stand still: %w", context.Cause(ctx))
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}
+	if !done {
+		return errors.New("there is no control group that can be frozen")
+	}
+	return nil
 }
 
 // removeGroup removes a control group and those in it. The kernel may take a
