@@ -82,6 +82,9 @@ func (m *Machine) boot(ctx context.Context, base string, o Options) error {
 	if m.cable, err = plug(ctx, os.Getpid()*8%cables, m.host.Process.Pid); err != nil {
 		return err
 	}
+	if err := o.plugged(m.cable); err != nil {
+		return err
+	}
 	if err := pack(disk, o.files(m.cable)); err != nil {
 		return err
 	}

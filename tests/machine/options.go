@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/netip"
 	"os"
 	"strings"
 	"time"
@@ -17,8 +18,8 @@ type Options struct {
 	Suite string
 	// Name is its host name, maybe with a domain; empty: "vm.machine.example".
 	Name string
-	// Outside is a name by which it knows the test's end of the cable, besides
-	// "outside".
+	// Outside are names, by blanks, by which it knows the test's end of the cable,
+	// besides "outside".
 	Outside string
 	// Files are on its disk.
 	Files []File
@@ -30,6 +31,17 @@ type Options struct {
 	// Disk is the Snapshot of another machine that this one starts from, in place
 	// of a disk with nothing but Debian. Its own files are put there on top.
 	Disk string
+	// Plugged is called before the first boot, when there is a cable: a test can
+	// listen at its own end from then on.
+	Plugged func(host, machine netip.Addr) error
+}
+
+// plugged calls Plugged.
+func (o Options) plugged(c cable) error {
+	if o.Plugged == nil {
+		return nil
+	}
+	return o.Plugged(c.outside, c.inside)
 }
 
 // File is one file of a machine, root's. Its folders are made if need be.

@@ -87,6 +87,9 @@ func (v *VM) boot(ctx context.Context, image vmImage, o Options) error {
 	}
 	v.cable = c
 	defer card.Close()
+	if err := o.plugged(v.cable); err != nil {
+		return err
+	}
 	if err := v.packFiles(ctx, o); err != nil {
 		return err
 	}
