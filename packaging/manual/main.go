@@ -1,0 +1,67 @@
+// Command manual writes the man pages and the completions of bash, zsh and fish
+// into packaging/man and packaging/completions:
+//
+//	go run ./packaging/manual
+//
+// What they say of verbs and options comes from the tables of cmd/options, which
+// `--help` is made from as well; what an administrator has to know besides is in
+// the templates beside this file. The written files are committed, and a test
+// fails when they are not what would be written.
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+func main() {
+	if err := writeAll("packaging"); err != nil {
+		fmt.Fprintln(os.Stderr, "manual:", err)
+		os.Exit(1)
+	}
+}
+
+// file is a file that is written, named by its path below packaging.
+type file struct {
+	path  string
+	write func(io.Writer) error
+}
+
+func files() []file {
+	return []file{
+		{"man/k2hdkc-slave-agent.8", page8},
+		{"man/slave-agent.ini.5", page5},
+		{"completions/k2hdkc-slave-agent.bash", bash},
+		{"completions/_k2hdkc-slave-agent", zsh},
+		{"completions/k2hdkc-slave-agent.fish", fish},
+	}
+}
+
+// writeAll writes every file below a folder, all of them or none.
+func writeAll(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "manual")); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no %s/manual here: run it at the root of the source", dir)
+	}
+	made := map[string][]byte{}
+	for _, f := range files() {
+		var b bytes.Buffer
+		if err := f.write(&b); err != nil {
+			return fmt.Errorf("%s: %w", f.path, err)
+		}
+		made[filepath.Join(dir, f.path)] = b.Bytes()
+	}
+	for path, b := range made {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestCommittedFilesAreWhatIsWritten(t *testing.T) {
+	for _, f := range files() {
+		var want bytes.Buffer
+		if err := f.write(&want); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join("..", f.path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want.String(), string(got)); diff != "" {
+			t.Errorf("packaging/%s is old: run `go run ./packaging/manual` (-to be written +there):\n%s", f.path, diff)
+		}
+	}
+}
+
+func TestFilesAreOnlyWrittenAtTheRootOfTheSource(t *testing.T) {
+	dir := t.TempDir()
+	if err := writeAll(dir); err == nil {
+		t.Error("written elsewhere")
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+		t.Errorf("left behind: %v, %v", entries, err)
+	}
+}
