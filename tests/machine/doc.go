@@ -1,6 +1,6 @@
 // Package machine boots a Debian with a real systemd, for tests of what the
 // agent does to and with it: a systemd-nspawn container on a throw-away copy of
-// a root file system that [Rootfs] makes from Debian's packages.
+// a root file system that [Rootfs] makes from Debian's packages, of one release or another.
 //
 // A [Machine] is whole as far as a service can tell: PID 1 is systemd, there is
 // a journal, a system bus, cgroups, its own host name and one network interface.
@@ -16,11 +16,7 @@
 // The tests that boot machines run only when they are asked for, as root and
 // with the packages of .ci/packages installed:
 //
-//	K2HDKC_TEST_MACHINE=1 go test -count=1 -timeout 20m ./tests/machine
-//
-// Where chmpx, chmpxstatus and chmpxconftest are on PATH, a machine gets these
-// real ones and the libraries they need, else the stand-ins; no test is for one
-// of the two only.
+//	K2HDKC_TEST_MACHINE=1 go test -count=1 -timeout 20m ./tests/machine/...
 //
 // The first run makes the root file system, which takes a minute or two;
 // go run ./tests/machine/rootfs does that ahead.

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -49,4 +50,12 @@ func Require(tb testing.TB) {
 	if err := Available(); err != nil {
 		tb.Skip(err)
 	}
+}
+
+// HostPath is a path by which the host reaches a file of the machine, until the
+// machine reboots.
+func (m *Machine) HostPath(path string) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return fmt.Sprintf("/proc/%d/root%s", m.leader, path)
 }

@@ -56,3 +56,13 @@ func root() string {
 	_, file, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(file), "../..")
 }
+
+// One returns the one package of a kind, deb or rpm, in a folder.
+func One(tb testing.TB, dir, kind string) string {
+	tb.Helper()
+	found, err := filepath.Glob(filepath.Join(dir, "*."+kind))
+	if err != nil || len(found) != 1 {
+		tb.Fatalf("%s has %d packages of the kind %s, want 1", dir, len(found), kind)
+	}
+	return found[0]
+}

@@ -1,4 +1,4 @@
-package machine
+package slave
 
 import (
 	"os"
@@ -12,9 +12,9 @@ import (
 func TestAgentAndChmpxUnderSystemd(t *testing.T) {
 	s := newSlave(t)
 	s.test(t, "systemd finds nothing wrong with the units", func(s *slave) {
-		r := s.try("systemd-analyze verify --man=no --recursive-errors=one chmpx.service k2hdkc-slave-agent.service")
+		r := s.Try("systemd-analyze verify --man=no --recursive-errors=one chmpx.service k2hdkc-slave-agent.service")
 		if r.Status != 0 || r.Stderr != "" {
-			s.tb.Error(r)
+			s.TB.Error(r)
 		}
 	})
 	s.test(t, "an enabled chmpx waits for its first file and is started with it", waitsForFirstFile)
@@ -37,23 +37,23 @@ func TestAgentAndChmpxUnderSystemd(t *testing.T) {
 }
 
 func waitsForFirstFile(s *slave) {
-	s.run("systemctl start chmpx") // no failure
-	s.wants(chmpxUnit, "ActiveState=inactive", "ConditionResult=no", "Result=success")
-	s.run("systemctl start k2hdkc-slave-agent")
+	s.Run("systemctl start chmpx") // no failure
+	s.Wants(ChmpxUnit, "ActiveState=inactive", "ConditionResult=no", "Result=success")
+	s.Run("systemctl start k2hdkc-slave-agent")
 	s.await("waiting for the first")
-	s.wants(chmpxUnit, "ActiveState=inactive")
+	s.Wants(ChmpxUnit, "ActiveState=inactive")
 
-	s.join(1)
+	s.Join(1)
 	s.await("chmpx's first file is in place; starting its unit")
 	e := s.confirmed()
-	if revision, servers := s.revision(); strconv.Itoa(revision) != e.Text("revision") || servers != 1 {
-		s.tb.Errorf("chmpx runs revision %d with %d servers; the agent has confirmed %s", revision, servers, e.Text("revision"))
+	if revision, servers := s.Revision(); strconv.Itoa(revision) != e.Text("revision") || servers != 1 {
+		s.TB.Errorf("chmpx runs revision %d with %d servers; the agent has confirmed %s", revision, servers, e.Text("revision"))
 	}
-	s.wants(chmpxUnit, "ActiveState=active", "CanReload=yes", "NRestarts=0")
-	if pid, main := s.number("chmpx process id"), s.show(chmpxUnit, "MainPID"); strconv.Itoa(pid) != main {
-		s.tb.Errorf("chmpx is process %d, the unit's main process is %s", pid, main)
+	s.Wants(ChmpxUnit, "ActiveState=active", "CanReload=yes", "NRestarts=0")
+	if pid, main := s.Number("chmpx process id"), s.Show(ChmpxUnit, "MainPID"); strconv.Itoa(pid) != main {
+		s.TB.Errorf("chmpx is process %d, the unit's main process is %s", pid, main)
 	}
-	s.run("systemctl reload chmpx")
+	s.Run("systemctl reload chmpx")
 }
 
 // manyChanges is how many changes are made in a row.
@@ -66,7 +66,7 @@ func manyChanges() int {
 
 func everyChange(s *slave) {
 	s.running()
-	before := s.shows(chmpxUnit, "MainPID", "InvocationID", "NRestarts")
+	before := s.Shows(ChmpxUnit, "MainPID", "InvocationID", "NRestarts")
 	changes := manyChanges()
 	var after, noticed []time.Duration
 	for i := range changes {
@@ -74,30 +74,30 @@ func everyChange(s *slave) {
 		// Grow to eleven servers and shrink again.
 		n := 4 + i%8
 		if i%16 < 8 {
-			s.join(n)
+			s.Join(n)
 		} else {
-			s.leave(n)
+			s.Leave(n)
 		}
 		e := s.confirmed()
 		noticed = append(noticed, time.Since(start))
 		d, err := time.ParseDuration(e.Text("after"))
 		if err != nil {
-			s.tb.Fatalf("%v: %v", e, err)
+			s.TB.Fatalf("%v: %v", e, err)
 		}
 		after = append(after, d)
 	}
-	s.tb.Logf("%d changes: from rename to confirmed p50 %v, p99 %v; from K2HR3's change to confirmed p50 %v, p99 %v",
+	s.TB.Logf("%d changes: from rename to confirmed p50 %v, p99 %v; from K2HR3's change to confirmed p50 %v, p99 %v",
 		changes, percentile(after, 50), percentile(after, 99), percentile(noticed, 50), percentile(noticed, 99))
-	if now := s.shows(chmpxUnit, "MainPID", "InvocationID", "NRestarts"); !sameProps(before, now) {
-		s.tb.Errorf("chmpx was restarted: before %v, now %v", before, now)
+	if now := s.Shows(ChmpxUnit, "MainPID", "InvocationID", "NRestarts"); !sameProps(before, now) {
+		s.TB.Errorf("chmpx was restarted: before %v, now %v", before, now)
 	}
-	if _, servers := s.revision(); servers != len(s.cluster.Servers()) {
-		s.tb.Errorf("chmpx has %d servers, K2HR3 %d", servers, len(s.cluster.Servers()))
+	if _, servers := s.Revision(); servers != len(s.Cluster.Servers()) {
+		s.TB.Errorf("chmpx has %d servers, K2HR3 %d", servers, len(s.Cluster.Servers()))
 	}
 	s.settled()
-	reloads := strings.Count(s.said(chmpxUnit), "Reloaded ")
+	reloads := strings.Count(s.Said(ChmpxUnit), "Reloaded ")
 	if reloads != changes {
-		s.tb.Errorf("the unit was reloaded %d times, want once for each of %d changes", reloads, changes)
+		s.TB.Errorf("the unit was reloaded %d times, want once for each of %d changes", reloads, changes)
 	}
 	// Nobody else has restarted it either.
 	s.wantStarts(1)
