@@ -48,12 +48,14 @@ type Config struct {
 // Client talks to one K2HR3. It is safe for concurrent use.
 type Client struct {
 	api       *url.URL
+	named     string // where api comes from, for the operator
 	userAgent string
 	timeout   time.Duration
 	log       *slog.Logger
 	dial      dialer
 	http      *http.Client
 	retrier   *retryablehttp.Client
+	silent    *retryablehttp.Client // the same, without a log
 	holding   holding
 }
 
@@ -90,12 +92,14 @@ func New(cfg Config) (*Client, error) {
 	perTry.Timeout = cfg.Timeout
 	return &Client{
 		api:       cfg.API.JoinPath(),
+		named:     "api-uri",
 		userAgent: cfg.UserAgent,
 		timeout:   cfg.Timeout,
 		log:       cfg.Logger,
 		dial:      newDialer(cfg.From),
 		http:      &base,
 		retrier:   newRetrier(perTry, cfg.Logger),
+		silent:    newRetrier(perTry, slog.New(slog.DiscardHandler)),
 	}, nil
 }
 

@@ -160,22 +160,27 @@ func (c *Client) doByAddress(ctx context.Context, x exchange, role Role, cuk str
 	return c.do(ctx, x)
 }
 
-// do does x, trying again where that helps, and returns the last answer,
-// whatever its status.
+// do does x and returns the last answer, whatever its status.
 func (c *Client) do(ctx context.Context, x exchange) (answer, error) {
 	plain, err := c.request(ctx, x.method, x.path, x.query)
 	if err != nil {
 		return answer{}, c.refusedHere(x.op, err)
 	}
 	setToken(plain, x.token)
+	return c.send(plain, x.op, readAnswer)
+}
+
+// send sends a request without a body, trying again where that helps, and
+// returns the last answer, whatever its status.
+func (c *Client) send(plain *http.Request, op string, read func(*http.Response) (answer, error)) (answer, error) {
 	req, err := retryablehttp.FromRequest(plain)
 	if err != nil {
-		return answer{}, c.refusedHere(x.op, err)
+		return answer{}, c.refusedHere(op, err)
 	}
 	// Reading belongs to the try: an answer that breaks off is as good as none.
 	var a answer
 	req.SetResponseHandler(func(resp *http.Response) (err error) {
-		a, err = readAnswer(resp)
+		a, err = read(resp)
 		resp.Body = http.NoBody
 		return err
 	})
@@ -184,7 +189,7 @@ func (c *Client) do(ctx context.Context, x exchange) (answer, error) {
 		if resp != nil {
 			drain(resp.Body)
 		}
-		return answer{}, c.failed(ctx, x.op, a, err)
+		return answer{}, c.failed(plain.Context(), op, a, err)
 	}
 	if isBusy(resp.StatusCode) {
 		drain(resp.Body)
@@ -218,7 +223,7 @@ func (c *Client) failed(ctx context.Context, op string, a answer, err error) err
 		return fmt.Errorf("%s: %w", op, ctx.Err())
 	}
 	err = c.withoutRequest(err)
-	e := c.newError(op, 0, verdict{ErrTransport, hintTransport(err, time.Now())})
+	e := c.newError(op, 0, verdict{ErrTransport, hintTransport(err, time.Now(), c.named)})
 	e.Err = err
 	return e
 }

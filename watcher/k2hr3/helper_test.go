@@ -119,7 +119,7 @@ func kindOf(t testing.TB, err error) error {
 	t.Helper()
 	var found []error
 	for _, kind := range []error{ErrUnauthorized, ErrNotMember, ErrNotAllowed, ErrTemplate, ErrNotFound,
-		ErrBadRequest, ErrServer, ErrAnswer, ErrTooLarge, ErrTransport} {
+		ErrBadRequest, ErrUserData, ErrOtherRole, ErrServer, ErrAnswer, ErrTooLarge, ErrTransport} {
 		if errors.Is(err, kind) {
 			found = append(found, kind)
 		}

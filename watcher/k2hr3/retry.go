@@ -21,6 +21,13 @@ const (
 	MaxRetryAfter = 30 * time.Second
 )
 
+// Longest returns the most that one exchange takes, with all its tries and the
+// pauses between them; for Resource the time that K2HR3 may hold it comes on
+// top.
+func (c *Client) Longest() time.Duration {
+	return maxTries*c.timeout + (maxTries-1)*MaxRetryAfter
+}
+
 // newRetrier returns the client for exchanges that are tried again. It uses
 // base's transport, and with it the bound on connections.
 func newRetrier(base http.Client, log *slog.Logger) *retryablehttp.Client {

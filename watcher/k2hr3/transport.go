@@ -102,7 +102,8 @@ func readPair(cfg Config) (*tls.Certificate, error) {
 }
 
 // hintTransport says in the operator's words what a failure below HTTP may mean.
-func hintTransport(err error, now time.Time) string {
+// named is where the server's address comes from.
+func hintTransport(err error, now time.Time, named string) string {
 	var (
 		dns       *net.DNSError
 		invalid   x509.CertificateInvalidError
@@ -117,13 +118,13 @@ func hintTransport(err error, now time.Time) string {
 	case errors.As(err, &authority):
 		return "ca-file has to name the authority that signed K2HR3's certificate"
 	case errors.As(err, &name):
-		return "api-uri has to use a name that is in K2HR3's certificate"
+		return named + " has to use a name that is in K2HR3's certificate"
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		return "api-uri says https, but what answers there does not"
+		return named + " says https, but what answers there does not"
 	case isAlert(err):
 		return "K2HR3 ended the TLS handshake: if it asks for a client certificate, set cert-file and key-file"
 	case errors.As(err, &dns):
-		return "the name in api-uri does not resolve here"
+		return "the host in " + named + " does not resolve here"
 	case isTimeout(err):
 		return "K2HR3 is down or overloaded, or the network to it drops packets"
 	}
