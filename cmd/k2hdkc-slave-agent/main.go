@@ -79,6 +79,8 @@ func (p *program) verb(ctx context.Context, verb options.Verb, args []string) er
 		return p.register(ctx, o)
 	case "unregister":
 		return p.unregister(ctx, o)
+	case "user-data":
+		return p.userData(o)
 	case "version":
 		return p.version()
 	case "help":

@@ -64,8 +64,8 @@ func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
 
 // newWatcher makes the watcher, whole but not running.
 func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, error) {
-	if o.MetricsListen != "" {
-		return nil, fmt.Errorf("metrics-listen (%s): this agent has no metrics yet; leave it empty", o.Source("metrics-listen"))
+	if err := refuseMetrics(o); err != nil {
+		return nil, err
 	}
 	m, err := newMember(o, log)
 	if err != nil {
@@ -103,6 +103,13 @@ func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, error) 
 		w.Unit = &daemon.Unit{Name: o.Unit}
 	}
 	return w, nil
+}
+
+func refuseMetrics(o *options.Options) error {
+	if o.MetricsListen == "" {
+		return nil
+	}
+	return fmt.Errorf("metrics-listen (%s): this agent has no metrics yet; leave it empty", o.Source("metrics-listen"))
 }
 
 // stateFile is where the watcher remembers what it did.

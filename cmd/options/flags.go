@@ -21,7 +21,7 @@ func (o *Options) parseFlags(v Verb, args []string) (map[string]Setting, error) 
 		if slices.ContainsFunc(v.Switches, func(s Switch) bool { return s.Name == f.Name }) {
 			return o.setSwitch(f.Name, value)
 		}
-		opt := lookup(f.Name)
+		opt := v.lookup(f.Name)
 		if name, isFlag := strings.CutPrefix(value, "--"); isFlag && set.Lookup(name) != nil {
 			return needsValue(opt)
 		}
@@ -36,7 +36,7 @@ func (o *Options) parseFlags(v Verb, args []string) (map[string]Setting, error) 
 		err = v.checkArgs(o.Args)
 	}
 	if err != nil {
-		return nil, &UsageError{Err: explain(err, set), Help: v.helpCommand()}
+		return nil, &UsageError{Err: v.explain(err, set), Help: v.helpCommand()}
 	}
 	return found, nil
 }
@@ -51,7 +51,15 @@ func wantsHelp(args []string) bool {
 
 func (v Verb) helpCommand() string { return Program + " " + v.Name + " --help" }
 
-// flagSet has a flag for each option, if the verb takes options, and for each switch of the verb.
+// lookup finds the option of a flag of the verb.
+func (v Verb) lookup(name string) Option {
+	if i := slices.IndexFunc(v.Flags, func(o Option) bool { return o.Key == name }); i >= 0 {
+		return v.Flags[i]
+	}
+	return lookup(name)
+}
+
+// flagSet has a flag for each option, if the verb takes options, and for each flag and switch of the verb.
 func (v Verb) flagSet() *pflag.FlagSet {
 	set := pflag.NewFlagSet(v.Name, pflag.ContinueOnError)
 	set.SetOutput(io.Discard)
@@ -60,6 +68,9 @@ func (v Verb) flagSet() *pflag.FlagSet {
 		for _, opt := range Table() {
 			set.String(opt.Key, opt.Default, opt.Help)
 		}
+	}
+	for _, opt := range v.Flags {
+		set.String(opt.Key, opt.Default, opt.Help)
 	}
 	for _, s := range v.Switches {
 		set.Bool(s.Name, false, s.Help)
@@ -91,10 +102,10 @@ func needsValue(opt Option) error {
 }
 
 // explain turns what the flag library says into what to type instead.
-func explain(err error, set *pflag.FlagSet) error {
+func (v Verb) explain(err error, set *pflag.FlagSet) error {
 	var missing *pflag.ValueRequiredError
 	if errors.As(err, &missing) {
-		return needsValue(lookup(missing.GetFlag().Name))
+		return needsValue(v.lookup(missing.GetFlag().Name))
 	}
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {

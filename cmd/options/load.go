@@ -33,7 +33,7 @@ func Load(v Verb, args []string, h Host) (*Options, error) {
 			o.settings[key] = s
 		}
 	}
-	o.apply(p)
+	o.apply(v, p)
 	o.complete(p)
 	if err := p.err(v); err != nil {
 		return nil, err
@@ -99,9 +99,9 @@ func (s Setting) applyTo(o *Options, dir string) error {
 	return opt.set(o, value)
 }
 
-// apply parses every value, given or default.
-func (o *Options) apply(p *problems) {
-	for _, opt := range Table() {
+// apply parses every value, given or default. A path of another host has nothing to do with the working directory here.
+func (o *Options) apply(v Verb, p *problems) {
+	for _, opt := range append(Table(), v.Flags...) {
 		s, given := o.settings[opt.Key]
 		if !given {
 			if opt.Default == "" {
@@ -109,7 +109,11 @@ func (o *Options) apply(p *problems) {
 			}
 			s = Setting{Option: opt, Text: opt.Default}
 		}
-		p.addFrom(s.Source, opt.Key, s.applyTo(o, o.host.Dir))
+		dir := o.host.Dir
+		if v.elsewhere && !opt.isHere() {
+			dir = ""
+		}
+		p.addFrom(s.Source, opt.Key, s.applyTo(o, dir))
 	}
 }
 

@@ -69,6 +69,8 @@ type Options struct {
 	LogFormat      LogFormat
 	MetricsListen  string // "host:port" or "unix:/PATH"; empty: no socket
 
+	UserData UserData
+
 	Args     []string        // what is left of the command line, at most what the verb takes
 	Switches map[string]bool // the verb's own flags that were given, by name without dashes
 

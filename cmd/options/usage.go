@@ -34,7 +34,7 @@ func Overview(w io.Writer) error {
 func Usage(w io.Writer, v Verb) error {
 	var b strings.Builder
 	line := Program + " " + v.Name
-	if len(v.Sections)+len(v.Switches) > 0 {
+	if len(v.Sections)+len(v.Switches)+len(v.Flags) > 0 {
 		line += " [OPTION]..."
 	}
 	if v.Args != "" {
@@ -46,8 +46,11 @@ func Usage(w io.Writer, v Verb) error {
 		about = strings.ToUpper(v.Synopsis[:1]) + v.Synopsis[1:] + "."
 	}
 	writeParagraph(&b, about)
-	if len(v.Switches) > 0 {
+	if len(v.Switches)+len(v.Flags) > 0 {
 		b.WriteString("\nOnly for this verb:\n")
+		for _, opt := range v.Flags {
+			writeOption(&b, opt)
+		}
 		for _, s := range v.Switches {
 			writeEntry(&b, optionColumn, "--"+s.Name, s.Help)
 		}
@@ -70,7 +73,7 @@ func writeOptions(b *strings.Builder, v Verb) {
 		}
 		for _, opt := range Table() {
 			if opt.Section == section {
-				writeEntry(b, optionColumn, opt.Flag()+" "+opt.Placeholder, fmt.Sprintf("%s (default: %s)", opt.Help, opt.DefaultText()))
+				writeOption(b, opt)
 			}
 		}
 	}
@@ -87,6 +90,10 @@ func (o Option) DefaultText() string {
 		return o.Default
 	}
 	return o.DefaultNote
+}
+
+func writeOption(b *strings.Builder, opt Option) {
+	writeEntry(b, optionColumn, opt.Flag()+" "+opt.Placeholder, fmt.Sprintf("%s (default: %s)", opt.Help, opt.DefaultText()))
 }
 
 func writeEntry(b *strings.Builder, column int, name, text string) {

@@ -22,7 +22,7 @@ func TestHelpTexts(t *testing.T) {
 		t.Fatal(err)
 	}
 	texts["overview"] = b.Bytes()
-	for _, name := range []string{"once", "check", "version"} {
+	for _, name := range []string{"once", "check", "user-data", "version"} {
 		var b bytes.Buffer
 		if err := Usage(&b, verb(t, name)); err != nil {
 			t.Fatal(err)

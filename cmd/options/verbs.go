@@ -13,10 +13,12 @@ type Verb struct {
 	Synopsis string // what it does, one line
 	Long     string // the same, for its help and the man page
 	Exits    []Exit
-	Switches []Switch // flags of this verb alone
+	Switches []Switch // flags of this verb alone, without value
+	Flags    []Option // flags of this verb alone, with value; neither in the environment nor in the configuration file
 	Sections []string // sections of options its help lists; none: it takes no options at all
 
-	later bool // does not work yet: not listed, not accepted
+	elsewhere bool // its options are those of another host, see Options.Elsewhere
+	later     bool // does not work yet: not listed, not accepted
 }
 
 // Exit is an exit status and when it comes.
@@ -140,10 +142,14 @@ func allVerbs() []Verb {
 		{
 			Name:     "user-data",
 			Synopsis: "print cloud-init user data for a new slave VM",
-			Long:     "Prints cloud-init user data for a new slave VM, made from the same options.",
-			Exits:    []Exit{done, failed},
-			Sections: everything,
-			later:    true,
+			Long: "Prints cloud-init user data for a new slave VM: it adds the package repository, installs the agent and chmpx, and gives the agent " +
+				"the options that are set here and the role token. The options are those of the new VM, and so are paths in them; of role-token-file, ca-file, cert-file and " +
+				"key-file the contents are taken along. cuk and tag belong to one host: cuk is refused, and both are left out where the " +
+				"configuration file has them. What is printed holds the token, so keep it as you keep that.",
+			Exits:     []Exit{done, failed},
+			Flags:     userDataFlags(),
+			Sections:  everything,
+			elsewhere: true,
 		},
 		{
 			Name:     "version",

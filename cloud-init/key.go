@@ -1,0 +1,101 @@
+package cloudinit
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+const (
+	armourHead  = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
+	armourTail  = "-----END PGP PUBLIC KEY BLOCK-----"
+	wantsArmour = "it has to be what `gpg --armor --export KEY` prints"
+)
+
+// publicKey returns the block of an armoured OpenPGP public key in a text. No
+// error repeats any of it.
+func publicKey(text string) (string, error) {
+	text = strings.ReplaceAll(text, "\r\n", "\n")
+	if strings.Contains(text, "PRIVATE KEY") {
+		return "", errors.New("there is a private key in it, which must not leave the place where packages are signed: " + wantsArmour)
+	}
+	_, rest, begins := strings.Cut(text, armourHead+"\n")
+	body, after, ends := strings.Cut(rest, "\n"+armourTail)
+	switch {
+	case !begins:
+		return "", errors.New("there is no armoured public key in it: " + wantsArmour)
+	case !ends:
+		return "", errors.New("the public key in it is cut off: " + wantsArmour)
+	case strings.Contains(after, armourHead):
+		return "", errors.New("there is more than one block in it, of which apt would read one: export all keys in one go")
+	}
+	if err := checkArmour(body); err != nil {
+		return "", fmt.Errorf("the public key in it is damaged (%w): %s", err, wantsArmour)
+	}
+	return armourHead + "\n" + body + "\n" + armourTail + "\n", nil
+}
+
+// checkArmour decodes what is between head and tail: headers, an empty line,
+// base64, and a checksum that newer programs leave out (RFC 9580, 6).
+func checkArmour(body string) error {
+	headers, data, ok := strings.Cut("\n"+body, "\n\n")
+	if !ok {
+		return errors.New("no empty line before the data")
+	}
+	for line := range strings.SplitSeq(strings.TrimPrefix(headers, "\n"), "\n") {
+		if line != "" && !strings.Contains(line, ": ") {
+			return errors.New("a line before the data is no header")
+		}
+	}
+	data, sum := cutChecksum(data)
+	packets, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(data, "\n", ""))
+	if err != nil {
+		return errors.New("not base64")
+	}
+	if sum != "" && sum != checksum(packets) {
+		return errors.New("its checksum is another one")
+	}
+	if len(packets) < 2 || packetTag(packets[0]) != tagPublicKey {
+		return errors.New("it does not begin with a public key")
+	}
+	return nil
+}
+
+// cutChecksum cuts off the last line if it is a checksum.
+func cutChecksum(data string) (rest, sum string) {
+	data = strings.TrimRight(data, "\n")
+	i := strings.LastIndex(data, "\n")
+	if last := data[i+1:]; i >= 0 && len(last) == 5 && last[0] == '=' {
+		return data[:i], last[1:]
+	}
+	return data, ""
+}
+
+const tagPublicKey = 6
+
+// packetTag is the type of the packet that begins with a byte (RFC 9580, 4.2).
+func packetTag(first byte) byte {
+	switch {
+	case first&0x80 == 0:
+		return 0
+	case first&0x40 != 0:
+		return first & 0x3f
+	}
+	return first >> 2 & 0x0f
+}
+
+// checksum is the CRC-24 of armour, in base64.
+func checksum(b []byte) string {
+	crc := uint32(0xb704ce)
+	for _, c := range b {
+		crc ^= uint32(c) << 16
+		for range 8 {
+			crc <<= 1
+			if crc&0x1000000 != 0 {
+				crc ^= 0x1864cfb
+			}
+		}
+	}
+	return base64.StdEncoding.EncodeToString([]byte{byte(crc >> 16), byte(crc >> 8), byte(crc)})
+}

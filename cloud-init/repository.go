@@ -1,0 +1,123 @@
+package cloudinit
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+)
+
+// Repository is a signed package repository.
+type Repository struct {
+	name string
+	key  string // public, armoured
+	apt  string // URL SUITE COMPONENT..., empty: not for apt
+	yum  string // base URL, empty: not for dnf and yum
+
+	// signedPackages: each rpm is signed too, not only the index, which covers
+	// them by their checksums.
+	signedPackages bool
+}
+
+// ParseRepository reads what an operator writes: the URL of a repository made by
+// packaging/repo, "deb URL SUITE COMPONENT..." or "rpm URL". name is a word
+// for its files on the VM; key is the public key it is signed with, armoured.
+func ParseRepository(name, spec, key string) (Repository, error) {
+	key, err := publicKey(key)
+	if err != nil {
+		return Repository{}, err
+	}
+	r := Repository{name: name, key: key}
+	fields := strings.Fields(spec)
+	switch {
+	case len(fields) == 1:
+		base := strings.TrimRight(fields[0], "/")
+		r.apt, r.yum, r.signedPackages = base+"/apt stable main", base+"/yum", true
+		err = checkURL(base, plainPath)
+	case len(fields) > 1 && fields[0] == "deb":
+		r.apt = strings.Join(fields[1:], " ")
+		err = checkApt(fields[1:])
+	case len(fields) == 2 && fields[0] == "rpm":
+		r.yum = fields[1]
+		err = checkURL(r.yum, yumPath)
+	default:
+		err = fmt.Errorf("%.200q is no repository: write its URL, \"deb URL SUITE COMPONENT...\" or \"rpm URL\"", spec)
+	}
+	return r, err
+}
+
+func (r Repository) keyPath() string { return "/etc/k2hdkc/" + r.name + "-packages.asc" }
+
+func (r Repository) aptFile() string { return "/etc/apt/sources.list.d/" + r.name + ".list" }
+
+func (r Repository) aptLine() string { return "deb [signed-by=" + r.keyPath() + "] " + r.apt }
+
+func (r Repository) yumFile() string { return "/etc/yum.repos.d/" + r.name + ".repo" }
+
+func (r Repository) title() string { return "Packages of " + r.name }
+
+// In a path nothing may stand that apt, dnf or cloud-init would replace: cloud-init
+// takes $ in apt's lines and % in yum's for its own.
+var (
+	plainPath = regexp.MustCompile(`^[A-Za-z0-9._~/+@:-]*$`)
+	yumPath   = regexp.MustCompile(`^([A-Za-z0-9._~/+@:-]|\$basearch|\$releasever)*$`)
+	aptSuite  = regexp.MustCompile(`^(\$RELEASE|[A-Za-z0-9._~+-][A-Za-z0-9._~+/-]*|/)$`)
+	aptWord   = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+$`)
+)
+
+func checkURL(s string, path *regexp.Regexp) error {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Scheme == "" || u.Host == "":
+		return fmt.Errorf("%.200q is not the URL of a repository: it has to look like https://HOST/PATH", hideUser(s))
+	case u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Errorf("the repository's URL has scheme %q: a new VM can only use http or https", u.Scheme)
+	case u.User != nil:
+		return errors.New("the repository's URL has a user name in it, which every user of the VM could read: leave it off, and let the VMs in by their network")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return errors.New("the repository's URL has a query or fragment: leave it off")
+	case !path.MatchString(u.Path) || u.RawPath != "" || strings.Contains(s, "%") || !hostPort.MatchString(u.Host):
+		return fmt.Errorf("the repository's URL %.200q has characters that apt, dnf or cloud-init would not take as they are: use letters, digits and ._~/+@:- only", s)
+	}
+	return nil
+}
+
+var hostPort = regexp.MustCompile(`^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
+
+// hideUser keeps a password out of a message about a URL that is none.
+func hideUser(s string) string {
+	if i := strings.LastIndex(s, "@"); i >= 0 {
+		return "..." + s[i:]
+	}
+	return s
+}
+
+func checkApt(fields []string) error {
+	const form = "it has to look like \"deb URL SUITE COMPONENT...\""
+	if strings.HasPrefix(fields[0], "[") {
+		return errors.New("the repository for apt has options in brackets: leave them off, signed-by is added here")
+	}
+	if err := checkURL(fields[0], plainPath); err != nil {
+		return err
+	}
+	if len(fields) < 2 {
+		return errors.New("the repository for apt names no suite: " + form)
+	}
+	suite, components := fields[1], fields[2:]
+	flat := strings.HasSuffix(suite, "/")
+	switch {
+	case !aptSuite.MatchString(suite):
+		return fmt.Errorf("the suite %.200q of the repository for apt has characters that no suite has; the one thing replaced is $RELEASE", suite)
+	case flat && len(components) > 0:
+		return fmt.Errorf("the suite %s ends in /, which means a repository without components: leave them off", suite)
+	case !flat && len(components) == 0:
+		return errors.New("the repository for apt names no component: " + form)
+	}
+	for _, c := range components {
+		if !aptWord.MatchString(c) {
+			return fmt.Errorf("the component %.200q of the repository for apt has characters that no component has", c)
+		}
+	}
+	return nil
+}

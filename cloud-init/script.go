@@ -1,0 +1,124 @@
+package cloudinit
+
+import (
+	_ "embed"
+	"fmt"
+	"strings"
+	"text/template"
+)
+
+// settleText is the script both formats end with: it installs what is missing,
+// starts the units and reports.
+//
+//go:embed settle.sh
+var settleText string
+
+var settle = template.Must(template.New("settle.sh").Parse(settleText))
+
+func (u UserData) settleScript() string {
+	unit := ""
+	if u.Unit != "" {
+		unit = shellQuote(u.Unit)
+	}
+	var b strings.Builder
+	err := settle.Execute(&b, struct{ Packages, Unit string }{strings.Join(packages, " "), unit})
+	if err != nil {
+		panic(err) // the template is at fault
+	}
+	return "set -eu\n" + b.String()
+}
+
+// Script writes the user data as a shell script for root. It can be run again
+// without harm. It is an error if no VM could use it.
+func (u UserData) Script() (string, error) {
+	apt, yum, err := u.families()
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	b.WriteString("#!/bin/sh\n")
+	u.writeHead(&b)
+	b.WriteString(scriptHead)
+	for _, f := range u.files() {
+		here(&b, "", f, false)
+	}
+	if len(u.Repos) > 0 {
+		b.WriteString("\nif command -v apt-get >/dev/null; then\n")
+		u.writeApt(&b, apt)
+		b.WriteString("else\n")
+		u.writeYum(&b, yum)
+		b.WriteString("fi\n")
+	}
+	b.WriteString("\n" + strings.TrimPrefix(u.settleScript(), "set -eu\n"))
+	return fits(b.String())
+}
+
+const scriptHead = `set -eu
+umask 022
+
+# put writes a file whole.
+put() {
+	mkdir -p "${2%/*}"
+	(umask 077 && cat >"$2.part")
+	chmod "$1" "$2.part"
+	mv -f "$2.part" "$2"
+}
+
+`
+
+const otherFamily = "\techo \"k2hdkc-slave-agent: this user data is for an image with %s\" >&2\n\texit 1\n"
+
+func (u UserData) writeApt(b *strings.Builder, served bool) {
+	if !served {
+		fmt.Fprintf(b, otherFamily, "dnf or yum")
+		return
+	}
+	b.WriteString("\tRELEASE=$(. /etc/os-release && echo \"${VERSION_CODENAME-}\")\n")
+	for _, r := range u.Repos {
+		// Of what a shell would replace, a line can have $RELEASE only.
+		here(b, "\t", File{Path: r.aptFile(), Mode: Public, Text: r.aptLine() + "\n"}, true)
+	}
+}
+
+func (u UserData) writeYum(b *strings.Builder, served bool) {
+	if !served {
+		fmt.Fprintf(b, otherFamily, "apt")
+		return
+	}
+	for _, r := range u.Repos {
+		here(b, "\t", File{Path: r.yumFile(), Mode: Public, Text: r.yumText()}, false)
+	}
+}
+
+// here writes a command that writes a file from a here-document.
+func here(b *strings.Builder, indent string, f File, expand bool) {
+	end := "END"
+	for strings.Contains("\n"+f.Text, "\n"+end+"\n") {
+		end += "_"
+	}
+	mark := "'" + end + "'"
+	if expand {
+		mark = end
+	}
+	fmt.Fprintf(b, "%sput %s %s <<%s\n%s%s\n", indent, octal(f.Mode), shellQuote(f.Path), mark, f.Text, end)
+}
+
+func (r Repository) yumText() string {
+	gpgcheck := 0
+	if r.signedPackages {
+		gpgcheck = 1
+	}
+	return fmt.Sprintf("[%s]\nname=%s\nbaseurl=%s\nenabled=1\ngpgcheck=%d\nrepo_gpgcheck=1\ngpgkey=file://%s\n",
+		r.name, r.title(), r.yum, gpgcheck, r.keyPath())
+}
+
+// shellQuote writes a word that a shell takes as it is.
+func shellQuote(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-:@+", r)
+	}
+	if s != "" && strings.IndexFunc(s, func(r rune) bool { return !plain(r) }) < 0 {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}

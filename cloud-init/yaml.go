@@ -1,0 +1,98 @@
+package cloudinit
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// mapping and sequence are YAML collections in block style. What may be in them
+// are these, strings and booleans.
+type (
+	mapping  []entry
+	sequence []any
+	entry    struct {
+		key   string // a plain word
+		value any
+	}
+)
+
+// writeYAML writes a collection, each line indented.
+func writeYAML(b *strings.Builder, indent string, value any) {
+	switch v := value.(type) {
+	case mapping:
+		for _, e := range v {
+			b.WriteString(indent + e.key + ":")
+			writeValue(b, indent, e.value)
+		}
+	case sequence:
+		for _, item := range v {
+			b.WriteString(indent + "-")
+			writeValue(b, indent, item)
+		}
+	default:
+		panic(fmt.Sprintf("no YAML collection: %T", value))
+	}
+}
+
+// writeValue writes what follows the colon or dash of a line with an indent.
+func writeValue(b *strings.Builder, indent string, value any) {
+	const step = "  "
+	switch v := value.(type) {
+	case bool:
+		b.WriteString(" " + strconv.FormatBool(v) + "\n")
+	case string:
+		if literal(v) {
+			b.WriteString(" |\n")
+			for line := range strings.Lines(v) {
+				if line == "\n" {
+					b.WriteString(line)
+					continue
+				}
+				b.WriteString(indent + step + line)
+			}
+			return
+		}
+		b.WriteString(" " + quote(v) + "\n")
+	default:
+		b.WriteString("\n")
+		writeYAML(b, indent+step, v)
+	}
+}
+
+// literal tells whether a text survives as a literal block: several lines,
+// the first not indented, one line end at the end, and nothing invisible.
+func literal(s string) bool {
+	if strings.Count(s, "\n") < 2 || !strings.HasSuffix(s, "\n") || strings.HasSuffix(s, "\n\n") || s[0] == ' ' || s[0] == '\t' || s[0] == '\n' {
+		return false
+	}
+	return !strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && r != '\t' && !visible(r) })
+}
+
+// quote writes a text as a double-quoted scalar.
+func quote(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r == '\n':
+			b.WriteString(`\n`)
+		case r == '\t':
+			b.WriteString(`\t`)
+		case visible(r):
+			b.WriteRune(r)
+		default:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// visible tells whether a character means itself to every reader of YAML, which
+// line and paragraph separators do not.
+func visible(r rune) bool { return r == ' ' || unicode.IsPrint(r) && r != '\ufeff' && r != '\ufffd' }
