@@ -12,9 +12,6 @@ import (
 	"time"
 )
 
-// RepoTools are the programs that packaging/repo needs.
-var RepoTools = []string{"apt-ftparchive", "dpkg-deb", "createrepo_c", "rpm", "rpmsign", "gpg", "flock", "gzip", "xz"}
-
 // Repository is a signed apt and yum repository, made by packaging/repo with a
 // key that ends with the test.
 type Repository struct {
@@ -33,20 +30,29 @@ type Repository struct {
 // the programs for that are missing.
 func Repo(tb testing.TB, dirs ...string) *Repository {
 	tb.Helper()
-	for _, tool := range RepoTools {
+	NeedRepo(tb)
+	r := at(filepath.Join(tb.TempDir(), "repo"))
+	r.gpgHome = newGPGHome(tb)
+	r.fingerprint = newKey(tb, r.gpgHome, "Packages <packages@shop.example>", "")
+	r.Add(tb, dirs...)
+	return r
+}
+
+// NeedRepo skips a test where the programs are missing that make a repository.
+func NeedRepo(tb testing.TB) {
+	tb.Helper()
+	for _, tool := range []string{"apt-ftparchive", "dpkg-deb", "createrepo_c", "rpm", "rpmsign", "gpg", "flock", "gzip", "xz"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			tb.Skipf("makes a package repository: %v; .ci/packages has what it needs", err)
 		}
 	}
-	home := newGPGHome(tb)
-	dir := filepath.Join(tb.TempDir(), "repo")
-	r := &Repository{
+}
+
+func at(dir string) *Repository {
+	return &Repository{
 		Dir: dir, Key: filepath.Join(dir, "k2hdkc.asc"),
 		Sources: filepath.Join(dir, "k2hdkc.sources"), Repo: filepath.Join(dir, "k2hdkc.repo"),
-		gpgHome: home, fingerprint: newKey(tb, home, "Packages <packages@shop.example>", ""),
 	}
-	r.Add(tb, dirs...)
-	return r
 }
 
 // Add publishes the packages of more folders.
@@ -65,12 +71,16 @@ func (r *Repository) Add(tb testing.TB, dirs ...string) {
 // returns its address.
 func (r *Repository) Serve(tb testing.TB, l net.Listener) (url string) {
 	tb.Helper()
+	r.listen(tb, l)
+	r.Add(tb)
+	return r.url
+}
+
+func (r *Repository) listen(tb testing.TB, l net.Listener) {
 	server := &http.Server{Handler: http.FileServer(http.Dir(r.Dir)), ReadHeaderTimeout: 10 * time.Second}
 	go server.Serve(l)
 	tb.Cleanup(func() { server.Close() })
 	r.url = "http://" + l.Addr().String()
-	r.Add(tb)
-	return r.url
 }
 
 // command is packaging/repo with the repository's key. $DIST is a folder

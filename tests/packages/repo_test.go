@@ -30,17 +30,19 @@ func serve(tb testing.TB, r *Repository) (url string) {
 	return r.Serve(tb, l)
 }
 
-// spoil changes one byte of the only file that fits a pattern.
+// spoil changes one byte of each file that fits a pattern.
 func spoil(tb testing.TB, pattern string, at func(b []byte) int) {
 	tb.Helper()
 	found, err := filepath.Glob(pattern)
-	if err != nil || len(found) != 1 {
+	if err != nil || len(found) == 0 {
 		tb.Fatalf("%s: %v, %v", pattern, found, err)
 	}
-	b := []byte(read(tb, found[0]))
-	b[at(b)] ^= 1
-	if err := os.WriteFile(found[0], b, 0o644); err != nil {
-		tb.Fatal(err)
+	for _, path := range found {
+		b := []byte(read(tb, path))
+		b[at(b)] ^= 1
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			tb.Fatal(err)
+		}
 	}
 }
 
@@ -50,17 +52,24 @@ func in(text string) func(b []byte) int {
 	return func(b []byte) int { return bytes.Index(b, []byte(text)) }
 }
 
-// copyOf is a copy that a test may spoil.
+// copyOf is a copy of a repository that is served, for a test to spoil.
 func copyOf(tb testing.TB, r *Repository) *Repository {
 	tb.Helper()
-	c := *r
-	c.Dir = filepath.Join(tb.TempDir(), "repo")
-	c.Key, c.Sources, c.Repo, c.url = filepath.Join(c.Dir, "k2hdkc.asc"), filepath.Join(c.Dir, "k2hdkc.sources"), filepath.Join(c.Dir, "k2hdkc.repo"), ""
-	if err := os.CopyFS(c.Dir, os.DirFS(r.Dir)); err != nil {
+	dir := filepath.Join(tb.TempDir(), "repo")
+	if err := os.CopyFS(dir, os.DirFS(r.Dir)); err != nil {
 		tb.Fatal(err)
 	}
-	serve(tb, &c)
-	return &c
+	c := at(dir)
+	c.gpgHome, c.fingerprint = r.gpgHome, r.fingerprint
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	c.listen(tb, l)
+	for _, path := range []string{c.Sources, c.Repo} {
+		write(tb, path, strings.ReplaceAll(read(tb, path), r.url, c.url))
+	}
+	return c
 }
 
 // files are the paths of all that is served, with the contents.
@@ -119,8 +128,8 @@ func TestSamePackagesAndTimeGiveTheSameMetadata(t *testing.T) {
 	t.Setenv("SOURCE_DATE_EPOCH", epoch)
 	dir := tiny(t, "shop-tool", "1.0")
 	a := Repo(t, dir)
-	b := *a
-	b.Dir = filepath.Join(t.TempDir(), "elsewhere")
+	b := at(filepath.Join(t.TempDir(), "elsewhere"))
+	b.gpgHome, b.fingerprint = a.gpgHome, a.fingerprint
 	b.Add(t, dir)
 	want, got := files(t, a.Dir), files(t, b.Dir)
 	for _, name := range []string{
@@ -223,7 +232,7 @@ func TestWhatCannotBeSignedIsRefused(t *testing.T) {
 }
 
 func TestPassphraseOfTheKey(t *testing.T) {
-	r := Repo(t, tiny(t, "shop-tool", "1.0"))
+	NeedRepo(t)
 	home := newGPGHome(t)
 	key := newKey(t, home, "Locked <locked@shop.example>", "for the test")
 	// The agent that has made it would know the passphrase for a while.
@@ -231,12 +240,12 @@ func TestPassphraseOfTheKey(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "passphrase")
 	write(t, file, "for the test\n")
 
-	locked := *r
-	locked.Dir, locked.gpgHome, locked.fingerprint = filepath.Join(t.TempDir(), "repo"), home, key
+	locked := at(filepath.Join(t.TempDir(), "repo"))
+	locked.gpgHome, locked.fingerprint = home, key
 	t.Setenv("K2HDKC_REPO_PASSPHRASE_FILE", file)
 	locked.Add(t, tiny(t, "shop-tool", "1.0"))
 
 	write(t, file, "another one\n")
 	gpgconf(t, home, "--kill", "all")
-	refused(t, &locked, nil, []string{locked.Dir})
+	refused(t, locked, nil, []string{locked.Dir})
 }

@@ -1,0 +1,141 @@
+package packages
+
+import (
+	"bytes"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// elHost is a dnf that has what an administrator gives it: k2hdkc.repo, and the
+// key that this names unless another one is given. What it installs goes into
+// an empty root.
+func elHost(tb testing.TB, r *Repository, key string) host {
+	tb.Helper()
+	if _, err := exec.LookPath("dnf"); err != nil {
+		tb.Skip(err)
+	}
+	top := tb.TempDir()
+	h := host{root: filepath.Join(top, "root")}
+	repo := read(tb, r.Repo)
+	if key != "" {
+		repo = strings.ReplaceAll(repo, r.url+"/k2hdkc.asc", (&url.URL{Scheme: "file", Path: key}).String())
+	}
+	write(tb, filepath.Join(top, "repos/k2hdkc.repo"), repo)
+	// This host's own dnf.conf is none of an EL.
+	write(tb, filepath.Join(top, "dnf.conf"), "[main]\ngpgcheck=1\ninstall_weak_deps=0\nretries=1\n")
+	for _, dir := range []string{h.root, filepath.Join(top, "log")} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	h.run = func(args ...string) (string, error) {
+		cmd := exec.Command("dnf", append([]string{
+			"--quiet", "--assumeyes", "--config=" + filepath.Join(top, "dnf.conf"), "--installroot=" + h.root, "--releasever=9",
+			"--setopt=reposdir=" + filepath.Join(top, "repos"), "--setopt=cachedir=" + filepath.Join(top, "cache"),
+			"--setopt=logdir=" + filepath.Join(top, "log"), "--setopt=persistdir=" + filepath.Join(top, "state"),
+		}, args...)...)
+		cmd.Env = append(os.Environ(), "HOME="+top, "LC_ALL=C.UTF-8")
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	return h
+}
+
+func (h host) dnf(tb testing.TB, args ...string) string {
+	tb.Helper()
+	out, err := h.run(args...)
+	if err != nil {
+		tb.Fatalf("dnf %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+func (h host) dnfInstall(what string) error {
+	if out, err := h.run("install", what); err != nil {
+		return fmt.Errorf("install: %w\n%s", err, out)
+	}
+	return nil
+}
+
+func TestDnfTakesWhatTheKeyHasSigned(t *testing.T) {
+	r := Repo(t, tiny(t, "shop-tool", "1.0"), tiny(t, "shop-tool", "1.1"))
+	serve(t, r)
+	h := elHost(t, r, "")
+	installed := func(want string) {
+		t.Helper()
+		if got := read(t, filepath.Join(h.root, "usr/share/shop-tool/version")); got != want+"\n" {
+			t.Errorf("installed is %q, want %s", got, want)
+		}
+	}
+	h.dnf(t, "install", "shop-tool")
+	installed("1.1")
+	h.dnf(t, "downgrade", "shop-tool")
+	installed("1.0")
+	r.Add(t, tiny(t, "shop-tool", "1.2"))
+	h.dnf(t, "--refresh", "upgrade")
+	installed("1.2")
+}
+
+func TestDnfRefusesWhatTheKeyHasNotSigned(t *testing.T) {
+	good := Repo(t, tiny(t, "shop-tool", "1.0"))
+	serve(t, good)
+	for name, c := range map[string]struct {
+		spoil func(t *testing.T, r *Repository)
+		want  string
+	}{
+		"a package": {func(t *testing.T, r *Repository) {
+			spoil(t, filepath.Join(r.Dir, "yum/packages/*.rpm"), func(b []byte) int { return len(b) - 20 })
+		}, "all mirrors were already tried"},
+		"a package that nobody has signed, in metadata that are signed": {func(t *testing.T, r *Repository) {
+			if err := os.RemoveAll(filepath.Join(r.Dir, "yum/packages")); err != nil {
+				t.Fatal(err)
+			}
+			dir := t.TempDir()
+			tinyRPM(t, dir, "shop-tool", "1.0")
+			write(t, filepath.Join(r.Dir, "yum/packages/shop-tool.rpm"), read(t, filepath.Join(dir, "shop-tool-1.0.rpm")))
+			r.Add(t)
+		}, "not signed"},
+		"a package that has changed since, in metadata that are signed": {func(t *testing.T, r *Repository) {
+			spoil(t, filepath.Join(r.Dir, "yum/packages/*.rpm"), func(b []byte) int { return len(b) - 20 })
+			r.Add(t)
+		}, "GPG check FAILED"},
+		"the metadata": {func(t *testing.T, r *Repository) {
+			spoil(t, filepath.Join(r.Dir, "yum/repodata/repomd.xml"), func(b []byte) int { return bytes.Index(b, []byte("</revision>")) - 1 })
+		}, "repomd.xml"},
+		"the list of packages": {func(t *testing.T, r *Repository) {
+			spoil(t, filepath.Join(r.Dir, "yum/repodata/*-primary.xml.gz"), middle)
+		}, "all mirrors were already tried"},
+		"no signature": {func(t *testing.T, r *Repository) {
+			if err := os.Remove(filepath.Join(r.Dir, "yum/repodata/repomd.xml.asc")); err != nil {
+				t.Fatal(err)
+			}
+		}, "repomd.xml.asc"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := copyOf(t, good)
+			c.spoil(t, r)
+			h := elHost(t, r, "")
+			err := h.dnfInstall("shop-tool")
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("want %q, got %v", c.want, err)
+			}
+			if _, err := os.Stat(filepath.Join(h.root, "usr/share/shop-tool")); !os.IsNotExist(err) {
+				t.Errorf("it is installed (%v)", err)
+			}
+		})
+	}
+	t.Run("a host with another key", func(t *testing.T) {
+		r := copyOf(t, good)
+		if err := elHost(t, r, r.Key).dnfInstall("shop-tool"); err != nil {
+			t.Error("with the right key:", err)
+		}
+		if err := elHost(t, r, otherKey(t)).dnfInstall("shop-tool"); err == nil || !strings.Contains(err.Error(), "GPG") {
+			t.Errorf("with another key: %v", err)
+		}
+	})
+}
