@@ -55,9 +55,10 @@ type Member struct {
 	// ClientFrom returns a client that connects from an address of this host.
 	ClientFrom func(netip.Addr) (*k2hr3.Client, error)
 
-	// TokenFile names the file that holds the role token; empty: there is
-	// none. Name and content are asked for whenever the token is needed, so
-	// that one which comes late or is rotated is used at once.
+	// TokenFile names the file that holds the role token, or the address of
+	// K2HR3's user data with the token in it; empty: there is none. Name and
+	// content are asked for whenever the token is needed, so that one which
+	// comes late or is rotated is used at once.
 	TokenFile func() string
 
 	// ForgetToken: delete the token's file once the host reads without it.
@@ -67,6 +68,8 @@ type Member struct {
 
 	registrations int // made so far
 	misses        int // probes in a row that did not find a host that was known
+
+	fetched fetched
 
 	left string // the old address that is out of the role
 	told string // the old address that was told of as staying in
@@ -198,7 +201,7 @@ func (r right) String() string {
 
 func (m *Member) askBy(ctx context.Context, q k2hr3.Query, r right) (k2hr3.Answer, error) {
 	if r == byToken {
-		token, err := m.token()
+		token, err := m.token(ctx)
 		if err != nil && !errors.Is(err, ErrNoToken) {
 			err = fmt.Errorf("%w: %w", errBadToken, err)
 		}
@@ -207,7 +210,11 @@ func (m *Member) askBy(ctx context.Context, q k2hr3.Query, r right) (k2hr3.Answe
 		}
 		q.Token = token
 	}
-	return m.Client.Resource(ctx, q)
+	answer, err := m.Client.Resource(ctx, q)
+	if r == byToken {
+		m.refusedToken(err)
+	}
+	return answer, err
 }
 
 func (m *Member) found(r right) {
@@ -234,6 +241,7 @@ func (m *Member) forget(r right) {
 		m.Log.Warn("the role token is not needed any more, but cannot be deleted", "file", path, "error", err)
 		return
 	}
+	m.dropToken()
 	m.Log.Info("the role token is not needed any more and deleted", "file", path)
 }
 
@@ -241,24 +249,4 @@ func (m *Member) forget(r right) {
 func refused(err error) bool {
 	return errors.Is(err, errBadToken) || errors.Is(err, k2hr3.ErrUnauthorized) || errors.Is(err, k2hr3.ErrNotMember) ||
 		errors.Is(err, k2hr3.ErrNotAllowed) || errors.Is(err, k2hr3.ErrBadRequest)
-}
-
-// token reads the role token. Without one the error is ErrNoToken.
-func (m *Member) token() (k2hr3.Token, error) {
-	path := m.TokenFile()
-	if path == "" {
-		return k2hr3.Token{}, ErrNoToken
-	}
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return k2hr3.Token{}, ErrNoToken
-	}
-	if err != nil {
-		return k2hr3.Token{}, fmt.Errorf("cannot read the role token: %w", err)
-	}
-	token, err := k2hr3.NewToken(string(b))
-	if err != nil {
-		return k2hr3.Token{}, fmt.Errorf("%s: %w", path, err)
-	}
-	return token, nil
 }

@@ -63,7 +63,7 @@ func (m *Member) Keep(ctx context.Context, known Identity) (Identity, error) {
 		m.inside()
 		return now, nil
 	}
-	token, err := m.fit(now)
+	token, err := m.fit(ctx, now)
 	if err != nil {
 		return known, err
 	}
@@ -122,8 +122,8 @@ func (m *Member) reason(ctx context.Context, is bool, known, now Identity) (stri
 
 // fit returns the token to register with, or why the host cannot be registered
 // as it is now.
-func (m *Member) fit(now Identity) (k2hr3.Token, error) {
-	token, err := m.token()
+func (m *Member) fit(ctx context.Context, now Identity) (k2hr3.Token, error) {
+	token, err := m.token(ctx)
 	if errors.Is(err, ErrNoToken) {
 		return token, fmt.Errorf("this host (CUK %s) is not a member of %s and has %w to register with: put one into /etc/k2hdkc/role-token, or name its file with role-token-file", m.CUK, m.Role, ErrNoToken)
 	}
@@ -140,6 +140,7 @@ func (m *Member) fit(now Identity) (k2hr3.Token, error) {
 // effect.
 func (m *Member) register(ctx context.Context, now Identity, token k2hr3.Token, reason string) error {
 	if err := m.Client.Register(ctx, m.Role, token, k2hr3.Host{CUK: m.CUK, Tag: now.Tag}); err != nil {
+		m.refusedToken(err)
 		return err
 	}
 	m.registrations++

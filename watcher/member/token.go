@@ -1,0 +1,120 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+	"syscall"
+
+	"k2hdkc-slave-agent/watcher/k2hr3"
+)
+
+// maxTokenFile is more than a role token or the address of user data has.
+const maxTokenFile = 64 << 10
+
+// fetched is the token that K2HR3's user data had. It is kept in memory, and
+// nowhere else.
+type fetched struct {
+	mu    sync.Mutex
+	at    k2hr3.UserData
+	token k2hr3.Token
+}
+
+// token returns the role token: what is in its file or, where that holds the
+// address of K2HR3's user data, the token in there. Without a file the error is
+// ErrNoToken.
+func (m *Member) token(ctx context.Context) (k2hr3.Token, error) {
+	path := m.TokenFile()
+	if path == "" {
+		return k2hr3.Token{}, ErrNoToken
+	}
+	text, trusted, err := readTokenFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return k2hr3.Token{}, ErrNoToken
+	}
+	if err != nil {
+		return k2hr3.Token{}, fmt.Errorf("cannot read the role token: %w", err)
+	}
+	token, at, err := k2hr3.ParseTokenFile(text)
+	switch {
+	case err != nil:
+		return k2hr3.Token{}, fmt.Errorf("%s: %w", path, err)
+	case at.IsZero():
+		return token, nil
+	case !trusted:
+		return k2hr3.Token{}, fmt.Errorf("%s holds an address and belongs to another user than root and the agent's: the agent does not go where others send it; make root its owner", path)
+	}
+	token, err = m.fetch(ctx, at)
+	if err != nil {
+		return k2hr3.Token{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return token, nil
+}
+
+// fetch returns the token in the user data at an address, and asks for it once.
+func (m *Member) fetch(ctx context.Context, at k2hr3.UserData) (k2hr3.Token, error) {
+	m.fetched.mu.Lock()
+	defer m.fetched.mu.Unlock()
+	if m.fetched.at == at && !m.fetched.token.IsZero() {
+		return m.fetched.token, nil
+	}
+	token, err := m.Client.UserDataToken(ctx, at, m.Role)
+	if err != nil {
+		return k2hr3.Token{}, err
+	}
+	m.fetched.at, m.fetched.token = at, token
+	m.Log.Info("the role token was read from K2HR3's user data", "from", at.String())
+	return token, nil
+}
+
+// refusedToken looks what came of a request with a token. One that K2HR3 refuses
+// is fetched again when it is needed the next time, if it was fetched at all.
+func (m *Member) refusedToken(err error) {
+	if errors.Is(err, k2hr3.ErrUnauthorized) {
+		m.dropToken()
+	}
+}
+
+func (m *Member) dropToken() {
+	m.fetched.mu.Lock()
+	defer m.fetched.mu.Unlock()
+	m.fetched.at, m.fetched.token = k2hr3.UserData{}, k2hr3.Token{}
+}
+
+// readTokenFile returns the content of a token file, and whether it is one that
+// root or the agent's own user wrote. It waits for nobody: where others may
+// write, the file may be a pipe.
+func readTokenFile(path string) (text string, trusted bool, err error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return "", false, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", false, err
+	}
+	if !info.Mode().IsRegular() {
+		return "", false, fmt.Errorf("%s is not a regular file", path)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxTokenFile+1))
+	if err != nil {
+		return "", false, err
+	}
+	if len(b) > maxTokenFile {
+		return "", false, fmt.Errorf("%s has more than %d bytes: that is no role token", path, maxTokenFile)
+	}
+	owner := owner(info)
+	return string(b), owner == 0 || owner == os.Geteuid(), nil
+}
+
+func owner(info fs.FileInfo) int {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(st.Uid)
+	}
+	return -1
+}

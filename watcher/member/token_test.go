@@ -1,0 +1,227 @@
+package member
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/watcher/k2hr3"
+)
+
+// useUserData puts the address of user data with a token in it into the token
+// file, and returns the secret in it.
+func (h *host) useUserData(token string) (path string) {
+	path = h.cluster.RegisterPath(token)
+	h.token = token
+	h.write("#include\nhttp://k2hr3.shop.example:18080/v1/userdata/" + path + "\n")
+	return path
+}
+
+// fetches returns how often user data was asked for since the last call.
+func (h *host) fetches() int {
+	n := 0
+	for _, r := range h.api.Requests() {
+		if r.Op == standin.OpUserdata {
+			n++
+		}
+	}
+	h.api.ForgetRequests()
+	return n
+}
+
+func TestAHostRegistersWithTheTokenOfItsUserData(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		path := h.useUserData(h.cluster.RoleToken("slave", 0))
+		before, err := os.ReadFile(h.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if registered, err := h.Join(t.Context()); err != nil || !registered {
+			t.Fatalf("%v, %v", registered, err)
+		}
+		if got := h.asked(); got != "HEAD/no token, HEAD/no token, GET/no token, PUT/user-made token, HEAD/no token" {
+			t.Errorf("asked %s", got)
+		}
+		if after, err := os.ReadFile(h.file); err != nil || string(after) != string(before) {
+			t.Error("the file was written")
+		}
+		entries, err := os.ReadDir(filepath.Dir(h.file))
+		if err != nil || len(entries) != 1 {
+			t.Errorf("files %v, %v", entries, err)
+		}
+		if strings.Contains(h.log.String(), path) {
+			t.Errorf("the address is in the log:\n%s", &h.log)
+		}
+		if !strings.Contains(h.log.String(), `from="user data at http://k2hr3.shop.example:18080"`) {
+			t.Errorf("the log does not say where the token came from:\n%s", &h.log)
+		}
+	})
+}
+
+func TestUserDataIsAskedForWhenATokenIsNeeded(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.useUserData(h.cluster.RoleToken("slave", 0))
+		h.cluster.AddSlave(addr, cuk, "vm-7")
+		if _, err := h.Join(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.read(t); err != nil {
+			t.Fatal(err)
+		}
+		if n := h.fetches(); n != 0 {
+			t.Errorf("a member that reads by its address asked %d times", n)
+		}
+		h.cluster.DropSlave(addr, cuk)
+		for range 3 {
+			if err := h.read(t); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := h.fetches(); n != 1 {
+			t.Errorf("three reads by token asked %d times", n)
+		}
+	})
+}
+
+func TestATokenThatK2HR3RefusesIsFetchedAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.useUserData(h.cluster.RoleToken("slave", 0))
+		if err := h.read(t); err != nil {
+			t.Fatal(err)
+		}
+		h.fetches()
+		undo := h.api.Fault(standin.Fault{Name: standin.TokensExpired})
+		if err := h.read(t); !errors.Is(err, k2hr3.ErrUnauthorized) {
+			t.Errorf("%v", err)
+		}
+		if n := h.fetches(); n != 0 {
+			t.Errorf("asked %d times before the refusal", n)
+		}
+		undo()
+		if err := h.read(t); err != nil {
+			t.Errorf("%v", err)
+		}
+		if n := h.fetches(); n != 1 {
+			t.Errorf("asked %d times after the refusal", n)
+		}
+
+		// A registration that is refused counts too.
+		h.api.Fault(standin.Fault{Name: standin.TokensExpired})
+		if _, err := h.Join(t.Context()); !errors.Is(err, k2hr3.ErrUnauthorized) {
+			t.Errorf("%v", err)
+		}
+		h.api.ClearFaults()
+		h.api.ForgetRequests()
+		if registered, err := h.Join(t.Context()); err != nil || !registered {
+			t.Errorf("%v, %v", registered, err)
+		}
+		if n := h.fetches(); n != 1 {
+			t.Errorf("asked %d times after the refused registration", n)
+		}
+	})
+}
+
+func TestANewAddressCountsAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		old := h.cluster.RoleToken("slave", 0)
+		h.useUserData(old)
+		if err := h.read(t); err != nil {
+			t.Fatal(err)
+		}
+		h.cluster.Revoke(old)
+		h.useUserData(h.cluster.RoleToken("slave", 0))
+		if err := h.read(t); err != nil {
+			t.Error(err)
+		}
+		h.use(h.cluster.RoleToken("slave", 0))
+		h.fetches()
+		if err := h.read(t); err != nil || h.fetches() != 0 {
+			t.Errorf("a token in the file: %v", err)
+		}
+	})
+}
+
+func TestUserDataThatIsOfNoUse(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		set   func(h *host)
+		want  error
+		words string
+	}{
+		{"cut off", func(h *host) { h.write("http://k2hr3.shop.example:18080/v1/userdata/cut") }, k2hr3.ErrUserData, "cut off"},
+		{"of another role", func(h *host) { h.useUserData(h.cluster.RoleToken("server", 0)) }, k2hr3.ErrOtherRole, "orders/server"},
+		{"down", func(h *host) {
+			h.useUserData(h.token)
+			h.api.Fault(standin.Fault{Name: standin.Cut, On: []standin.Op{standin.OpUserdata}})
+		}, k2hr3.ErrTransport, "k2hr3.shop.example"},
+		{"no address", func(h *host) { h.write("#include\nhttp://k2hr3.shop.example/secret") }, nil, "leads elsewhere"},
+		{"a pipe", func(h *host) {
+			os.Remove(h.file)
+			if err := syscall.Mkfifo(h.file, 0o600); err != nil {
+				h.t.Fatal(err)
+			}
+		}, nil, "not a regular file"},
+		{"a very long file", func(h *host) { h.write(strings.Repeat("x", 1<<20)) }, nil, "no role token"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				tt.set(h)
+				_, err := h.Join(t.Context())
+				if err == nil || errors.Is(err, ErrNoToken) || tt.want != nil && !errors.Is(err, tt.want) {
+					t.Fatalf("%v, want %v", err, tt.want)
+				}
+				if !strings.Contains(err.Error(), tt.words) || !strings.Contains(err.Error(), h.file) {
+					t.Errorf("%q does not say %q and which file", err, tt.words)
+				}
+				if strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), h.token) {
+					t.Errorf("a secret is shown: %v", err)
+				}
+				if strings.Contains(h.asked(), "PUT") {
+					t.Error("registered")
+				}
+			})
+		})
+	}
+}
+
+func TestAnAddressIsNotTakenFromAnotherUsersFile(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file away")
+	}
+	inBubble(t, func(t *testing.T, h *host) {
+		h.useUserData(h.token)
+		if err := os.Chown(h.file, 12345, -1); err != nil {
+			t.Skip(err)
+		}
+		if _, err := h.Join(t.Context()); err == nil || !strings.Contains(err.Error(), "another user") {
+			t.Errorf("%v", err)
+		}
+		if n := h.fetches(); n != 0 {
+			t.Errorf("asked %d times", n)
+		}
+		h.use(h.token) // a token does no harm
+		if _, err := h.Join(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAForgottenAddressIsForgottenWithItsToken(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.ForgetToken = true
+		h.useUserData(h.cluster.RoleToken("slave", 0))
+		if _, err := h.Join(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := h.read(t); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(h.file); err == nil || !h.fetched.token.IsZero() {
+			t.Errorf("the file: %v; a token in memory: %v", err, !h.fetched.token.IsZero())
+		}
+	})
+}
