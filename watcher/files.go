@@ -2,18 +2,24 @@ package watcher
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"github.com/fsnotify/fsnotify"
 )
 
 // Files sends the path of each of the files that something happens to, until
 // ctx ends. Their directories are watched, not the files: a file that is
-// replaced takes its watch with it. A directory that is not there is left out,
-// with a word in the log; the interval makes up for it.
+// replaced takes its watch with it. In place of a directory that is not there
+// the nearest one above it is watched, and when it comes, all the files it
+// should have are sent. What cannot be watched is left out, with a word in the
+// log; the interval makes up for it.
 //
 // The channel holds one path of each file at most, so a burst of changes may
 // come as one; whoever reads it looks at the file itself.
@@ -22,48 +28,109 @@ func Files(ctx context.Context, log *slog.Logger, files ...string) (<-chan strin
 	if err != nil {
 		return nil, fmt.Errorf("cannot watch files: %w", err)
 	}
-	var dirs []string
-	for _, f := range files {
-		if dir := filepath.Dir(f); !slices.Contains(dirs, dir) {
-			dirs = append(dirs, dir)
-		}
+	f := fileEvents{log: log, notify: n, files: files, watched: map[string]bool{}}
+	for _, file := range files {
+		f.watched[filepath.Dir(file)] = false
 	}
-	for _, dir := range dirs {
-		if err := n.Add(dir); err != nil {
-			log.Debug("directory is not watched", "directory", dir, "error", err)
-		}
-	}
+	f.cover()
+	f.waiting = nil // what was there before is nothing new
 	touched := make(chan string)
 	go func() {
 		defer n.Close()
-		forward(ctx, log, n, files, touched)
+		f.forward(ctx, touched)
 	}()
 	return touched, nil
 }
 
-// forward hands on what happened to the files, each one once until it is
+// fileEvents tells of files.
+type fileEvents struct {
+	log     *slog.Logger
+	notify  *fsnotify.Watcher
+	files   []string
+	watched map[string]bool // their directories, and whether those are watched
+	waiting []string        // what is to be told of
+}
+
+// cover sees that every directory is watched, or what it will come in. Of one
+// that has come, the files are told of.
+func (f *fileEvents) cover() {
+	for dir, already := range f.watched {
+		f.watched[dir] = f.nearest(dir) == dir
+		if f.watched[dir] && !already {
+			f.touch(func(file string) bool { return filepath.Dir(file) == dir })
+		}
+	}
+}
+
+// nearest watches a directory or, while that is not there, the nearest one
+// above it, and returns which.
+func (f *fileEvents) nearest(dir string) string {
+	missing := ""
+	for at := dir; ; at = filepath.Dir(at) {
+		err := f.notify.Add(at)
+		switch {
+		case err == nil && missing != "" && exists(missing):
+			return f.nearest(dir) // it came in between
+		case err == nil:
+			return at
+		case !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR), at == filepath.Dir(at):
+			f.log.Debug("directory is not watched", "directory", at, "error", err)
+			return ""
+		}
+		missing = at
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// touch has the files told of that ok holds for, each one once until it is
 // taken.
-func forward(ctx context.Context, log *slog.Logger, n *fsnotify.Watcher, files []string, touched chan<- string) {
-	var waiting []string
+func (f *fileEvents) touch(ok func(file string) bool) {
+	for _, file := range f.files {
+		if ok(file) && !slices.Contains(f.waiting, file) {
+			f.waiting = append(f.waiting, file)
+		}
+	}
+}
+
+// event takes one event: of a file, or of a directory on the way to one.
+func (f *fileEvents) event(e fsnotify.Event) {
+	f.touch(func(file string) bool { return file == e.Name })
+	if gone := e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename); gone && f.watched[e.Name] {
+		f.notify.Remove(e.Name) // one that was moved is watched where it went
+		f.watched[e.Name] = false
+	}
+	for _, watched := range f.watched {
+		if !watched {
+			f.cover()
+			return
+		}
+	}
+}
+
+// forward hands on what happens to the files.
+func (f *fileEvents) forward(ctx context.Context, touched chan<- string) {
 	for {
 		var out chan<- string
 		var next string
-		if len(waiting) > 0 {
-			out, next = touched, waiting[0]
+		if len(f.waiting) > 0 {
+			out, next = touched, f.waiting[0]
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case out <- next:
-			waiting = waiting[1:]
-		case e := <-n.Events:
-			if slices.Contains(files, e.Name) && !slices.Contains(waiting, e.Name) {
-				waiting = append(waiting, e.Name)
-			}
-		case err := <-n.Errors:
+			f.waiting = f.waiting[1:]
+		case e := <-f.notify.Events:
+			f.event(e)
+		case err := <-f.notify.Errors:
 			// Events may have been lost.
-			log.Debug("file events were lost", "error", err)
-			waiting = slices.Clone(files)
+			f.log.Debug("file events were lost", "error", err)
+			f.cover()
+			f.touch(func(string) bool { return true })
 		}
 	}
 }

@@ -66,6 +66,52 @@ func TestFilesTellsOfWhateverHappensToThem(t *testing.T) {
 	}
 }
 
+func TestFilesFollowsDirectoriesThatComeAndGo(t *testing.T) {
+	dir := t.TempDir()
+	deep := filepath.Join(dir, "a", "b", "file")
+	link := filepath.Join(dir, "link", "file") // by way of a link that leads nowhere yet
+	if err := os.Symlink(filepath.Join(dir, "target"), filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	mark := filepath.Join(t.TempDir(), "mark")
+	touched, err := Files(t.Context(), slog.New(&logbook{}), deep, link, mark)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		name string
+		do   func() error
+		want string
+	}{
+		{"its directories come", func() error { return os.MkdirAll(filepath.Dir(deep), 0o755) }, deep},
+		{"it comes", func() error { return os.WriteFile(deep, nil, 0o600) }, deep},
+		{"all is deleted", func() error { return os.RemoveAll(filepath.Join(dir, "a")) }, deep},
+		{"all comes at once", func() error {
+			if err := os.MkdirAll(filepath.Join(dir, "aside", "b"), 0o755); err != nil {
+				return err
+			}
+			write(t, filepath.Join(dir, "aside", "b", "file"))
+			return os.Rename(filepath.Join(dir, "aside"), filepath.Join(dir, "a"))
+		}, deep},
+		{"it is written", func() error { return os.WriteFile(deep, []byte("y"), 0o600) }, deep},
+		{"its directory is moved away", func() error { return os.Rename(filepath.Dir(deep), filepath.Join(dir, "gone")) }, ""},
+		{"another directory comes", func() error { return os.Mkdir(filepath.Dir(deep), 0o755) }, deep},
+		{"it comes again", func() error { return os.WriteFile(deep, nil, 0o600) }, deep},
+		{"the link leads somewhere", func() error { return os.Mkdir(filepath.Join(dir, "target"), 0o755) }, link},
+		{"a file comes there", func() error { return os.WriteFile(link, nil, 0o600) }, link},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatal(step.name, err)
+		}
+		for step.want != "" && next(t, touched) != step.want {
+		}
+		// What is left of this step must not stand for the next one.
+		write(t, mark)
+		for next(t, touched) != mark {
+		}
+	}
+}
+
 func TestABurstOfEventsLosesNeitherFile(t *testing.T) {
 	dir := t.TempDir()
 	one, last := filepath.Join(dir, "one"), filepath.Join(dir, "last")
@@ -99,7 +145,7 @@ func TestFilesEndsWithItsContext(t *testing.T) {
 	cancel()
 	stacks := make([]byte, 1<<20)
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		if !strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), "watcher.forward(") {
+		if !strings.Contains(string(stacks[:runtime.Stack(stacks, true)]), ".forward(") {
 			return
 		}
 		if time.Now().After(deadline) {
