@@ -157,9 +157,13 @@ func (p *Prober) noAccess(group string, ctlPort int, notRunning error) error {
 	return notRunning
 }
 
+// MemoryDir is where chmpx keeps its shared memory, if that is there when it
+// starts.
+const MemoryDir = "/var/lib/antpickax"
+
 // memoryPath is the shared memory's file (spec chmpx F.3).
 func memoryPath(group string, ctlPort int) string {
-	dir := "/var/lib/antpickax"
+	dir := MemoryDir
 	if fi, err := os.Stat(dir); err != nil || !fi.IsDir() {
 		dir = "/tmp"
 	}
