@@ -38,6 +38,7 @@ type asking struct {
 	timer  *time.Timer
 	done   chan asked
 	cancel context.CancelFunc // of the request under way; nil: none
+	due    time.Time          // when that must be over
 	again  bool               // ask anew once it has ended
 
 	// holds: the last answer came from a server that holds requests.
@@ -70,6 +71,7 @@ func (w *Watcher) ask(ctx context.Context) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	w.asking.cancel = cancel
+	w.asking.due = w.due(2*w.Wait + askExchanges*w.Member.Client.Longest())
 	etag, known := w.knownETag(), w.standing.known
 	wait := w.Wait
 	if w.asking.pending != nil {
@@ -267,7 +269,7 @@ func (w *Watcher) pass(ctx context.Context, a asked) {
 		w.complain(&w.asking.refusal, "the file in place stays", err)
 		w.askIn(w.asking.pauses.pause(w.longest()))
 	case err != nil:
-		w.complain(&w.asking.refusal, "slave.ini could not be replaced", err)
+		w.complain(&w.asking.refusal, "slave.ini could not be replaced", w.explain(err))
 		w.askIn(w.asking.pauses.pause(w.longest()))
 	default:
 		w.accepted()

@@ -37,6 +37,7 @@ const (
 // nag keeps a lasting trouble from filling the log: it is told at once when it
 // is new, then at growing intervals, and otherwise at debug level.
 type nag struct {
+	err  error // the latest; nil: there is no trouble
 	last string
 	at   time.Time
 	gap  time.Duration

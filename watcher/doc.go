@@ -18,6 +18,9 @@
 //   - after a failure or a refused text, with growing pauses;
 //   - when told to (SIGHUP, a new token file).
 //
+// Whoever runs it may want to know how it is: it calls Changed with a [Snapshot]
+// when that has changed, and Alive now and then for as long as nothing is stuck.
+//
 // What it never does: remove or empty the file, put in place what chmpx would
 // not take, ask chmpx's control port, or send chmpx a signal.
 package watcher

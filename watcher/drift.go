@@ -31,6 +31,9 @@ func (w *Watcher) checkDrift(ctx context.Context) {
 	}
 	b, err := w.File.Read()
 	if err == nil && sum(b) == w.current.sum {
+		if w.drift.failure.over() {
+			w.Log.Info("slave.ini is as it should be again")
+		}
 		return
 	}
 	if wait := time.Until(w.drift.repaired.Add(w.drift.gap)); wait > 0 {
@@ -44,7 +47,8 @@ func (w *Watcher) checkDrift(ctx context.Context) {
 	w.space()
 	w.Log.Log(ctx, w.drift.nag.level(what, slog.LevelWarn), "slave.ini "+what+" by somebody else; the last good one is put back", "file", w.File.Path, "error", err)
 	if err := w.again(ctx); err != nil {
-		w.Log.Log(ctx, w.drift.failure.level(err.Error(), slog.LevelError), "slave.ini could not be put back", "error", err)
+		w.drift.failure.err = err
+		w.Log.Log(ctx, w.drift.failure.level(err.Error(), slog.LevelError), "slave.ini could not be put back", "error", w.explain(err))
 		w.drift.timer.Reset(w.drift.gap)
 		return
 	}

@@ -34,12 +34,14 @@ type looking struct {
 	timer *time.Timer
 	done  chan looked
 	busy  bool
+	due   time.Time // when the look must be over, while busy
 
 	// target is what to look for while there is no file.
 	target *chmpx.Config
 
 	last      *daemon.Status // nil: chmpx does not run, as far as is known
 	absent    bool           // the latest look found that it does not run
+	missing   bool           // there was nothing to look with
 	seen      bool           // last is of the latest look
 	confirm   *daemon.Confirmation
 	ran       bool      // chmpx ran when the revision to confirm was put in place
@@ -139,6 +141,7 @@ func (w *Watcher) look(ctx context.Context) {
 		return
 	}
 	w.looking.busy = true
+	w.looking.due = w.due(lookLimit)
 	w.beside(func() {
 		st, err := w.Chmpx.Status(ctx, config.Group, max(config.SelfCtlPort, 0))
 		w.looking.done <- looked{st, err}
@@ -205,6 +208,7 @@ func (w *Watcher) looked(ctx context.Context, l looked) {
 func (w *Watcher) see(l looked) {
 	w.looking.seen = l.err == nil
 	w.looking.absent = errors.Is(l.err, daemon.ErrNotRunning)
+	w.looking.missing = errors.Is(l.err, daemon.ErrNotInstalled)
 	switch {
 	case w.looking.seen:
 		w.looking.last = &l.status

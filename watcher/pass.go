@@ -266,12 +266,21 @@ func (w *Watcher) again(ctx context.Context) error {
 func (w *Watcher) remember() {
 	s := state{Origin: w.Origin, ETag: w.etag, Revision: w.revision, Sum: w.current.sum, Known: w.standing.known, Unstarted: w.telling.unstarted}
 	if err := s.save(w.StateFile); err != nil {
-		w.Log.Warn("cannot remember what was applied; a restart will ask for the whole text", "error", err)
+		w.Log.Warn("cannot remember what was applied; a restart will ask for the whole text", "error", w.explain(err))
 	}
+}
+
+// explain adds to an error of writing what whoever runs the agent has to say.
+func (w *Watcher) explain(err error) error {
+	if w.Explain == nil {
+		return err
+	}
+	return w.Explain(err)
 }
 
 // complain logs a trouble that may last.
 func (w *Watcher) complain(n *nag, what string, err error) {
+	n.err = err
 	w.Log.Log(context.Background(), n.level(kind(err), slog.LevelWarn), what, "error", err)
 }
 

@@ -28,6 +28,7 @@ type standing struct {
 	timer *time.Timer
 	done  chan kept
 	busy  bool
+	due   time.Time // when it must be over, while busy
 	again bool
 
 	known  member.Identity // what K2HR3 knows this host by
@@ -51,6 +52,7 @@ func (w *Watcher) keep(ctx context.Context) {
 		return
 	}
 	w.standing.busy = true
+	w.standing.due = w.due(keepExchanges * w.Member.Client.Longest())
 	known := w.standing.known
 	w.beside(func() {
 		before := w.Member.Registrations()

@@ -12,7 +12,8 @@ import (
 type telling struct {
 	done  chan told
 	busy  bool
-	waits bool // a text is kept back until it is over
+	due   time.Time // when it must be over, while busy
+	waits bool      // a text is kept back until it is over
 
 	// restart: the unit is to be restarted when it is over.
 	restart bool
@@ -71,6 +72,7 @@ func (w *Watcher) steer(ctx context.Context, f func(context.Context) (up bool, e
 		return
 	}
 	w.telling.busy = true
+	w.telling.due = w.due(tellLimit)
 	w.beside(func() {
 		up, err := f(ctx)
 		w.telling.done <- told{err, up}

@@ -90,7 +90,19 @@ type Watcher struct {
 	Wall func() time.Time
 	// Ready, which may be nil, is called once Run has begun its work.
 	Ready func()
-	Log   *slog.Logger
+	// Alive, which may be nil, is called by Run's loop when it begins and
+	// every AliveEvery from then on, for as long as all goes on: not while the
+	// loop itself is kept busy, nor while something it has begun is far beyond
+	// the time it can take.
+	Alive      func()
+	AliveEvery time.Duration
+	// Changed, which may be nil, is called by Run's loop with each Snapshot
+	// that differs from the one before. It must not block.
+	Changed func(Snapshot)
+	// Explain, which may be nil, adds to an error of writing the file or the
+	// state what is particular to the way the agent runs.
+	Explain func(error) error
+	Log     *slog.Logger
 
 	current  current
 	revision int // the latest that was put in place
@@ -102,6 +114,8 @@ type Watcher struct {
 	telling  telling
 	clock    clock
 	drift    drift
+	alive    alive
+	shown    Snapshot // the latest that Changed was called with
 
 	ops sync.WaitGroup
 }
@@ -140,7 +154,9 @@ func (w *Watcher) Run(ctx context.Context, events <-chan Event) error {
 	if w.Ready != nil {
 		w.Ready()
 	}
+	w.showAlive()
 	for {
+		w.show()
 		select {
 		case <-ctx.Done():
 			return nil
@@ -166,6 +182,8 @@ func (w *Watcher) Run(ctx context.Context, events <-chan Event) error {
 			w.checkClock(ctx)
 		case <-w.drift.timer.C:
 			w.checkDrift(ctx)
+		case <-w.alive.timer.C:
+			w.showAlive()
 		}
 	}
 }
@@ -178,6 +196,8 @@ func (w *Watcher) begin(ctx context.Context) {
 	w.telling = telling{done: make(chan told, 1)}
 	w.drift = drift{timer: stopped()}
 	w.clock = clock{timer: stopped()}
+	w.alive = alive{timer: stopped()}
+	w.shown = Snapshot{}
 	w.recover(ctx)
 }
 
