@@ -9,8 +9,6 @@ import (
 	"syscall"
 	"time"
 
-	sddaemon "github.com/coreos/go-systemd/v22/daemon"
-
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/watcher"
 )
@@ -24,17 +22,20 @@ func (p *program) run(ctx context.Context, o *options.Options, reload func() (*o
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	r := runner{program: p, hup: hup, reload: reload}
-	var err error
-	if r.round, err = p.prepare(o); err != nil {
+	r := runner{program: p, hup: hup, reload: reload, manager: newManager(), late: newLateFolders(o)}
+	defer r.late.stop()
+	if err := r.begin(ctx, o); err != nil {
 		return err
 	}
-	go reportHelper(ctx, o, r.log)
-	r.log.Info("started", "version", versionName(), "role", o.Role, "api", o.APIURI.String(), "output", o.Output)
+	defer r.manager.stopping()
+	if r.watcher == nil { // ctx has ended before there was a configuration
+		return nil
+	}
+	go reportHelper(ctx, r.options, r.log)
+	r.log.Info("started", "version", versionName(), "role", r.options.Role, "api", r.options.APIURI.String(), "output", r.options.Output)
 	for {
 		again, err := r.watch(ctx)
 		if err != nil || !again {
-			tellSystemd(sddaemon.SdNotifyStopping)
 			return err
 		}
 		r.log.Info("the configuration has changed and is used from now on")
@@ -44,8 +45,10 @@ func (p *program) run(ctx context.Context, o *options.Options, reload func() (*o
 // runner is the daemon with the options it runs on.
 type runner struct {
 	*program
-	hup    <-chan os.Signal
-	reload func() (*options.Options, error)
+	hup     <-chan os.Signal
+	reload  func() (*options.Options, error)
+	manager *manager
+	late    *lateFolders
 	round
 }
 
@@ -56,17 +59,35 @@ type round struct {
 	log     *slog.Logger
 }
 
+// begin makes the first round. Options that are wrong are an error; for those
+// that nobody has given yet it waits. It ends without a round if ctx does.
+func (r *runner) begin(ctx context.Context, o *options.Options) error {
+	missing, err := o.Missing()
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		return r.await(ctx, o)
+	}
+	r.round, err = r.prepare(o)
+	return err
+}
+
 // prepare makes a round, if everything can be made from the options.
-func (p *program) prepare(o *options.Options) (round, error) {
-	log := p.logger(o)
+func (r *runner) prepare(o *options.Options) (round, error) {
+	log := r.logger(o)
 	if err := prepareDirs(o); err != nil {
-		return round{}, err
+		return round{}, explainRights(err)
 	}
 	w, err := newWatcher(o, log)
 	if err != nil {
 		return round{}, err
 	}
-	return round{o, w, log}, w.File.Check()
+	w.Ready = r.manager.ready
+	w.Alive, w.AliveEvery = r.manager.alive, aliveEvery()
+	w.Changed = func(s watcher.Snapshot) { r.manager.say(s.String()) }
+	w.Explain = explainRights
+	return round{o, w, log}, explainRights(w.File.Check())
 }
 
 // watch runs the watcher until ctx ends, or until other options are to be
@@ -81,18 +102,21 @@ func (r *runner) watch(ctx context.Context) (again bool, err error) {
 	}
 	events := make(chan watcher.Event)
 	done := make(chan error, 1)
-	w := r.watcher
-	w.Ready = func() { tellSystemd(sddaemon.SdNotifyReady) }
+	w, log := r.watcher, r.log
 	go func() { done <- w.Run(ctx, events) }()
 	still := time.NewTimer(time.Hour)
 	still.Stop()
 
 	var send chan<- watcher.Event
 	var event watcher.Event
+	var stale error
 	for {
 		select {
 		case err := <-done:
-			return again, err
+			if stale != nil {
+				return false, stale
+			}
+			return again, explainRights(err)
 		case send <- event:
 			send = nil
 		case path := <-touched:
@@ -107,14 +131,20 @@ func (r *runner) watch(ctx context.Context) (again bool, err error) {
 			again = r.refresh(stop) || again
 			send, event = events, watcher.AskNow
 		case <-r.hup:
-			again = r.refresh(stop) || again
+			r.manager.reloading()
+			if r.refresh(stop) {
+				again = true // the next round tells when it is ready
+			} else {
+				r.manager.ready()
+			}
 			send, event = events, watcher.AskNow
+		case <-r.late.look():
+			if stale = r.late.check(log); stale != nil {
+				stop()
+			}
 		}
 	}
 }
-
-// tellSystemd tells systemd how the service is, where there is one that asks.
-func tellSystemd(state string) { sddaemon.SdNotify(false, state) }
 
 // refresh reads the options anew. If they have changed it ends the watcher, so
 // that the next one uses them; options that are wrong change nothing.
@@ -126,8 +156,10 @@ func (r *runner) refresh(stop context.CancelFunc) bool {
 	}
 	if err != nil {
 		r.log.Error("the configuration is wrong; the one before stays in use", "error", err)
+		r.manager.note("the configuration has become wrong and the one before stays in use")
 		return false
 	}
+	r.manager.note("")
 	if sameOptions(o, r.options) && reflect.DeepEqual(next.watcher.Config, r.watcher.Config) {
 		return false
 	}

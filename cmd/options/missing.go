@@ -1,0 +1,40 @@
+package options
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"strings"
+)
+
+// Missing returns the keys of what only others can say and nobody has said yet:
+// api-uri, role and cuk, of which the files that bring them are not there or
+// still empty. The agent can wait for these. What is there and wrong is the
+// error.
+func (o *Options) Missing() (keys []string, err error) {
+	var wrong []error
+	for _, from := range []struct{ key, file string }{{"api-uri", "k2hr3-api-uri"}, {"role", "k2hr3-role-name"}} {
+		err := o.deferred[from.key]
+		switch {
+		case err == nil:
+		case o.awaits(path.Join(o.AntpickaxDir, from.file)):
+			keys = append(keys, from.key)
+		default:
+			wrong = append(wrong, err)
+		}
+	}
+	if _, err := o.ResolveCUK(); err != nil {
+		if o.awaits(o.cukFile()) {
+			keys = append(keys, "cuk")
+		} else {
+			wrong = append(wrong, err)
+		}
+	}
+	return keys, errors.Join(wrong...)
+}
+
+// awaits: the file has yet to come, or to be written.
+func (o *Options) awaits(name string) bool {
+	text, err := o.host.read(name)
+	return errors.Is(err, fs.ErrNotExist) || err == nil && strings.TrimSpace(text) == ""
+}
