@@ -18,7 +18,7 @@ _k2hdkc_slave_agent_files() {
 # _k2hdkc_slave_agent_value completes the value of a flag.
 _k2hdkc_slave_agent_value() {
 	case $flag in
-	--ca-file | --cert-file | --config | --instance-id-file | --key-file | --output | --role-token-file) _k2hdkc_slave_agent_files -f default ;;
+	--ca-file | --cert-file | --chmpx-repo-key-file | --config | --instance-id-file | --key-file | --output | --repo-key-file | --role-token-file) _k2hdkc_slave_agent_files -f default ;;
 	--antpickax-dir | --run-dir | --state-dir) _k2hdkc_slave_agent_files -d dirnames ;;
 	--check-command | --status-command) mapfile -t COMPREPLY < <(compgen -P "$glue" -c -- "$cur") ;;
 	--unit)
@@ -33,6 +33,7 @@ _k2hdkc_slave_agent_value() {
 	--restart-unconfirmed) _k2hdkc_slave_agent_reply "yes no" ;;
 	--log-level) _k2hdkc_slave_agent_reply "debug info warn error" ;;
 	--log-format) _k2hdkc_slave_agent_reply "auto text json" ;;
+	--format) _k2hdkc_slave_agent_reply "cloud-config script" ;;
 	esac
 }
 
@@ -59,7 +60,7 @@ _k2hdkc_slave_agent_arguments() {
 
 _k2hdkc_slave_agent() {
 	local cur=${COMP_WORDS[COMP_CWORD]} flag=${COMP_WORDS[COMP_CWORD - 1]} glue=
-	local verbs="run once check register unregister version help"
+	local verbs="run once check register unregister user-data version help"
 	local flags= valued= argument= arguments ended=
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
@@ -88,6 +89,10 @@ _k2hdkc_slave_agent() {
 	unregister)
 		flags="--help --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen"
 		valued="--config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen"
+		;;
+	user-data)
+		flags="--help --format --repo --repo-key-file --chmpx-repo --chmpx-repo-key-file --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen"
+		valued="--format --repo --repo-key-file --chmpx-repo --chmpx-repo-key-file --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen"
 		;;
 	version)
 		flags="--help"

@@ -125,7 +125,7 @@ func flags(v options.Verb) []flag {
 	for _, s := range v.Switches {
 		list = append(list, flag{Name: s.Name, Help: s.Help})
 	}
-	for _, o := range optionsOf(v) {
+	for _, o := range slices.Concat(v.Flags, optionsOf(v)) {
 		list = append(list, flag{Name: o.Key, Help: o.Help, Kind: o.Kind, Placeholder: o.Placeholder, Choices: o.Choices})
 	}
 	return list
@@ -152,7 +152,7 @@ func zshValues(f flag) string {
 	case options.KindFile:
 		return "_files"
 	case options.KindDir:
-		return "_files -/"
+		return "_path_files -/"
 	case options.KindCommand:
 		return "_command_names -e"
 	case options.KindUnit:

@@ -89,6 +89,9 @@ func promised(page string) []string {
 		for _, e := range v.Exits {
 			list = append(list, e.When)
 		}
+		for _, o := range v.Flags {
+			list = append(list, o.Flag()+" "+o.Placeholder, o.Long, "Default: "+o.DefaultText()+".")
+		}
 		for _, s := range v.Switches {
 			list = append(list, "--"+s.Name, sentence(s.Help))
 		}
