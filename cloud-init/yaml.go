@@ -28,17 +28,31 @@ func writeYAML(b *strings.Builder, indent string, value any) {
 		}
 	case sequence:
 		for _, item := range v {
-			b.WriteString(indent + "-")
-			writeValue(b, indent, item)
+			writeItem(b, indent, item)
 		}
 	default:
 		panic(fmt.Sprintf("no YAML collection: %T", value))
 	}
 }
 
+// step is how much deeper a collection in a collection is indented.
+const step = "  "
+
+// writeItem writes an item of a sequence. A collection begins on the dash's line.
+func writeItem(b *strings.Builder, indent string, value any) {
+	switch value.(type) {
+	case mapping, sequence:
+		var inner strings.Builder
+		writeYAML(&inner, indent+step, value)
+		b.WriteString(indent + "- " + strings.TrimPrefix(inner.String(), indent+step))
+	default:
+		b.WriteString(indent + "-")
+		writeValue(b, indent, value)
+	}
+}
+
 // writeValue writes what follows the colon or dash of a line with an indent.
 func writeValue(b *strings.Builder, indent string, value any) {
-	const step = "  "
 	switch v := value.(type) {
 	case bool:
 		b.WriteString(" " + strconv.FormatBool(v) + "\n")
