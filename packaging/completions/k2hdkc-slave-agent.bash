@@ -59,9 +59,9 @@ _k2hdkc_slave_agent_arguments() {
 }
 
 _k2hdkc_slave_agent() {
-	local cur=${COMP_WORDS[COMP_CWORD]} flag=${COMP_WORDS[COMP_CWORD - 1]} glue=
+	local cur=${COMP_WORDS[COMP_CWORD]} flag=${COMP_WORDS[COMP_CWORD - 1]} glue=""
 	local verbs="run once check register unregister user-data version help"
-	local flags= valued= argument= arguments ended=
+	local flags="" valued="" argument="" arguments ended=""
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
 		[[ $cur != -* ]] || verbs="--help --version"
@@ -80,7 +80,7 @@ _k2hdkc_slave_agent() {
 	check)
 		flags="--help --config --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen"
 		valued="--config --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen"
-		argument=file
+		argument="file"
 		;;
 	register)
 		flags="--help --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen"
@@ -101,7 +101,7 @@ _k2hdkc_slave_agent() {
 	help)
 		flags="--help"
 		valued=""
-		argument=verb
+		argument="verb"
 		;;
 	esac
 	valued=" $valued "

@@ -13,7 +13,7 @@ function __k2hdkc_slave_agent_verb
 end
 
 function __k2hdkc_slave_agent_units
-    systemctl list-unit-files --type=service --no-legend --no-pager 2>/dev/null | string replace -r ' .*' ''
+    command -q systemctl; and systemctl list-unit-files --type=service --no-legend --no-pager 2>/dev/null | string replace -r ' .*' ''
 end
 
 complete -c k2hdkc-slave-agent -f

@@ -68,9 +68,20 @@ func shells() []shell {
 	}
 }
 
-// bashOffers asks the function that the script registers. readline parts words at
-// = too.
+// bashOffers parts words as readline does, at = too.
 func bashOffers(t *testing.T, dir string) func(*testing.T, string) []string {
+	ask := bashAsks(t, dir)
+	return func(t *testing.T, line string) []string {
+		words := strings.Split(strings.ReplaceAll(line, "=", " = "), " ")
+		if strings.HasSuffix(line, "=") {
+			words = words[:len(words)-1]
+		}
+		return ask(t, words...)
+	}
+}
+
+// bashAsks asks the function that the script registers.
+func bashAsks(t *testing.T, dir string) func(*testing.T, ...string) []string {
 	const ask = `
 		source "$1"
 		shift
@@ -80,11 +91,7 @@ func bashOffers(t *testing.T, dir string) func(*testing.T, string) []string {
 		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
 		"$name"
 		((${#COMPREPLY[@]} == 0)) || printf '%s\n' "${COMPREPLY[@]}"`
-	return func(t *testing.T, line string) []string {
-		words := strings.Split(strings.ReplaceAll(line, "=", " = "), " ")
-		if strings.HasSuffix(line, "=") {
-			words = words[:len(words)-1]
-		}
+	return func(t *testing.T, words ...string) []string {
 		args := []string{"--norc", "--noprofile", "-c", ask, "bash", script(t, "k2hdkc-slave-agent.bash")}
 		return output(t, dir, "bash", append(args, words...)...)
 	}
@@ -268,6 +275,50 @@ func TestFlagsOfEachVerbAreThoseOfItsHelp(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestThereMayBeNoSystemd(t *testing.T) {
+	for _, sh := range shells() {
+		t.Run(sh.name, func(t *testing.T) {
+			bin := t.TempDir()
+			for _, name := range []string{sh.name, "cut"} {
+				path, err := exec.LookPath(name)
+				if err != nil {
+					t.Skipf("%s is not installed", name)
+				}
+				if err := os.Symlink(path, filepath.Join(bin, name)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			dir := folder(t)
+			t.Setenv("PATH", bin)
+			offers := sh.offers(t, dir)
+			if got := offers(t, "k2hdkc-slave-agent run --unit "); len(got) > 0 {
+				t.Errorf("got %q", got)
+			}
+			if diff := cmp.Diff([]string{"restart"}, offers(t, "k2hdkc-slave-agent run --reload r")); diff != "" {
+				t.Errorf("what follows (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// readline gives --flag=value as one word to whoever has taken = out of
+// COMP_WORDBREAKS.
+func TestBashMayNotPartWordsAtEquals(t *testing.T) {
+	dir := folder(t)
+	ask := bashAsks(t, dir)
+	for _, tt := range []struct{ word, want string }{
+		{"--reload=a", "--reload=auto"},
+		{"--output=ord", "--output=orders.ini"},
+		{"--state-dir=sta", "--state-dir=state"},
+		{"--unit=chm", "--unit=chmpx.service"},
+		{"--owner=roo", "--owner=root"},
+	} {
+		if diff := cmp.Diff([]string{tt.want}, ask(t, "k2hdkc-slave-agent", "run", tt.word)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.word, diff)
+		}
 	}
 }
 

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"k2hdkc-slave-agent/cmd/options"
+)
+
+// configHead is the beginning of the configuration file that comes with the
+// packages.
+const configHead = `# Configuration of k2hdkc-slave-agent(8). What each option does is told in full
+# by slave-agent.ini(5). Nothing has to be set on a host that K2HR3's user data
+# script has set up: the agent reads what that left in /etc/antpickax. Anywhere
+# else api-uri and role are needed, and a role token in /etc/k2hdkc/role-token.
+#
+# To set an option, remove the # before its name. A change is noticed and taken up
+# at once. What has a value below has that as its default.
+`
+
+// config writes the configuration file with every option in it, none of them set.
+func config(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString(configHead)
+	for _, section := range options.Sections() {
+		fmt.Fprintf(&b, "\n[%s]\n", section)
+		for _, o := range inSection(section) {
+			configOption(&b, o)
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func configOption(b *strings.Builder, o options.Option) {
+	about := sentence(o.Help)
+	if n := len(o.Choices); n > 2 && !strings.Contains(o.Help, o.Choices[n-1]) {
+		about += " One of " + strings.Join(o.Choices, ", ") + "."
+	}
+	value := o.Default
+	if value == "" {
+		about += " Default: " + strings.TrimSuffix(o.DefaultNote, ".") + "."
+		value = o.Placeholder
+	}
+	fmt.Fprintf(b, "\n%s#%s = %s\n", comment(about, 80), o.Key, value)
+}
+
+// comment breaks a text into lines of a comment.
+func comment(text string, width int) string {
+	var b strings.Builder
+	line := "#"
+	for _, word := range strings.Fields(text) {
+		if len(line)+1+len(word) > width {
+			b.WriteString(line + "\n")
+			line = "#"
+		}
+		line += " " + word
+	}
+	return b.String() + line + "\n"
+}
