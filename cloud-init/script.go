@@ -73,10 +73,12 @@ func (u UserData) writeApt(b *strings.Builder, served bool) {
 		fmt.Fprintf(b, otherFamily, "dnf or yum")
 		return
 	}
-	b.WriteString("\tRELEASE=$(. /etc/os-release && echo \"${VERSION_CODENAME-}\")\n")
 	for _, r := range u.Repos {
-		// Of what a shell would replace, a line can have $RELEASE only.
-		here(b, "\t", File{Path: r.aptFile(), Mode: Public, Text: r.aptLine() + "\n"}, true)
+		release := strings.Contains(r.apt, "$RELEASE") // the only thing in it that a shell would replace
+		if release {
+			b.WriteString("\tRELEASE=$(. /etc/os-release && echo \"${VERSION_CODENAME:?this release has no name}\")\n")
+		}
+		here(b, "\t", File{Path: r.aptFile(), Mode: Public, Text: r.aptLine() + "\n"}, release)
 	}
 }
 
