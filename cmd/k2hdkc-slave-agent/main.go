@@ -33,6 +33,7 @@ type program struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	host           options.Host
+	care           caretaker
 }
 
 // errSaid ends a run with status 1 whose result says all there is to say.

@@ -10,11 +10,13 @@ import (
 
 // register makes this host a member of the role.
 func (p *program) register(ctx context.Context, o *options.Options) error {
-	m, err := newMember(o, p.logger(o))
+	log := p.logger(o)
+	m, err := newMember(o, log)
 	if err != nil {
 		return err
 	}
 	defer m.Client.Close()
+	p.care.look(o, log)
 	registered, err := m.Join(ctx)
 	if err != nil {
 		return err

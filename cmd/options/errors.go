@@ -56,10 +56,17 @@ func (p *problems) err(v Verb) error {
 	return err
 }
 
-var tokenLike = regexp.MustCompile(`[0-9A-Fa-f]{64}`)
+var (
+	tokenLike = regexp.MustCompile(`[0-9A-Fa-f]{64}`)
+	// The address of K2HR3's user data is as good as the token in there.
+	userDataLike = regexp.MustCompile(`(?i)/v1/(?:user|ext)data/`)
+)
 
-// shown quotes a value for a message. A role token that got into the wrong place is not repeated.
+// shown quotes a value for a message. A secret that got into the wrong place is not repeated.
 func shown(value string) string {
+	if userDataLike.MatchString(value) {
+		return "the value (not shown, it looks like the address of user data)"
+	}
 	if tokenLike.MatchString(value) {
 		return "the value (not shown, it looks like a token)"
 	}

@@ -59,7 +59,6 @@ func Table() []Option {
 
 const (
 	defaultConfig     = "/etc/k2hdkc/slave-agent.ini"
-	defaultRoleToken  = "/etc/k2hdkc/role-token"
 	defaultAntpickax  = "/etc/antpickax"
 	defaultInstanceID = "/var/lib/cloud/data/instance-id"
 )
@@ -95,10 +94,12 @@ func k2hr3Options() []Option {
 		},
 		{
 			Key: "role-token-file", Kind: KindFile, Placeholder: "FILE",
-			DefaultNote: "the credential role-token, else " + defaultRoleToken + ", else k2hr3-role-token in antpickax-dir, else none",
+			DefaultNote: "the credential role-token, else " + OwnRoleToken + ", else k2hr3-role-token in antpickax-dir, else none",
 			Help:        "file with the role token",
-			Long: "The file the role token is read from. It should be readable by the agent alone. Without one, the first that exists counts: the systemd " +
-				"credential role-token, " + defaultRoleToken + ", k2hr3-role-token in antpickax-dir. None at all is legal for a host that is already a member of the role.",
+			Long: "The file the role token is read from. It should be readable by the agent alone. In place of the token it may hold K2HR3's user data: #include and " +
+				"the URL <API>/v1/userdata/<registerpath>, or that URL alone; the token is then read from there when it is needed, and kept in memory. " +
+				"Without one, the first that exists counts: the systemd " +
+				"credential role-token, " + OwnRoleToken + ", k2hr3-role-token in antpickax-dir. None at all is legal for a host that is already a member of the role.",
 			set: setRoleTokenFile,
 		},
 		{
@@ -178,8 +179,10 @@ func slaveOptions() []Option {
 		{
 			Key: "cuk", Kind: KindText, Placeholder: "CUK", DefaultNote: "content of k2hr3-cuk in antpickax-dir, else of instance-id-file",
 			Help: "the key K2HR3 and chmpx know this host by",
-			Long: "The custom unique key this host is registered with, and which chmpx finds itself by. On OpenStack it is the instance's UUID.",
-			set:  setCUK,
+			Long: "The custom unique key this host is registered with, and which chmpx finds itself by. On OpenStack it is the instance's UUID. " +
+				"Where the agent remembers that k2hr3-cuk went with another instance id than that of now, it is left over from the instance this host is a copy of, " +
+				"and instance-id-file counts until k2hr3-cuk changes.",
+			set: setCUK,
 		},
 		{
 			Key: "tag", Kind: KindText, Placeholder: "NAME", DefaultNote: "this host's full name if it resolves to an address of this host, else its address towards K2HR3",
@@ -276,8 +279,9 @@ func agentOptions() []Option {
 		{
 			Key: "antpickax-dir", Kind: KindDir, Placeholder: "DIR", Default: defaultAntpickax,
 			Help: "where K2HR3's own init script left its files",
-			Long: "The directory where K2HR3's own init script left its files: k2hr3-api-uri, k2hr3-role-name, k2hr3-role-token and k2hr3-cuk. They are only read.",
-			set:  absolute(func(o *Options) *string { return &o.AntpickaxDir }),
+			Long: "The directory where K2HR3's own init script left its files: k2hr3-api-uri, k2hr3-role-name, k2hr3-role-token and k2hr3-cuk. Nothing is written to them. " +
+				"The token, which that script leaves readable by everybody, is closed to all but its owner, and the folder to other writers.",
+			set: absolute(func(o *Options) *string { return &o.AntpickaxDir }),
 		},
 		{
 			Key: "instance-id-file", Kind: KindFile, Placeholder: "FILE", Default: defaultInstanceID,

@@ -128,6 +128,9 @@ func setRoleTokenFile(o *Options, value string) error {
 	if tokenLike.MatchString(path.Base(value)) {
 		return errors.New("the value (not shown) looks like a token itself: put the token into a file that only the agent can read, and name that file")
 	}
+	if userDataLike.MatchString(value) {
+		return errors.New("the value (not shown) is the address of user data, which is as secret as a token: put it into a file that only the agent can read, and name that file")
+	}
 	return absolute(func(o *Options) *string { return &o.RoleTokenFile })(o, value)
 }
 

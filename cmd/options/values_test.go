@@ -54,6 +54,9 @@ func TestValuesThatAreRefused(t *testing.T) {
 		{"owner", "a\nb", "contains a control character"},
 		{"role-token-file", "R=" + token, "looks like a token itself: put the token into a file"},
 		{"role-token-file", token, "looks like a token itself"},
+		{"role-token-file", "https://k2hr3.example/v1/userdata/" + token, "looks like a token itself"},
+		{"role-token-file", "https://k2hr3.example/v1/userdata/AbC%2Bd", "is the address of user data"},
+		{"output", "https://k2hr3.example/v1/userdata/AbC%2Bd", "(not shown, it looks like the address of user data)"},
 		{"owner", token + "/", "(not shown, it looks like a token)"},
 	}
 	for _, tt := range tests {
