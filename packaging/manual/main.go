@@ -1,5 +1,6 @@
-// Command manual writes the man pages and the completions of bash, zsh and fish
-// into packaging/man and packaging/completions:
+// Command manual writes the configuration file of the packages, the man pages, and
+// the completions of bash, zsh and fish: packaging/slave-agent.ini, packaging/man
+// and packaging/completions:
 //
 //	go run ./packaging/manual
 //
@@ -34,6 +35,7 @@ type file struct {
 
 func files() []file {
 	return []file{
+		{"slave-agent.ini", config},
 		{"man/k2hdkc-slave-agent.8", page8},
 		{"man/slave-agent.ini.5", page5},
 		{"completions/k2hdkc-slave-agent.bash", bash},
