@@ -6,14 +6,25 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
 
 // host is an apt or a dnf with a state of its own, which knows one repository.
 type host struct {
-	run  func(args ...string) (string, error)
-	root string
+	root   string
+	within []string // what runs the program, if it is not run as it is
+	argv   []string
+	env    []string
+}
+
+func (h host) run(args ...string) (string, error) {
+	argv := slices.Concat(h.within, h.argv, args)
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Env = append(os.Environ(), h.env...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }
 
 // debianHost is an apt that has what an administrator gives it: the repository's
@@ -44,15 +55,10 @@ APT::Sandbox::User "root";
 Acquire::Retries "0";
 Debug::NoLocking "true";
 `, root, filepath.Join(root, "var/lib/dpkg/status"), runtime.GOARCH))
-	return host{root: root, run: func(args ...string) (string, error) {
-		cmd := exec.Command("apt-get", args...)
-		cmd.Env = append(os.Environ(), "APT_CONFIG="+filepath.Join(root, "apt.conf"), "LC_ALL=C")
-		out, err := cmd.CombinedOutput()
-		return string(out), err
-	}}
+	return host{root: root, argv: []string{"apt-get"}, env: []string{"APT_CONFIG=" + filepath.Join(root, "apt.conf"), "LC_ALL=C"}}
 }
 
-// update and download are what apt does before dpkg has its turn.
+// aptDownload is what apt does before dpkg has its turn.
 func (h host) aptDownload(want string) error {
 	out, err := h.run("--quiet", "--error-on=any", "update")
 	if err != nil {

@@ -33,22 +33,18 @@ func elHost(tb testing.TB, r *Repository, key string) host {
 			tb.Fatal(err)
 		}
 	}
-	h.run = func(args ...string) (string, error) {
-		cmd := exec.Command("dnf", append([]string{
-			"--quiet", "--assumeyes", "--config=" + filepath.Join(top, "dnf.conf"), "--installroot=" + h.root, "--releasever=9",
-			"--setopt=reposdir=" + filepath.Join(top, "repos"), "--setopt=cachedir=" + filepath.Join(top, "cache"),
-			"--setopt=logdir=" + filepath.Join(top, "log"), "--setopt=persistdir=" + filepath.Join(top, "state"),
-		}, args...)...)
-		cmd.Env = append(os.Environ(), "HOME="+top, "LC_ALL=C.UTF-8")
-		out, err := cmd.CombinedOutput()
-		return string(out), err
+	h.argv = []string{
+		"dnf", "--quiet", "--assumeyes", "--config=" + filepath.Join(top, "dnf.conf"), "--releasever=9",
+		"--setopt=reposdir=" + filepath.Join(top, "repos"), "--setopt=cachedir=" + filepath.Join(top, "cache"),
+		"--setopt=logdir=" + filepath.Join(top, "log"), "--setopt=persistdir=" + filepath.Join(top, "state"),
 	}
+	h.env = []string{"HOME=" + top, "LC_ALL=C.UTF-8"}
 	return h
 }
 
 func (h host) dnf(tb testing.TB, args ...string) string {
 	tb.Helper()
-	out, err := h.run(args...)
+	out, err := h.run(append([]string{"--installroot=" + h.root}, args...)...)
 	if err != nil {
 		tb.Fatalf("dnf %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
@@ -56,7 +52,7 @@ func (h host) dnf(tb testing.TB, args ...string) string {
 }
 
 func (h host) dnfInstall(what string) error {
-	if out, err := h.run("install", what); err != nil {
+	if out, err := h.run("--installroot="+h.root, "install", what); err != nil {
 		return fmt.Errorf("install: %w\n%s", err, out)
 	}
 	return nil
