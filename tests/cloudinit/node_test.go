@@ -39,6 +39,20 @@ func (s *site) boot(o machine.Options) *node {
 	return n
 }
 
+// step runs a part of a test that the next one builds on.
+func (n *node) step(t *testing.T, name string, f func(*node)) {
+	t.Helper()
+	ok := t.Run(name, func(t *testing.T) {
+		sub := *n
+		sub.tb = t
+		f(&sub)
+		n.mark = sub.mark
+	})
+	if !ok {
+		t.FailNow()
+	}
+}
+
 // tell logs what may explain a failure.
 func (n *node) tell(name string) {
 	for _, c := range []string{

@@ -21,12 +21,12 @@ func TestUserData(t *testing.T) {
 			token := s.cluster.RoleToken("slave", 0)
 			text := s.userData(token, format)
 			n := s.boot(s.options("app-1.shop.example", firstInstance, text))
-			firstBoot(s, n, token)
-			follows(s, n)
-			rebooted(s, n)
-			cloned(s, n, text)
-			upgraded(s, n)
-			left(s, n)
+			n.step(t, "it is a slave node after the first boot", func(n *node) { firstBoot(s, n, token) })
+			n.step(t, "servers come and go", func(n *node) { follows(s, n) })
+			n.step(t, "it reboots while K2HR3 is down", func(n *node) { rebooted(s, n) })
+			n.step(t, "it is cloned", func(n *node) { cloned(s, n, text) })
+			n.step(t, "the package is upgraded", func(n *node) { upgraded(s, n) })
+			n.step(t, "it leaves", func(n *node) { left(s, n) })
 		})
 	}
 }
@@ -133,7 +133,7 @@ func rebooted(s *site, n *node) {
 // cloned boots another machine from a copy of the first one's disk.
 func cloned(s *site, n *node, userData string) {
 	n.tb.Helper()
-	snapshot := filepath.Join(s.tb.TempDir(), "disk")
+	snapshot := filepath.Join(n.tb.TempDir(), "disk")
 	if err := n.Snapshot(deadline(n.tb), snapshot); err != nil {
 		n.tb.Fatal(err)
 	}
