@@ -44,8 +44,6 @@ func (p *program) userData(o *options.Options) error {
 
 // filesForVM are the files a new VM's agent reads, the configuration last.
 func (p *program) filesForVM(o *options.Options) ([]cloudinit.File, error) {
-	token, err := p.tokenForVM(o)
-	tls, err2 := tlsForVM(o)
 	names := map[string]string{}
 	if o.CAFile != "" {
 		names["ca-file"] = cloudinit.CAPath
@@ -53,11 +51,16 @@ func (p *program) filesForVM(o *options.Options) ([]cloudinit.File, error) {
 	if o.KeyFile != "" {
 		names["cert-file"], names["key-file"] = cloudinit.CertPath, cloudinit.KeyPath
 	}
-	text, left, err3 := o.Elsewhere(names)
+	text, left, err := o.Elsewhere(names)
+	if err != nil {
+		return nil, err
+	}
 	for _, s := range left {
 		p.note("%s (%s) is this host's own and left out", s.Option.Key, s.Source)
 	}
-	if err := errors.Join(err, err2, err3); err != nil {
+	token, errToken := p.tokenForVM(o)
+	tls, errTLS := tlsForVM(o)
+	if err := errors.Join(errToken, errTLS); err != nil {
 		return nil, err
 	}
 	files := append([]cloudinit.File{token}, tls...)

@@ -1,0 +1,323 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"io/fs"
+	"math/big"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	cloudinit "k2hdkc-slave-agent/cloud-init"
+	"k2hdkc-slave-agent/cmd/options"
+)
+
+const (
+	vmAPI   = "https://k2hr3.shop.example"
+	vmRole  = "yrn:yahoo:::shop:role:orders/slave"
+	vmToken = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+)
+
+// desk is where an operator types the command line.
+type desk struct {
+	t    *testing.T
+	dir  string
+	host options.Host
+}
+
+func newDesk(t *testing.T) *desk {
+	t.Helper()
+	d := &desk{t: t, dir: t.TempDir()}
+	d.host = options.Host{Files: os.DirFS("/"), Dir: d.dir, Environ: []string{"K2HDKC_SLAVE_CONFIG=" + d.file("none.ini", 0o644, "")}}
+	d.file("token", 0o600, vmToken+"\n")
+	key, err := os.ReadFile("../../cloud-init/testdata/packages.asc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.file("packages.asc", 0o644, string(key))
+	return d
+}
+
+func (d *desk) file(name string, mode fs.FileMode, text string) string {
+	d.t.Helper()
+	path := filepath.Join(d.dir, name)
+	if err := os.WriteFile(path, []byte(text), mode); err != nil {
+		d.t.Fatal(err)
+	}
+	return path
+}
+
+// good is a command line that works, with more flags after it; a flag twice is
+// the last one.
+func good(more ...string) []string {
+	return append([]string{"user-data", "--api-uri", vmAPI, "--role", vmRole, "--role-token-file", "token",
+		"--repo", "https://packages.shop.example", "--repo-key-file", "packages.asc"}, more...)
+}
+
+func (d *desk) run(args ...string) (status int, out, messages string) {
+	d.t.Helper()
+	var stdout, stderr bytes.Buffer
+	p := program{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, host: d.host}
+	status = p.main(context.Background(), args)
+	if strings.Contains(stderr.String(), vmToken) {
+		d.t.Errorf("%q: the token is in a message:\n%s", args, stderr.String())
+	}
+	return status, stdout.String(), stderr.String()
+}
+
+// print runs a command line that works, and expects nothing but the result.
+func (d *desk) print(args ...string) string {
+	d.t.Helper()
+	status, out, messages := d.run(args...)
+	if status != 0 || messages != "" {
+		d.t.Fatalf("%q: status %d\n%s", args, status, messages)
+	}
+	return out
+}
+
+func TestUserDataInBothFormats(t *testing.T) {
+	d := newDesk(t)
+	for format, begin := range map[string]string{"cloud-config": "#cloud-config\n", "script": "#!/bin/sh\n"} {
+		out := d.print(good("--format", format)...)
+		for _, want := range []string{vmToken, cloudinit.TokenPath, cloudinit.ConfigPath, "api-uri = " + vmAPI, "role = " + vmRole, "BEGIN PGP PUBLIC KEY", "https://packages.shop.example/apt stable main", "chmpx.service"} {
+			if !strings.HasPrefix(out, begin) || !strings.Contains(out, want) {
+				t.Errorf("%s: no %s in\n%s", format, want, out)
+			}
+		}
+	}
+	if d.print(good()...) != d.print(good("--format", "cloud-config")...) {
+		t.Error("cloud-config is not the default")
+	}
+}
+
+// configIn is the agent's configuration in a script.
+func configIn(t *testing.T, out string) string {
+	t.Helper()
+	_, rest, _ := strings.Cut(out, "put 0644 "+cloudinit.ConfigPath+" <<'END'\n")
+	text, _, ok := strings.Cut(rest, "END\n")
+	if !ok {
+		t.Fatalf("no configuration in\n%s", out)
+	}
+	return text
+}
+
+func TestUserDataTakesOptionsAlong(t *testing.T) {
+	d := newDesk(t)
+	d.host.Environ = []string{
+		"K2HDKC_SLAVE_INTERVAL=30s",
+		"K2HDKC_SLAVE_CONFIG=" + d.file("cluster.ini", 0o644, "[slave]\noutput = /etc/antpickax/k2hdkc.ini\ncuk = here\ntag = here.shop.example\n[chmpx]\nstart = no\n"),
+	}
+	status, out, messages := d.run(good("--format", "script", "--role", strings.ToUpper(vmRole), "--log-level", "debug", "--unit", "")...)
+	if status != 0 {
+		t.Fatal(messages)
+	}
+	want := "[k2hr3]\napi-uri = " + vmAPI + "\nrole = " + vmRole + "\ninterval = 30s\n\n[slave]\noutput = /etc/antpickax/k2hdkc.ini\n\n[chmpx]\nunit =\nstart = no\n\n[agent]\nlog-level = debug\n"
+	if got := configIn(t, out); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	for _, key := range []string{"cuk (" + d.dir + "/cluster.ini:3) is this host's own", "tag (" + d.dir + "/cluster.ini:4) is this host's own"} {
+		if !strings.Contains(messages, key) {
+			t.Errorf("%s is not said:\n%s", key, messages)
+		}
+	}
+	if strings.Contains(out, "chmpx.service") {
+		t.Error("chmpx's unit is touched")
+	}
+	out = d.print(append(good("--format", "script"), "--tag", "app-9.shop.example", "--config", d.file("tagless.ini", 0o644, ""))...)
+	if !strings.Contains(configIn(t, out), "tag = app-9.shop.example\n") {
+		t.Error("a tag that is given for the VM is missing")
+	}
+}
+
+// A slave makes user data for others like it.
+func TestUserDataFromASlave(t *testing.T) {
+	d := newDesk(t)
+	d.host.Environ = append(d.host.Environ, "CREDENTIALS_DIRECTORY="+d.dir)
+	d.file("role-token", 0o600, vmToken)
+	for name, text := range map[string]string{"k2hr3-api-uri": vmAPI, "k2hr3-role-name": vmRole, "k2hr3-cuk": "this-one"} {
+		d.file(name, 0o644, text)
+	}
+	status, out, messages := d.run("user-data", "--antpickax-dir", d.dir, "--repo", "https://packages.shop.example", "--repo-key-file", "packages.asc")
+	if status != 0 || !strings.Contains(messages, "the role token is this host's, from "+d.dir+"/role-token") {
+		t.Fatal(messages)
+	}
+	for _, want := range []string{"api-uri = " + vmAPI, "role = " + vmRole, vmToken} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %s in\n%s", want, out)
+		}
+	}
+	if strings.Contains(out, "this-one") {
+		t.Error("the slave's CUK is in it")
+	}
+}
+
+func TestUserDataWithK2HR3sUserDataInPlaceOfAToken(t *testing.T) {
+	d := newDesk(t)
+	const include = "#include\n" + vmAPI + "/v1/userdata/Zm9v%3Abar%3D\n"
+	d.file("token", 0o600, include)
+	out := d.print(good("--format", "script")...)
+	if !strings.Contains(out, "put 0600 "+cloudinit.TokenPath+" <<'END'\n"+include+"END\n") {
+		t.Errorf("the address is not in\n%s", out)
+	}
+}
+
+func TestUserDataTakesFilesAlong(t *testing.T) {
+	d := newDesk(t)
+	cert, key := certificate(t)
+	d.file("ca.pem", 0o644, "the roots of the shop\n"+cert+cert)
+	d.file("cert.pem", 0o644, key+cert) // both in one file, as some tools write it
+	d.file("key.pem", 0o600, key)
+	out := d.print(good("--format", "script", "--ca-file", "ca.pem", "--cert-file", "cert.pem", "--key-file", "key.pem")...)
+	for _, want := range []string{
+		"put 0644 " + cloudinit.CAPath + " <<'END'\n" + cert + cert + "END\n",
+		"put 0644 " + cloudinit.CertPath + " <<'END'\n" + cert + "END\n",
+		"put 0600 " + cloudinit.KeyPath + " <<'END'\n" + key + "END\n",
+		"ca-file = " + cloudinit.CAPath + "\ncert-file = " + cloudinit.CertPath + "\nkey-file = " + cloudinit.KeyPath + "\n",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("missing:\n%s", want)
+		}
+	}
+	if strings.Contains(out, "roots of the shop") {
+		t.Error("more than certificates was taken along")
+	}
+}
+
+// certificate is a self-signed one, and its key.
+func certificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "shop"}, NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := func(kind string, b []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}))
+	}
+	return encode("CERTIFICATE", der), encode("PRIVATE KEY", pkcs8)
+}
+
+func TestUserDataRefusesWhatWouldNotWork(t *testing.T) {
+	d := newDesk(t)
+	cert, key := certificate(t)
+	otherCert, _ := certificate(t)
+	d.file("cert.pem", 0o644, cert)
+	d.file("other.pem", 0o644, otherCert)
+	d.file("key.pem", 0o600, key)
+	d.file("locked.pem", 0o600, "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n")
+	d.file("broken.pem", 0o644, "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n")
+	d.file("empty", 0o600, "")
+	d.file("short", 0o600, vmToken[1:])
+	d.file("upper", 0o600, strings.ToUpper(vmToken))
+	d.file("header", 0o600, "R="+vmToken)
+	d.file("two", 0o600, vmToken+"\n"+vmToken+"\n")
+	d.file("elsewhere", 0o600, "#include\nhttps://k2hr3.shop.example/v1/role/"+vmToken+"\n")
+	d.file("binary", 0o600, "\x99\x01\x0d\xff")
+	d.file("huge", 0o644, strings.Repeat("x", cloudinit.MaxBase64+1))
+	d.file("secret.asc", 0o600, "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nabcd\n-----END PGP PRIVATE KEY BLOCK-----\n")
+	for _, tt := range []struct {
+		name   string
+		args   []string
+		status int
+		want   string
+	}{
+		{"a flag that is none", []string{"--role-tokenfile", "x"}, 2, "did you mean --role-token-file?"},
+		{"a format that is none", []string{"--format", "yaml"}, 2, `"yaml" is none of cloud-config, script`},
+		{"an argument", []string{"vm-1"}, 2, "user-data takes none"},
+		{"no scheme", []string{"--api-uri", "k2hr3.shop.example"}, 2, "no scheme"},
+		{"a role that is none", []string{"--role", "orders/slave"}, 2, "not the full YRN of a role"},
+		{"a resource for a role", []string{"--role", "yrn:yahoo:::shop:resource:orders/slave"}, 2, "the YRN of a resource, not of a role"},
+		{"a line end in a value", []string{"--owner", "a\nb"}, 2, "control character or a line end"},
+		{"a relative path of the VM", []string{"--output", "slave.ini"}, 2, "not an absolute path"},
+		{"a CUK for every VM", []string{"--cuk", "abc"}, 2, "every VM has its own"},
+		{"a comment in a value", []string{"--output", "/etc/a #b.ini"}, 2, "cannot be written into a configuration file"},
+		{"metrics", []string{"--metrics-listen", "127.0.0.1:1"}, 1, "no metrics yet"},
+		{"a token as flag", []string{"--role-token-file", vmToken}, 2, "looks like a token itself"},
+		{"no token file", []string{"--role-token-file", "nowhere"}, 1, "nowhere"},
+		{"an empty token", []string{"--role-token-file", "empty"}, 1, "empty"},
+		{"a token too short", []string{"--role-token-file", "short"}, 1, "no role token"},
+		{"a token in upper case", []string{"--role-token-file", "upper"}, 1, "no role token"},
+		{"a token as in a header", []string{"--role-token-file", "header"}, 1, `begins with "R="`},
+		{"two tokens", []string{"--role-token-file", "two"}, 1, "more than one line"},
+		{"an address that is not one of user data", []string{"--role-token-file", "elsewhere"}, 1, "leads elsewhere"},
+		{"no text for a token", []string{"--role-token-file", "binary"}, 1, "not a text file"},
+		{"a directory for a token", []string{"--role-token-file", "."}, 1, "role-token-file"},
+		{"no key", []string{"--chmpx-repo", "https://h.example/a"}, 1, "--chmpx-repo needs --chmpx-repo-key-file"},
+		{"no repository", []string{"--chmpx-repo-key-file", "packages.asc"}, 1, "give --chmpx-repo too"},
+		{"a repository that is none", []string{"--repo", "/srv/repo"}, 1, "--repo: "},
+		{"repositories for two families", []string{"--repo", "deb https://h.example/a stable main", "--chmpx-repo", "rpm https://h.example/a", "--chmpx-repo-key-file", "packages.asc"}, 1, "no VM has use for both"},
+		{"a private key", []string{"--repo-key-file", "secret.asc"}, 1, "private key"},
+		{"a binary key", []string{"--repo-key-file", "binary"}, 1, "armoured"},
+		{"a key that is none", []string{"--repo-key-file", "cert.pem"}, 1, "no armoured public key"},
+		{"a huge key", []string{"--repo-key-file", "huge"}, 1, "more than 65535 bytes"},
+		{"certificates that are none", []string{"--ca-file", "packages.asc"}, 1, "no PEM certificate"},
+		{"certificates that are broken", []string{"--ca-file", "broken.pem"}, 1, "cannot be read"},
+		{"a certificate without key", []string{"--cert-file", "cert.pem"}, 2, "set key-file too"},
+		{"a key for another certificate", []string{"--cert-file", "other.pem", "--key-file", "key.pem"}, 1, "do not work together"},
+		{"no key in the key's file", []string{"--cert-file", "cert.pem", "--key-file", "cert.pem"}, 1, "no PEM private key"},
+		{"an encrypted key", []string{"--cert-file", "cert.pem", "--key-file", "locked.pem"}, 1, "is encrypted"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			status, out, messages := d.run(good(tt.args...)...)
+			if status != tt.status || out != "" || !strings.Contains(messages, tt.want) {
+				t.Errorf("status %d, want %d\n%s%s\nwant %q", status, tt.status, out, messages, tt.want)
+			}
+		})
+	}
+}
+
+func TestUserDataNeedsWhatEveryVMNeeds(t *testing.T) {
+	d := newDesk(t)
+	d.host.Files = fstest.MapFS{}
+	d.host.Environ = nil
+	for _, tt := range []struct{ flag, want string }{
+		{"--api-uri", "K2HR3's address is not known"},
+		{"--role", "this host's role is not known"},
+		{"--role-token-file", "there is no role token"},
+		{"--repo-key-file", "--repo needs --repo-key-file"},
+	} {
+		args := good()
+		i := slices.Index(args, tt.flag)
+		status, out, messages := d.run(slices.Delete(args, i, i+2)...)
+		if status != 1 || out != "" || !strings.Contains(messages, tt.want) {
+			t.Errorf("without %s: status %d\n%s%s", tt.flag, status, out, messages)
+		}
+	}
+}
+
+func TestUserDataSaysWhatToMind(t *testing.T) {
+	d := newDesk(t)
+	d.file("open", 0o644, vmToken)
+	if err := os.Chmod(filepath.Join(d.dir, "open"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	status, out, messages := d.run(good("--role-token-file", "open")...)
+	if status != 0 || out == "" || !strings.Contains(messages, "others than you may read the role token: chmod 0600 "+d.dir+"/open") {
+		t.Errorf("a token that everybody may read: status %d\n%s", status, messages)
+	}
+	args := good()
+	args = args[:slices.Index(args, "--repo")]
+	status, out, messages = d.run(args...)
+	if status != 0 || out == "" || !strings.Contains(messages, "without --repo") {
+		t.Errorf("no repository: status %d\n%s", status, messages)
+	}
+}
