@@ -7,11 +7,11 @@ apt_get() {
 
 install_packages() {
 	if command -v apt-get >/dev/null; then
-		apt_get update && apt_get install {{.Packages}}
+		apt_get update && apt_get install {{packages}}
 	elif command -v dnf >/dev/null; then
-		dnf -y --refresh install {{.Packages}} </dev/null
+		dnf -y --refresh install {{packages}} </dev/null
 	else
-		yum -y install {{.Packages}} </dev/null
+		yum -y install {{packages}} </dev/null
 	fi
 }
 
@@ -34,13 +34,13 @@ rights() { systemctl show --property=DropInPaths k2hdkc-slave-agent.service; }
 had=$(rights)
 systemctl daemon-reload
 [ "$(rights)" = "$had" ] || systemctl --no-block restart k2hdkc-slave-agent.service
-for unit in k2hdkc-slave-agent.service{{if .Unit}} {{.Unit}}{{end}}; do
+for unit in k2hdkc-slave-agent.service{{unit}}; do
 	systemctl enable "$unit"
 	systemctl --no-block start "$unit"
 done
 
 # The result goes to the console's log, for who cannot log in.
-working() { timeout 10 k2hdkc-slave-agent check >/dev/null 2>&1{{if .Unit}} && systemctl --quiet is-active {{.Unit}}{{end}}; }
+working() { timeout 10 k2hdkc-slave-agent check >/dev/null 2>&1{{and unit active}}; }
 end=$(($(date +%s) + 60))
 until working; do
 	if [ "$(date +%s)" -ge "$end" ]; then
