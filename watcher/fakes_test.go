@@ -41,6 +41,7 @@ type fakeChmpx struct {
 	missing bool          // chmpxstatus is not installed
 	failing error         // chmpxstatus fails
 	hangs   bool          // chmpxstatus does not return
+	stuck   chan struct{} // and cannot be ended either, until this is closed
 	slow    time.Duration // chmpxstatus takes so long
 }
 
@@ -140,11 +141,14 @@ func (c *fakeChmpx) lookedAt() []time.Time {
 func (c *fakeChmpx) Status(ctx context.Context, group string, ctlPort int) (daemon.Status, error) {
 	c.mu.Lock()
 	c.looks = append(c.looks, time.Now())
-	hangs, failing, slow := c.hangs, c.failing, c.slow
+	hangs, stuck, failing, slow := c.hangs, c.stuck, c.failing, c.slow
 	if c.missing {
 		failing = daemon.ErrNotInstalled
 	}
 	c.mu.Unlock()
+	if stuck != nil {
+		<-stuck
+	}
 	if hangs {
 		slow, failing = 10*time.Second, daemon.ErrTimeout
 	}
@@ -218,6 +222,7 @@ type fakeUnit struct {
 	state daemon.UnitState
 	fails error         // of every call
 	lasts time.Duration // of a job
+	stuck chan struct{} // nothing of it ends until this is closed, nil: it does
 	calls []string
 
 	started, restarted func() error // what the job does
@@ -236,8 +241,11 @@ func (u *fakeUnit) Restart(ctx context.Context) error { return u.job(ctx, "resta
 func (u *fakeUnit) job(ctx context.Context, what string, effect func() error) error {
 	u.mu.Lock()
 	u.calls = append(u.calls, what)
-	lasts := u.lasts
+	lasts, stuck := u.lasts, u.stuck
 	u.mu.Unlock()
+	if stuck != nil {
+		<-stuck
+	}
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
@@ -254,6 +262,14 @@ func (u *fakeUnit) takes(d time.Duration) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.lasts = d
+}
+
+// sticks has the jobs that come last until release is closed, whatever their
+// limit.
+func (u *fakeUnit) sticks(release chan struct{}) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.stuck = release
 }
 
 // jobs returns what was done to the unit, in one line.

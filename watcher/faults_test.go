@@ -100,6 +100,7 @@ func (h *host) suffer(f fault) {
 	if f.before != nil {
 		f.before(h)
 	}
+	dog := h.watched()
 	h.applied()
 	defer h.guard(f)()
 	before := len(h.texts())
@@ -135,6 +136,10 @@ func (h *host) suffer(f fault) {
 	h.pass(cmp.Or(f.within, afterFault))
 	h.right("after the fault")
 	h.wellAgain(f)
+	dog.quiet(h.t)
+	if line := h.line(); !strings.Contains(line, fmt.Sprintf("revision %d ", h.revision())) {
+		h.t.Errorf("at the end it says of itself: %s", line)
+	}
 }
 
 // keptAs returns what looks whether the file was left alone, where it is to be.

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"unicode"
 
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/render"
@@ -53,12 +54,15 @@ type host struct {
 	name    atomic.Pointer[string] // its full name that resolves, nil: none does
 	meddle  atomic.Pointer[meddler]
 
-	dir    string
-	config Config
-	chmpx  *fakeChmpx
-	unit   *fakeUnit // nil: no systemd
-	blind  bool      // there is no chmpxstatus configured at all
-	log    *logbook
+	dir     string
+	config  Config
+	chmpx   *fakeChmpx
+	unit    *fakeUnit // nil: no systemd
+	blind   bool      // there is no chmpxstatus configured at all
+	log     *logbook
+	dog     *watchdog         // nil: nobody wants signs of life
+	lines   []string          // what the watcher said how it is, the latest few
+	explain func(error) error // its Explain
 
 	w      *Watcher
 	events chan Event
@@ -117,6 +121,7 @@ func (h *host) check() {
 		}
 	}
 	if h.t.Failed() {
+		h.t.Logf("said of itself:\n%s", strings.Join(h.lines, "\n"))
 		h.t.Logf("log:\n%s", strings.Join(h.log.all(), "\n"))
 		requests := h.api.Requests()
 		for _, r := range requests[max(0, len(requests)-20):] {
@@ -226,8 +231,37 @@ func (h *host) make() *Watcher {
 	if h.unit != nil {
 		w.Unit = h.unit
 	}
+	if h.dog != nil {
+		h.dog.start()
+		w.Alive, w.AliveEvery = h.dog.fed, h.dog.limit/3
+	}
+	w.Changed, w.Explain = h.changed, h.explain
 	h.w = w
 	return w
+}
+
+// changed keeps the latest of what the watcher says how it is.
+func (h *host) changed(s Snapshot) {
+	line := s.String()
+	if h.secret(line) || line == "" || len(line) > 400 || strings.ContainsFunc(line, unicode.IsControl) {
+		h.t.Errorf("not fit for a status line: %q", line)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.lines) == 50 {
+		h.lines = slices.Delete(h.lines, 0, 1)
+	}
+	h.lines = slices.Compact(append(h.lines, line))
+}
+
+// line is what it said last.
+func (h *host) line() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if len(h.lines) == 0 {
+		return ""
+	}
+	return h.lines[len(h.lines)-1]
 }
 
 func (h *host) fullName(context.Context) (string, bool) {

@@ -28,7 +28,7 @@ type Snapshot struct {
 	// the watcher found it so first, with this revision.
 	Chmpx      Chmpx
 	ChmpxSince time.Time
-	// Joining: the first look at the membership is under way.
+	// Joining: the first look at the membership is not over yet.
 	Joining bool
 	// Holds: K2HR3 holds requests until there is something new. Otherwise it
 	// is asked about every Every.
@@ -105,7 +105,7 @@ func (w *Watcher) snapshot() Snapshot {
 		Role:    w.Member.Role.String(),
 		HasFile: w.current.good,
 		Chmpx:   w.chmpx(),
-		Joining: w.standing.busy && !w.standing.first,
+		Joining: !w.standing.first,
 		Holds:   w.asking.holds,
 		Every:   w.every(),
 		Ring:    w.looking.ring != nil,
@@ -235,7 +235,7 @@ func briefExchange(e *k2hr3.Error) string {
 }
 
 // mostWords bounds a reason within a status line, in bytes.
-const mostWords = 160
+const mostWords = 110
 
 func oneLine(s string) string {
 	s = strings.Join(strings.Fields(s), " ")
