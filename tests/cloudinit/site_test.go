@@ -179,3 +179,13 @@ func (s *site) publish(version string) {
 	s.tb.Helper()
 	s.repo.Add(s.tb, packages.Build(s.tb, version))
 }
+
+// key is the public key that the repository is signed with.
+func (s *site) key() string {
+	s.tb.Helper()
+	b, err := os.ReadFile(s.repo.Key)
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	return string(b)
+}

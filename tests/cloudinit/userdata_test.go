@@ -191,20 +191,21 @@ func upgraded(s *site, n *node) {
 func left(s *site, n *node) {
 	n.tb.Helper()
 	chmpx := n.life(chmpxUnit)
+	_, had := n.chmpx()
 	n.run("DEBIAN_FRONTEND=noninteractive apt-get -qq -y remove k2hdkc-slave-agent")
 	s.wantSlaves()
 	if now := n.life(chmpxUnit); now != chmpx {
 		n.tb.Errorf("chmpx was restarted by the removal: %s, before %s", now, chmpx)
 	}
-	if _, servers := n.chmpx(); servers != 5 {
-		n.tb.Errorf("chmpx has %d servers, want the last file's 5", servers)
+	if _, servers := n.chmpx(); servers != had {
+		n.tb.Errorf("chmpx has %d servers, want the last file's %d", servers, had)
 	}
 	if err := n.Reboot(deadline(n.tb)); err != nil {
 		n.tb.Fatal(err)
 	}
 	n.until("chmpx to run the last file after a reboot", func() bool {
 		_, servers := n.chmpx()
-		return servers == 5
+		return servers == had
 	})
 	s.wantSlaves()
 }

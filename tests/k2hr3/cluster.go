@@ -213,6 +213,20 @@ func (c *Cluster) SetResource(present bool) {
 	delete(c.s.resources, c.resourceYRN("slave"))
 }
 
+// SetSlaveKey gives a key of the slaves' resource, such as k2hr3-init-packages,
+// another string.
+func (c *Cluster) SetSlaveKey(name, value string) {
+	defer c.lock()()
+	res := c.s.resources[c.resourceYRN("slave")]
+	for i, kv := range res.keys {
+		if kv.name == name {
+			res.keys[i].json = quote(value)
+			return
+		}
+	}
+	res.keys = append(res.keys, keyValue{name, quote(value)})
+}
+
 // SetRole deletes the slaves' role, or makes it anew: in both cases its members
 // and all its tokens are gone.
 func (c *Cluster) SetRole(present bool) {
