@@ -49,6 +49,8 @@ const today = `
 	END
 	chmod 755 /usr/libexec/k2hr3-get-resource-helper
 	cd /etc/systemd/system
+	mkdir chmpx.service.d # a container may not set what the unit sets
+	printf '[Service]\nExecStartPre=\n' >chmpx.service.d/10-container.conf
 	printf '[Service]\nType=oneshot\nExecStart=/usr/libexec/k2hr3-get-resource-helper\n' >k2hr3-get-resource.service
 	printf '[Timer]\nOnActiveSec=0\nOnUnitInactiveSec=1\nAccuracySec=100ms\n[Install]\nWantedBy=timers.target\n' >k2hr3-get-resource.timer
 	systemctl daemon-reload
