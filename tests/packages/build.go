@@ -12,7 +12,7 @@ import (
 )
 
 // epoch is the time that built packages carry, in seconds since 1970.
-const epoch = "1795000000"
+const epoch = "1800000000"
 
 var (
 	building sync.Mutex

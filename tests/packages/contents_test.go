@@ -1,0 +1,302 @@
+package packages
+
+import (
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// newest is the version that the tests of what is in a package look at: the last
+// one in the changelog.
+func newest(tb testing.TB) string {
+	tb.Helper()
+	text, err := os.ReadFile(filepath.Join(root(), "packaging/changelog.yaml"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	version := regexp.MustCompile(`(?m)^- semver: (.*)$`).FindSubmatch(text)
+	if version == nil {
+		tb.Fatal("packaging/changelog.yaml has no version in it")
+	}
+	return string(version[1])
+}
+
+// maxSize is the most that a package may be to download.
+const maxSize = 4 << 20
+
+// inBoth are the files of both packages: path, and mode with type.
+var inBoth = map[string]string{
+	"/etc/k2hdkc":                 "drwxr-xr-x",
+	"/etc/k2hdkc/slave-agent.ini": "-rw-r--r--",
+	"/usr/bin/k2hdkc-slave-agent": "-rwxr-xr-x",
+	"/usr/lib/systemd/system/chmpx.service.d/50-k2hdkc-slave-agent.conf": "-rw-r--r--",
+	"/usr/lib/systemd/system/k2hdkc-slave-agent.service":                 "-rw-r--r--",
+	"/usr/lib/systemd/system-generators/k2hdkc-slave-agent-generator":    "-rwxr-xr-x",
+	"/usr/lib/tmpfiles.d/k2hdkc-slave-agent.conf":                        "-rw-r--r--",
+	"/usr/libexec/k2hdkc-slave-agent/await-chmpx":                        "-rwxr-xr-x",
+	"/usr/libexec/k2hdkc-slave-agent/configured":                         "-rwxr-xr-x",
+	"/usr/libexec/k2hdkc-slave-agent/maintain":                           "-rwxr-xr-x",
+	"/usr/libexec/k2hdkc-slave-agent/settings":                           "-rwxr-xr-x",
+	"/usr/share/bash-completion/completions/k2hdkc-slave-agent":          "-rw-r--r--",
+	"/usr/share/fish/vendor_completions.d/k2hdkc-slave-agent.fish":       "-rw-r--r--",
+	"/usr/share/man/man5/slave-agent.ini.5.gz":                           "-rw-r--r--",
+	"/usr/share/man/man8/k2hdkc-slave-agent.8.gz":                        "-rw-r--r--",
+	"/usr/share/doc/k2hdkc-slave-agent/README.md":                        "-rw-r--r--",
+	"/usr/share/doc/k2hdkc-slave-agent/cloud-init.md":                    "-rw-r--r--",
+	"/usr/share/doc/k2hdkc-slave-agent/sbom.cdx.json":                    "-rw-r--r--",
+	"/usr/lib/systemd/system/chmpx.service.d":                            "drwxr-xr-x",
+	"/usr/libexec/k2hdkc-slave-agent":                                    "drwxr-xr-x",
+	"/usr/share/doc/k2hdkc-slave-agent":                                  "drwxr-xr-x",
+}
+
+func TestDebContainsWhatItShouldAndNoMore(t *testing.T) {
+	need(t, "dpkg-deb")
+	want := maps.Clone(inBoth)
+	maps.Copy(want, map[string]string{
+		"/usr/share/doc/k2hdkc-slave-agent/changelog.Debian.gz": "-rw-r--r--",
+		"/usr/share/doc/k2hdkc-slave-agent/copyright":           "-rw-r--r--",
+		"/usr/share/lintian/overrides/k2hdkc-slave-agent":       "-rw-r--r--",
+		"/usr/share/zsh/vendor-completions/_k2hdkc-slave-agent": "-rw-r--r--",
+	})
+	for path := range want {
+		// dpkg wants the folders above as well, up to those that all have.
+		for dir := filepath.Dir(path); dir != "/"; dir = filepath.Dir(dir) {
+			want[dir] = "drwxr-xr-x"
+		}
+	}
+	got := map[string]string{}
+	for line := range strings.Lines(runHere(t, "dpkg-deb", "--contents", One(t, Build(t, newest(t)), "deb"))) {
+		f := strings.Fields(line)
+		mode, owner, path := f[0], f[1], "/"+strings.Trim(strings.TrimPrefix(f[5], "."), "/")
+		if owner != "root/root" && owner != "0/0" {
+			t.Errorf("%s belongs to %s", path, owner)
+		}
+		got[path] = mode
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestRPMContainsWhatItShouldAndNoMore(t *testing.T) {
+	need(t, "rpm")
+	want := maps.Clone(inBoth)
+	maps.Copy(want, map[string]string{
+		"/usr/lib/systemd/system-preset/80-k2hdkc-slave-agent.preset": "-rw-r--r--",
+		"/usr/share/licenses/k2hdkc-slave-agent":                      "drwxr-xr-x",
+		"/usr/share/licenses/k2hdkc-slave-agent/Apache-2.0":           "-rw-r--r--",
+		"/usr/share/licenses/k2hdkc-slave-agent/MPL-2.0":              "-rw-r--r--",
+		"/usr/share/licenses/k2hdkc-slave-agent/copyright":            "-rw-r--r--",
+		"/usr/share/zsh/site-functions/_k2hdkc-slave-agent":           "-rw-r--r--",
+	})
+	got := map[string]string{}
+	const format = `[%{FILENAMES} %{FILEMODES:perms} %{FILEUSERNAME}:%{FILEGROUPNAME}\n]`
+	for line := range strings.Lines(runHere(t, "rpm", "-qp", "--queryformat", format, One(t, Build(t, newest(t)), "rpm"))) {
+		f := strings.Fields(line)
+		if f[2] != "root:root" {
+			t.Errorf("%s belongs to %s", f[0], f[2])
+		}
+		got[f[0]] = f[1]
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestOnlyTheAgentsConfigurationIsTheOperators(t *testing.T) {
+	need(t, "dpkg-deb", "rpm")
+	const want = "/etc/k2hdkc/slave-agent.ini"
+	if got := strings.TrimSpace(runHere(t, "dpkg-deb", "--info", One(t, Build(t, newest(t)), "deb"), "conffiles")); got != want {
+		t.Errorf("conffiles of the deb: %q", got)
+	}
+	got := runHere(t, "rpm", "-qp", "--queryformat", `[%{FILENAMES} %{FILEFLAGS:fflags}\n]`, One(t, Build(t, newest(t)), "rpm"))
+	var configs []string
+	for line := range strings.Lines(got) {
+		if path, flags, _ := strings.Cut(strings.TrimSpace(line), " "); strings.Contains(flags, "c") {
+			configs = append(configs, path+" "+flags)
+		}
+	}
+	if diff := cmp.Diff([]string{want + " cn"}, configs); diff != "" { // n: not replaced
+		t.Errorf("configuration of the rpm (-want +got):\n%s", diff)
+	}
+}
+
+func TestHeadOfTheDeb(t *testing.T) {
+	need(t, "dpkg-deb")
+	deb := One(t, Build(t, newest(t)), "deb")
+	want := map[string]string{
+		"Package": "k2hdkc-slave-agent", "Version": newest(t) + "-1", "Architecture": runtime.GOARCH, "Section": "net", "Priority": "optional",
+		"Depends": "init-system-helpers (>= 1.54~)", "Recommends": "chmpx", "Pre-Depends": "", "Homepage": "https://k2hdkc.antpick.ax/",
+	}
+	got := map[string]string{}
+	for field := range want {
+		got[field] = strings.TrimSpace(runHere(t, "dpkg-deb", "--field", deb, field))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestHeadOfTheRPM(t *testing.T) {
+	need(t, "rpm")
+	const format = `%{NAME} %{VERSION} %{RELEASE} %{LICENSE} %{BUILDHOST} %{BUILDTIME} %{URL}\nrequires[ %{REQUIRES}]\nrecommends[ %{RECOMMENDS}]\nscripts %|PREIN?{pre }|%|POSTIN?{post }|%|PREUN?{preun }|%|POSTUN?{postun }|%|POSTTRANS?{posttrans}|`
+	got := runHere(t, "rpm", "-qp", "--queryformat", format, One(t, Build(t, newest(t)), "rpm"))
+	want := "k2hdkc-slave-agent " + newest(t) + " 1 MIT localhost " + epoch + " https://k2hdkc.antpick.ax/\n" +
+		"requires /bin/sh\nrecommends chmpx\nscripts post preun postun posttrans"
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestPackagesAreSmall(t *testing.T) {
+	dir := Build(t, newest(t))
+	for _, kind := range []string{"deb", "rpm"} {
+		info, err := os.Stat(One(t, dir, kind))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %d bytes", info.Name(), info.Size())
+		if info.Size() > maxSize {
+			t.Errorf("%s has %d bytes, %d are allowed", info.Name(), info.Size(), maxSize)
+		}
+	}
+}
+
+func TestChecksumsAreOfAllThatIsBuilt(t *testing.T) {
+	need(t, "sha256sum")
+	dir := Build(t, newest(t))
+	cmd := exec.Command("sha256sum", "--check", "--strict", "SHA256SUMS")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "SHA256SUMS"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name() != "SHA256SUMS" && !strings.Contains(string(text), "  "+e.Name()+"\n") {
+			t.Errorf("%s has no checksum", e.Name())
+		}
+	}
+}
+
+func TestVersionIsTheSameEverywhere(t *testing.T) {
+	need(t, "dpkg-deb")
+	for _, version := range []string{newest(t), "2.0.0~rc1"} {
+		dir := Build(t, version)
+		tree := t.TempDir()
+		runHere(t, "dpkg-deb", "--extract", One(t, dir, "deb"), tree)
+		if got := runHere(t, filepath.Join(tree, "usr/bin/k2hdkc-slave-agent"), "version"); !strings.Contains(got, version) {
+			t.Errorf("the program of %s says it is %s", version, got)
+		}
+		log := runHere(t, "zcat", filepath.Join(tree, "usr/share/doc/k2hdkc-slave-agent/changelog.Debian.gz"))
+		if want := "k2hdkc-slave-agent (" + version + "-1) unstable; urgency=medium\n"; !strings.HasPrefix(log, want) {
+			t.Errorf("the changelog of %s begins with %.60q", version, log)
+		}
+		if strings.Count(log, "("+version+"-1)") != 1 || !strings.Contains(log, "First release.") {
+			t.Errorf("the changelog of %s:\n%s", version, log)
+		}
+		got := runHere(t, "rpm", "-qp", "--queryformat", `%{VERSION}-%{RELEASE} [%{CHANGELOGNAME}\n]`, One(t, dir, "rpm"))
+		first, _, _ := strings.Cut(got, "\n")
+		if !strings.HasPrefix(first, version+"-1 ") || !strings.HasSuffix(first, " - "+version+"-1") {
+			t.Errorf("the rpm of %s has version and changelog %q", version, first)
+		}
+	}
+}
+
+func TestVersionsThatArePackagesOfNothingAreRefused(t *testing.T) {
+	for _, version := range []string{"1.2", "v1.2.3", "1.2.3-1", "1.2.3 ", "1.2.3~RC 1", "../1.2.3"} {
+		dir := t.TempDir()
+		err := build(root(), dir, version, runtime.GOARCH)
+		if err == nil || !strings.Contains(err.Error(), "VERSION") {
+			t.Errorf("%q: %v", version, err)
+		}
+		if entries, _ := os.ReadDir(dir); len(entries) != 0 {
+			t.Errorf("%q has left %v", version, entries)
+		}
+	}
+}
+
+// scripts are the package's own, by name.
+func scripts(t *testing.T) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	dir := Build(t, newest(t))
+	tree := t.TempDir()
+	runHere(t, "dpkg-deb", "--raw-extract", One(t, dir, "deb"), tree)
+	for _, name := range []string{
+		"DEBIAN/postinst", "DEBIAN/prerm", "DEBIAN/postrm",
+		"usr/libexec/k2hdkc-slave-agent/await-chmpx", "usr/libexec/k2hdkc-slave-agent/configured",
+		"usr/libexec/k2hdkc-slave-agent/maintain", "usr/libexec/k2hdkc-slave-agent/settings",
+		"usr/lib/systemd/system-generators/k2hdkc-slave-agent-generator",
+	} {
+		text, err := os.ReadFile(filepath.Join(tree, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found[name] = string(text)
+	}
+	for _, name := range []string{"POSTIN", "PREUN", "POSTUN", "POSTTRANS"} {
+		head := runHere(t, "rpm", "-qp", "--queryformat", "%{"+name+"PROG}\n%{"+name+"}\n", One(t, dir, "rpm"))
+		found["rpm/"+name] = "#!" + head
+	}
+	return found
+}
+
+func TestScriptsAreRightShell(t *testing.T) {
+	need(t, "dpkg-deb", "rpm", "dash")
+	shellcheck, _ := exec.LookPath("shellcheck")
+	for name, text := range scripts(t) {
+		path := filepath.Join(t.TempDir(), filepath.Base(name))
+		write(t, path, text)
+		if !strings.HasPrefix(text, "#!/bin/sh\n") {
+			t.Errorf("%s begins with %.20q", name, text)
+		}
+		runHere(t, "dash", "-n", path)
+		if shellcheck != "" {
+			runHere(t, shellcheck, "--shell=sh", path)
+		}
+	}
+	if shellcheck == "" {
+		t.Log("shellcheck is not installed; .ci/packages has it")
+	}
+}
+
+// Whether chmpx runs is not for a package of the agent to change. Of systemctl's
+// commands only these name another unit than the agent's.
+func TestScriptsTouchNoUnitButTheAgents(t *testing.T) {
+	need(t, "dpkg-deb", "rpm")
+	command := regexp.MustCompile(`(?m)^(?:[^#\n]*[\s;|&(!])?(?:systemctl|deb-systemd-\w+|service|kill|pkill)\s.*`)
+	harmless := regexp.MustCompile(`daemon-reload|"\$unit"|k2hdkc-slave-agent\.service|command -v (systemctl|deb-systemd-\w+)|is-(active|enabled) k2hr3-get-resource\.timer|is-system-running|is-enabled "\$chmpx"|--quiet enable "\$chmpx"|^\s*say `)
+	for name, text := range scripts(t) {
+		if strings.Contains(name, "DEBIAN/") || strings.HasPrefix(name, "rpm/") || strings.HasSuffix(name, "/maintain") {
+			for _, line := range command.FindAllString(text, -1) {
+				if !harmless.MatchString(line) {
+					t.Errorf("%s: %s", name, strings.TrimSpace(line))
+				}
+			}
+		}
+	}
+}
+
+// need skips a test where programs are missing.
+func need(t *testing.T, programs ...string) {
+	t.Helper()
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("%v; .ci/packages has what the tests need", err)
+		}
+	}
+}
