@@ -11,6 +11,9 @@
 // Everything that is wrong is reported at once. What came from the command line makes the error a *UsageError.
 // An environment variable that begins with K2HDKC_SLAVE_ and is no option is a misspelling, thus an error.
 //
+// A verb may have flags of its own, which are nothing but flags. Those of user-data say how to make a new host; its other
+// options are those of that host (Options.Elsewhere writes them down for it), found in the same places as any.
+//
 // # The configuration file
 //
 // INI, read with gopkg.in/ini.v1, a line at a time, so that every message can name its line:
