@@ -61,18 +61,9 @@ func render(t *testing.T, write func() (string, error)) string {
 // The examples for readers are what is printed.
 func TestExamplesAreCurrent(t *testing.T) {
 	u := example(t)
-	foreign := example(t)
-	foreign.Repos = append(foreign.Repos, repository(t, "chmpx", "deb https://packages.example.org/antpickax/debian $RELEASE main contrib"))
-	yum := example(t)
-	yum.Repos = append(yum.Repos, repository(t, "chmpx", "rpm https://packages.example.org/antpickax/el/$releasever/$basearch"))
-	yum.Unit = ""
 	for file, got := range map[string]string{
-		"user-data.yaml":         render(t, u.CloudConfig),
-		"user-data.sh":           render(t, u.Script),
-		"testdata/chmpx-apt.yml": render(t, foreign.CloudConfig),
-		"testdata/chmpx-apt.sh":  render(t, foreign.Script),
-		"testdata/chmpx-yum.yml": render(t, yum.CloudConfig),
-		"testdata/chmpx-yum.sh":  render(t, yum.Script),
+		"user-data.yaml": render(t, u.CloudConfig),
+		"user-data.sh":   render(t, u.Script),
 	} {
 		if *update {
 			if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
@@ -85,6 +76,34 @@ func TestExamplesAreCurrent(t *testing.T) {
 		}
 		if diff := cmp.Diff(string(want), got); diff != "" {
 			t.Errorf("%s (-want +got), write it with -update if it is meant:\n%s", file, diff)
+		}
+	}
+}
+
+// A text has a part only for the family that all its repositories serve.
+func TestRepositoriesOfCloudConfig(t *testing.T) {
+	const deb, rpm = "deb https://h.example/debian $RELEASE main contrib", "rpm https://h.example/el/$releasever/$basearch"
+	apt := func(name, line string) string {
+		return "    " + name + ":\n      source: \"deb [signed-by=/etc/k2hdkc/" + name + "-packages.asc] " + line + "\"\n      append: false\n"
+	}
+	yum := func(name, url, gpgcheck string) string {
+		return "  " + name + ":\n    name: \"Packages of " + name + "\"\n    baseurl: \"" + url + "\"\n    enabled: true\n    gpgcheck: " + gpgcheck +
+			"\n    repo_gpgcheck: true\n    gpgkey: \"file:///etc/k2hdkc/" + name + "-packages.asc\"\n"
+	}
+	const ours, theirs = "https://packages.example.com/k2hdkc", "https://packages.example.com/chmpx"
+	for _, tt := range []struct{ name, spec, want string }{
+		{"both", theirs, "apt:\n  sources:\n" + apt("k2hdkc", ours+"/apt stable main") + apt("chmpx", theirs+"/apt stable main") +
+			"yum_repos:\n" + yum("k2hdkc", ours+"/yum", "true") + yum("chmpx", theirs+"/yum", "true")},
+		{"apt", deb, "apt:\n  sources:\n" + apt("k2hdkc", ours+"/apt stable main") + apt("chmpx", deb[4:])},
+		{"yum", rpm, "yum_repos:\n" + yum("k2hdkc", ours+"/yum", "true") + yum("chmpx", rpm[4:], "false")},
+	} {
+		u := example(t)
+		u.Repos = append(u.Repos, repository(t, "chmpx", tt.spec))
+		text := render(t, u.CloudConfig)
+		_, got, _ := strings.Cut(text, "role = "+roleYRN+"\n")
+		got, _, _ = strings.Cut(got, "package_update")
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
 		}
 	}
 }
