@@ -94,7 +94,7 @@ func everyChange(s *slave) {
 	if _, servers := s.Revision(); servers != len(s.Cluster.Servers()) {
 		s.TB.Errorf("chmpx has %d servers, K2HR3 %d", servers, len(s.Cluster.Servers()))
 	}
-	s.settled()
+	s.Settled()
 	reloads := strings.Count(s.Said(ChmpxUnit), "Reloaded ")
 	if reloads != changes {
 		s.TB.Errorf("the unit was reloaded %d times, want once for each of %d changes", reloads, changes)

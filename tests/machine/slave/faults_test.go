@@ -167,7 +167,7 @@ func busRestarted(s *slave) {
 	if now := s.Shows(ChmpxUnit, "MainPID", "InvocationID"); !sameProps(before, now) {
 		s.TB.Errorf("chmpx was restarted: before %v, now %v", before, now)
 	}
-	s.settled()
+	s.Settled()
 	if n := strings.Count(s.Said(ChmpxUnit), "Reloaded "); n != 2 {
 		s.TB.Errorf("the unit was reloaded %d times, want 2", n)
 	}

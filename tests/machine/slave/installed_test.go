@@ -117,13 +117,6 @@ func (s *slave) running() {
 	s.confirmed()
 }
 
-// settled waits for the unit's reload job, which may end a little after the
-// agent has seen chmpx run the file.
-func (s *slave) settled() {
-	s.TB.Helper()
-	Until(s.TB, "the reload job to end", func() bool { return s.Show(ChmpxUnit, "ActiveState") != "reloading" })
-}
-
 // tail is the end of a long text.
 func tail(s string) string {
 	const most = 4 << 10

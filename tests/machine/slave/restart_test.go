@@ -88,7 +88,7 @@ func restartedWhenUnconfirmed(s *slave) {
 	s.Join(5)
 	s.confirmed()
 	s.wantStarts(2)
-	s.settled()
+	s.Settled()
 	s.Wants(ChmpxUnit, "ActiveState=active", "NRestarts=0")
 }
 

@@ -161,11 +161,21 @@ func (s *Slave) Number(key string) int {
 	return 0
 }
 
+// Settled waits for chmpx's reload job, which may end a little after the agent has
+// seen chmpx run the file.
+func (s *Slave) Settled() {
+	s.TB.Helper()
+	Until(s.TB, "the reload job to end", func() bool { return s.Show(ChmpxUnit, "ActiveState") != "reloading" })
+}
+
 // Begin begins anew what Said returns.
 func (s *Slave) Begin() {
 	s.TB.Helper()
 	s.begin = s.Run("date +@%s.%6N")
 }
+
+// Since is when Begin was called, as journalctl takes it.
+func (s *Slave) Since() string { return s.begin }
 
 // Said returns what systemd has said about a unit since Begin, a line each.
 func (s *Slave) Said(unit string) string {

@@ -1,0 +1,263 @@
+package lifecycle
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/machine"
+	"k2hdkc-slave-agent/tests/machine/slave"
+)
+
+// TestDebAndTheAdministrator has one machine, on which every subtest begins
+// without the package, and ends so.
+func TestDebAndTheAdministrator(t *testing.T) {
+	n := boot(t, machine.Bookworm)
+	n.Join(1, 2, 3)
+	for _, c := range []struct {
+		name string
+		do   func(n *node)
+	}{
+		{"a disabled agent that runs is replaced and stays disabled", disabledButRuns},
+		{"a disabled agent that does not run is left alone", disabledAndStopped},
+		{"a masked agent is left alone", masked},
+		{"an agent that was stopped is left alone", stopped},
+		{"what policy-rc.d forbids is not done", policyForbids},
+		{"only the configuration is a conffile", conffiles},
+		{"k2hr3-get-resource.timer is told of and left alone", timerRuns},
+		{"override.conf of chmpx's helper is told of and left alone", helperOverridden},
+		{"an own drop-in of that name is left alone", ownDropIn},
+		{"without a chmpx nothing of it is left behind", noChmpx},
+		{"a removal does not wait for a K2HR3 that never answers", func(n *node) {
+			n.K2HR3.Fault(k2hr3.Fault{Name: k2hr3.Hang})
+			removedAnyway(n)
+		}},
+		{"a removal does not need a K2HR3 that is not there", func(n *node) {
+			n.Run(`sed -i 's,^\(api-uri = .*\),\1:81,' "$1"`, confFile)
+			removedAnyway(n)
+		}},
+		{"a removal does not need a network", func(n *node) {
+			n.Run("ip link set eth0 down")
+			defer n.Run("ip link set eth0 up")
+			removedAnyway(n)
+		}},
+		{"a removal does not need a role token", func(n *node) {
+			n.Run(`rm "$1"`, token)
+			n.Cluster.DropSlave(n.Addr().String(), slave.CUK)
+			removedAnyway(n)
+		}},
+		{"a removal does not need a configuration that is right", func(n *node) {
+			n.Run(`echo 'role = none' >>"$1"`, confFile)
+			removedAnyway(n)
+		}},
+	} {
+		n.test(t, c.name, func(n *node) {
+			n.running()
+			c.do(n)
+			n.reset()
+		})
+	}
+}
+
+// running installs the older version on a configured host, and waits until
+// chmpx runs a file.
+func (n *node) running() {
+	n.TB.Helper()
+	n.configure()
+	n.install(older, "--option=Dpkg::Options::=--force-confold")
+	n.confirmed(3)
+	n.active(older)
+	n.runs, n.file = nil, ""
+	n.sameChmpx()
+	n.sameFile()
+	n.Begin()
+}
+
+// reset takes all away again.
+func (n *node) reset() {
+	n.TB.Helper()
+	n.K2HR3.ClearFaults()
+	n.Run(`rm -f /usr/sbin/policy-rc.d; systemctl --quiet unmask k2hdkc-slave-agent`)
+	n.Run("systemctl stop chmpx || :")
+	if n.Try("dpkg-query --list "+pkg).Status == 0 {
+		n.apt("purge", pkg)
+	}
+	n.Run(`rm -rf /etc/k2hdkc /var/lib/antpickax/* /etc/antpickax /etc/systemd/system/chmpx.service.d
+		systemctl daemon-reload; systemctl reset-failed`)
+}
+
+// leftAlone upgrades an agent that does not run.
+func (n *node) leftAlone(fileState string) {
+	n.TB.Helper()
+	n.inactive(fileState)
+	n.apt("install", pkg)
+	n.inactive(fileState)
+	if got := n.Run("/usr/bin/k2hdkc-slave-agent version"); !strings.Contains(got, newer) {
+		n.TB.Errorf("the version is %q, want %s", got, newer)
+	}
+	n.sameChmpx()
+	n.sameFile()
+	n.wantMember(true)
+	n.reboot()
+	n.inactive(fileState)
+}
+
+func disabledButRuns(n *node) {
+	n.Run("systemctl --quiet disable k2hdkc-slave-agent")
+	pid := n.Show(slave.AgentUnit, "MainPID")
+	n.apt("install", pkg)
+	n.confirmed(3)
+	n.Wants(slave.AgentUnit, "ActiveState=active", "UnitFileState=disabled", "NRestarts=0")
+	if now := n.Show(slave.AgentUnit, "MainPID"); now == pid {
+		n.TB.Error("the agent of the old version still runs")
+	}
+	n.sameChmpx()
+	n.sameFile()
+}
+
+func disabledAndStopped(n *node) {
+	n.Run("systemctl --quiet disable --now k2hdkc-slave-agent")
+	n.leftAlone("disabled")
+}
+
+func masked(n *node) {
+	n.Run("systemctl --quiet mask --now k2hdkc-slave-agent 2>/dev/null")
+	n.leftAlone("masked")
+	n.Run("systemctl --quiet unmask k2hdkc-slave-agent; systemctl start k2hdkc-slave-agent")
+	n.Wants(slave.AgentUnit, "ActiveState=active", "UnitFileState=enabled")
+}
+
+func stopped(n *node) {
+	n.Run("systemctl stop k2hdkc-slave-agent")
+	n.inactive("enabled")
+	n.apt("install", pkg)
+	n.inactive("enabled")
+	n.sameChmpx()
+	n.sameFile()
+}
+
+func policyForbids(n *node) {
+	n.reset()
+	n.configure()
+	n.Run(`printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d`)
+	said := n.aptSays("install", "--option=Dpkg::Options::=--force-confold", pkg+"="+n.debs[older])
+	if !strings.HasPrefix(said, "/usr/sbin/policy-rc.d returned 101") || strings.Count(said, "\n") != 1 {
+		n.TB.Errorf("the installation says %q", said)
+	}
+	n.inactive("enabled")
+	n.wantMember(false)
+	n.Run("systemctl start k2hdkc-slave-agent")
+	n.confirmed(3)
+	pid := n.Show(slave.AgentUnit, "MainPID")
+	n.aptSays("install", pkg)
+	n.Wants(slave.AgentUnit, "ActiveState=active", "MainPID="+pid)
+}
+
+func conffiles(n *node) {
+	got := n.Run(`dpkg-query --show --showformat '${Conffiles}' "$1"`, pkg)
+	if f := strings.Fields(got); len(f) != 2 || f[0] != confFile {
+		n.TB.Errorf("the conffiles are\n%s\nwant %s alone", got, confFile)
+	}
+	// What the administrator has made of it outlives a removal.
+	n.Run(`echo '# mine' >>"$1"`, confFile)
+	text := n.Run(`cat "$1"`, confFile)
+	n.apt("remove", pkg)
+	n.apt("install", pkg)
+	if now := n.Run(`cat "$1"`, confFile); now != text {
+		n.TB.Errorf("the configuration was\n%s\nand is\n%s", text, now)
+	}
+	n.confirmed(3)
+	n.active(newer)
+}
+
+// again removes the package and installs it once more, and returns what it says
+// then.
+func (n *node) again() string {
+	n.TB.Helper()
+	n.apt("remove", pkg)
+	said := n.aptSays("install", pkg)
+	n.confirmed(3)
+	n.active(newer)
+	n.sameChmpx()
+	return said
+}
+
+func timerRuns(n *node) {
+	n.Run(`cd /etc/systemd/system
+		printf '[Service]\nType=oneshot\nExecStart=/bin/true\n' >k2hr3-get-resource.service
+		printf '[Timer]\nOnUnitActiveSec=60\nOnBootSec=1h\n[Install]\nWantedBy=timers.target\n' >k2hr3-get-resource.timer
+		systemctl daemon-reload; systemctl --quiet enable --now k2hr3-get-resource.timer`)
+	defer n.Run(`systemctl --quiet disable --now k2hr3-get-resource.timer; rm /etc/systemd/system/k2hr3-get-resource.*`)
+	before := n.Run("sha256sum /etc/systemd/system/k2hr3-get-resource.*")
+	if said := n.again(); !strings.Contains(said, "k2hr3-get-resource.timer") {
+		n.TB.Errorf("the package does not tell of the timer, but says %q", said)
+	}
+	n.Wants("k2hr3-get-resource.timer", "ActiveState=active", "UnitFileState=enabled")
+	if after := n.Run("sha256sum /etc/systemd/system/k2hr3-get-resource.*"); after != before {
+		n.TB.Error("the timer's units were changed")
+	}
+	n.install(newer, "--reinstall") // which does not say it again
+}
+
+func helperOverridden(n *node) {
+	n.Run(`mkdir -p /etc/antpickax
+		echo 'chmpx-service-helper.conf:CHMPX_INI_CONF_FILE = /etc/antpickax/own.ini' >/etc/antpickax/override.conf`)
+	before := n.Run("stat -c '%i %z' /etc/antpickax/override.conf")
+	if said := n.again(); !strings.Contains(said, "/etc/antpickax/override.conf") {
+		n.TB.Errorf("the package does not tell of override.conf, but says %q", said)
+	}
+	if after := n.Run("stat -c '%i %z' /etc/antpickax/override.conf"); after != before {
+		n.TB.Error("override.conf was changed")
+	}
+	n.aptSays("purge", pkg)
+	n.exist("/etc/antpickax/override.conf")
+}
+
+func ownDropIn(n *node) {
+	for _, own := range []string{"ln -s /dev/null", "install -m 644 /etc/hostname"} {
+		n.Run(`mkdir -p "${1%/*}"; rm -f "$1"; `+own+` "$1"`, leftDropIn)
+		before := n.Run(`stat -c '%i %z' "$1"`, leftDropIn)
+		n.apt("remove", pkg)
+		n.apt("install", pkg)
+		n.aptSays("purge", pkg)
+		if after := n.Run(`stat -c '%i %z' "$1"`, leftDropIn); after != before {
+			n.TB.Errorf("the administrator's drop-in, made by %s, was changed", own)
+		}
+		n.configure()
+		n.install(newer, "--option=Dpkg::Options::=--force-confold")
+	}
+}
+
+func noChmpx(n *node) {
+	n.Run("systemctl stop chmpx")
+	n.apt("purge", "chmpx")
+	defer func() {
+		n.apt("install", "chmpx")
+		n.Run("systemctl --quiet enable chmpx")
+	}()
+	n.apt("remove", pkg)
+	n.gone()
+	n.absent(leftDropIn)
+	n.wantMember(false)
+	n.apt("purge", pkg)
+	n.absent("/etc/k2hdkc", stateDir)
+}
+
+// removedAnyway removes the package from a host that cannot leave its role.
+func removedAnyway(n *node) {
+	start := time.Now()
+	said := n.aptSays("remove", pkg)
+	took := time.Since(start)
+	n.TB.Logf("removed after %v", took.Round(100*time.Millisecond))
+	if took > 14*time.Second {
+		n.TB.Error("that is more than ten seconds and what dpkg takes")
+	}
+	if n.member() && !strings.Contains(said, "could not be taken out of its role") {
+		n.TB.Errorf("the host is still in its role, and the removal says %q", said)
+	}
+	n.gone()
+	n.sameChmpx()
+	n.sameFile()
+	n.exist(leftDropIn, confFile)
+}

@@ -1,0 +1,258 @@
+package lifecycle
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/machine"
+	"k2hdkc-slave-agent/tests/machine/slave"
+	"k2hdkc-slave-agent/tests/packages"
+)
+
+// saved is where rpm puts a configuration that was changed.
+const saved = confFile + ".rpmsave"
+
+// TestRPM has one machine, on which every subtest begins without the package.
+// The machine is a Debian; rpm runs the same scripts there, in the same order,
+// but knows of no dependencies.
+func TestRPM(t *testing.T) {
+	n := boot(t, machine.Bookworm)
+	for _, version := range []string{older, newer} {
+		n.put("/root/"+version+".rpm", packages.One(t, packages.Build(t, version), "rpm"))
+	}
+	n.Join(1, 2, 3)
+	for _, c := range []struct {
+		name string
+		do   func(n *node)
+	}{
+		{"an upgrade, a downgrade and a reinstallation restart the agent and nothing else", rpmReplaced},
+		{"a removal ends the membership and leaves chmpx as it is, and the next installation goes on", rpmRemoved},
+		{"unconfigured it does not run, and says nothing", rpmUnconfigured},
+		{"what the administrator has stopped, disabled or masked stays so", rpmAdministrator},
+		{"a removal does not wait for a K2HR3 that never answers", rpmWithoutK2HR3},
+		{"a removal that chmpx does not need anything of leaves it nothing", rpmWithoutFile},
+		{"the timer and override.conf are told of and left alone", rpmNeighbours},
+	} {
+		n.test(t, c.name, func(n *node) {
+			n.rpmReset()
+			n.configure()
+			c.do(n)
+		})
+	}
+}
+
+// rpmReset takes all away that an installation, or a subtest, has left.
+func (n *node) rpmReset() {
+	n.TB.Helper()
+	n.K2HR3.ClearFaults()
+	n.Run(`! rpm -q "$1" >/dev/null || rpm -e "$1"
+		systemctl stop chmpx
+		rm -rf /etc/k2hdkc /etc/antpickax /var/lib/antpickax/* "$2" "$3"
+		systemctl daemon-reload; systemctl reset-failed`, pkg, stateDir, leftDropIn)
+	n.runs, n.file = nil, ""
+	n.Begin()
+}
+
+// said by rpm are the lines that are nothing of the package's scripts.
+var said = regexp.MustCompile(`(?m)^warning: /etc/k2hdkc/slave-agent.ini (saved|created) as .*\n`)
+
+// rpm runs rpm, and returns what it says besides what it does with a changed
+// configuration. A script that fails does not make rpm fail.
+func (n *node) rpm(args ...string) string {
+	n.TB.Helper()
+	r := n.Try(`exec rpm --nodeps --force-debian "$@"`, args...)
+	if r.Status != 0 || strings.Contains(r.Stderr, "failed") {
+		n.TB.Fatalf("rpm %v: %v", args, r)
+	}
+	return said.ReplaceAllString(r.Stdout+r.Stderr, "")
+}
+
+// rpmSilent runs rpm, which has to say nothing.
+func (n *node) rpmSilent(args ...string) {
+	n.TB.Helper()
+	if out := n.rpm(args...); out != "" {
+		n.TB.Errorf("rpm %v says: %s", args, out)
+	}
+}
+
+func rpmFile(version string) string { return "/root/" + version + ".rpm" }
+
+// rpmInstall installs the package on a configured host, and checks that all is
+// well then.
+func (n *node) rpmInstall(version string) {
+	n.TB.Helper()
+	n.rpmSilent("-i", rpmFile(version))
+	n.confirmed(3)
+	n.active(version)
+	n.wantMember(true)
+	n.asPacked()
+	n.sameChmpx()
+	n.sameFile()
+}
+
+// asPacked checks that all files are there as they were packed, but for the
+// configuration.
+func (n *node) asPacked() {
+	n.TB.Helper()
+	for line := range strings.Lines(n.Try("rpm -V --nodeps " + pkg).Stdout) {
+		if !strings.HasSuffix(strings.TrimSpace(line), " c "+confFile) {
+			n.TB.Errorf("not as it was packed: %s", line)
+		}
+	}
+}
+
+func rpmReplaced(n *node) {
+	n.rpmInstall(older)
+	for _, step := range []struct {
+		version string
+		args    []string
+	}{
+		{newer, []string{"-U", rpmFile(newer)}},
+		{older, []string{"-U", "--oldpackage", rpmFile(older)}},
+		{newer, []string{"-U", rpmFile(newer)}},
+		{newer, []string{"-U", "--replacepkgs", rpmFile(newer)}},
+		{newer, []string{"--reinstall", rpmFile(newer)}},
+	} {
+		n.Begin()
+		n.replaced(step.version, func() { n.rpmSilent(step.args...) })
+		n.asPacked()
+		// The old version's scripts run after the new one's.
+		if said := n.Said(slave.AgentUnit); strings.Count(said, "Started ") != 1 || strings.Count(said, "Stopped ") != 1 {
+			n.TB.Errorf("rpm %v should restart the agent once:\n%s", step.args, said)
+		}
+	}
+}
+
+func rpmRemoved(n *node) {
+	n.rpmInstall(older)
+	files := n.Run("rpm -ql " + pkg)
+	n.rpmSilent("-e", pkg)
+	n.gone()
+	n.wantMember(false)
+	n.sameChmpx()
+	n.sameFile()
+	if left := n.Run(`for f; do [ -d "$f" ] || [ ! -e "$f" ] || echo "$f"; done`, strings.Fields(files)...); left != "" {
+		n.TB.Errorf("left behind:\n%s", left)
+	}
+	n.exist(saved, token, leftDropIn)
+	n.absent("/etc/systemd/system/multi-user.target.wants/"+slave.AgentUnit, "/usr/libexec/k2hdkc-slave-agent")
+	n.Wants(slave.ChmpxUnit, "DropInPaths="+leftDropIn, "NeedDaemonReload=no")
+	rebootedWithoutAgent(n)
+
+	// rpm has taken the configuration away with the package.
+	n.Run(`mv "$1" "$2"`, saved, confFile)
+	n.Begin()
+	n.rpmInstall(newer)
+	n.absent(leftDropIn)
+	n.Wants(slave.ChmpxUnit, "DropInPaths="+slave.DropIn, "NeedDaemonReload=no")
+	n.reboot()
+	n.Begin()
+	n.confirmed(3)
+	n.active(newer)
+	n.wantMember(true)
+	n.sameFile()
+}
+
+func rpmUnconfigured(n *node) {
+	n.Run("rm -r /etc/k2hdkc")
+	n.K2HR3.ForgetRequests()
+	for _, args := range [][]string{
+		{"-i", rpmFile(older)}, {"-U", rpmFile(newer)}, {"-U", "--oldpackage", rpmFile(older)},
+	} {
+		n.rpmSilent(args...)
+		n.inactive("enabled")
+		n.asPacked()
+	}
+	if log := n.log(); log != "" {
+		n.TB.Errorf("the agent has said:\n%s", log)
+	}
+	n.rpmSilent("-e", pkg)
+	n.gone()
+	if r := n.K2HR3.Requests(); len(r) != 0 {
+		n.TB.Errorf("K2HR3 was asked: %v", r)
+	}
+	n.absent(leftDropIn, saved, confFile, stateDir)
+}
+
+func rpmAdministrator(n *node) {
+	n.rpmInstall(older)
+	n.Run("systemctl stop k2hdkc-slave-agent")
+	n.rpmSilent("-U", rpmFile(newer))
+	n.inactive("enabled")
+
+	n.Run("systemctl --quiet disable k2hdkc-slave-agent")
+	n.rpmSilent("-U", "--oldpackage", rpmFile(older))
+	n.inactive("disabled")
+
+	n.Run("systemctl start k2hdkc-slave-agent")
+	pid := n.Show(slave.AgentUnit, "MainPID")
+	n.rpmSilent("-U", rpmFile(newer))
+	n.Wants(slave.AgentUnit, "ActiveState=active", "UnitFileState=disabled")
+	if now := n.Show(slave.AgentUnit, "MainPID"); now == pid {
+		n.TB.Error("the agent of the old version still runs")
+	}
+
+	n.Run("systemctl --quiet mask --now k2hdkc-slave-agent 2>/dev/null")
+	n.rpmSilent("-U", "--oldpackage", rpmFile(older))
+	n.inactive("masked")
+	n.Run("systemctl --quiet unmask k2hdkc-slave-agent")
+	n.sameChmpx()
+	n.sameFile()
+}
+
+func rpmWithoutK2HR3(n *node) {
+	n.rpmInstall(older)
+	n.K2HR3.Fault(k2hr3.Fault{Name: k2hr3.Hang})
+	start := time.Now()
+	said := n.rpm("-e", pkg)
+	took := time.Since(start)
+	n.TB.Logf("removed after %v", took.Round(100*time.Millisecond))
+	if took > 14*time.Second {
+		n.TB.Error("that is more than ten seconds and what rpm takes")
+	}
+	if !strings.Contains(said, "could not be taken out of its role") {
+		n.TB.Errorf("the operator is told %q", said)
+	}
+	n.gone()
+	n.sameChmpx()
+	n.sameFile()
+}
+
+func rpmWithoutFile(n *node) {
+	n.Cluster = n.K2HR3.AddCluster("shop", "orders") // without a server
+	defer n.Join(1, 2, 3)
+	n.configure()
+	n.rpmSilent("-i", rpmFile(older))
+	slave.Until(n.TB, "the host to be a member", n.member)
+	n.rpmSilent("-e", pkg)
+	n.gone()
+	n.wantMember(false)
+	n.absent(leftDropIn, slave.INI)
+}
+
+func rpmNeighbours(n *node) {
+	n.Run(`cd /run/systemd/system
+		printf '[Service]\nType=oneshot\nExecStart=/bin/true\n' >k2hr3-get-resource.service
+		printf '[Timer]\nOnCalendar=yearly\n' >k2hr3-get-resource.timer
+		systemctl daemon-reload; systemctl start k2hr3-get-resource.timer
+		mkdir /etc/antpickax
+		echo 'chmpx-service-helper.conf:CHMPX_INI_CONF_FILE = /etc/antpickax/own.ini' >/etc/antpickax/override.conf`)
+	defer n.Run("systemctl stop k2hr3-get-resource.timer; rm /run/systemd/system/k2hr3-get-resource.*; systemctl daemon-reload")
+	before := n.Run("stat -c '%i %z' /etc/antpickax/override.conf")
+	said := n.rpm("-i", rpmFile(older))
+	for _, want := range []string{"k2hr3-get-resource.timer", "/etc/antpickax/override.conf"} {
+		if !strings.Contains(said, want) {
+			n.TB.Errorf("the package does not tell of %s, but says %q", want, said)
+		}
+	}
+	n.confirmed(3)
+	n.active(older)
+	n.Wants("k2hr3-get-resource.timer", "ActiveState=active")
+	n.rpmSilent("-U", rpmFile(newer)) // which does not say it again
+	if after := n.Run("stat -c '%i %z' /etc/antpickax/override.conf"); after != before {
+		n.TB.Error("override.conf was changed")
+	}
+}
