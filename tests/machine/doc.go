@@ -9,6 +9,10 @@
 // modules, and /proc/sys is read-only but for the network) and resource limits
 // by cgroup that bite.
 //
+// A [VM] has a kernel of its own, and is the same for a test otherwise. Its
+// processor is emulated: a boot takes a minute, and what it does takes twenty
+// times as long.
+//
 // Everything a machine is made of (mounts, network, processes) lives in
 // namespaces of one process, so it all ends with that process, and that ends
 // with the test, however the test ends.

@@ -64,7 +64,7 @@ func Run(ctx context.Context, addr string, c Command) (Result, error) {
 	return r, nil
 }
 
-// Serve runs the commands that come in.
+// Serve runs the commands that come in, until none can.
 func Serve(l net.Listener) error {
 	for {
 		conn, err := l.Accept()

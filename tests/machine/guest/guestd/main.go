@@ -12,12 +12,11 @@ import (
 )
 
 func main() {
-	if err := serve(os.Args[1]); err != nil {
-		fmt.Fprintln(os.Stderr, "guestd:", err)
-		os.Exit(1)
-	}
+	fmt.Fprintln(os.Stderr, "guestd:", serve(os.Args[1]))
+	os.Exit(1)
 }
 
+// serve returns when it cannot go on.
 func serve(addr string) error {
 	l, err := net.Listen("tcp", fmt.Sprintf("%s:%d", addr, guest.Port))
 	if err != nil {
