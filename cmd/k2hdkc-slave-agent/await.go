@@ -25,8 +25,8 @@ func (r *runner) await(ctx context.Context, o *options.Options) error {
 	if every := aliveEvery(); every > 0 {
 		poll = min(poll, every)
 	}
-	said := ""
-	for first := true; ; first = false {
+	said, unready := "", true
+	for {
 		// Watched first, then looked at: nothing can come in between.
 		ctx, stop := context.WithCancel(ctx)
 		touched, err := watcher.Files(ctx, log, o.Inputs()...)
@@ -47,10 +47,10 @@ func (r *runner) await(ctx context.Context, o *options.Options) error {
 			sayWaiting(log, what, err)
 		}
 		r.manager.say(what)
-		if first {
+		if unready {
 			r.manager.ready()
 		}
-		err = r.awaitChange(ctx, log, touched, poll)
+		unready, err = r.awaitChange(ctx, log, touched, poll)
 		ended := ctx.Err() != nil
 		stop()
 		if err != nil || ended {
@@ -73,7 +73,7 @@ func sayWaiting(log *slog.Logger, what string, err error) {
 func (r *runner) attempt() (o *options.Options, what string, err error) {
 	o, err = r.reload()
 	if err != nil {
-		return nil, "the configuration is wrong: " + err.Error(), err
+		return nil, wrong(err), err
 	}
 	missing, err := o.Missing()
 	if err == nil && len(missing) > 0 {
@@ -84,15 +84,22 @@ func (r *runner) attempt() (o *options.Options, what string, err error) {
 		next, err = r.prepare(o)
 	}
 	if err != nil {
-		return o, "the configuration is wrong: " + err.Error(), err
+		return o, wrong(err), err
 	}
 	r.round = next
 	return o, "", nil
 }
 
+// wrong says briefly that the options are; the log has it all.
+func wrong(err error) string {
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return "the configuration is wrong: " + first
+}
+
 // awaitChange waits until the options may have changed, and gives the service
-// manager the signs of life meanwhile.
-func (r *runner) awaitChange(ctx context.Context, log *slog.Logger, touched <-chan string, poll time.Duration) error {
+// manager the signs of life meanwhile. It reports whether that one has been told
+// of a reload, and is to be told when it is over.
+func (r *runner) awaitChange(ctx context.Context, log *slog.Logger, touched <-chan string, poll time.Duration) (reloading bool, err error) {
 	still := time.NewTimer(poll)
 	defer still.Stop()
 	if aliveEvery() > 0 {
@@ -101,19 +108,18 @@ func (r *runner) awaitChange(ctx context.Context, log *slog.Logger, touched <-ch
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return false, nil
 		case <-touched:
 			still.Reset(quiet)
 		case <-still.C:
-			return r.late.check(log)
+			return false, r.late.check(log)
 		case <-r.late.look():
 			if err := r.late.check(log); err != nil {
-				return err
+				return false, err
 			}
 		case <-r.hup:
 			r.manager.reloading()
-			r.manager.ready() // what is there is read next
-			return nil
+			return true, nil
 		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/watcher"
 )
@@ -22,7 +24,7 @@ func (p *program) run(ctx context.Context, o *options.Options, reload func() (*o
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	r := runner{program: p, hup: hup, reload: reload, manager: newManager(), late: newLateFolders(o)}
+	r := runner{program: p, hup: hup, reload: reload, manager: newManager(), late: newLateFolders(o, unix.Access)}
 	defer r.late.stop()
 	if err := r.begin(ctx, o); err != nil {
 		return err

@@ -26,13 +26,13 @@ const lateEvery = 10 * time.Second
 // for reading only, so that chmpxstatus cannot open chmpx's memory in it.
 type lateFolders struct {
 	missing []string
-	ticker  *time.Ticker // nil: there are none to look for
-	access  func(path string, mode uint32) error
+	ticker  *time.Ticker                         // nil: there are none to look for
+	access  func(path string, mode uint32) error // access(2)
 }
 
 // newLateFolders finds those that are missing now.
-func newLateFolders(o *options.Options) *lateFolders {
-	l := &lateFolders{access: unix.Access}
+func newLateFolders(o *options.Options, access func(path string, mode uint32) error) *lateFolders {
+	l := &lateFolders{access: access}
 	if !underSystemd() {
 		return l
 	}
