@@ -37,11 +37,15 @@ INCLUDE
 --==part==--
 `
 
+// include is the user data that K2HR3 gives its users.
+func (s *site) include(token string) string {
+	return "#include\n" + k2hr3URI + "/v1/userdata/" + s.cluster.RegisterPath(token) + "\n"
+}
+
 // preparedUserData is K2HR3's two lines of user data, and what goes before them.
 func (s *site) preparedUserData(token, key string) string {
-	include := "#include\n" + k2hr3URI + "/v1/userdata/" + s.cluster.RegisterPath(token) + "\n"
 	indented := strings.ReplaceAll(strings.TrimSpace(key), "\n", "\n        ")
-	return strings.NewReplacer("KEY\n", indented+"\n", "INCLUDE\n", include).Replace(prepared)
+	return strings.NewReplacer("KEY\n", indented+"\n", "INCLUDE\n", s.include(token)).Replace(prepared)
 }
 
 // TestTheK2HR3Way has K2HR3's own user data make a machine a slave node: its

@@ -31,6 +31,20 @@ func TestUserData(t *testing.T) {
 	}
 }
 
+// TestTokenFromK2HR3sUserData gives K2HR3's two lines of user data where the role
+// token is asked for. The agent fetches the token with them, and keeps it to
+// itself.
+func TestTokenFromK2HR3sUserData(t *testing.T) {
+	require(t)
+	s := newSite(t)
+	token := s.cluster.RoleToken("slave", 0)
+	lines := s.include(token)
+	n := s.boot(s.options("app-1.shop.example", firstInstance, s.userData(lines, "cloud-config")))
+	_, address, _ := strings.Cut(strings.TrimSpace(lines), "\n")
+	firstBoot(s, n, address)
+	n.wantSecret(token)
+}
+
 // firstBoot is all that has to be there after the first boot.
 func firstBoot(s *site, n *node, token string) {
 	n.tb.Helper()

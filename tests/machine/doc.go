@@ -1,6 +1,7 @@
 // Package machine boots a Debian with a real systemd, for tests of what the
 // agent does to and with it: a systemd-nspawn container on a throw-away copy of
-// a root file system that [Rootfs] makes from Debian's packages, of one release or another.
+// a root file system that [Rootfs] makes from Debian's packages, of one release
+// or another.
 //
 // A [Machine] is whole as far as a service can tell: PID 1 is systemd, there is
 // a journal, a system bus, cgroups, its own host name and one network interface.
@@ -21,6 +22,9 @@
 // with the packages of .ci/packages installed:
 //
 //	K2HDKC_TEST_MACHINE=1 go test -count=1 -timeout 20m ./tests/machine/...
+//
+// Virtual machines are booted with K2HDKC_TEST_VM=1 in place of that, and need
+// qemu-system-x86, qemu-utils and e2fsprogs, too.
 //
 // The first run makes the root file system, which takes a minute or two;
 // go run ./tests/machine/rootfs does that ahead.
