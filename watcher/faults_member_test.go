@@ -135,9 +135,9 @@ func identityFaults() []fault {
 				h.cluster.AddSlave(secondAddr, copyCUK, secondAddr)
 				h.becomeCopy(secondAddr, secondAddr)
 			}, heal: func(h *host) { h.chmpx.start(h.t) }, sees: 70 * time.Second, writes: -1, asks: 60, also: (*host).isCopy, says: []string{"chmpx does not run"}},
-		{name: "another CUK under the same address", wrong: "the host is built anew, with its address, slave.ini and state", does: "registers as itself, and gets its own SELFCUK",
+		{name: "another CUK under the same address", wrong: "the host is built anew, with its address, slave.ini and state", does: "takes out who it was, registers as itself, and gets its own SELFCUK",
 			strike: func(h *host) { h.becomeCopy(ownAddr, ownAddr) }, heal: func(h *host) { h.chmpx.start(h.t) }, sees: 70 * time.Second, writes: -1,
-			asks: 70, puts: 1, also: (*host).isCopy, says: []string{"registered with K2HR3", "no member yet"}, once: true},
+			asks: 70, puts: 1, also: (*host).isNew, says: []string{"left the role under the CUK before"}, once: true},
 	}
 }
 
@@ -152,6 +152,18 @@ func (h *host) becomeCopy(addr, local string) {
 	h.config.Origin = "http://k2hr3 orders " + copyCUK
 	h.addr = addr
 	h.start()
+}
+
+// isNew: it goes by its own CUK and by no other.
+func (h *host) isNew() {
+	if !strings.Contains(h.file(), "SELFCUK             = "+copyCUK+"\n") {
+		h.t.Errorf("the file has not its CUK:\n%s", h.file())
+	}
+	for _, s := range h.cluster.Slaves() {
+		if s.CUK == ownCUK {
+			h.t.Errorf("it is still listed as who it was: %+v", h.cluster.Slaves())
+		}
+	}
 }
 
 func (h *host) isCopy() {

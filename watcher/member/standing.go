@@ -40,6 +40,8 @@ type Identity struct {
 //   - when K2HR3 does not know it, and it was not known as the same before;
 //   - when its address or its tag has changed: it leaves under the old address
 //     first where it still has that;
+//   - when its CUK has changed: it leaves under the old one first if that was
+//     registered from the address it has now;
 //   - when K2HR3, otherwise in good health, has missed it three times in a row
 //     ([ErrMissing] until then).
 //
@@ -60,6 +62,9 @@ func (m *Member) Keep(ctx context.Context, known Identity) (Identity, error) {
 		return known, err
 	}
 	if reason == "" {
+		if err := m.leaveFormer(ctx, known, now); err != nil {
+			return known, err
+		}
 		m.inside()
 		return now, nil
 	}
@@ -69,6 +74,9 @@ func (m *Member) Keep(ctx context.Context, known Identity) (Identity, error) {
 	}
 	if was.Address != "" && was.Address != now.Address {
 		m.leaveOld(ctx, was)
+	}
+	if err := m.leaveFormer(ctx, known, now); err != nil {
+		return known, err
 	}
 	if err := m.register(ctx, now, token, reason); err != nil {
 		return known, err
@@ -191,6 +199,24 @@ func (m *Member) leaveOld(ctx context.Context, known Identity) {
 		m.Log.Warn("the old address stays in the role, and in every node's file, until K2HR3's own clean-up or an administrator removes it",
 			"address", known.Address, "cuk", known.CUK, "role", known.Role, "error", err)
 	}
+}
+
+// leaveFormer takes out what this host registered from its address under another
+// CUK: that was changed, or an agent on a copy of another host ran before
+// cloud-init did. chmpx would take the two entries of one name for each other.
+// The host that this one is a copy of has another address, and is left alone.
+func (m *Member) leaveFormer(ctx context.Context, known, now Identity) error {
+	if known.Role != now.Role || known.CUK == "" || known.CUK == now.CUK || known.Address != now.Address {
+		return nil
+	}
+	err := m.Client.Unregister(ctx, m.Role, known.CUK)
+	if errors.Is(err, k2hr3.ErrNotMember) {
+		return nil // or K2HR3's store is down, and nothing else will succeed
+	}
+	if err == nil {
+		m.Log.Info("left the role under the CUK before", "cuk", known.CUK, "address", known.Address)
+	}
+	return err
 }
 
 func (m *Member) leaveFrom(ctx context.Context, address string) error {

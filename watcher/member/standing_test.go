@@ -100,7 +100,7 @@ func TestKeepRegistersOnlyForAReason(t *testing.T) {
 			k := h.self()
 			k.CUK = "vm-6-of-shop"
 			return k
-		}, registers, "no member yet", "vm-7.shop.example"},
+		}, no + ", DELETE/no token, PUT/user-made token, HEAD/no token", "no member yet", "vm-7.shop.example"},
 		{"another CUK in the state, and a member already", listed, func(h *host) Identity {
 			return Identity{Role: h.Role.String(), CUK: "vm-6-of-shop", Tag: "vm-6.shop.example", Address: oldAddr}
 		}, is, "", "vm-7.shop.example"},
@@ -672,6 +672,60 @@ func TestATokenThatIsDeletedIsToldOfOnce(t *testing.T) {
 		h.use(h.cluster.RoleToken("slave", 0))
 		if err := h.read(t); err != nil || h.logged("not needed any more") != 2 {
 			t.Errorf("another one: %v\n%s", err, h.log.String())
+		}
+	})
+}
+
+func TestACUKThatHasChangedIsTakenOutWhereItWasRegistered(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		former  string // the address the host was registered from under its CUK before
+		listed  bool   // under the new one already
+		fault   standin.FaultName
+		members string
+		fails   bool
+	}{
+		{"at this address", addr, false, "", addr + "=vm-7.shop.example", false},
+		{"at this address, and a member already", addr, true, "", addr + "=vm-7.shop.example", false},
+		{"by the host that this one is a copy of", oldAddr, false, "", oldAddr + "=former " + addr + "=vm-7.shop.example", false},
+		{"by the host that this one, a member, is a copy of", oldAddr, true, "", oldAddr + "=former " + addr + "=vm-7.shop.example", false},
+		{"and K2HR3 cannot be asked to", addr, true, standin.Hang, addr + "=former " + addr + "=vm-7.shop.example", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				h.cluster.AddSlave(tt.former, "former", "former")
+				if tt.listed {
+					h.cluster.AddSlave(addr, cuk, "vm-7.shop.example")
+				}
+				if tt.fault != "" {
+					h.api.Fault(standin.Fault{Name: tt.fault, On: []standin.Op{standin.OpLeave}})
+				}
+				known := Identity{Role: h.Role.String(), CUK: "former", Tag: "former", Address: tt.former}
+				now, err := h.keep(known)
+				if (err != nil) != tt.fails {
+					t.Fatal(err)
+				}
+				if want := h.self(); !tt.fails && now != want || tt.fails && now != known {
+					t.Errorf("known as %+v", now)
+				}
+				if got := h.members(); got != tt.members {
+					t.Errorf("members %q, want %q", got, tt.members)
+				}
+				if tt.former == oldAddr && strings.Contains(h.asked(), "DELETE") {
+					t.Error("something was taken out")
+				}
+			})
+		})
+	}
+}
+
+func TestNothingIsTakenOutBeforeTheHostCanRegisterAnew(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.cluster.AddSlave(addr, "former", "former")
+		h.file = ""
+		_, err := h.keep(Identity{Role: h.Role.String(), CUK: "former", Tag: "former", Address: addr})
+		if !errors.Is(err, ErrNoToken) || h.members() != addr+"=former" {
+			t.Errorf("%v, members %s", err, h.members())
 		}
 	})
 }

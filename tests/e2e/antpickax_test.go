@@ -1,0 +1,217 @@
+package e2e
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"k2hdkc-slave-agent/tests/k2hr3"
+)
+
+const (
+	originalCUK  = "8c1d6f0a-0b7e-4c62-9e55-1f3a7d2b9c04"
+	originalAddr = "10.20.0.9"
+)
+
+// leaveFiles leaves what K2HR3's own init script does on the VM with the
+// instance id cuk: files without a line end that everybody can read, the token
+// too, in a folder that everybody can write to.
+func leaveFiles(t *testing.T, h *host, s *site, cuk, token string) {
+	t.Helper()
+	for name, text := range map[string]string{
+		"k2hr3-role-token": token,
+		"k2hr3-role-name":  s.SlaveRole(),
+		"k2hr3-cuk":        cuk,
+		"k2hr3-api-uri":    s.uri,
+	} {
+		write(t, h.path("antpickax/"+name), text)
+		chmod(t, h.path("antpickax/"+name), 0o644)
+	}
+	chmod(t, h.path("antpickax"), 0o777)
+}
+
+func chmod(t *testing.T, path string, mode fs.FileMode) {
+	t.Helper()
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mode(t *testing.T, path string) string {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%04o", info.Mode().Perm())
+}
+
+// newLeftHost is a VM that K2HR3's script has run on, with no configuration of
+// the agent.
+func newLeftHost(t *testing.T, s *site, cuk string) (h *host, token string) {
+	t.Helper()
+	h = newHost(t)
+	if err := os.Mkdir(h.path("out"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	token = s.RoleToken("slave", 0)
+	leaveFiles(t, h, s, cuk, token)
+	write(t, h.path("instance-id"), cuk+"\n")
+	return h, token
+}
+
+func slaves(s *site) []string {
+	var all []string
+	for _, m := range s.Slaves() {
+		all = append(all, m.Addr+" "+m.CUK)
+	}
+	slices.Sort(all)
+	return all
+}
+
+func TestWhatK2HR3sScriptLeavesIsEnoughAndClosed(t *testing.T) {
+	s := newSite(t)
+	s.joinServers(1)
+	h, token := newLeftHost(t, s, hostCUK)
+
+	if got := h.agent("once", "--dry-run"); got.status == 0 || mode(t, h.path("antpickax")) != "0777" || mode(t, h.path("antpickax/k2hr3-role-token")) != "0644" {
+		t.Errorf("a dry run changes modes, or shows a file to one that is no member: %v", got)
+	}
+	got := h.agent("once")
+	if got.status != 0 {
+		t.Fatal(got)
+	}
+	silent(t, got.stdout+got.stderr, token)
+	if !strings.Contains(read(t, h.output()), hostCUK) {
+		t.Error("the file is not this host's")
+	}
+	for name, want := range map[string]string{"": "0755", "/k2hr3-role-token": "0600", "/k2hr3-role-name": "0644", "/k2hr3-cuk": "0644", "/k2hr3-api-uri": "0644"} {
+		if got := mode(t, h.path("antpickax"+name)); got != want {
+			t.Errorf("antpickax%s has mode %s, want %s", name, got, want)
+		}
+	}
+	if n := strings.Count(got.stderr, "closed to"); n != 2 {
+		t.Errorf("told of %d times:\n%s", n, got.stderr)
+	}
+	if got := h.agent("once"); strings.Contains(got.stderr, "closed to") {
+		t.Errorf("told of again:\n%s", got.stderr)
+	}
+}
+
+func TestARunningAgentClosesTheTokenWhenItComes(t *testing.T) {
+	s := newSite(t)
+	s.joinServers(1)
+	s.AddSlave(hostAddr, hostCUK, hostAddr)
+	h, token := newLeftHost(t, s, hostCUK)
+	p := h.start()
+	next := says(t, p, 0, "slave.ini replaced", "")
+	leaveFiles(t, h, s, hostCUK, token) // the script again
+	says(t, p, next, "others could read the role token", "")
+	until(t, "closed", func() bool {
+		return mode(t, h.path("antpickax")) == "0755" && mode(t, h.path("antpickax/k2hr3-role-token")) == "0600"
+	})
+	end(t, p)
+	silent(t, p.Log(), token)
+}
+
+func TestTheAddressOfUserDataDoesForAToken(t *testing.T) {
+	s := newSite(t)
+	s.joinServers(1)
+	h := newHost(t)
+	if err := os.Mkdir(h.path("out"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	token := s.RoleToken("slave", 0)
+	path := s.RegisterPath(token)
+	write(t, h.path("pasted"), "#include\n"+s.uri+"/v1/userdata/"+path+"\n")
+	got := h.agent("once", "--api-uri", s.uri, "--role", s.SlaveRole(), "--role-token-file", h.path("pasted"), "--log-level", "debug")
+	if got.status != 0 || len(s.Slaves()) != 1 {
+		t.Fatal(got)
+	}
+	silent(t, got.stdout+got.stderr, token)
+	silent(t, got.stdout+got.stderr, path)
+
+	other := h.agent("register", "--cuk", "another", "--api-uri", s.uri, "--role", strings.Replace(s.SlaveRole(), "/slave", "/other", 1), "--role-token-file", h.path("pasted"))
+	if other.status != 1 || !strings.Contains(other.stderr, "is one for "+s.SlaveRole()) || len(s.Slaves()) != 1 {
+		t.Error(other)
+	}
+	silent(t, other.stdout+other.stderr, path)
+}
+
+// A VM made from the image of another has that one's k2hr3-cuk until K2HR3's
+// script has run, and cloud-init has written its own instance id before.
+func TestACloneIsNotTheHostItWasMadeFrom(t *testing.T) {
+	s := newSite(t)
+	s.joinServers(1)
+	h, token := newLeftHost(t, s, originalCUK)
+	if got := h.agent("once"); got.status != 0 {
+		t.Fatal(got)
+	}
+	// From here on this is the clone; the original has the address it has.
+	s.DropSlave(hostAddr, originalCUK)
+	s.AddSlave(originalAddr, originalCUK, originalAddr)
+	write(t, h.path("instance-id"), hostCUK+"\n")
+	s.server.ForgetRequests()
+
+	original, clone := originalAddr+" "+originalCUK, hostAddr+" "+hostCUK
+	step := func(verb string, want ...string) result {
+		t.Helper()
+		got := h.agent(strings.Fields(verb)...)
+		if got.status != 0 {
+			t.Fatalf("%s: %v", verb, got)
+		}
+		if have := slaves(s); !slices.Equal(have, want) {
+			t.Errorf("%s: the role has %q, want %q", verb, have, want)
+		}
+		return got
+	}
+	step("unregister", original)
+	if got := step("register", original, clone); !strings.HasPrefix(got.stdout, hostCUK+" is a member now") || strings.Count(got.stderr, "left over") != 1 {
+		t.Error(got)
+	}
+	if got := step("once --dry-run", original, clone); !strings.Contains(got.stdout, "+SELFCUK = "+hostCUK) && !strings.Contains(got.stdout, hostCUK) {
+		t.Error(got)
+	}
+	step("once", original, clone)
+	if text := read(t, h.output()); !strings.Contains(text, hostCUK) {
+		t.Error("the file is not the clone's")
+	}
+	step("unregister", original)
+	for _, r := range s.server.Requests() {
+		if strings.Contains(r.Query, originalCUK) {
+			t.Errorf("the clone spoke for the original: %v", r)
+		}
+	}
+
+	// Then K2HR3's script has its turn on the clone, while the agent runs.
+	p := h.start()
+	next := says(t, p, 0, "registered with K2HR3", "")
+	leaveFiles(t, h, s, hostCUK, token)
+	says(t, p, next, "others could read the role token", "")
+	until(t, "the clone's own record", func() bool { return strings.Contains(read(t, h.path("state/identity.json")), hostCUK) })
+	end(t, p)
+	step("once", original, clone)
+	for _, r := range s.server.Requests() {
+		if r.Op == k2hr3.OpLeave && r.Source == hostAddr && !strings.Contains(r.Query, hostCUK) {
+			t.Errorf("left as somebody else: %v", r)
+		}
+	}
+}
+
+// The agent may be running when cloud-init finds out that this is a clone.
+func TestAnAgentThatRunsTakesUpTheClonesInstanceID(t *testing.T) {
+	s := newSite(t)
+	s.joinServers(1)
+	s.AddSlave(hostAddr, originalCUK, hostAddr)
+	h, _ := newLeftHost(t, s, originalCUK)
+	p := h.start()
+	next := says(t, p, 0, "slave.ini replaced", "")
+	write(t, h.path("instance-id"), hostCUK+"\n")
+	next = says(t, p, next, "k2hr3-cuk is left over", "")
+	says(t, p, next, "registered with K2HR3", "")
+	until(t, "the clone's file", func() bool { return strings.Contains(read(t, h.output()), hostCUK) })
+	end(t, p)
+}
