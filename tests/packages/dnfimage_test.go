@@ -17,6 +17,14 @@ import (
 	"k2hdkc-slave-agent/tests/machine/slave"
 )
 
+const (
+	older, newer = "1.0.0", "1.1.0"
+
+	agentINI = "/etc/k2hdkc/slave-agent.ini"
+	// leftDropIn is what a removal leaves for chmpx.
+	leftDropIn = "/etc/systemd/system/chmpx.service.d/50-k2hdkc-slave-agent.conf"
+)
+
 // image is the root of a system that does not run, as in the making of an image:
 // what dnf installs into it, and what its scripts do there, stays in a mount
 // namespace that ends with the test.
