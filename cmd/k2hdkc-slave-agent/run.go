@@ -131,6 +131,10 @@ func (r *runner) watch(ctx context.Context) (again bool, err error) {
 				send, event = events, watcher.OutputTouched
 			}
 		case <-still.C:
+			if stale = r.late.check(log); stale != nil {
+				stop()
+				continue
+			}
 			again = r.refresh(stop) || again
 			send, event = events, watcher.AskNow
 		case <-r.hup:
