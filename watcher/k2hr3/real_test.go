@@ -19,15 +19,18 @@ type partner struct {
 	api   *url.URL
 	role  string
 	token string
+	// userData is the address of user data with a token of the role, if known.
+	userData string
 }
 
 // aPartner is the K2HR3 that K2HR3_API_URI names, if it does: K2HR3_ROLE is then
 // the full YRN of a slave role whose resource lists its members by their CUKs, and
 // K2HR3_ROLE_TOKEN a role token of it that a user made; K2HR3_CA_FILE may name the
-// authority of its certificate. Without K2HR3_API_URI it is the stand-in, over TCP.
+// authority of its certificate, and K2HR3_USER_DATA be the address of user data with
+// a token of the role. Without K2HR3_API_URI it is the stand-in, over TCP.
 func aPartner(t *testing.T) partner {
 	if uri := os.Getenv("K2HR3_API_URI"); uri != "" {
-		p := partner{must(url.Parse(uri)), os.Getenv("K2HR3_ROLE"), os.Getenv("K2HR3_ROLE_TOKEN")}
+		p := partner{must(url.Parse(uri)), os.Getenv("K2HR3_ROLE"), os.Getenv("K2HR3_ROLE_TOKEN"), os.Getenv("K2HR3_USER_DATA")}
 		if p.role == "" || p.token == "" {
 			t.Skip("K2HR3_API_URI is set, but not both of K2HR3_ROLE and K2HR3_ROLE_TOKEN")
 		}
@@ -44,7 +47,8 @@ func aPartner(t *testing.T) partner {
 	done := make(chan struct{})
 	go func() { defer close(done); srv.Serve(l) }() //nolint:errcheck // ends with Close
 	t.Cleanup(func() { srv.Close(); <-done })
-	return partner{must(url.Parse("http://" + l.Addr().String())), c.SlaveRole(), c.RoleToken("slave", 0)}
+	uri, token := "http://"+l.Addr().String(), c.RoleToken("slave", 0)
+	return partner{must(url.Parse(uri)), c.SlaveRole(), token, uri + "/v1/userdata/" + c.RegisterPath(token)}
 }
 
 // TestExchangesWithARealK2HR3 makes each exchange of the client, in an order in
@@ -63,8 +67,8 @@ func TestExchangesWithARealK2HR3(t *testing.T) {
 		if err := c.Unregister(ctx, role, me.CUK); err != nil && !errors.Is(err, ErrNotMember) {
 			t.Errorf("this machine may still be listed with the CUK %s: %v", me.CUK, err)
 		}
-		if strings.Contains(log.String(), p.token) {
-			t.Error("the log has the role token in it")
+		if strings.Contains(log.String(), p.token) || strings.Contains(log.String(), "/userdata/") {
+			t.Error("the log has the role token, or the way to it, in it")
 		}
 	})
 
@@ -120,6 +124,17 @@ func TestExchangesWithARealK2HR3(t *testing.T) {
 	byToken.ETag = first.ETag
 	if a := read("by token, with its ETag", byToken, nil); !a.NotModified {
 		t.Error("the ETag has no effect; or the cluster is not at rest")
+	}
+
+	_, err = c.UserDataToken(ctx, must(parseUserData(p.api.String()+"/v1/userdata/AAAA")), role)
+	check("user data of nothing", err, ErrUserData)
+	if p.userData != "" {
+		at := must(parseUserData(p.userData))
+		found, err := c.UserDataToken(ctx, at, role)
+		check("user data", err, nil)
+		read("by the token in user data", Query{Token: found}, nil)
+		_, err = c.UserDataToken(ctx, at, elsewhere)
+		check("user data of another role", err, ErrOtherRole)
 	}
 
 	check("register", c.Register(ctx, role, token, me), nil)
