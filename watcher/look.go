@@ -247,7 +247,7 @@ func (w *Watcher) tellPresence(l looked) {
 		w.Log.Info(state, "pid", l.status.PID, "revision", l.status.Revision, "servers", len(l.status.Servers))
 		return
 	}
-	w.Log.Info(state, "reason", l.err)
+	w.Log.Info(state, "reason", w.explain(l.err))
 }
 
 // confirming takes a look while a revision is to be confirmed.

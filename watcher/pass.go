@@ -270,7 +270,7 @@ func (w *Watcher) remember() {
 	}
 }
 
-// explain adds to an error of writing what whoever runs the agent has to say.
+// explain adds to an error what whoever runs the agent has to say.
 func (w *Watcher) explain(err error) error {
 	if w.Explain == nil {
 		return err

@@ -99,8 +99,8 @@ type Watcher struct {
 	// Changed, which may be nil, is called by Run's loop with each Snapshot
 	// that differs from the one before. It must not block.
 	Changed func(Snapshot)
-	// Explain, which may be nil, adds to an error of writing the file or the
-	// state what is particular to the way the agent runs.
+	// Explain, which may be nil, adds to an error that may be for want of a right
+	// what is particular to the way the agent runs.
 	Explain func(error) error
 	Log     *slog.Logger
 

@@ -88,8 +88,9 @@ func (h Holder) String() string {
 // It opens none of these files, takes two seconds at most, and lists 16 at
 // most. An error that is ErrNotAll comes with what was found nevertheless: the
 // time was up, ctx ended, or there are processes that this one may not look
-// into, which takes root's rights, CAP_SYS_PTRACE among them. Mappings without a
-// descriptor, and hard links in other folders, are not found.
+// into. That takes CAP_SYS_PTRACE, which even root does not have in a hardened
+// unit. Mappings without a descriptor, and hard links in other folders, are not
+// found.
 func Holders(ctx context.Context, path string, old Inode) ([]Holder, error) {
 	return holders(ctx, "/proc", path, old)
 }
@@ -147,7 +148,7 @@ func (s *search) processes() error {
 		}
 	})
 	if closed > 0 && err == nil {
-		err = fmt.Errorf("user %d may not see what some processes (%d) have open", os.Geteuid(), closed)
+		err = fmt.Errorf("user %d may not see what some processes (%d) have open, which takes CAP_SYS_PTRACE; for root, `lsof +L1` lists it", os.Geteuid(), closed)
 	}
 	return err
 }

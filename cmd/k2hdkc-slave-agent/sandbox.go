@@ -84,14 +84,14 @@ func (l *lateFolders) check(log *slog.Logger) error {
 	return nil
 }
 
-// explainRights adds to an error of writing how the unit's limits are widened,
-// where there is a unit.
+// explainRights adds to an error for want of a right how the unit's limits are
+// widened, where there is a unit.
 func explainRights(err error) error {
 	if err == nil || !underSystemd() || !lacksRight(err) {
 		return err
 	}
-	return fmt.Errorf("%w; the unit lets the agent write only in its usual folders and give files to no other owner; "+
-		"what owner, group, output, state-dir and run-dir need beyond that it gets by `systemctl daemon-reload && systemctl restart %s`", err, options.Program)
+	return fmt.Errorf("%w; the unit lets the agent write only in its usual folders, give files to no other owner and reach no other user's memory; "+
+		"what the configuration (owner, group, output, state-dir, …) needs beyond that is granted by `systemctl daemon-reload && systemctl restart %s`", err, options.Program)
 }
 
 // lacksRight: EINVAL is what chown says of an owner that the unit's user
