@@ -77,6 +77,38 @@ func TestDnfTakesWhatTheKeyHasSigned(t *testing.T) {
 	installed("1.2")
 }
 
+// EL8's rpm knows of signatures no more than this; the strictest check is one
+// that an administrator may ask for on any EL.
+func TestRPMIsSignedInAWayThatAnOldRPMKnows(t *testing.T) {
+	r := Repo(t, Build(t, newest(t)))
+	db := filepath.Join(t.TempDir(), "db")
+	runHere(t, "rpmkeys", "--dbpath", db, "--import", r.Key)
+	out := runHere(t, "rpmkeys", "--dbpath", db, "--define", "_pkgverify_level all", "--define", "_pkgverify_flags 0",
+		"--checksig", "--verbose", One(t, filepath.Join(r.Dir, "yum/packages"), "rpm"))
+	for _, want := range []string{"Header V4 RSA/SHA256 Signature", "Header SHA256 digest: OK", "Payload SHA256 digest: OK"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("want %q in\n%s", want, out)
+		}
+	}
+}
+
+func TestDnfGetsTheListsOfARepositoryThatIsChanging(t *testing.T) {
+	r := Repo(t, tiny(t, "shop-tool", "1.0"))
+	serve(t, r)
+	known := map[string]string{}
+	for _, name := range []string{"repomd.xml", "repomd.xml.asc"} {
+		path := filepath.Join(r.Dir, "yum/repodata", name)
+		known[path] = read(t, path)
+	}
+	r.Add(t, tiny(t, "shop-tool", "1.1"))
+	for path, text := range known { // the moment before they are replaced
+		write(t, path, text)
+	}
+	if err := elHost(t, r, "").dnfInstall("shop-tool-1.0"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestDnfRefusesWhatTheKeyHasNotSigned(t *testing.T) {
 	good := Repo(t, tiny(t, "shop-tool", "1.0"))
 	serve(t, good)
