@@ -29,7 +29,7 @@ func newInstalled(t *testing.T) installed {
 	}
 	layers := t.TempDir()
 	err = h.Do(func() error {
-		for _, dir := range []string{"etc", "usr"} {
+		for _, dir := range []string{"etc", "usr", "var/lib"} {
 			upper, work := filepath.Join(layers, dir), filepath.Join(layers, dir+".work")
 			if err := os.MkdirAll(upper, 0o755); err != nil {
 				return err
@@ -57,7 +57,7 @@ func newInstalled(t *testing.T) installed {
 		return lay("/usr/lib/systemd/system-generators/k2hdkc-slave-agent-generator", string(text))
 	})
 	if err != nil {
-		t.Skip("may not lay files over /etc and /usr here:", err)
+		t.Skip("may not lay files over /etc, /usr and /var/lib here:", err)
 	}
 	return h
 }

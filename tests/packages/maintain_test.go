@@ -43,7 +43,7 @@ func (h installed) maintained(files map[string]string, verb string) (said, asked
 	for path, text := range files {
 		all[path] = text
 	}
-	out, err := h.with(all, "unshare", "--mount", "sh", "-c", `
+	out, err := h.with(all, "unshare", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", `
 		mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system || exit 99
 		rm -f /etc/asked; : >/etc/asked
 		"$1" "$2" || echo "status $?"
