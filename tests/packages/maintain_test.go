@@ -194,6 +194,40 @@ func TestInstallationTellsOfNeighbours(t *testing.T) {
 	}
 }
 
+func TestInstallationEnablesAChmpxThatNobodyHas(t *testing.T) {
+	is := func(unit, state string) string {
+		return "*is-enabled*" + unit + "*) echo " + state + "; exit 1 ;;\n"
+	}
+	ini := func(more string) map[string]string {
+		return map[string]string{"/etc/k2hdkc/slave-agent.ini": member(nil)["/etc/k2hdkc/slave-agent.ini"] + more}
+	}
+	for _, c := range []struct {
+		name, answers string
+		more          map[string]string
+		want          string
+		again         string // at the second installation
+	}{
+		{"disabled; later that is somebody's will", is("chmpx.service", "disabled"), nil, "systemctl --quiet enable chmpx.service\n", ""},
+		{"another unit", is("chmpx.service", "disabled") + is("orders.service", "disabled"), ini("[chmpx]\nunit = orders.service\n"),
+			"systemctl --quiet enable orders.service\n", ""},
+		{"enabled", is("chmpx.service", "enabled"), nil, "", ""},
+		{"masked", is("chmpx.service", "masked"), nil, "", ""},
+		{"not to be started", is("chmpx.service", "disabled"), ini("[chmpx]\nstart = no\n"), "", ""},
+		{"not configured", is("chmpx.service", "disabled"), map[string]string{"/etc/k2hdkc/slave-agent.ini": ""}, "", ""},
+		{"not there", "", nil, "", ""},
+	} {
+		h := newInstalled(t)
+		files := member(c.more)
+		files[systemctl] = systemctlSays(c.answers)
+		for i, want := range []string{c.want, c.again} {
+			said, asked, _ := h.maintained(files, "arrive")
+			if asked != want || (said != "") != (want != "") {
+				t.Errorf("%s, installation %d: it has asked %q, want %q, and says %q", c.name, i+1, asked, want, said)
+			}
+		}
+	}
+}
+
 func TestStartAndRestart(t *testing.T) {
 	h := newInstalled(t)
 	const (
