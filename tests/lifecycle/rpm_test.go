@@ -23,6 +23,7 @@ func TestRPM(t *testing.T) {
 	for _, version := range []string{older, newer} {
 		n.put("/root/"+version+".rpm", packages.One(t, packages.Build(t, version), "rpm"))
 	}
+	n.put("/root/chmpx.rpm", packages.One(t, packages.Chmpx(t), "rpm"))
 	n.Join(1, 2, 3)
 	for _, c := range []struct {
 		name string
@@ -35,6 +36,7 @@ func TestRPM(t *testing.T) {
 		{"a removal does not wait for a K2HR3 that never answers", rpmWithoutK2HR3},
 		{"a removal that chmpx does not need anything of leaves it nothing", rpmWithoutFile},
 		{"the timer and override.conf are told of and left alone", rpmNeighbours},
+		{"both packages at once on a configured host are all that it needs", rpmTogether},
 	} {
 		n.test(t, c.name, func(n *node) {
 			n.rpmReset()
@@ -255,4 +257,34 @@ func rpmNeighbours(n *node) {
 	if after := n.Run("stat -c '%i %z' /etc/antpickax/override.conf"); after != before {
 		n.TB.Error("override.conf was changed")
 	}
+}
+
+func rpmTogether(n *node) {
+	n.Run("systemctl --quiet disable chmpx")
+	n.apt("purge", "chmpx")
+	n.Run("rm -rf /var/lib/antpickax; systemctl daemon-reload")
+	defer func() {
+		n.Run("rpm -e chmpx; systemctl daemon-reload")
+		n.apt("install", "chmpx")
+		n.Run("systemctl --quiet enable chmpx")
+	}()
+	said := n.rpm("-i", rpmFile(older), "/root/chmpx.rpm")
+	if !strings.Contains(said, "chmpx.service is enabled") {
+		n.TB.Errorf("the package does not tell that it has enabled chmpx, but says %q", said)
+	}
+	n.confirmed(3)
+	n.active(older)
+	n.wantMember(true)
+	n.Wants(slave.ChmpxUnit, "ActiveState=active", "UnitFileState=enabled", "NRestarts=0")
+	n.sameFile()
+	n.Begin()
+	n.reboot()
+	n.confirmed(3)
+	n.sameFile()
+
+	// Enabled once is enough.
+	n.Run("systemctl --quiet disable chmpx")
+	n.rpmSilent("-U", rpmFile(newer))
+	n.Wants(slave.ChmpxUnit, "ActiveState=active", "UnitFileState=disabled")
+	n.rpmSilent("-e", pkg)
 }
