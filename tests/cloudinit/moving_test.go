@@ -122,4 +122,16 @@ func TestMovingOver(t *testing.T) {
 	}
 	n.run(`systemctl is-active lookout; [ ! -e /run/gap ]; [ ! -e "$1" ]`, slaveINI)
 	s.wantSlaves(n.is())
+
+	// So it is after a reboot.
+	if err := n.Reboot(deadline(t)); err != nil {
+		t.Fatal(err)
+	}
+	s.join(4)
+	n.until("the file to have the fourth server", func() bool {
+		_, servers := n.chmpx()
+		return servers == 4
+	})
+	n.wants("k2hr3-get-resource.timer", "ActiveState=inactive", "UnitFileState=disabled")
+	n.wants(chmpxUnit, "ActiveState=active", "NRestarts=0")
 }
