@@ -28,6 +28,8 @@ func TestDebAndTheAdministrator(t *testing.T) {
 		{"k2hr3-get-resource.timer is told of and left alone", timerRuns},
 		{"override.conf of chmpx's helper is told of and left alone", helperOverridden},
 		{"an own drop-in of that name is left alone", ownDropIn},
+		{"a chmpx that was disabled stays so", chmpxDisabled},
+		{"a wrong configuration fails no upgrade, and is all that has to be mended", wrongConfiguration},
 		{"without a chmpx nothing of it is left behind", noChmpx},
 		{"a removal does not wait for a K2HR3 that never answers", func(n *node) {
 			n.K2HR3.Fault(k2hr3.Fault{Name: k2hr3.Hang})
@@ -227,6 +229,34 @@ func ownDropIn(n *node) {
 		n.configure()
 		n.install(newer, "--option=Dpkg::Options::=--force-confold")
 	}
+}
+
+func chmpxDisabled(n *node) {
+	n.Run("systemctl --quiet disable chmpx")
+	defer n.Run("systemctl --quiet enable chmpx")
+	for _, args := range [][]string{{"install", pkg}, {"remove", pkg}, {"install", pkg}} {
+		n.apt(args...)
+		n.Wants(slave.ChmpxUnit, "UnitFileState=disabled", "ActiveState=active")
+	}
+	n.sameChmpx()
+	n.sameFile()
+}
+
+func wrongConfiguration(n *node) {
+	n.Run(`echo 'no-such-key = 1' >>"$1"`, confFile)
+	said := n.aptSays("install", pkg)
+	if !strings.Contains(said, "the restart of the agent has failed; journalctl -u "+pkg+" has why") {
+		n.TB.Errorf("the upgrade says %q", said)
+	}
+	n.Run("dpkg --configure --pending && ! dpkg --audit | grep .")
+	n.sameChmpx()
+	n.sameFile()
+	n.wantMember(true)
+	n.Run(`sed -i '$d' "$1"`, confFile)
+	n.confirmed(3)
+	n.Wants(slave.AgentUnit, "ActiveState=active")
+	n.sameChmpx()
+	n.sameFile()
 }
 
 func noChmpx(n *node) {
