@@ -62,6 +62,7 @@ type asked struct {
 	took   time.Duration
 	alive  bool // after a failure: K2HR3's API answers all the same
 	moved  bool // the host reaches K2HR3 from another address than it is known by
+	again  bool // another answer is wanted at once, whatever becomes of this one
 }
 
 // ask starts a request, unless one is under way.
@@ -132,11 +133,11 @@ func (w *Watcher) answered(ctx context.Context, a asked) {
 	if a.moved {
 		w.moved()
 	}
-	again := w.asking.again
+	a.again = w.asking.again
 	w.asking.again = false
 	switch {
 	case ctx.Err() != nil:
-	case a.err != nil && again:
+	case a.err != nil && a.again:
 		w.askIn(0)
 	case a.err != nil:
 		w.failed(ctx, a)
@@ -149,9 +150,6 @@ func (w *Watcher) answered(ctx context.Context, a asked) {
 			w.doubt()
 		}
 		w.good(ctx, a)
-		if again {
-			w.askIn(0)
-		}
 	}
 	if ctx.Err() == nil {
 		w.checkDrift(ctx) // the events of the file may have been lost
@@ -196,6 +194,9 @@ func (w *Watcher) longest() time.Duration {
 
 // good takes a proper answer.
 func (w *Watcher) good(ctx context.Context, a asked) {
+	if a.again {
+		defer w.askIn(0)
+	}
 	switch {
 	case a.answer.NotModified:
 		w.asking.pending = nil

@@ -9,6 +9,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx/daemon"
 	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
 func TestTheFirstFileIsInPlaceAtOnceWithOwnCUKAndRevision(t *testing.T) {
@@ -230,4 +231,25 @@ func (h *host) checkGaps(d time.Duration) {
 	if alike {
 		h.t.Errorf("all reads were exactly %v apart: no jitter", all[0])
 	}
+}
+
+// A registration that ends while a text from before it waits for the first look
+// at chmpx has the text asked for at once, not after the pause that follows its
+// refusal.
+func TestATextFromBeforeARegistrationDoesNotDelayTheNextOne(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		w := h.make()
+		w.begin(t.Context())
+		w.asking.again = true
+		w.answered(t.Context(), asked{answer: k2hr3.Answer{Text: h.cluster.Text()}})
+		w.looked(t.Context(), <-w.looking.done)
+		if w.asking.refused == "" {
+			t.Fatal("the text was not refused")
+		}
+		begin := time.Now()
+		<-w.asking.timer.C
+		if d := time.Since(begin); d != 0 {
+			t.Errorf("asked after %v", d)
+		}
+	})
 }
