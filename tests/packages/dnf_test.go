@@ -38,6 +38,12 @@ func elHost(tb testing.TB, r *Repository, key string) host {
 		"--setopt=reposdir=" + filepath.Join(top, "repos"), "--setopt=cachedir=" + filepath.Join(top, "cache"),
 		"--setopt=logdir=" + filepath.Join(top, "log"), "--setopt=persistdir=" + filepath.Join(top, "state"),
 	}
+	tb.Cleanup(func() { // dnf leaves gpg's agent running
+		keyrings, _ := filepath.Glob(filepath.Join(top, "cache/*/pubring"))
+		for _, home := range keyrings {
+			gpgconf(tb, home, "--kill", "all")
+		}
+	})
 	h.env = []string{"HOME=" + top, "LC_ALL=C.UTF-8"}
 	return h
 }

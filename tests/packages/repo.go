@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -91,11 +93,16 @@ func (r *Repository) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
+// gpgHomes begins the names of keyrings' folders; the number of the process
+// that made one follows.
+const gpgHomes = "k2hdkc-gpg-"
+
 // newGPGHome makes a keyring with an agent of its own, which ends with the
 // test. Its path is short, for the agent's sockets are in it.
 func newGPGHome(tb testing.TB) string {
 	tb.Helper()
-	home, err := os.MkdirTemp("", "gpg-")
+	sweepGPGHomes()
+	home, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", gpgHomes, os.Getpid()))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -106,6 +113,18 @@ func newGPGHome(tb testing.TB) string {
 		}
 	})
 	return home
+}
+
+// sweepGPGHomes removes the keyrings of tests that were killed; an agent whose
+// folder is gone ends.
+func sweepGPGHomes() {
+	homes, _ := filepath.Glob(filepath.Join(os.TempDir(), gpgHomes+"*"))
+	for _, home := range homes {
+		number, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(home), gpgHomes), "-")
+		if pid, err := strconv.Atoi(number); err == nil && syscall.Kill(pid, 0) == syscall.ESRCH {
+			os.RemoveAll(home)
+		}
+	}
 }
 
 func gpgconf(tb testing.TB, home string, args ...string) {
