@@ -13,7 +13,7 @@
 // processor is emulated, so that one takes minutes for what the other does in
 // seconds:
 //
-//	K2HDKC_TEST_VM=1 go test -count=1 -timeout 60m -v ./tests/cloudinit
+//	K2HDKC_TEST_VM=1 go test -count=1 -timeout 90m -v ./tests/cloudinit
 //
 // That needs qemu-system-x86, qemu-utils and e2fsprogs besides the packages of
 // .ci/packages.
