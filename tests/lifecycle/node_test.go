@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"k2hdkc-slave-agent/tests/chmpx"
 	"k2hdkc-slave-agent/tests/k2hr3"
 	"k2hdkc-slave-agent/tests/machine"
 	"k2hdkc-slave-agent/tests/machine/slave"
@@ -49,11 +50,13 @@ func boot(t *testing.T, suite string) *node {
 	t.Helper()
 	machine.Require(t)
 	packages.NeedRepo(t)
-	chmpx := packages.Chmpx
+	chmpxes := packages.Chmpx
 	if suite != machine.Bookworm {
-		chmpx = packages.ChmpxStandin // which does not care
+		chmpxes = packages.ChmpxStandin // which does not care
+	} else if _, real := chmpx.Installed(); real {
+		t.Log("the real chmpx runs in the machine")
 	}
-	dirs := []string{chmpx(t), packages.Build(t, older), packages.Build(t, newer)}
+	dirs := []string{chmpxes(t), packages.Build(t, older), packages.Build(t, newer)}
 	repo := packages.Repo(t, dirs...)
 	n := &node{Slave: slave.New(t, machine.Options{Suite: suite}), debs: map[string]string{}}
 	for _, version := range []string{older, newer} {
