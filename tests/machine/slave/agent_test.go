@@ -12,7 +12,7 @@ import (
 func TestAgentAndChmpxUnderSystemd(t *testing.T) {
 	s := newSlave(t)
 	s.test(t, "systemd finds nothing wrong with the units", func(s *slave) {
-		r := s.Try("systemd-analyze verify --man=no --recursive-errors=one chmpx.service k2hdkc-slave-agent.service")
+		r := s.Try("systemd-analyze verify --man=no --recursive-errors=yes chmpx.service k2hdkc-slave-agent.service")
 		if r.Status != 0 || r.Stderr != "" {
 			s.TB.Error(r)
 		}

@@ -1,0 +1,84 @@
+package packages
+
+import (
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const unitFile = "../../packaging/k2hdkc-slave-agent.service"
+
+// TestUnitIsHardened holds the unit to an exposure of 1.5 of 10, as systemd
+// itself rates it.
+func TestUnitIsHardened(t *testing.T) {
+	help, err := exec.Command("systemd-analyze", "--help").Output()
+	if err != nil || !strings.Contains(string(help), "--offline") {
+		t.Skip("needs the systemd-analyze of systemd 250 or newer")
+	}
+	out, err := exec.Command("systemd-analyze", "security", "--no-pager", "--offline=true", "--threshold=15", unitFile).CombinedOutput()
+	if err != nil {
+		t.Errorf("more exposed than 1.5: %v\n%s", err, out)
+	}
+}
+
+// since239 are the directives that systemd has learnt after 239, the oldest that
+// is to run the units, with the version. An older one says once that it does not
+// know them, and goes on: so each of them may only take something away from the
+// agent that it does not need.
+var since239 = map[string]string{
+	"RestrictSUIDSGID": "242", "ProtectKernelLogs": "244", "ProtectClock": "245", "ProtectProc": "247",
+}
+
+// known239 are those of the units that 239 knows.
+var known239 = strings.Fields(`
+	Description Documentation Wants After StartLimitIntervalSec ConditionFileNotEmpty
+	Type PIDFile ExecStartPre ExecStart ExecReload ExecStop KillSignal SendSIGHUP Restart RestartSec
+	WatchdogSec TimeoutStartSec TimeoutStopSec StateDirectory RuntimeDirectory UMask LimitMSGQUEUE
+	CapabilityBoundingSet NoNewPrivileges PrivateUsers ProtectSystem ReadWritePaths ProtectHome PrivateTmp
+	PrivateMounts PrivateDevices DevicePolicy RestrictAddressFamilies ProtectControlGroups ProtectKernelModules
+	ProtectKernelTunables RestrictNamespaces RestrictRealtime LockPersonality MemoryDenyWriteExecute RemoveIPC
+	KeyringMode SystemCallArchitectures SystemCallFilter SystemCallErrorNumber WantedBy`)
+
+// values239 are values that only a newer systemd knows, of directives that are
+// older: these it would refuse, and with them the unit.
+var values239 = map[string][]string{
+	"Type": {"notify-reload", "exec"},
+}
+
+func TestUnitsAreForOldSystemdsToo(t *testing.T) {
+	used := map[string]bool{}
+	for _, file := range []string{unitFile, "../../packaging/chmpx.service.d/50-k2hdkc-slave-agent.conf"} {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(b)) {
+			line = strings.TrimSpace(line)
+			key, value, ok := strings.Cut(line, "=")
+			if !ok || strings.HasPrefix(line, "#") {
+				continue
+			}
+			used[key] = true
+			if !slices.Contains(known239, key) && since239[key] == "" {
+				t.Errorf("%s: when has systemd learnt %s=?", file, key)
+			}
+			if slices.Contains(values239[key], value) {
+				t.Errorf("%s: systemd 239 does not know %s=%s", file, key, value)
+			}
+			if key == "After" && strings.Contains(value, "cloud") {
+				t.Errorf("%s: %s: user data that starts it would wait for itself", file, line)
+			}
+		}
+	}
+	text, err := os.ReadFile(unitFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, version := range since239 {
+		if !used[key] || !strings.Contains(string(text), key+" ("+version+")") {
+			t.Errorf("the unit's head does not tell of %s (%s), or the unit does not use it", key, version)
+		}
+	}
+}
