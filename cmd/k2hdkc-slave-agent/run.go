@@ -24,8 +24,11 @@ func (p *program) run(ctx context.Context, o *options.Options, reload func() (*o
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	r := runner{program: p, hup: hup, reload: reload, manager: newManager(), late: newLateFolders(o, unix.Access)}
+	r := runner{program: p, hup: hup, reload: reload, manager: newManager(), late: newLateFolders(o, unix.Access, age)}
 	defer r.late.stop()
+	if err := r.late.check(p.logger(o)); err != nil {
+		return err
+	}
 	if err := r.begin(ctx, o); err != nil {
 		return err
 	}
@@ -61,14 +64,15 @@ type round struct {
 	log     *slog.Logger
 }
 
-// begin makes the first round. Options that are wrong are an error; for those
-// that nobody has given yet it waits. It ends without a round if ctx does.
+// begin makes the first round. Options that are wrong are an error. For those
+// that nobody has given yet a service waits, and then it ends without a round if
+// ctx does; who types the command is told.
 func (r *runner) begin(ctx context.Context, o *options.Options) error {
 	missing, err := o.Missing()
 	if err != nil {
 		return err
 	}
-	if len(missing) > 0 {
+	if len(missing) > 0 && isAwaited() {
 		return r.await(ctx, o)
 	}
 	r.round, err = r.prepare(o)

@@ -20,6 +20,11 @@ import (
 // agent started.
 const lateEvery = 10 * time.Second
 
+// young is how old a folder is at most that may have come after systemd has
+// settled where the agent may write, and before the agent's first look. It is
+// less than the unit's RestartSec, so that the next start has settled the matter.
+const young = 4 * time.Second
+
 // lateFolders are folders that were missing when systemd started the agent.
 // The unit lets the agent write in some folders and nowhere else, and which of
 // them are there is settled when it is started: one that comes later is there
@@ -28,16 +33,28 @@ type lateFolders struct {
 	missing []string
 	ticker  *time.Ticker                         // nil: there are none to look for
 	access  func(path string, mode uint32) error // access(2)
+	age     func(path string) time.Duration      // large if it is not known
 }
 
-// newLateFolders finds those that are missing now.
-func newLateFolders(o *options.Options, access func(path string, mode uint32) error) *lateFolders {
-	l := &lateFolders{access: access}
+// age is how long ago a folder was made.
+func age(path string) time.Duration {
+	var st unix.Statx_t
+	err := unix.Statx(unix.AT_FDCWD, path, unix.AT_STATX_DONT_SYNC, unix.STATX_BTIME, &st)
+	if err != nil || st.Mask&unix.STATX_BTIME == 0 {
+		return time.Hour
+	}
+	return time.Since(time.Unix(st.Btime.Sec, int64(st.Btime.Nsec)))
+}
+
+// newLateFolders finds those that are missing now, or were a moment ago. access
+// is access(2), age how long ago a folder was made.
+func newLateFolders(o *options.Options, access func(path string, mode uint32) error, age func(path string) time.Duration) *lateFolders {
+	l := &lateFolders{access: access, age: age}
 	if !underSystemd() {
 		return l
 	}
 	for _, dir := range []string{o.AntpickaxDir, daemon.MemoryDir, filepath.Dir(o.Output)} {
-		if errors.Is(l.access(dir, unix.F_OK), fs.ErrNotExist) && !slices.Contains(l.missing, dir) {
+		if l.late(dir) && !slices.Contains(l.missing, dir) {
 			l.missing = append(l.missing, dir)
 		}
 	}
@@ -45,6 +62,13 @@ func newLateFolders(o *options.Options, access func(path string, mode uint32) er
 		l.ticker = time.NewTicker(lateEvery)
 	}
 	return l
+}
+
+func (l *lateFolders) late(dir string) bool {
+	if errors.Is(l.access(dir, unix.F_OK), fs.ErrNotExist) {
+		return true
+	}
+	return errors.Is(l.access(dir, unix.W_OK), unix.EROFS) && l.age(dir).Abs() < young
 }
 
 // look returns a channel that has something when check is to be called.

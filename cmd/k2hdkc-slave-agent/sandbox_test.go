@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -42,6 +43,25 @@ var folders = &options.Options{AntpickaxDir: "/etc/antpickax", Output: "/srv/k2h
 
 const memory = "/var/lib/antpickax"
 
+func old(string) time.Duration { return time.Hour }
+
+// Between systemd's settling where the agent may write and the agent's first
+// look there is a moment, in which another package may be installed.
+func TestAFolderThatCameJustBeforeTheFirstLookNeedsAnotherStart(t *testing.T) {
+	service(t, true)
+	now := disk{"/etc/antpickax": nil, memory: unix.EROFS, "/srv/k2hdkc": nil}
+	for made, want := range map[time.Duration]error{10 * time.Millisecond: errSaid, 5 * time.Second: nil, time.Hour: nil} {
+		l := newLateFolders(folders, now.access, func(string) time.Duration { return made })
+		defer l.stop()
+		if err := l.check(slog.New(slog.DiscardHandler)); !errors.Is(err, want) {
+			t.Errorf("made %v ago: %v, want %v", made, err, want)
+		}
+	}
+	if d := age("/nowhere"); d < young {
+		t.Errorf("a folder that is not there is %v old", d)
+	}
+}
+
 func TestAFolderThatCameLateAndIsReadOnlyNeedsAnotherStart(t *testing.T) {
 	service(t, true)
 	for dir, why := range map[string]string{
@@ -49,7 +69,7 @@ func TestAFolderThatCameLateAndIsReadOnlyNeedsAnotherStart(t *testing.T) {
 	} {
 		d := disk{"/etc/antpickax": nil, memory: nil, "/srv/k2hdkc": nil}
 		delete(d, dir)
-		l := newLateFolders(folders, d.access)
+		l := newLateFolders(folders, d.access, old)
 		defer l.stop()
 		var said bytes.Buffer
 		log := slog.New(slog.NewTextHandler(&said, nil))
@@ -86,7 +106,7 @@ func TestNoOtherStartForFoldersThatItWouldNotChange(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			service(t, c.service)
 			now := c.before
-			l := newLateFolders(folders, func(path string, mode uint32) error { return now.access(path, mode) })
+			l := newLateFolders(folders, func(path string, mode uint32) error { return now.access(path, mode) }, old)
 			defer l.stop()
 			if c.after != nil {
 				now = c.after

@@ -32,6 +32,10 @@ func underSystemd() bool {
 	return os.Getenv("NOTIFY_SOCKET") != "" || os.Getenv("INVOCATION_ID") != ""
 }
 
+// isAwaited reports whether a service manager waits to be told how this process
+// is, as it does of nothing that a person runs.
+func isAwaited() bool { return os.Getenv("NOTIFY_SOCKET") != "" }
+
 // aliveEvery is how often systemd is to be told that the agent is alive: three
 // times in the time after which it would be restarted. 0: nobody asks.
 func aliveEvery() time.Duration {

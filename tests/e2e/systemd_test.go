@@ -273,7 +273,7 @@ func TestAFolderThatCameLateEndsTheAgent(t *testing.T) {
 			m := newMachine(t)
 			write(t, m.path("/etc/k2hdkc/slave-agent.ini"), "[chmpx]\nunit =\n[slave]\ncuk = "+machineCUK+"\n")
 			cmd := exec.CommandContext(t.Context(), binary(t), "run", "--log-format", "json")
-			cmd.Env = []string{"PATH=/nowhere", "INVOCATION_ID=0123456789abcdef0123456789abcdef"}
+			cmd.Env = []string{"PATH=/nowhere", "INVOCATION_ID=0123456789abcdef0123456789abcdef", "NOTIFY_SOCKET=/nowhere"}
 			waits := "not configured"
 			if configured {
 				server := k2hr3.New()

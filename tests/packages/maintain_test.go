@@ -1,6 +1,9 @@
 package packages
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,6 +24,7 @@ const (
 	agentProgram = "/usr/bin/k2hdkc-slave-agent"
 	agentNotes   = "#!/bin/sh\necho \"agent $*\" >>/etc/asked\n"
 	systemctl    = "/usr/bin/systemctl"
+	before       = "/etc/before" // runs on the host first, if it is there
 )
 
 // systemctlSays is a systemctl that notes what is more than a question.
@@ -46,10 +50,11 @@ func (h installed) maintained(files map[string]string, verb string) (said, asked
 	out, err := h.with(all, "unshare", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", `
 		mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system || exit 99
 		rm -f /etc/asked; : >/etc/asked
+		[ ! -e "$4" ] || "$4"
 		"$1" "$2" || echo "status $?"
 		echo ---; cat /etc/asked
 		echo ---; cat "$3" 2>/dev/null
-		rm -rf "${3%/*}"`, "sh", maintain, verb, leftDropIn)
+		rm -rf "${3%/*}"`, "sh", maintain, verb, leftDropIn, before)
 	parts := strings.SplitN(out, "---\n", 3)
 	if err != nil && len(parts) != 3 {
 		h.tb.Fatalf("maintain %s: %v\n%s", verb, err, out)
@@ -140,7 +145,7 @@ func TestRemovalTakesTenSecondsAtMostAndNeverFails(t *testing.T) {
 		}
 		start := time.Now()
 		said, _, _ := h.maintained(member(map[string]string{agentProgram: program}), "leave")
-		if took := time.Since(start); took > 12*time.Second { // 10, and this host's own pace
+		if took := time.Since(start); took > 40*time.Second { // 10, and this host's own pace; the agent would take a minute
 			t.Errorf("%s: it took %v", name, took)
 		}
 		if !strings.Contains(said, "could not be taken out of its role") || strings.Count(said, "\n") != 1 || strings.Contains(said, "0a0b") {
@@ -224,6 +229,40 @@ func TestInstallationEnablesAChmpxThatNobodyHas(t *testing.T) {
 			if asked != want || (said != "") != (want != "") {
 				t.Errorf("%s, installation %d: it has asked %q, want %q, and says %q", c.name, i+1, asked, want, said)
 			}
+		}
+	}
+}
+
+func TestInstallationMakesTheFolderOfChmpxsMemory(t *testing.T) {
+	const folder = "/var/lib/antpickax"
+	for _, c := range []struct {
+		name, before string // before: what the host is made like
+		more         map[string]string
+		want         fs.FileMode // 0: there is none
+	}{
+		{"there is none", "rm -rf " + folder, nil, 0o777},
+		{"there is one", "mkdir -p " + folder + "; chmod 755 " + folder, nil, 0o755},
+		{"a chmpx runs without it", "rm -rf " + folder + "; cp /bin/sleep /etc/chmpx; /etc/chmpx 60 >/dev/null 2>&1 &", nil, 0},
+		{"not configured", "rm -rf " + folder, map[string]string{"/etc/k2hdkc/slave-agent.ini": ""}, 0},
+	} {
+		h := newInstalled(t)
+		files := member(c.more)
+		files[before] = "#!/bin/sh\n" + c.before + "\n"
+		h.maintained(files, "arrive")
+		err := h.Do(func() error {
+			info, err := os.Stat(folder)
+			switch {
+			case c.want == 0 && err == nil:
+				return errors.New("was made")
+			case c.want != 0 && err == nil && info.Mode().Perm() != c.want:
+				return fmt.Errorf("has mode %v, want %v", info.Mode(), c.want)
+			case c.want != 0:
+				return err
+			}
+			return nil
+		})
+		if err != nil {
+			t.Errorf("%s: the folder %v", c.name, err)
 		}
 	}
 }
