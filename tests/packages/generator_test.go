@@ -178,6 +178,7 @@ func TestGeneratorGrantsWhatTheConfigurationNeeds(t *testing.T) {
 		{"an override.conf hides the helper's own file", map[string]string{
 			helper: "-> /dev/null", override: "chmpx-service-helper.conf:LOGDIR = /var/log\n", "/etc/antpickax/chmpx-service-helper.conf": "SUBPROCESS_USER = k2hdkc\n",
 		}, ""},
+		{"a host without namespaces of users", map[string]string{"/usr/bin/unshare": "#!/bin/sh\nexit 1\n"}, "PrivateUsers=no\n"},
 	} {
 		to := t.TempDir()
 		out, err := h.with(c.files, "/usr/lib/systemd/system-generators/k2hdkc-slave-agent-generator", to, to+".early", to+".late")
