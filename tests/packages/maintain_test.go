@@ -242,7 +242,8 @@ func TestInstallationMakesTheFolderOfChmpxsMemory(t *testing.T) {
 	}{
 		{"there is none", "rm -rf " + folder, nil, 0o777},
 		{"there is one", "mkdir -p " + folder + "; chmod 755 " + folder, nil, 0o755},
-		{"a chmpx runs without it", "rm -rf " + folder + "; cp /bin/sleep /etc/chmpx; /etc/chmpx 60 >/dev/null 2>&1 &", nil, 0},
+		{"a chmpx runs without it", "rm -rf " + folder + "; cp /bin/sleep /etc/chmpx; /etc/chmpx 60 >/dev/null 2>&1 &\n" +
+			"until grep -qx chmpx /proc/$!/comm; do sleep 0.01; done", nil, 0},
 		{"not configured", "rm -rf " + folder, map[string]string{"/etc/k2hdkc/slave-agent.ini": ""}, 0},
 	} {
 		h := newInstalled(t)
