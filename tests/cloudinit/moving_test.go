@@ -4,6 +4,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"k2hdkc-slave-agent/tests/chmpx"
 )
 
 // oldFile is where a DBaaS slave has its file.
@@ -12,8 +14,8 @@ const oldFile = "/etc/antpickax/k2hdkc.ini"
 // today makes a host what a DBaaS slave is without the agent: registered by
 // K2HR3's script, whose files are there; a timer that fetches the RESOURCE and
 // overwrites the file; chmpx under its helper, as a user of its own. Its
-// arguments are the role token, the role, the address of K2HR3, and the
-// instance id.
+// arguments are the role token, the role, the address of K2HR3, the instance id,
+// and that user.
 const today = `
 	mkdir -p /etc/antpickax /var/lib/cloud/data
 	cd /etc/antpickax
@@ -25,15 +27,15 @@ const today = `
 	cat >override.conf <<-'END'
 		k2hr3-get-resource-helper.conf:OUTPUT_FILE = k2hdkc.ini
 		chmpx-service-helper.conf:CHMPX_INI_CONF_FILE = k2hdkc.ini
-		chmpx-service-helper.conf:SUBPROCESS_USER = k2hdkc
+		chmpx-service-helper.conf:SUBPROCESS_USER = USER
 	END
-	useradd --system k2hdkc
+	id -u "$5" >/dev/null 2>&1 || useradd --system "$5"
 	cat >/usr/libexec/chmpx-service-helper <<-'END'
 		#!/bin/sh
 		trap 'pkill -HUP -x chmpx; exit 0' HUP
 		while :; do
 			until [ -s /etc/antpickax/k2hdkc.ini ]; do sleep 0.1; done
-			runuser -u k2hdkc -- /usr/bin/chmpx -conf /etc/antpickax/k2hdkc.ini -d err &
+			runuser -u USER -- /usr/bin/chmpx -conf /etc/antpickax/k2hdkc.ini -d err &
 			wait $!
 			sleep 0.5
 		done
@@ -48,6 +50,7 @@ const today = `
 		[ "$text" = "$(cat k2hdkc.ini 2>/dev/null)" ] || printf '%s\n\n' "$text" >k2hdkc.ini
 	END
 	chmod 755 /usr/libexec/k2hr3-get-resource-helper
+	sed -i "s/\<USER$/$5/; s/\<USER --/$5 --/" override.conf /usr/libexec/chmpx-service-helper
 	cd /etc/systemd/system
 	mkdir chmpx.service.d # a container may not set what the unit sets
 	printf '[Service]\nExecStartPre=\n' >chmpx.service.d/10-container.conf
@@ -94,11 +97,15 @@ func documented(tb testing.TB, heading, from string) string {
 // TestMovingOver does what the manual says on a slave that the timer keeps.
 func TestMovingOver(t *testing.T) {
 	require(t)
+	user := "k2hdkc"
+	if _, real := chmpx.Installed(); real && !inVM() {
+		user = "root" // as anybody else it needs a sysctl that a container may not set
+	}
 	s := newSite(t)
 	n := s.boot(s.options("app-1.shop.example", firstInstance, ""))
 	n.file = oldFile
 	n.run("cat >/root/key <<'END'\n" + s.key() + "\nEND\nset -- " + packagesURI + "; exec </root/key" + packagesOf)
-	n.run(today, s.cluster.RoleToken("slave", 0), s.cluster.SlaveRole(), k2hr3URI, firstInstance)
+	n.run(today, s.cluster.RoleToken("slave", 0), s.cluster.SlaveRole(), k2hr3URI, firstInstance, user)
 	n.until("chmpx to have the timer's file", func() bool {
 		_, servers := n.chmpx()
 		return servers == 2
