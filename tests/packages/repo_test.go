@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 func read(tb testing.TB, path string) string {
@@ -122,6 +123,29 @@ func TestReleasesAreAddedToARepository(t *testing.T) {
 	for _, other := range []string{"amd64", "arm64"} {
 		if _, ok := after["apt/dists/stable/main/binary-"+other+"/Packages"]; !ok {
 			t.Errorf("there is no list of packages for %s", other)
+		}
+	}
+}
+
+// Clients ask for what has changed since the second that their copy is of.
+func TestWhatIsPublishedIsNewerThanWhatItReplaces(t *testing.T) {
+	r := Repo(t, tiny(t, "shop-tool", "1.0"))
+	list := []string{"apt/dists/stable/InRelease", "yum/repodata/repomd.xml"}
+	// As if it had been published within this second, whenever that ends.
+	last := time.Now().Add(time.Minute).Truncate(time.Second)
+	for _, name := range list {
+		if err := os.Chtimes(filepath.Join(r.Dir, name), last, last); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.Add(t, tiny(t, "shop-tool", "1.1"))
+	for _, name := range list {
+		info, err := os.Stat(filepath.Join(r.Dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now := info.ModTime().Truncate(time.Second); !now.After(last) {
+			t.Errorf("%s is of %v, the one before was of %v", name, now, last)
 		}
 	}
 }
