@@ -149,7 +149,7 @@ func removed(n *node) {
 
 func rebootedWithoutAgent(n *node) {
 	n.reboot() // which finds that no unit has failed
-	slave.Until(n.TB, "chmpx to be up", func() bool { return n.Try("chmpxstatus -conf "+slave.INI).Status == 0 })
+	machine.Until(n.TB, "chmpx to be up", func() bool { return n.Try("chmpxstatus -conf "+slave.INI).Status == 0 })
 	if _, servers := n.Revision(); servers != 3 {
 		n.TB.Errorf("chmpx has %d servers, want 3", servers)
 	}

@@ -165,14 +165,14 @@ func (n *node) configure() {
 // knows.
 func (n *node) confirmed(servers int) {
 	n.TB.Helper()
-	slave.Until(n.TB, fmt.Sprintf("chmpx to run a file with %d servers", servers), func() bool {
+	machine.Until(n.TB, fmt.Sprintf("chmpx to run a file with %d servers", servers), func() bool {
 		if n.Try("chmpxstatus -conf "+slave.INI).Status != 0 {
 			return false
 		}
 		_, have := n.Revision()
 		return have == servers
 	})
-	slave.Until(n.TB, "the agent to see chmpx run the file", func() bool {
+	machine.Until(n.TB, "the agent to see chmpx run the file", func() bool {
 		return strings.Contains(n.log(), "chmpx runs the file in place")
 	})
 }

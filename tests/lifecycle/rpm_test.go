@@ -228,7 +228,7 @@ func rpmWithoutFile(n *node) {
 	defer n.Join(1, 2, 3)
 	n.configure()
 	n.rpmSilent("-i", rpmFile(older))
-	slave.Until(n.TB, "the host to be a member", n.member)
+	machine.Until(n.TB, "the host to be a member", n.member)
 	n.rpmSilent("-e", pkg)
 	n.gone()
 	n.wantMember(false)

@@ -59,3 +59,31 @@ func (m *Machine) HostPath(path string) string {
 	defer m.mu.Unlock()
 	return fmt.Sprintf("/proc/%d/root%s", m.leader, path)
 }
+
+// waitLimit is how long anything that is waited for may take, also on a busy
+// host.
+const waitLimit = time.Minute
+
+// Deadline ends a minute from now, or with the test.
+func Deadline(tb testing.TB) context.Context {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), waitLimit)
+	tb.Cleanup(cancel)
+	return ctx
+}
+
+// Until waits for something that tells of itself in no other way than by being
+// there.
+func Until(tb testing.TB, what string, ok func() bool) {
+	tb.Helper()
+	ctx := Deadline(tb)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		select {
+		case <-ctx.Done():
+			tb.Fatalf("waited in vain for %s", what)
+		case <-tick.C:
+		}
+	}
+}

@@ -14,21 +14,11 @@ import (
 	"time"
 )
 
-// limit is how long anything that is waited for may take, also on a busy host.
-const limit = time.Minute
-
-func deadline(tb testing.TB) context.Context {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), limit)
-	tb.Cleanup(cancel)
-	return ctx
-}
-
 // run runs a shell script on a machine and returns what it prints. It has to
 // succeed.
 func run(tb testing.TB, m *Machine, script string) string {
 	tb.Helper()
-	r, err := m.Exec(deadline(tb), "sh", "-euc", script)
+	r, err := m.Exec(Deadline(tb), "sh", "-euc", script)
 	if err != nil || r.Status != 0 {
 		tb.Fatalf("%s: %v, %v", script, err, r)
 	}
@@ -75,22 +65,22 @@ func TestMachine(t *testing.T) {
 		}
 	})
 	t.Run("tells status, output and journal", func(t *testing.T) {
-		r, err := m.Exec(deadline(t), "sh", "-c", "echo out; echo err >&2; exit 3")
+		r, err := m.Exec(Deadline(t), "sh", "-c", "echo out; echo err >&2; exit 3")
 		if err != nil || r != (Result{3, "out\n", "err\n"}) {
 			t.Errorf("got %+v, %v", r, err)
 		}
 		run(t, m, "systemd-run --quiet --wait --unit=shop-test echo for the journal")
-		text, err := m.Journal(deadline(t), "shop-test.service")
+		text, err := m.Journal(Deadline(t), "shop-test.service")
 		if err != nil || !strings.Contains(text, "for the journal") {
 			t.Errorf("journal: %v\n%s", err, text)
 		}
 	})
 	t.Run("keeps its disk over a reboot", func(t *testing.T) {
-		if err := m.CopyIn(deadline(t), "/srv/shop/kept", 0o640, strings.NewReader("kept\n")); err != nil {
+		if err := m.CopyIn(Deadline(t), "/srv/shop/kept", 0o640, strings.NewReader("kept\n")); err != nil {
 			t.Fatal(err)
 		}
 		before := run(t, m, "cat /proc/sys/kernel/random/boot_id")
-		if err := m.Reboot(deadline(t)); err != nil {
+		if err := m.Reboot(Deadline(t)); err != nil {
 			t.Fatal(err)
 		}
 		if after := run(t, m, "cat /proc/sys/kernel/random/boot_id"); after == before {
@@ -104,7 +94,7 @@ func TestMachine(t *testing.T) {
 		}
 	})
 	t.Run("leaves nothing behind", func(t *testing.T) {
-		if err := m.Poweroff(deadline(t)); err != nil {
+		if err := m.Poweroff(Deadline(t)); err != nil {
 			t.Fatal(err)
 		}
 		nothingLeft(t, m.work, m.cable.name, m.groups)
@@ -113,7 +103,7 @@ func TestMachine(t *testing.T) {
 
 func rootfs(tb testing.TB) string {
 	tb.Helper()
-	dir, err := Rootfs(deadline(tb), Bookworm)
+	dir, err := Rootfs(Deadline(tb), Bookworm)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -167,7 +157,7 @@ func TestKilledTestLeavesNoProcess(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	stop := context.AfterFunc(deadline(t), func() { cmd.Process.Kill() })
+	stop := context.AfterFunc(Deadline(t), func() { cmd.Process.Kill() })
 	defer stop()
 	var leader int
 	var name string
@@ -184,29 +174,13 @@ func TestKilledTestLeavesNoProcess(t *testing.T) {
 	if traces == nil {
 		t.Fatal("there was no machine")
 	}
-	until(t, "its systemd and its cable to be gone", func() bool {
+	Until(t, "its systemd and its cable to be gone", func() bool {
 		_, process := os.Stat(fmt.Sprintf("/proc/%d", leader))
 		_, cable := os.Stat("/sys/class/net/" + name)
 		return os.IsNotExist(process) && os.IsNotExist(cable)
 	})
 	sweep()
 	nothingLeft(t, traces[len(traces)-1], name, traces[:len(traces)-1])
-}
-
-// until waits for something that tells of itself in no other way than by being
-// there.
-func until(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	ctx := deadline(tb)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-ctx.Done():
-			tb.Fatalf("waited in vain for %s", what)
-		case <-tick.C:
-		}
-	}
 }
 
 func TestParseMirrors(t *testing.T) {

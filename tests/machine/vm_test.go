@@ -59,7 +59,7 @@ func TestCloneOfAMachine(t *testing.T) {
 	m := ForTest(t, Options{Name: "app-1.shop.example", InstanceID: "first", UserData: "#cloud-config\n{}\n"})
 	run(t, m, "mkdir /srv/shop; echo kept >/srv/shop/file; rm -r /etc/kernel")
 	snapshot := filepath.Join(t.TempDir(), "disk")
-	if err := m.Snapshot(deadline(t), snapshot); err != nil {
+	if err := m.Snapshot(Deadline(t), snapshot); err != nil {
 		t.Fatal(err)
 	}
 	clone := ForTest(t, Options{Name: "app-2.shop.example", InstanceID: "second", Disk: snapshot, UserData: "#cloud-config\n{}\n"})

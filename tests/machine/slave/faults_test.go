@@ -60,7 +60,7 @@ func rebooted(s *slave) {
 
 func (s *slave) reboot() {
 	s.TB.Helper()
-	if err := s.Reboot(deadline(s.TB)); err != nil {
+	if err := s.Reboot(machine.Deadline(s.TB)); err != nil {
 		s.TB.Fatal(err)
 	}
 	s.await("started")
@@ -109,14 +109,14 @@ func startLimitedUnit(s *slave) {
 	s.override("[Unit]\nStartLimitIntervalSec=1h\nStartLimitBurst=3\n[Service]\nRestartSec=50ms\n")
 	s.Run("echo '[GLOBAL]' >" + INI) // nothing that chmpx starts on
 	s.Run("systemctl start chmpx")
-	Until(s.TB, "the start limit to be hit", func() bool { return s.Show(ChmpxUnit, "ActiveState") == "failed" })
+	machine.Until(s.TB, "the start limit to be hit", func() bool { return s.Show(ChmpxUnit, "ActiveState") == "failed" })
 	s.leftAlone("the unit has failed")
 }
 
 // override adds to chmpx's unit what an operator would.
 func (s *slave) override(text string) {
 	s.TB.Helper()
-	err := s.CopyIn(deadline(s.TB), "/etc/systemd/system/chmpx.service.d/90-operator.conf", 0o644, strings.NewReader(text))
+	err := s.CopyIn(machine.Deadline(s.TB), "/etc/systemd/system/chmpx.service.d/90-operator.conf", 0o644, strings.NewReader(text))
 	if err != nil {
 		s.TB.Fatal(err)
 	}
@@ -130,7 +130,7 @@ func (s *slave) reloading(n int) (goOn func()) {
 	goOn = s.hold()
 	s.Join(n)
 	s.await("slave.ini replaced")
-	Until(s.TB, "the reload job to run", func() bool { return s.Show(ChmpxUnit, "ActiveState") == "reloading" })
+	machine.Until(s.TB, "the reload job to run", func() bool { return s.Show(ChmpxUnit, "ActiveState") == "reloading" })
 	return goOn
 }
 
@@ -154,7 +154,7 @@ func busRestarted(s *slave) {
 	goOn := s.reloading(4)
 	bus := s.Show("dbus.service", "MainPID")
 	s.Run("systemctl kill --signal=KILL dbus.service")
-	Until(s.TB, "the bus to be back", func() bool {
+	machine.Until(s.TB, "the bus to be back", func() bool {
 		now := s.Show("dbus.service", "MainPID")
 		return now != bus && now != "0" && s.Try("busctl --quiet status org.freedesktop.systemd1").Status == 0
 	})
@@ -217,7 +217,7 @@ func agentInJournal(s *slave) {
 	defer s.Run("mv /root/agent.d /etc/systemd/system/k2hdkc-slave-agent.service.d && systemctl daemon-reload")
 	s.Join(1)
 	s.Run("systemctl start k2hdkc-slave-agent")
-	Until(s.TB, "the agent to have confirmed revision 1 in the journal", func() bool {
+	machine.Until(s.TB, "the agent to have confirmed revision 1 in the journal", func() bool {
 		got := s.Run(`journalctl --quiet --unit=k2hdkc-slave-agent --since="$1" K2HDKC_REVISION=1 --output=cat`, s.begin)
 		return strings.Contains(got, "slave.ini replaced") && strings.Contains(got, "chmpx runs the file in place")
 	})
@@ -262,7 +262,7 @@ func chmpxUnitAlone(s *slave) {
 	}
 	put := func(text string) {
 		s.TB.Helper()
-		if err := s.CopyIn(deadline(s.TB), INI, 0o644, strings.NewReader(text)); err != nil {
+		if err := s.CopyIn(machine.Deadline(s.TB), INI, 0o644, strings.NewReader(text)); err != nil {
 			s.TB.Fatal(err)
 		}
 	}
@@ -290,12 +290,12 @@ func chmpxUnitAlone(s *slave) {
 
 	// A file that ends chmpx, and a good one again.
 	put("[GLOBAL]\nFILEVERSION = 78\n")
-	Until(s.TB, "chmpx to be tried again", func() bool { return s.Show(ChmpxUnit, "NRestarts") != "0" })
+	machine.Until(s.TB, "chmpx to be tried again", func() bool { return s.Show(ChmpxUnit, "NRestarts") != "0" })
 	if r := await(1); r.Status != 1 {
 		s.TB.Errorf("await-chmpx on a file that chmpx does not load: %v", r)
 	}
 	put(good)
-	Until(s.TB, "chmpx to run the good file", func() bool {
+	machine.Until(s.TB, "chmpx to run the good file", func() bool {
 		return s.Try("chmpxstatus -conf "+INI).Status == 0 && await(1).Status == 0
 	})
 

@@ -91,7 +91,7 @@ func (s *slave) reset() {
 // looking at what an earlier await has seen.
 func (s *slave) await(words ...string) agent.Record {
 	s.TB.Helper()
-	r, next, err := s.log.await(deadline(s.TB), s.mark, func(r agent.Record) bool {
+	r, next, err := s.log.await(machine.Deadline(s.TB), s.mark, func(r agent.Record) bool {
 		text := r.Message + " " + fmt.Sprint(r.Attrs)
 		return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) })
 	})

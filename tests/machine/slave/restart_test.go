@@ -1,13 +1,17 @@
 package slave
 
-import "strings"
+import (
+	"strings"
+
+	"k2hdkc-slave-agent/tests/machine"
+)
 
 // agentOptions sets options of the agent, each NAME=value of its environment,
 // for as long as the subtest lasts.
 func (s *slave) agentOptions(settings ...string) {
 	s.TB.Helper()
 	text := "[Service]\nEnvironment=" + strings.Join(settings, " ") + "\n"
-	if err := s.CopyIn(deadline(s.TB), agentOptionsFile, 0o644, strings.NewReader(text)); err != nil {
+	if err := s.CopyIn(machine.Deadline(s.TB), agentOptionsFile, 0o644, strings.NewReader(text)); err != nil {
 		s.TB.Fatal(err)
 	}
 	s.Run("systemctl daemon-reload")
@@ -32,12 +36,12 @@ func restartedForEachChange(s *slave) {
 		s.Join(4 + i)
 		s.confirmed()
 		// Told by the rename alone, chmpx may run the file before its restart.
-		Until(s.TB, "chmpx to be restarted", func() bool {
+		machine.Until(s.TB, "chmpx to be restarted", func() bool {
 			now := s.Shows(ChmpxUnit, "ActiveState", "InvocationID")
 			return now["ActiveState"] == "active" && !seen[now["InvocationID"]]
 		})
 		seen[s.Show(ChmpxUnit, "InvocationID")] = true
-		Until(s.TB, "chmpx to be up again", func() bool { return s.Try("chmpxstatus -conf "+INI).Status == 0 })
+		machine.Until(s.TB, "chmpx to be up again", func() bool { return s.Try("chmpxstatus -conf "+INI).Status == 0 })
 		if _, servers := s.Revision(); servers != 4+i {
 			s.TB.Errorf("chmpx has %d servers, want %d", servers, 4+i)
 		}

@@ -3,6 +3,8 @@ package slave
 import (
 	"strings"
 	"testing"
+
+	"k2hdkc-slave-agent/tests/machine"
 )
 
 // The agent's unit as systemd sees it, with all that the packages bring.
@@ -17,7 +19,7 @@ func TestAgentAsAService(t *testing.T) {
 // says waits for the unit's status text to begin and end like this.
 func (s *slave) says(begin, end string) {
 	s.TB.Helper()
-	Until(s.TB, "the status "+begin+"…"+end, func() bool {
+	machine.Until(s.TB, "the status "+begin+"…"+end, func() bool {
 		text := s.Show(AgentUnit, "StatusText")
 		return strings.HasPrefix(text, begin) && strings.HasSuffix(text, end)
 	})
@@ -51,7 +53,7 @@ func stuckAgent(s *slave) {
 	// A request is being held; the signs of life come all the same.
 	for range 5 {
 		last := s.Show(AgentUnit, "WatchdogTimestampMonotonic")
-		Until(s.TB, "another sign of life", func() bool { return s.Show(AgentUnit, "WatchdogTimestampMonotonic") != last })
+		machine.Until(s.TB, "another sign of life", func() bool { return s.Show(AgentUnit, "WatchdogTimestampMonotonic") != last })
 	}
 	s.Wants(AgentUnit, "MainPID="+agent, "NRestarts=0")
 

@@ -1,7 +1,6 @@
 package slave
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"strconv"
@@ -44,16 +43,6 @@ type Slave struct {
 	begin string // of what Said returns, as journalctl takes it
 }
 
-// limit is how long anything that is waited for may take, also on a busy host.
-const limit = time.Minute
-
-func deadline(tb testing.TB) context.Context {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), limit)
-	tb.Cleanup(cancel)
-	return ctx
-}
-
 // New boots the machine. It has the programs that o brings; o.Name and o.Outside
 // are set.
 func New(t *testing.T, o machine.Options) *Slave {
@@ -85,7 +74,7 @@ func (s *Slave) Run(script string, args ...string) string {
 // Try is Run for a script that may fail.
 func (s *Slave) Try(script string, args ...string) machine.Result {
 	s.TB.Helper()
-	r, err := s.Exec(deadline(s.TB), append([]string{"sh", "-euc", script, "sh"}, args...)...)
+	r, err := s.Exec(machine.Deadline(s.TB), append([]string{"sh", "-euc", script, "sh"}, args...)...)
 	if err != nil {
 		s.TB.Fatalf("%s: %v", script, err)
 	}
@@ -165,7 +154,7 @@ func (s *Slave) Number(key string) int {
 // seen chmpx run the file.
 func (s *Slave) Settled() {
 	s.TB.Helper()
-	Until(s.TB, "the reload job to end", func() bool { return s.Show(ChmpxUnit, "ActiveState") != "reloading" })
+	machine.Until(s.TB, "the reload job to end", func() bool { return s.Show(ChmpxUnit, "ActiveState") != "reloading" })
 }
 
 // Begin begins anew what Said returns.
@@ -181,20 +170,4 @@ func (s *Slave) Since() string { return s.begin }
 func (s *Slave) Said(unit string) string {
 	s.TB.Helper()
 	return s.Run(`journalctl --sync; journalctl --quiet --output=cat --since="$2" _PID=1 UNIT="$1"`, unit, s.begin)
-}
-
-// Until waits for something that tells of itself in no other way than by being
-// there.
-func Until(tb testing.TB, what string, ok func() bool) {
-	tb.Helper()
-	ctx := deadline(tb)
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !ok() {
-		select {
-		case <-ctx.Done():
-			tb.Fatalf("waited in vain for %s", what)
-		case <-tick.C:
-		}
-	}
 }
