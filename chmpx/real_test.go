@@ -24,8 +24,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/chmpx/conftest"
-	standin "k2hdkc-slave-agent/tests/chmpx"
-	"k2hdkc-slave-agent/tests/vm"
+	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/netns"
 )
 
 // realLimit bounds one run of a real program.
@@ -81,14 +81,14 @@ func TestRealAgrees(t *testing.T) {
 
 // realShop is shop, made of namespaces.
 type realShop struct {
-	host     *vm.Host
-	programs standin.Programs
+	host     *netns.Host
+	programs fakechmpx.Programs
 	conf     string // there and here
 }
 
 func newRealShop(t *testing.T) *realShop {
 	t.Helper()
-	programs, ok := standin.Installed()
+	programs, ok := fakechmpx.Installed()
 	if !ok {
 		t.Skip("chmpx, chmpxstatus and chmpxconftest are not installed")
 	}
@@ -120,7 +120,7 @@ func newRealShop(t *testing.T) *realShop {
 	put("orders/ca/ca.pem", cert)
 
 	r := &realShop{programs: programs, conf: filepath.Join(t.TempDir(), "slave.ini")}
-	r.host = vm.New(t, vm.Spec{
+	r.host = netns.New(t, netns.Spec{
 		Name:    "web-1",
 		Addrs:   []string{"10.20.0.31", "fd00:20::31"},
 		Folders: map[string]string{"/etc": etc},

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	standin "k2hdkc-slave-agent/tests/chmpx"
+	"k2hdkc-slave-agent/tests/fakechmpx"
 )
 
 // outcome is what becomes of a chmpx that is started on a text.
@@ -33,9 +33,9 @@ func (r Report) outcome() outcome {
 }
 
 // standinShop is shop as the stand-in's loader knows a host.
-func standinShop() standin.Host {
+func standinShop() fakechmpx.Host {
 	h := shop()
-	return standin.Host{
+	return fakechmpx.Host{
 		Names: append(h.Names, h.Addrs...),
 		Lookup: func(name string) []string {
 			all, _ := h.Lookup(context.Background(), name)
@@ -87,7 +87,7 @@ func TestStandinAgrees(t *testing.T) {
 				want = d.is
 			}
 			is := starts
-			loaded, err := standin.Load([]byte(c.text), host)
+			loaded, err := fakechmpx.Load([]byte(c.text), host)
 			if err != nil {
 				is = doesntLoad
 			} else if err = loaded.CanStart(host); err != nil {
@@ -110,9 +110,9 @@ func TestStandinAgrees(t *testing.T) {
 // stand-in.
 func TestStandinSeesTheSameChanges(t *testing.T) {
 	host := standinShop()
-	load := func(t *testing.T, text string) *standin.Config {
+	load := func(t *testing.T, text string) *fakechmpx.Config {
 		t.Helper()
-		c, err := standin.Load([]byte(text), host)
+		c, err := fakechmpx.Load([]byte(text), host)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,9 +129,9 @@ func TestStandinSeesTheSameChanges(t *testing.T) {
 }
 
 // printed is what chmpxconftest would print of a configuration.
-func printed(c *standin.Config) string {
+func printed(c *fakechmpx.Config) string {
 	var b strings.Builder
-	standin.WriteConfig(&b, c)
+	fakechmpx.WriteConfig(&b, c)
 	return withoutDate(b.String())
 }
 
@@ -143,11 +143,11 @@ func withoutDate(s string) string {
 }
 
 // standin is c in the words of the stand-in, which can print it.
-func (c *Config) standin() *standin.Config {
-	to := &standin.Config{
-		Group: c.Group, FileVersion: c.FileVersion, Mode: standin.Mode(modeText(c)),
+func (c *Config) standin() *fakechmpx.Config {
+	to := &fakechmpx.Config{
+		Group: c.Group, FileVersion: c.FileVersion, Mode: fakechmpx.Mode(modeText(c)),
 		Random: c.DeliverMode == DeliverRandom, SelfCtlPort: c.SelfCtlPort, SelfCUK: c.SelfCUK, IDType: string(c.IDType),
-		Tuning: standin.Tuning{
+		Tuning: fakechmpx.Tuning{
 			MaxChmpx: c.MaxChmpx, Replica: c.Replica, MaxMQServer: c.MaxMQServer, MaxMQClient: c.MaxMQClient,
 			MQPerAttach: c.MQPerAttach, MaxMQPerClient: c.MaxMQPerClient,
 			MaxQPerServerMQ: c.MaxQPerServerMQ, MaxQPerClientMQ: c.MaxQPerClientMQ,
@@ -156,7 +156,7 @@ func (c *Config) standin() *standin.Config {
 			MergeTimeout: c.MergeTimeout, SockThreadCnt: c.SockThreadCnt, MQThreadCnt: c.MQThreadCnt,
 			MaxSockPool: c.MaxSockPool, SockPoolTimeout: c.SockPoolTimeout, SSLMinVer: c.SSLMinVer, NSSDBDir: c.NSSDBDir,
 		},
-		K2Hash: standin.K2Hash{FullMap: c.K2HFullMap, MaskBit: c.K2HMaskBit, CMaskBit: c.K2HCMaskBit, MaxElement: c.K2HMaxEle},
+		K2Hash: fakechmpx.K2Hash{FullMap: c.K2HFullMap, MaskBit: c.K2HMaskBit, CMaskBit: c.K2HCMaskBit, MaxElement: c.K2HMaxEle},
 	}
 	for i := range c.Servers {
 		to.Servers = append(to.Servers, c.Servers[i].standin())
@@ -167,18 +167,18 @@ func (c *Config) standin() *standin.Config {
 	return to
 }
 
-func (n *Node) standin() standin.Node {
-	list := func(from []HostPort) (to []standin.HostPort) {
+func (n *Node) standin() fakechmpx.Node {
+	list := func(from []HostPort) (to []fakechmpx.HostPort) {
 		for _, hp := range from {
-			to = append(to, standin.HostPort(hp))
+			to = append(to, fakechmpx.HostPort(hp))
 		}
 		return to
 	}
-	return standin.Node{
+	return fakechmpx.Node{
 		Name: n.Name, Port: n.Port, CtlPort: n.CtlPort, CUK: n.CUK, Seed: n.Seed,
 		Endpoints: list(n.Endpoints), CtlEndpoints: list(n.CtlEndpoints),
 		ForwardPeers: list(n.ForwardPeers), ReversePeers: list(n.ReversePeers),
-		TLS: standin.TLS{
+		TLS: fakechmpx.TLS{
 			On: n.SSL, VerifyPeer: n.VerifyPeer, CAPath: n.CAPath, CAFile: n.CAFile, ServerCert: n.ServerCert, ServerPriKey: n.ServerPrivKey,
 			SlaveCert: n.SlaveCert, SlavePriKey: n.SlavePrivKey,
 		},

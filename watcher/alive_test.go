@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/chmpx/daemon"
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 // watchdog is what a service manager makes of the signs of life: it ends an
@@ -104,11 +104,11 @@ func TestSignsOfLifeWhileEverythingIsSlow(t *testing.T) {
 			h.pass(10 * time.Minute)
 		}
 		h.cluster.DropSlave(ownAddr, ownCUK)
-		on(standin.Fault{Name: standin.BackendDown})(h)
+		on(fakek2hr3.Fault{Name: fakek2hr3.BackendDown})(h)
 		h.pass(time.Hour)
 		h.api.ClearFaults()
 		unmeddled(h)
-		on(standin.Fault{Name: standin.Unavailable, RetryAfter: "30"})(h)
+		on(fakek2hr3.Fault{Name: fakek2hr3.Unavailable, RetryAfter: "30"})(h)
 		h.pass(time.Hour)
 		d.quiet(t)
 		h.log.want(t, 0, "does not come to its end")

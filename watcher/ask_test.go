@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/chmpx/daemon"
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
@@ -84,16 +84,16 @@ func (h *host) savedState() state {
 func TestUnchangedAnswersWriteNothing(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
-		fault  standin.FaultName
+		fault  fakek2hr3.FaultName
 		status int
 	}{
 		{"answered with 304", "", 304},
-		{"without ETags", standin.NoETag, 200},
+		{"without ETags", fakek2hr3.NoETag, 200},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {
 				if tt.fault != "" {
-					h.api.Fault(standin.Fault{Name: tt.fault})
+					h.api.Fault(fakek2hr3.Fault{Name: tt.fault})
 				}
 				h.applied()
 				unchanged := h.untouched()
@@ -107,7 +107,7 @@ func TestUnchangedAnswersWriteNothing(t *testing.T) {
 				if len(reads) < 11 {
 					t.Fatalf("%d reads in an hour", len(reads))
 				}
-				if (etag == "") != (tt.fault == standin.NoETag) {
+				if (etag == "") != (tt.fault == fakek2hr3.NoETag) {
 					t.Errorf("the ETag remembered is %q", etag)
 				}
 				for _, r := range reads {

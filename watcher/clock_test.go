@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 func TestAHostThatWasAwayAsksAtOnce(t *testing.T) {
@@ -27,12 +27,12 @@ func TestAHostThatWasAwayAsksAtOnce(t *testing.T) {
 				h.forget()
 				off.Store(int64(tt.jump))
 				h.pass(tick + time.Second)
-				if asked := len(h.requests(standin.OpResource)) == 1; asked != tt.asks {
-					t.Errorf("%d requests", len(h.requests(standin.OpResource)))
+				if asked := len(h.requests(fakek2hr3.OpResource)) == 1; asked != tt.asks {
+					t.Errorf("%d requests", len(h.requests(fakek2hr3.OpResource)))
 				}
 				h.forget()
 				h.pass(2 * tick)
-				if n := len(h.requests(standin.OpResource)); n != 0 {
+				if n := len(h.requests(fakek2hr3.OpResource)); n != 0 {
 					t.Errorf("%d more requests for the same jump", n)
 				}
 			})

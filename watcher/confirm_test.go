@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/chmpx/daemon"
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 // change makes K2HR3 have a new text and the watcher ask for it.
@@ -289,7 +289,7 @@ func TestLooksDoNotPileUpBehindOneThatHangs(t *testing.T) {
 		if !h.lists(3) {
 			t.Error("the file is not kept any more")
 		}
-		if n := len(h.requests(standin.OpResource)); n > 10 {
+		if n := len(h.requests(fakek2hr3.OpResource)); n > 10 {
 			t.Errorf("%d reads", n)
 		}
 	})

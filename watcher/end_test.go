@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/render"
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 // Each host ends its watcher and looks how long that took and what is left; a
@@ -19,29 +19,29 @@ func TestTheEndIsPromptAtEveryPoint(t *testing.T) {
 		set  func(t *testing.T, h *host)
 	}{
 		{"during the membership probe", func(t *testing.T, h *host) {
-			h.api.Fault(standin.Fault{Name: standin.Hang, On: []standin.Op{standin.OpProbe}})
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Hang, On: []fakek2hr3.Op{fakek2hr3.OpProbe}})
 			h.start()
 		}},
 		{"during the registration", func(t *testing.T, h *host) {
-			h.api.Fault(standin.Fault{Name: standin.Hang, On: []standin.Op{standin.OpRegister}})
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Hang, On: []fakek2hr3.Op{fakek2hr3.OpRegister}})
 			h.start()
 		}},
 		{"between two tries of the registration", func(t *testing.T, h *host) {
-			h.api.Fault(standin.Fault{Name: standin.Unavailable, RetryAfter: "20", On: []standin.Op{standin.OpRegister}})
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Unavailable, RetryAfter: "20", On: []fakek2hr3.Op{fakek2hr3.OpRegister}})
 			h.start()
 			h.pass(5 * time.Second)
 		}},
 		{"during the first read", func(t *testing.T, h *host) {
-			h.api.Fault(standin.Fault{Name: standin.Hang, On: []standin.Op{standin.OpResource}})
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Hang, On: []fakek2hr3.Op{fakek2hr3.OpResource}})
 			h.start()
 		}},
 		{"while an answer comes in", func(t *testing.T, h *host) {
-			h.api.Fault(standin.Fault{Name: standin.Drip, Delay: 10 * time.Millisecond, On: []standin.Op{standin.OpResource}})
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Drip, Delay: 10 * time.Millisecond, On: []fakek2hr3.Op{fakek2hr3.OpResource}})
 			h.start()
 			h.pass(time.Second)
 		}},
 		{"between two failures", func(t *testing.T, h *host) {
-			h.api.Fault(standin.Fault{Name: standin.InternalError})
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.InternalError})
 			h.start()
 			h.pass(10 * time.Second)
 		}},
@@ -132,7 +132,7 @@ func TestOnceEndsWithItsContext(t *testing.T) {
 		name string
 		set  func(h *host)
 	}{
-		{"while K2HR3 is asked", func(h *host) { h.api.Fault(standin.Fault{Name: standin.Hang}) }},
+		{"while K2HR3 is asked", func(h *host) { h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Hang}) }},
 		{"while chmpx is looked at", func(h *host) { h.chmpx.hangs = true }},
 		{"while a revision is to be confirmed", func(h *host) {
 			if err := h.once(); err != nil {

@@ -5,29 +5,29 @@ import (
 	"testing"
 	"time"
 
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 // failures are what K2HR3, or what stands between, can do to a read.
 var failures = []struct {
 	name  string
-	fault standin.Fault
+	fault fakek2hr3.Fault
 	takes time.Duration // one attempt
 	lasts time.Duration // 0: twenty minutes
 }{
-	{"the store is down", standin.Fault{Name: standin.BackendDown}, 0, 0},
-	{"403", standin.Fault{Name: standin.Redirect, Status: 403}, 0, 0},
-	{"404", standin.Fault{Name: standin.NotFound}, 0, 0},
-	{"500", standin.Fault{Name: standin.InternalError}, 0, 0},
-	{"502", standin.Fault{Name: standin.BadGateway}, 0, 0},
-	{"a redirect", standin.Fault{Name: standin.Redirect, Location: "http://portal.example/"}, 0, 0},
-	{"a broken template", standin.Fault{Name: standin.BrokenTemplate}, 0, 0},
-	{"an HTML page", standin.Fault{Name: standin.HTMLPage}, 0, 0},
-	{"a body that is cut", standin.Fault{Name: standin.Truncated}, 0, 0},
-	{"a body that is too large", standin.Fault{Name: standin.Oversized, Size: 1 << 20}, 0, 4 * time.Minute},
-	{"JSON without a text", standin.Fault{Name: standin.WrongJSON, Body: `{"result":true,"message":null}`}, 0, 0},
-	{"no connection", standin.Fault{Name: standin.Cut}, 0, 0},
-	{"no answer", standin.Fault{Name: standin.Hang}, 75 * time.Second, 0},
+	{"the store is down", fakek2hr3.Fault{Name: fakek2hr3.BackendDown}, 0, 0},
+	{"403", fakek2hr3.Fault{Name: fakek2hr3.Redirect, Status: 403}, 0, 0},
+	{"404", fakek2hr3.Fault{Name: fakek2hr3.NotFound}, 0, 0},
+	{"500", fakek2hr3.Fault{Name: fakek2hr3.InternalError}, 0, 0},
+	{"502", fakek2hr3.Fault{Name: fakek2hr3.BadGateway}, 0, 0},
+	{"a redirect", fakek2hr3.Fault{Name: fakek2hr3.Redirect, Location: "http://portal.example/"}, 0, 0},
+	{"a broken template", fakek2hr3.Fault{Name: fakek2hr3.BrokenTemplate}, 0, 0},
+	{"an HTML page", fakek2hr3.Fault{Name: fakek2hr3.HTMLPage}, 0, 0},
+	{"a body that is cut", fakek2hr3.Fault{Name: fakek2hr3.Truncated}, 0, 0},
+	{"a body that is too large", fakek2hr3.Fault{Name: fakek2hr3.Oversized, Size: 1 << 20}, 0, 4 * time.Minute},
+	{"JSON without a text", fakek2hr3.Fault{Name: fakek2hr3.WrongJSON, Body: `{"result":true,"message":null}`}, 0, 0},
+	{"no connection", fakek2hr3.Fault{Name: fakek2hr3.Cut}, 0, 0},
+	{"no answer", fakek2hr3.Fault{Name: fakek2hr3.Hang}, 75 * time.Second, 0},
 }
 
 func TestAFailureLeavesTheFileAndIsRetriedWithGrowingPauses(t *testing.T) {
@@ -37,7 +37,7 @@ func TestAFailureLeavesTheFileAndIsRetriedWithGrowingPauses(t *testing.T) {
 				h.blind = true
 				h.applied()
 				unchanged := h.untouched()
-				tt.fault.On = []standin.Op{standin.OpResource}
+				tt.fault.On = []fakek2hr3.Op{fakek2hr3.OpResource}
 				h.api.Fault(tt.fault)
 				h.join(2) // so that no 304 hides the fault
 				h.pass(70*time.Second + tt.takes)
@@ -64,9 +64,9 @@ func TestAFailureLeavesTheFileAndIsRetriedWithGrowingPauses(t *testing.T) {
 // interval.
 func (h *host) checkBackoff(takes, lasted time.Duration) {
 	h.t.Helper()
-	var attempts []standin.Request
+	var attempts []fakek2hr3.Request
 	for _, r := range h.reads() {
-		if r.Token == standin.TokenNone { // with a token it is the second try of an attempt
+		if r.Token == fakek2hr3.TokenNone { // with a token it is the second try of an attempt
 			attempts = append(attempts, r)
 		}
 	}
@@ -104,7 +104,7 @@ func TestTheFirstPausesAfterAFailureAreShort(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.blind = true
 		h.applied()
-		h.api.Fault(standin.Fault{Name: standin.InternalError, On: []standin.Op{standin.OpResource}})
+		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.InternalError, On: []fakek2hr3.Op{fakek2hr3.OpResource}})
 		h.send(AskNow)
 		h.pass(time.Minute)
 		limit := firstPause
@@ -119,7 +119,7 @@ func TestTheFirstPausesAfterAFailureAreShort(t *testing.T) {
 
 func TestWithoutAGoodFileThePausesStayShort(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
-		h.api.Fault(standin.Fault{Name: standin.InternalError, On: []standin.Op{standin.OpResource}})
+		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.InternalError, On: []fakek2hr3.Op{fakek2hr3.OpResource}})
 		h.start()
 		h.pass(20 * time.Minute)
 		for _, gap := range gaps(h.reads()) {
@@ -136,7 +136,7 @@ func TestWithoutAGoodFileThePausesStayShort(t *testing.T) {
 }
 
 func TestAServerThatWantsToBeLeftAloneIs(t *testing.T) {
-	busy := standin.Fault{Name: standin.Unavailable, RetryAfter: "25", On: []standin.Op{standin.OpResource}}
+	busy := fakek2hr3.Fault{Name: fakek2hr3.Unavailable, RetryAfter: "25", On: []fakek2hr3.Op{fakek2hr3.OpResource}}
 	inBubble(t, func(t *testing.T, h *host) {
 		h.applied()
 		h.api.Fault(busy)
@@ -163,7 +163,7 @@ func TestThePendingChangeIsAppliedWhenK2HR3FailsBeforeTheBurstIsOver(t *testing.
 		h.applied()
 		h.join(2)
 		h.pass(50 * time.Millisecond)
-		h.api.Fault(standin.Fault{Name: standin.Cut})
+		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Cut})
 		h.pass(settle)
 		if !h.lists(2) {
 			t.Error("what was known is not applied")

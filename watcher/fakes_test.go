@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/chmpx/daemon"
-	model "k2hdkc-slave-agent/tests/chmpx"
+	"k2hdkc-slave-agent/tests/fakechmpx"
 )
 
 // fakeChmpx is a Prober that looks at a model of chmpx. The model reads its file
@@ -23,11 +23,11 @@ type fakeChmpx struct {
 	local []string // the host's addresses, if they are not the usual ones
 
 	mu      sync.Mutex
-	slave   *model.Slave // nil: it does not run
+	slave   *fakechmpx.Slave // nil: it does not run
 	pid     int
 	began   time.Time
 	loaded  []byte
-	ring    []model.Member
+	ring    []fakechmpx.Member
 	died    string
 	noticed time.Time // when a new file was seen first
 	looks   []time.Time
@@ -53,12 +53,12 @@ func (c *fakeChmpx) names() []string {
 	return []string{ownAddr, "127.0.0.1"}
 }
 
-func (c *fakeChmpx) machine() model.Host { return model.Host{Names: c.names()} }
+func (c *fakeChmpx) machine() fakechmpx.Host { return fakechmpx.Host{Names: c.names()} }
 
 // wouldEnd returns why a file would end a running chmpx or keep a fresh one
 // from starting.
 func (c *fakeChmpx) wouldEnd(b []byte) error {
-	config, err := model.Load(b, c.machine())
+	config, err := fakechmpx.Load(b, c.machine())
 	if err != nil {
 		return err
 	}
@@ -80,14 +80,14 @@ func (c *fakeChmpx) begin() error {
 	if err != nil {
 		return err
 	}
-	config, err := model.Load(b, c.machine())
+	config, err := fakechmpx.Load(b, c.machine())
 	if err != nil {
 		return err
 	}
 	if err := config.CanStart(c.machine()); err != nil {
 		return err
 	}
-	c.slave = model.NewSlave(config, c.machine())
+	c.slave = fakechmpx.NewSlave(config, c.machine())
 	if c.ring == nil {
 		// The ring is that of the file, until a test says otherwise.
 		for _, n := range config.Servers {
@@ -101,8 +101,8 @@ func (c *fakeChmpx) begin() error {
 	return nil
 }
 
-func memberOf(n model.Node) model.Member {
-	return model.Member{Name: n.Name, Port: n.Port, CtlPort: n.CtlPort, CUK: n.CUK, Seed: n.Seed}
+func memberOf(n fakechmpx.Node) fakechmpx.Member {
+	return fakechmpx.Member{Name: n.Name, Port: n.Port, CtlPort: n.CtlPort, CUK: n.CUK, Seed: n.Seed}
 }
 
 func (c *fakeChmpx) stop() {
@@ -115,9 +115,9 @@ func (c *fakeChmpx) stop() {
 func (c *fakeChmpx) setRing(servers ...int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ring = []model.Member{}
+	c.ring = []fakechmpx.Member{}
 	for _, n := range servers {
-		c.ring = append(c.ring, model.Member{Name: serverName(n), Port: 8020, CtlPort: 8021, CUK: serverCUK(n), Seed: serverName(n)})
+		c.ring = append(c.ring, fakechmpx.Member{Name: serverName(n), Port: 8020, CtlPort: 8021, CUK: serverCUK(n), Seed: serverName(n)})
 	}
 	c.known = nil
 	if c.slave != nil {
@@ -179,7 +179,7 @@ func (c *fakeChmpx) status(group string, ctlPort int) (daemon.Status, error) {
 	}
 	shot.PID, shot.Start = c.pid, c.began.Unix()
 	var printed bytes.Buffer
-	model.WriteStatus(&printed, shot, "/nowhere")
+	fakechmpx.WriteStatus(&printed, shot, "/nowhere")
 	st, err := daemon.ParseStatus(printed.Bytes())
 	c.known = &st
 	return st, err
@@ -206,12 +206,12 @@ func (c *fakeChmpx) reload() {
 		return
 	}
 	c.loaded, c.noticed, c.known = b, time.Time{}, nil
-	config, err := model.Load(b, c.machine())
+	config, err := fakechmpx.Load(b, c.machine())
 	if err != nil {
 		c.died, c.slave = err.Error(), nil
 		return
 	}
-	if effect := c.slave.Reload(config); effect == model.Crashed || effect == model.Refused {
+	if effect := c.slave.Reload(config); effect == fakechmpx.Crashed || effect == fakechmpx.Refused {
 		c.died = string(effect)
 	}
 }

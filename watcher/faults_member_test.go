@@ -5,14 +5,14 @@ import (
 	"strings"
 	"time"
 
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 // tokenOnly brings the host to where it reads by its token alone: its entry is
 // under another address, as behind a gateway that has changed its own.
 func tokenOnly(h *host) {
 	h.cluster.AddSlave("10.20.9.9", ownCUK, ownAddr)
-	h.api.Fault(standin.Fault{Name: standin.Cut, On: []standin.Op{standin.OpRegister}})
+	h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Cut, On: []fakek2hr3.Op{fakek2hr3.OpRegister}})
 }
 
 // newToken is what an operator does about a token.
@@ -33,7 +33,7 @@ func tokenFaults() []fault {
 	}
 	return []fault{
 		{name: "the token expires", wrong: "the role token of a member expires", does: "reads by address and CUK, which do not expire",
-			strike: func(h *host) { on(standin.Fault{Name: standin.TokensExpired})(h) }, sees: 5 * time.Second, asks: 20, hush: true},
+			strike: func(h *host) { on(fakek2hr3.Fault{Name: fakek2hr3.TokensExpired})(h) }, sees: 5 * time.Second, asks: 20, hush: true},
 		{name: "the token is revoked", wrong: "the role token of a member is revoked", does: "reads by address and CUK",
 			strike: func(h *host) { h.cluster.Revoke(h.token) }, sees: 5 * time.Second, asks: 20, hush: true},
 		{name: "the token is deleted after the registration", wrong: "somebody deletes the role token of a member", does: "reads by address and CUK",
@@ -86,7 +86,7 @@ func identityFaults() []fault {
 			strike: func(h *host) { h.removeToken(); forgotten(h) }, heal: newToken, within: 5 * time.Second, asks: 290, puts: 1,
 			says: []string{"membership is not certain", "no role token", "/etc/k2hdkc/role-token"}},
 		{name: "registrations have no effect", wrong: "K2HR3 forgets the host, takes its registration and does not count it as a member", does: "keeps the file; says so; tries again with growing pauses up to five minutes",
-			strike: func(h *host) { forgotten(h); on(standin.Fault{Name: standin.ForgetPut})(h) }, within: 6 * time.Minute, asks: 280, puts: -1,
+			strike: func(h *host) { forgotten(h); on(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut})(h) }, within: 6 * time.Minute, asks: 280, puts: -1,
 			says: []string{"membership is not certain", "registered, but not a member"}},
 		{name: "removed once and again", wrong: "somebody removes the host each time it has registered", does: "registers anew after three looks each time, 40 s apart at least",
 			strike: func(h *host) {

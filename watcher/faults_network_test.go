@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 // cutAfter ends exchanges that take longer.
@@ -60,31 +60,31 @@ func networkFaults() []fault {
 	const keeps = "keeps the file; asks again with pauses that grow up to the interval"
 	rows := []fault{
 		{name: "connections are cut", wrong: "every connection ends before an answer", does: keeps,
-			strike: on(standin.Fault{Name: standin.Cut}), asks: 220, says: []string{silent, "EOF"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Cut}), asks: 220, says: []string{silent, "EOF"}},
 		{name: "reads are cut", wrong: "every read ends before an answer", does: keeps,
-			strike: on(standin.Fault{Name: standin.Cut}, read), asks: 120, says: []string{silent, "EOF"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Cut}, read), asks: 120, says: []string{silent, "EOF"}},
 		{name: "registrations are cut", wrong: "K2HR3 has forgotten the host, and the connection of each registration ends", does: "keeps the file; tries again with growing pauses up to five minutes",
 			strike: func(h *host) {
 				h.cluster.DropSlave(ownAddr, ownCUK)
-				on(standin.Fault{Name: standin.Cut}, standin.OpRegister)(h)
+				on(fakek2hr3.Fault{Name: fakek2hr3.Cut}, fakek2hr3.OpRegister)(h)
 			},
 			within: 6 * time.Minute, asks: 300, puts: 1, says: []string{"membership is not certain", "register in role", "EOF"}},
 		{name: "looks for membership are cut", wrong: "the connection of each look for the membership ends", does: "goes on reading",
-			strike: on(standin.Fault{Name: standin.Cut}, standin.OpProbe), sees: 5 * time.Second, asks: 100, says: []string{"membership is not certain", "EOF"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Cut}, fakek2hr3.OpProbe), sees: 5 * time.Second, asks: 100, says: []string{"membership is not certain", "EOF"}},
 		{name: "nothing answers", wrong: "K2HR3 takes connections and never answers", does: keeps + "; gives each request up in time",
-			strike: on(standin.Fault{Name: standin.Hang}), asks: 60, says: []string{silent, "no whole answer within"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Hang}), asks: 60, says: []string{silent, "no whole answer within"}},
 		{name: "a registration hangs", wrong: "K2HR3 has forgotten the host, and never answers a registration", does: "keeps the file, and goes on asking",
 			strike: func(h *host) {
 				h.cluster.DropSlave(ownAddr, ownCUK)
-				on(standin.Fault{Name: standin.Hang}, standin.OpRegister)(h)
+				on(fakek2hr3.Fault{Name: fakek2hr3.Hang}, fakek2hr3.OpRegister)(h)
 			},
 			within: 6 * time.Minute, asks: 210, puts: 1, says: []string{"membership is not certain", "register in role", "no whole answer"}},
 		{name: "drip", wrong: "an answer comes in at a byte a second", does: keeps + "; gives it up in time",
-			strike: on(standin.Fault{Name: standin.Drip, Delay: time.Second}, read), within: 140 * time.Second, asks: 40, says: []string{silent}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Drip, Delay: time.Second}, read), within: 140 * time.Second, asks: 40, says: []string{silent}},
 		{name: "slow", wrong: "every answer takes 5 s", does: "waits for it",
-			strike: on(standin.Fault{Name: standin.Slow, Delay: 5 * time.Second}), sees: 12 * time.Second, asks: 20, hush: true},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Slow, Delay: 5 * time.Second}), sees: 12 * time.Second, asks: 20, hush: true},
 		{name: "very slow", wrong: "every answer takes 19 s, as long as one may", does: "waits for it",
-			strike: on(standin.Fault{Name: standin.Slow, Delay: 19 * time.Second}), sees: 30 * time.Second, asks: 20, hush: true},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Slow, Delay: 19 * time.Second}), sees: 30 * time.Second, asks: 20, hush: true},
 		{name: "connection refused", wrong: "nothing listens under K2HR3's address", does: keeps,
 			strike: every(refused(errors.New("connect: connection refused"))), heal: unmeddled, asks: 5, says: []string{silent, "connection refused"}},
 		{name: "no route", wrong: "the host has lost its network", does: keeps,

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"time"
 
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
-const read = standin.OpResource
+const read = fakek2hr3.OpResource
 
 // every has a meddler at each exchange.
 func every(m meddler) func(h *host) {
@@ -20,7 +20,7 @@ func every(m meddler) func(h *host) {
 func unmeddled(h *host) { h.meddle.Store(nil) }
 
 // answers gives an answer in K2HR3's place, for the RESOURCE or for everything.
-func status(code int) standin.Fault { return standin.Fault{Name: standin.Redirect, Status: code} }
+func status(code int) fakek2hr3.Fault { return fakek2hr3.Fault{Name: fakek2hr3.Redirect, Status: code} }
 
 func serverFaults() []fault {
 	const silent = "K2HR3 gave no text; the file in place stays"
@@ -33,41 +33,41 @@ func serverFaults() []fault {
 		{name: "403 to every read", wrong: "something before K2HR3 forbids reading", does: keeps,
 			strike: on(status(403), read), asks: 110, says: []string{silent, "403"}},
 		{name: "404 to every read", wrong: "K2HR3 finds nothing, without a reason", does: keeps,
-			strike: on(standin.Fault{Name: standin.NotFound}, read), asks: 120, says: []string{silent, "404"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.NotFound}, read), asks: 120, says: []string{silent, "404"}},
 		{name: "404 to everything", wrong: "another server answers under K2HR3's address", does: keeps + "; registers nowhere",
-			strike: on(standin.Fault{Name: standin.NotFound}), asks: 140, says: []string{silent, "404"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.NotFound}), asks: 140, says: []string{silent, "404"}},
 		{name: "500 to every read", wrong: "K2HR3 fails inside when it is read", does: keeps,
-			strike: on(standin.Fault{Name: standin.InternalError}, read), asks: 120, says: []string{silent, "500", "its log says why"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.InternalError}, read), asks: 120, says: []string{silent, "500", "its log says why"}},
 		{name: "500 to everything", wrong: "K2HR3 fails inside, whatever it is asked", does: keeps,
-			strike: on(standin.Fault{Name: standin.InternalError}), asks: 130, says: []string{silent, "500"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.InternalError}), asks: 130, says: []string{silent, "500"}},
 		{name: "500 for 20 seconds", wrong: "K2HR3 is restarted", does: keeps,
-			strike: on(standin.Fault{Name: standin.InternalError}), lasts: 20 * time.Second, asks: 20, says: []string{silent, "500"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.InternalError}), lasts: 20 * time.Second, asks: 20, says: []string{silent, "500"}},
 		{name: "store down", wrong: "K2HR3's store is down: 404 by address, 401 by token, 403 to a look for membership, and its API is up", does: keeps + "; is not registered anew",
-			strike: on(standin.Fault{Name: standin.BackendDown}), asks: 430, says: []string{silent, "its API is up", "not a member", "store is down"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.BackendDown}), asks: 430, says: []string{silent, "its API is up", "not a member", "store is down"}},
 		{name: "store down and slow", wrong: "the same, and K2HR3 takes 14 s to say so", does: keeps + "; does not believe a no that takes so long",
-			strike: on(standin.Fault{Name: standin.BackendDown, Delay: 14 * time.Second}), within: 110 * time.Second, asks: 170, says: []string{silent, "not a member"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second}), within: 110 * time.Second, asks: 170, says: []string{silent, "not a member"}},
 		{name: "store down for a day", wrong: "the same for a day", does: keeps + "; is a member afterwards without having registered",
-			strike: on(standin.Fault{Name: standin.BackendDown, Delay: 14 * time.Second}), lasts: 24 * time.Hour, within: 110 * time.Second, asks: 6940, says: []string{silent, "not a member"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second}), lasts: 24 * time.Hour, within: 110 * time.Second, asks: 6940, says: []string{silent, "not a member"}},
 		{name: "tokens expired and address unknown", wrong: "K2HR3 neither knows the address nor takes any token", does: keeps,
 			strike: func(h *host) {
-				on(standin.Fault{Name: standin.TokensExpired})(h)
-				on(standin.Fault{Name: standin.NotFound}, read)(h)
+				on(fakek2hr3.Fault{Name: fakek2hr3.TokensExpired})(h)
+				on(fakek2hr3.Fault{Name: fakek2hr3.NotFound}, read)(h)
 			}, asks: 110, says: []string{silent, "404"}},
 		{name: "empty text", wrong: "the RESOURCE's text is empty", does: "refuses the text, keeps the file, asks again with growing pauses",
-			strike: on(standin.Fault{Name: standin.EmptyText}), asks: 110, says: []string{"the file in place stays", "is not put in place", "reject"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.EmptyText}), asks: 110, says: []string{"the file in place stays", "is not put in place", "reject"}},
 		{name: "broken template", wrong: "the RESOURCE's template has a fault", does: keeps + "; does not log the template",
-			strike: on(standin.Fault{Name: standin.BrokenTemplate}), asks: 130, says: []string{silent, "its owner has to correct it"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.BrokenTemplate}), asks: 130, says: []string{silent, "its owner has to correct it"}},
 		{name: "no server node", wrong: "all server nodes have left the cluster", does: "keeps the last file until there is one again, since chmpx ends on a file without servers",
 			strike: func(h *host) { h.leave(1) }, late: true, asks: 100, says: []string{"the file in place stays", "no server node yet"}},
 		{name: "fewer servers than min-servers", wrong: "the answer lists fewer server nodes than the operator wants", does: "keeps the file",
 			before: func(h *host) { h.config.MinServers = 2; h.join(3) },
 			strike: func(h *host) { h.leave(3) }, late: true, asks: 100, says: []string{"the file in place stays", "min-servers (2)"}},
 		{name: "a server registers again", wrong: "one answer comes in the moment in which a server registers again, and lacks it", does: "puts it in place, sees in the ring that it was wrong, and asks again at once",
-			strike: on(standin.Fault{Name: standin.RejoinGap, CUK: serverCUK(1), Next: 1}, read), sees: 20 * time.Second, writes: 2, asks: 30, hush: true},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, CUK: serverCUK(1), Next: 1}, read), sees: 20 * time.Second, writes: 2, asks: 30, hush: true},
 		{name: "the only server registers again", wrong: "the same, and no other server is left in the answer", does: "refuses the text and asks again",
-			strike: on(standin.Fault{Name: standin.RejoinGap, Next: 1}, read), late: true, asks: 20, says: []string{"no server node yet"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, Next: 1}, read), late: true, asks: 20, says: []string{"no server node yet"}},
 		{name: "this host is missing in one answer", wrong: "an answer lacks this host, without which chmpx could not be started again", does: "refuses the text, asks again, and does not register for it",
-			strike: on(standin.Fault{Name: standin.RejoinGap, CUK: ownCUK, Next: 1}, read), sees: 10 * time.Second, asks: 30, says: []string{"the file in place stays", "reject"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, CUK: ownCUK, Next: 1}, read), sees: 10 * time.Second, asks: 30, says: []string{"the file in place stays", "reject"}},
 		{name: "a text that kills chmpx", wrong: "somebody has spoilt the RESOURCE: chmpx would end on it", does: "refuses the text, keeps the file",
 			strike: spoilt("= SLAVE\n", "= SLAVES\n"), heal: mended, late: true, asks: 110, says: []string{"the file in place stays", "reject"}},
 		{name: "a text that overruns chmpx's tables", wrong: "MAXCHMPX is less than there are servers", does: "refuses the text, keeps the file",
@@ -97,18 +97,18 @@ func wrongAnswerFaults() []fault {
 	const keeps = "keeps the file; asks again with pauses that grow up to the interval"
 	rows := []fault{
 		{name: "a web page", wrong: "a portal or proxy answers 200 with HTML", does: keeps,
-			strike: on(standin.Fault{Name: standin.HTMLPage}), asks: 130, says: []string{silent, "web page"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.HTMLPage}), asks: 130, says: []string{silent, "web page"}},
 		{name: "a redirect", wrong: "something redirects to another server", does: keeps + "; does not follow, and never sends the token there",
-			strike: on(standin.Fault{Name: standin.Redirect, Location: "http://portal.example/login"}), asks: 140, says: []string{silent, "redirects are not followed", "portal.example"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Redirect, Location: "http://portal.example/login"}), asks: 140, says: []string{silent, "redirects are not followed", "portal.example"}},
 		{name: "502", wrong: "the gateway before K2HR3 cannot reach it", does: keeps,
-			strike: on(standin.Fault{Name: standin.BadGateway}), asks: 200, says: []string{silent, "502"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.BadGateway}), asks: 200, says: []string{silent, "502"}},
 		{name: "503 with Retry-After 25", wrong: "a gateway wants to be left alone for 25 s", does: keeps + "; leaves it alone for as long",
-			strike: on(standin.Fault{Name: standin.Unavailable, RetryAfter: "25"}, read), asks: 90, says: []string{silent, "503"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Unavailable, RetryAfter: "25"}, read), asks: 90, says: []string{silent, "503"}},
 		{name: "503 with Retry-After 3600", wrong: "a gateway wants to be left alone for an hour", does: keeps + "; leaves it alone for 30 s at most",
-			strike: on(standin.Fault{Name: standin.Unavailable, RetryAfter: "3600"}, read), asks: 90, says: []string{silent, "503"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Unavailable, RetryAfter: "3600"}, read), asks: 90, says: []string{silent, "503"}},
 		{name: "503 with a date", wrong: "a gateway wants to be left alone until a time of day", does: keeps + "; leaves it alone until then, for 30 s at most",
 			strike: func(h *host) {
-				on(standin.Fault{Name: standin.Unavailable, RetryAfter: time.Now().Add(2 * time.Hour).UTC().Format(http.TimeFormat)}, read)(h)
+				on(fakek2hr3.Fault{Name: fakek2hr3.Unavailable, RetryAfter: time.Now().Add(2 * time.Hour).UTC().Format(http.TimeFormat)}, read)(h)
 			}, asks: 90, says: []string{silent, "503"}},
 		{name: "429", wrong: "a gateway says that it is asked too often", does: keeps,
 			strike: on(status(429), read), asks: 130, says: []string{silent, "429", "too often"}},
@@ -117,13 +117,13 @@ func wrongAnswerFaults() []fault {
 		{name: "431", wrong: "K2HR3 finds the request too long", does: keeps,
 			strike: on(status(431), read), asks: 240, says: []string{silent, "431"}},
 		{name: "truncated", wrong: "each answer ends in the middle", does: keeps,
-			strike: on(standin.Fault{Name: standin.Truncated}, read), asks: 130, says: []string{silent, "broke off"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Truncated}, read), asks: 130, says: []string{silent, "broke off"}},
 		{name: "oversized", wrong: "the answer is larger than a MiB", does: keeps + "; reads no more of it than that",
-			strike: on(standin.Fault{Name: standin.Oversized, Size: 1 << 20}, read), lasts: 3 * time.Minute, asks: 30, says: []string{silent, "larger than"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Oversized, Size: 1 << 20}, read), lasts: 3 * time.Minute, asks: 30, says: []string{silent, "larger than"}},
 		{name: "gzip", wrong: "a gateway compresses what was not to be compressed", does: keeps,
-			strike: on(standin.Fault{Name: standin.Gzipped}, read), asks: 120, says: []string{silent, "gzip"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Gzipped}, read), asks: 120, says: []string{silent, "gzip"}},
 		{name: "304 unasked", wrong: "a cache answers that nothing has changed to a request that did not ask that", does: "asks again; a host without its file goes on asking for the text",
-			before: func(h *host) { h.api.Fault(standin.Fault{Name: standin.NoETag}) }, // so there is nothing to compare with
+			before: func(h *host) { h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.NoETag}) }, // so there is nothing to compare with
 			strike: func(h *host) { h.api.ClearFaults(); every(notModified)(h) }, heal: unmeddled, asks: 120, says: []string{silent, "nothing has changed"}},
 		{name: "304 for ever", wrong: "a broken cache says for ever that nothing has changed", does: "cannot know; asks at the ring's and the interval's rhythm",
 			strike: every(func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
@@ -133,7 +133,7 @@ func wrongAnswerFaults() []fault {
 				return notModified(req, next)
 			}), heal: unmeddled, asks: 80, says: []string{"chmpx knows other servers than the file"}, once: true},
 		{name: "no ETag", wrong: "the answers have no ETag", does: "compares the texts itself",
-			strike: on(standin.Fault{Name: standin.NoETag}), sees: 5 * time.Second, asks: 20, hush: true},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.NoETag}), sees: 5 * time.Second, asks: 20, hush: true},
 		{name: "the same ETag for another text", wrong: "a gateway gives every text the same ETag", does: "goes by the text",
 			strike: every(func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
 				req = req.Clone(req.Context())
@@ -145,10 +145,10 @@ func wrongAnswerFaults() []fault {
 				return resp, err
 			}), heal: unmeddled, sees: 5 * time.Second, asks: 20, hush: true},
 	}
-	bodies := standin.WrongBodies()
+	bodies := fakek2hr3.WrongBodies()
 	for _, what := range slices.Sorted(maps.Keys(bodies)) {
 		rows = append(rows, fault{name: "wrong JSON: " + what, wrong: "the answer to a read is not K2HR3's: " + what, does: keeps,
-			strike: on(standin.Fault{Name: standin.WrongJSON, Body: bodies[what]}, read), asks: 150, says: []string{silent, "answer"}})
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.WrongJSON, Body: bodies[what]}, read), asks: 150, says: []string{silent, "answer"}})
 	}
 	return rows
 }
@@ -177,11 +177,11 @@ func holdFaults() []fault {
 		{name: "claims to hold", wrong: "K2HR3 says that it holds, and answers 304 at once", does: "asks at the interval",
 			strike: func(h *host) { h.api.Hold(time.Nanosecond) }, sees: 5 * time.Second, asks: 30, hush: true},
 		{name: "claims to hold and has no ETag", wrong: "K2HR3 says that it holds, and answers with the whole text at once", does: "asks with growing pauses up to the interval",
-			strike: func(h *host) { h.api.Hold(time.Nanosecond); on(standin.Fault{Name: standin.NoETag})(h) }, sees: 5 * time.Second, asks: 110, hush: true},
+			strike: func(h *host) { h.api.Hold(time.Nanosecond); on(fakek2hr3.Fault{Name: fakek2hr3.NoETag})(h) }, sees: 5 * time.Second, asks: 110, hush: true},
 		{name: "holds longer than asked", wrong: "a held request is answered 15 s late", does: "waits for it, for the time of an answer besides the time asked for",
 			before: holds, strike: every(late(15 * time.Second)), heal: unmeddled, sees: 20 * time.Second, asks: 50, hush: true},
 		{name: "a held request is never answered", wrong: "K2HR3 takes a request to be held, and falls silent", does: "gives it up after wait and timeout, and asks again",
-			before: holds, strike: on(standin.Fault{Name: standin.Hang}, read), asks: 40, says: []string{"K2HR3 gave no text", "no whole answer within 1m15s"}},
+			before: holds, strike: on(fakek2hr3.Fault{Name: fakek2hr3.Hang}, read), asks: 40, says: []string{"K2HR3 gave no text", "no whole answer within 1m15s"}},
 		{name: "held requests are cut", wrong: "a middlebox ends what is silent for 30 s", does: "asks again with growing pauses, and is right with each answer it gets",
 			before: holds, strike: every(cutAfter(30 * time.Second)), heal: unmeddled, sees: 5 * time.Second, asks: 70, says: []string{"K2HR3 gave no text"}},
 		{name: "a burst of changes", wrong: "twenty servers join within a few seconds", does: "replaces the file once a second at most",
@@ -196,6 +196,6 @@ func holdFaults() []fault {
 				}
 			}, sees: 5 * time.Second, writes: -1, asks: 80, hush: true},
 		{name: "the store goes while a request is held", wrong: "K2HR3's store goes down under a held request", does: "keeps the file; is not registered anew; has a request held again afterwards",
-			before: holds, strike: on(standin.Fault{Name: standin.BackendDown, Delay: 14 * time.Second}), within: 110 * time.Second, asks: 180, says: []string{"K2HR3 gave no text", "not a member"}},
+			before: holds, strike: on(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second}), within: 110 * time.Second, asks: 180, says: []string{"K2HR3 gave no text", "not a member"}},
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/chmpx"
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 // fault is one thing that goes wrong, what the agent is to do about it, and how
@@ -208,7 +208,7 @@ func (h *host) wellAgain(f fault) {
 		h.t.Errorf("members: %+v, want this host among them", h.cluster.Slaves())
 	}
 	puts := 0
-	for _, r := range h.requests(standin.OpRegister) {
+	for _, r := range h.requests(fakek2hr3.OpRegister) {
 		if r.Status == 201 {
 			puts++
 		}
@@ -323,7 +323,7 @@ func (h *host) guard(f fault) (stop func()) {
 }
 
 // on strikes with a fault of the stand-in.
-func on(f standin.Fault, ops ...standin.Op) func(h *host) {
+func on(f fakek2hr3.Fault, ops ...fakek2hr3.Op) func(h *host) {
 	f.On = ops
 	return func(h *host) { h.api.Fault(f) }
 }

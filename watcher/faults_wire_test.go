@@ -30,7 +30,7 @@ import (
 	"testing"
 	"time"
 
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
@@ -86,7 +86,7 @@ func (w *wire) serve(address string, conf *tls.Config) *http.Server {
 	if conf != nil {
 		l, scheme = tls.NewListener(l, conf), "https"
 	}
-	server := standin.NewHTTPServer(w.host.api)
+	server := fakek2hr3.NewHTTPServer(w.host.api)
 	server.Handler, server.ErrorLog = w.front, log.New(io.Discard, "", 0)
 	over := make(chan struct{})
 	go func() { defer close(over); server.Serve(l) }()
@@ -436,7 +436,7 @@ func dripping(t *testing.T, f fault) {
 	w.serve("127.0.0.1:0", nil)
 	w.run()
 	w.suffer(f, func() {
-		w.host.api.Fault(standin.Fault{Name: standin.Drip, Delay: 50 * time.Millisecond, On: []standin.Op{read}})
+		w.host.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Drip, Delay: 50 * time.Millisecond, On: []fakek2hr3.Op{read}})
 	}, w.host.api.ClearFaults)
 }
 

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 // held is a host whose K2HR3 holds requests.
@@ -106,17 +106,17 @@ func TestAChangeThatIsTakenBackAtOnceWritesNothing(t *testing.T) {
 func TestAServerThatOnlyClaimsToHoldIsNotHammered(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
-		fault standin.FaultName
+		fault fakek2hr3.FaultName
 	}{
 		{"304 at once", ""},
-		{"200 at once", standin.NoETag},
+		{"200 at once", fakek2hr3.NoETag},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {
 				h.blind = true
 				h.api.Hold(time.Nanosecond)
 				if tt.fault != "" {
-					h.api.Fault(standin.Fault{Name: tt.fault})
+					h.api.Fault(fakek2hr3.Fault{Name: tt.fault})
 				}
 				h.applied()
 				h.pass(30 * time.Minute)
@@ -177,7 +177,7 @@ func TestAChangeIsAppliedThoughK2HR3HangsSince(t *testing.T) {
 		h.held()
 		h.join(2)
 		h.pass(10 * time.Millisecond) // the change is told
-		h.api.Fault(standin.Fault{Name: standin.Hang, On: []standin.Op{standin.OpResource}})
+		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Hang, On: []fakek2hr3.Op{fakek2hr3.OpResource}})
 		h.pass(giveUp + time.Second)
 		if !h.lists(2) {
 			t.Error("the change waits for K2HR3")

@@ -26,7 +26,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/render"
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
 )
@@ -41,9 +41,9 @@ const (
 // one server node and a role token, and without a file, a chmpx or systemd.
 type host struct {
 	t       *testing.T
-	api     *standin.Server
-	cluster *standin.Cluster
-	net     *standin.InMemory
+	api     *fakek2hr3.Server
+	cluster *fakek2hr3.Cluster
+	net     *fakek2hr3.InMemory
 	token   string
 	secrets []string // every token it was given
 	wall    func() time.Time
@@ -83,8 +83,8 @@ func inBubble(t *testing.T, f func(t *testing.T, h *host)) {
 }
 
 func newHost(t *testing.T) *host {
-	h := &host{t: t, api: standin.New(), log: &logbook{least: slog.LevelDebug}, dir: t.TempDir(), events: make(chan Event), addr: ownAddr}
-	h.net = standin.Listen(h.api)
+	h := &host{t: t, api: fakek2hr3.New(), log: &logbook{least: slog.LevelDebug}, dir: t.TempDir(), events: make(chan Event), addr: ownAddr}
+	h.net = fakek2hr3.Listen(h.api)
 	t.Cleanup(h.net.Close)
 	h.cluster = h.api.AddCluster("shop", "orders")
 	h.join(1)
@@ -433,12 +433,12 @@ func (h *host) untouched() func() {
 }
 
 // requests returns those of the given kinds since the last forget.
-func (h *host) requests(ops ...standin.Op) []standin.Request {
-	return slices.DeleteFunc(h.api.Requests(), func(r standin.Request) bool { return !slices.Contains(ops, r.Op) })
+func (h *host) requests(ops ...fakek2hr3.Op) []fakek2hr3.Request {
+	return slices.DeleteFunc(h.api.Requests(), func(r fakek2hr3.Request) bool { return !slices.Contains(ops, r.Op) })
 }
 
 // reads are the requests for the RESOURCE.
-func (h *host) reads() []standin.Request { return h.requests(standin.OpResource) }
+func (h *host) reads() []fakek2hr3.Request { return h.requests(fakek2hr3.OpResource) }
 
 func (h *host) forget() {
 	h.api.ForgetRequests()
@@ -462,7 +462,7 @@ func (h *host) applied() {
 }
 
 // gaps are the times between requests.
-func gaps(list []standin.Request) []time.Duration {
+func gaps(list []fakek2hr3.Request) []time.Duration {
 	var d []time.Duration
 	for i := 1; i < len(list); i++ {
 		d = append(d, list[i].Start.Sub(list[i-1].Start))

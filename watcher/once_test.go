@@ -12,7 +12,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/render"
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
 )
@@ -78,12 +78,12 @@ func TestOnce(t *testing.T) {
 		}, "no, thank you", 1},
 		{"K2HR3 is not there", func(h *host) {
 			done(h)
-			h.api.Fault(standin.Fault{Name: standin.Cut})
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Cut})
 		}, "EOF", 1},
 		{"no role token", func(h *host) { h.removeToken() }, "no role token", 0},
 		{"no membership, but the file lists this host", func(h *host) {
 			h.cluster.AddSlave(ownAddr, ownCUK, ownAddr)
-			h.api.Fault(standin.Fault{Name: standin.InternalError, On: []standin.Op{standin.OpProbe}})
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.InternalError, On: []fakek2hr3.Op{fakek2hr3.OpProbe}})
 		}, "", 1},
 		{"the unit fails", func(h *host) { h.unit = &fakeUnit{fails: daemon.ErrTimeout} }, "", 1},
 		{"the unit is started", func(h *host) {
@@ -179,7 +179,7 @@ func TestPreviewShowsTheNextFileAndChangesNothing(t *testing.T) {
 		{"nothing new", applied, func(*host) {}, 0, ""},
 		{"a new server", applied, func(h *host) { h.join(2) }, 2, ""},
 		{"a refused text", applied, func(h *host) { h.leave(1) }, 0, "no server node yet"},
-		{"K2HR3 is not there", applied, func(h *host) { h.api.Fault(standin.Fault{Name: standin.Cut}) }, 0, "EOF"},
+		{"K2HR3 is not there", applied, func(h *host) { h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Cut}) }, 0, "EOF"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 // refusals are texts that must not be put in place.
@@ -142,11 +142,11 @@ func TestTheGapWhileThisHostRegistersAgainIsNotApplied(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.applied()
 		unchanged := h.untouched()
-		h.api.Fault(standin.Fault{Name: standin.RejoinGap, CUK: ownCUK, Next: 1, On: []standin.Op{standin.OpResource}})
+		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, CUK: ownCUK, Next: 1, On: []fakek2hr3.Op{fakek2hr3.OpResource}})
 		h.send(AskNow)
 		h.pass(5 * time.Minute)
 		unchanged()
-		if n := len(h.requests(standin.OpRegister)); n != 0 {
+		if n := len(h.requests(fakek2hr3.OpRegister)); n != 0 {
 			t.Errorf("%d registrations of a member", n)
 		}
 	})

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 // order is what was asked, in one line.
@@ -25,7 +25,7 @@ func TestAHostThatIsNoMemberRegistersAndLooksThatItWorked(t *testing.T) {
 		if got := h.order(); got != "probe probe register probe resource" {
 			t.Errorf("requests: %s", got)
 		}
-		want := []standin.Host{{Addr: ownAddr, CUK: ownCUK, Tag: ownAddr, Extra: "openstack-auto-v1"}}
+		want := []fakek2hr3.Host{{Addr: ownAddr, CUK: ownCUK, Tag: ownAddr, Extra: "openstack-auto-v1"}}
 		if got := h.cluster.Slaves(); fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("members: %+v, want %+v", got, want)
 		}
@@ -46,10 +46,10 @@ func TestAMemberIsNotRegisteredAgain(t *testing.T) {
 		for range 5 {
 			h.send(AskNow)
 		}
-		if n := len(h.requests(standin.OpRegister)); n != 0 {
+		if n := len(h.requests(fakek2hr3.OpRegister)); n != 0 {
 			t.Errorf("%d registrations", n)
 		}
-		if n := len(h.requests(standin.OpProbe)); n < 5+5 || n > 5+7 {
+		if n := len(h.requests(fakek2hr3.OpProbe)); n < 5+5 || n > 5+7 {
 			t.Errorf("%d looks for membership, want one for each time it was told to and one every ten minutes", n)
 		}
 		if !h.lists(1) {
@@ -74,9 +74,9 @@ func TestWithoutARoleTokenTheLogSaysWhatToDoAndOneThatComesIsUsedAtOnce(t *testi
 }
 
 func TestAFailedRegistrationDoesNotStopReading(t *testing.T) {
-	for _, fault := range []standin.Fault{
-		{Name: standin.InternalError, On: []standin.Op{standin.OpProbe}},
-		{Name: standin.Cut, On: []standin.Op{standin.OpRegister}},
+	for _, fault := range []fakek2hr3.Fault{
+		{Name: fakek2hr3.InternalError, On: []fakek2hr3.Op{fakek2hr3.OpProbe}},
+		{Name: fakek2hr3.Cut, On: []fakek2hr3.Op{fakek2hr3.OpRegister}},
 	} {
 		t.Run(string(fault.On[0]), func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {
@@ -95,7 +95,7 @@ func TestAFailedRegistrationDoesNotStopReading(t *testing.T) {
 					t.Error("no second file")
 				}
 				h.pass(time.Hour)
-				if n := len(h.requests(standin.OpProbe)); n < 12 || n > 120 { // each asks twice
+				if n := len(h.requests(fakek2hr3.OpProbe)); n < 12 || n > 120 { // each asks twice
 					t.Errorf("%d attempts to join in an hour", n)
 				}
 				h.checkNag("membership is not certain", 61*time.Minute)
@@ -134,7 +134,7 @@ func TestAHostThatK2HR3ForgotRegistersAgain(t *testing.T) {
 				if len(h.cluster.Slaves()) != 1 {
 					t.Error("it is no member again")
 				}
-				if n := len(h.requests(standin.OpRegister)); n != 1 {
+				if n := len(h.requests(fakek2hr3.OpRegister)); n != 1 {
 					t.Errorf("%d registrations", n)
 				}
 				h.pass(10 * time.Minute)
@@ -195,7 +195,7 @@ func TestAHostThatIsReadByItsTokenFindsOutThatItIsNoMember(t *testing.T) {
 			h.cluster.DropSlave(ownAddr, ownCUK)
 		}},
 		{"its entry is gone from the text", func(h *host) {
-			h.api.Fault(standin.Fault{Name: standin.Redirect, Status: 401, Next: 1, On: []standin.Op{standin.OpResource}})
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Redirect, Status: 401, Next: 1, On: []fakek2hr3.Op{fakek2hr3.OpResource}})
 		}, func(h *host) { h.cluster.DropSlave(ownAddr, ownCUK) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -205,10 +205,10 @@ func TestAHostThatIsReadByItsTokenFindsOutThatItIsNoMember(t *testing.T) {
 				h.applied()
 				tt.lose(h)
 				h.pass(150 * time.Second)
-				if !slices.ContainsFunc(h.cluster.Slaves(), func(s standin.Host) bool { return s.Addr == ownAddr }) {
+				if !slices.ContainsFunc(h.cluster.Slaves(), func(s fakek2hr3.Host) bool { return s.Addr == ownAddr }) {
 					t.Error("it is no member again")
 				}
-				if n := len(h.requests(standin.OpRegister)); n != 1 {
+				if n := len(h.requests(fakek2hr3.OpRegister)); n != 1 {
 					t.Errorf("%d registrations", n)
 				}
 			})
@@ -218,14 +218,14 @@ func TestAHostThatIsReadByItsTokenFindsOutThatItIsNoMember(t *testing.T) {
 
 func TestARegistrationWithoutEffectIsReported(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
-		h.api.Fault(standin.Fault{Name: standin.ForgetPut})
+		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut})
 		h.start()
 		h.pass(30 * time.Minute)
 		h.checkNag("membership is not certain", 30*time.Minute)
 		if h.log.count("registered, but not a member", h.cluster.SlaveRole()) == 0 {
 			t.Error("the log does not say so")
 		}
-		if n := len(h.requests(standin.OpRegister)); n < 6 || n > 60 {
+		if n := len(h.requests(fakek2hr3.OpRegister)); n < 6 || n > 60 {
 			t.Errorf("%d registrations in half an hour", n)
 		}
 	})
@@ -235,7 +235,7 @@ func TestNobodyRegistersWhileTheStoreIsDown(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.applied()
 		unchanged := h.untouched()
-		h.api.Fault(standin.Fault{Name: standin.BackendDown, Delay: 14 * time.Second})
+		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second})
 		h.send(AskNow)
 		h.pass(10 * time.Minute)
 		unchanged()
@@ -244,7 +244,7 @@ func TestNobodyRegistersWhileTheStoreIsDown(t *testing.T) {
 		if got := len(h.cluster.Slaves()); got != 1 {
 			t.Errorf("%d members", got)
 		}
-		for _, r := range h.requests(standin.OpRegister) {
+		for _, r := range h.requests(fakek2hr3.OpRegister) {
 			if r.Status == 201 {
 				t.Error("a member was registered again")
 			}
@@ -258,7 +258,7 @@ func TestARotatedRoleTokenIsUsedAtOnce(t *testing.T) {
 		h.blind = true
 		// Readable by the token only.
 		h.cluster.AddSlave("10.20.9.9", ownCUK, ownAddr)
-		h.api.Fault(standin.Fault{Name: standin.Cut, On: []standin.Op{standin.OpRegister}})
+		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Cut, On: []fakek2hr3.Op{fakek2hr3.OpRegister}})
 		h.applied()
 		h.cluster.Revoke(h.token)
 		h.pass(10 * time.Minute)

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
 )
@@ -158,7 +158,7 @@ func TestTheWatcherSaysHowItIs(t *testing.T) {
 		h.pass(10 * time.Second)
 		h.says("revision 3 with 2 servers; K2HR3", "")
 
-		h.api.Fault(standin.Fault{Name: standin.EmptyText})
+		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.EmptyText})
 		h.send(AskNow)
 		h.pass(time.Second)
 		h.says("K2HR3's text is refused since ", "; revision 3 stays")

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 // years is one, which take some six seconds; -years 10 is for now and then, and
@@ -66,7 +66,7 @@ func TestYears(t *testing.T) {
 			allowed += h.oneDay(n)
 			for _, r := range h.api.Requests() {
 				asked++
-				if r.Op == standin.OpRegister && r.Status == http.StatusCreated {
+				if r.Op == fakek2hr3.OpRegister && r.Status == http.StatusCreated {
 					registered++
 				}
 			}
@@ -111,7 +111,7 @@ func (h *host) oneDay(n int) (allowed int) {
 	allowed += 2
 
 	if n%7 == 3 {
-		h.api.Fault(standin.Fault{Name: standin.BackendDown, Delay: 14 * time.Second})
+		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second})
 		h.pass(outage)
 		h.api.ClearFaults()
 		// Two slow looks and five minutes at most between attempts, half of that

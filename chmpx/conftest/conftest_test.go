@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/chmpx/tool"
-	"k2hdkc-slave-agent/tests/chmpx"
+	"k2hdkc-slave-agent/tests/fakechmpx"
 )
 
 // The test binary is the odd checkers too: under the name of an actor it plays
@@ -113,7 +113,7 @@ func write(t *testing.T, name, text string) string {
 // checkers are the stand-in and, where it is installed, the real chmpxconftest.
 func checkers(t *testing.T) map[string]Checker {
 	t.Helper()
-	list := map[string]Checker{"stand-in": {Command: chmpx.BuildT(t).Conftest}}
+	list := map[string]Checker{"stand-in": {Command: fakechmpx.BuildT(t).Conftest}}
 	if path, err := exec.LookPath("chmpxconftest"); err == nil {
 		list["installed"] = Checker{Command: path}
 	} else {
@@ -123,7 +123,7 @@ func checkers(t *testing.T) map[string]Checker {
 }
 
 func TestVerdicts(t *testing.T) {
-	t.Setenv(chmpx.EnvState, t.TempDir())
+	t.Setenv(fakechmpx.EnvState, t.TempDir())
 	tests := []struct {
 		name, file, text string
 		refused          string // part of the reason; "any" for one there is no telling of; empty: loads
@@ -171,12 +171,12 @@ func TestVerdicts(t *testing.T) {
 }
 
 func TestACheckThatHangsGivesNoVerdict(t *testing.T) {
-	state := chmpx.StateDir(t.TempDir())
-	t.Setenv(chmpx.EnvState, string(state))
-	if err := state.Inject(chmpx.FaultConftestHang, ""); err != nil {
+	state := fakechmpx.StateDir(t.TempDir())
+	t.Setenv(fakechmpx.EnvState, string(state))
+	if err := state.Inject(fakechmpx.FaultConftestHang, ""); err != nil {
 		t.Fatal(err)
 	}
-	c := Checker{Command: chmpx.BuildT(t).Conftest, Timeout: 100 * time.Millisecond}
+	c := Checker{Command: fakechmpx.BuildT(t).Conftest, Timeout: 100 * time.Millisecond}
 	path := write(t, "slave.ini", strings.Replace(good, "GROUP", "GRUPPE", 1))
 	err := c.Check(t.Context(), path)
 	var refused *RefusedError
@@ -192,7 +192,7 @@ func TestACheckThatHangsGivesNoVerdict(t *testing.T) {
 	}
 
 	// The name service is back.
-	if err := state.Clear(chmpx.FaultConftestHang); err != nil {
+	if err := state.Clear(fakechmpx.FaultConftestHang); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.Check(t.Context(), path); !errors.As(err, &refused) {

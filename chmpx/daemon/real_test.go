@@ -17,21 +17,21 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
 
-	"k2hdkc-slave-agent/tests/chmpx"
-	"k2hdkc-slave-agent/tests/vm"
+	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/netns"
 )
 
 // realHost is a host with the real chmpx on it, and nothing to connect to.
 type realHost struct {
-	*vm.Host
-	programs chmpx.Programs
+	*netns.Host
+	programs fakechmpx.Programs
 	conf     string
 	prober   *Prober
 }
 
 func newRealHost(t *testing.T) *realHost {
 	t.Helper()
-	programs, ok := chmpx.Installed()
+	programs, ok := fakechmpx.Installed()
 	if !ok {
 		t.Skip("chmpx, chmpxstatus and chmpxconftest are not installed")
 	}
@@ -46,7 +46,7 @@ func newRealHost(t *testing.T) *realHost {
 	}
 	h := &realHost{programs: programs, conf: filepath.Join(dir, "slave.ini"),
 		prober: &Prober{Command: programs.Status, Dir: dir}}
-	h.Host = vm.New(t, vm.Spec{Name: "web-1", Addrs: []string{"10.20.0.31"}, Folders: map[string]string{"/etc": etc}})
+	h.Host = netns.New(t, netns.Spec{Name: "web-1", Addrs: []string{"10.20.0.31"}, Folders: map[string]string{"/etc": etc}})
 	err := h.Do(func() error {
 		if err := unix.Mount("tmpfs", "/var/lib", "tmpfs", 0, "size=1g"); err != nil {
 			return fmt.Errorf("mount /var/lib: %w", err)

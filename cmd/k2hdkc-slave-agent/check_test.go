@@ -15,7 +15,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx/conftest"
 	"k2hdkc-slave-agent/cmd/options"
-	chmpxtest "k2hdkc-slave-agent/tests/chmpx"
+	"k2hdkc-slave-agent/tests/fakechmpx"
 )
 
 // inPlace is what the chmpx of these tests runs. It has room for two servers
@@ -48,15 +48,15 @@ func server(addr string) string {
 // stage is a host with chmpx's programs and, if it was started, a chmpx.
 type stage struct {
 	t        *testing.T
-	programs chmpxtest.Programs
-	state    chmpxtest.StateDir
+	programs fakechmpx.Programs
+	state    fakechmpx.StateDir
 	dir, tmp string
 }
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{t: t, programs: chmpxtest.BuildT(t), state: chmpxtest.StateDir(t.TempDir()), dir: t.TempDir(), tmp: t.TempDir()}
-	t.Setenv(chmpxtest.EnvState, string(s.state))
+	s := &stage{t: t, programs: fakechmpx.BuildT(t), state: fakechmpx.StateDir(t.TempDir()), dir: t.TempDir(), tmp: t.TempDir()}
+	t.Setenv(fakechmpx.EnvState, string(s.state))
 	t.Setenv("TMPDIR", s.tmp)
 	return s
 }
@@ -67,7 +67,7 @@ func (s *stage) output() string { return filepath.Join(s.dir, "slave.ini") }
 func (s *stage) start(text string) {
 	s.t.Helper()
 	s.put(text)
-	if _, err := chmpxtest.Start(s.t.Context(), s.programs, s.output(), chmpxtest.WithState(s.state)); err != nil {
+	if _, err := fakechmpx.Start(s.t.Context(), s.programs, s.output(), fakechmpx.WithState(s.state)); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -290,7 +290,7 @@ func TestTheWatchersSecondOpinion(t *testing.T) {
 	}
 
 	install(s.programs.Conftest)
-	if err := s.state.Inject(chmpxtest.FaultConftestHang, ""); err != nil {
+	if err := s.state.Inject(fakechmpx.FaultConftestHang, ""); err != nil {
 		t.Fatal(err)
 	}
 	hasty := secondOpinion(conftest.Checker{Command: link, Timeout: 100 * time.Millisecond}, logger)

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 //go:embed testdata/init.sh
@@ -54,7 +54,7 @@ func (s *site) preparedUserData(token, key string) string {
 // own.
 func TestTheK2HR3Way(t *testing.T) {
 	require(t)
-	s := newSite(t, k2hr3.WithInitScript(func(v k2hr3.ScriptValues) string {
+	s := newSite(t, fakek2hr3.WithInitScript(func(v fakek2hr3.ScriptValues) string {
 		return "#!/bin/sh\n" + v.Assignments() + initScript
 	}))
 	s.cluster.SetSlaveKey("k2hr3-init-packages", "chmpx,k2hdkc-slave-agent")

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"k2hdkc-slave-agent/tests/chmpx"
+	"k2hdkc-slave-agent/tests/fakechmpx"
 )
 
 // oldFile is where a DBaaS slave has its file.
@@ -98,7 +98,7 @@ func documented(tb testing.TB, heading, from string) string {
 func TestMovingOver(t *testing.T) {
 	require(t)
 	user := "k2hdkc"
-	if _, real := chmpx.Installed(); real && !inVM() {
+	if _, real := fakechmpx.Installed(); real && !inVM() {
 		user = "root" // as anybody else it needs a sysctl that a container may not set
 	}
 	s := newSite(t)

@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/tests/agent"
-	"k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/tests/machine"
 	"k2hdkc-slave-agent/tests/packages"
 )
@@ -40,8 +40,8 @@ const (
 // repository.
 type site struct {
 	tb      testing.TB
-	k2hr3   *k2hr3.Server
-	cluster *k2hr3.Cluster
+	k2hr3   *fakek2hr3.Server
+	cluster *fakek2hr3.Cluster
 	repo    *packages.Repository
 
 	mu    sync.Mutex
@@ -50,9 +50,9 @@ type site struct {
 	down  bool
 }
 
-func newSite(tb testing.TB, opts ...k2hr3.Option) *site {
+func newSite(tb testing.TB, opts ...fakek2hr3.Option) *site {
 	tb.Helper()
-	s := &site{tb: tb, k2hr3: k2hr3.New(opts...)}
+	s := &site{tb: tb, k2hr3: fakek2hr3.New(opts...)}
 	s.repo = packages.Repo(tb, packages.Build(tb, firstVersion), packages.Chmpx(tb))
 	s.k2hr3.Hold(time.Minute)
 	s.cluster = s.k2hr3.AddCluster("shop", "orders")
@@ -84,7 +84,7 @@ func (s *site) open(outside netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	server := k2hr3.NewHTTPServer(s.k2hr3)
+	server := fakek2hr3.NewHTTPServer(s.k2hr3)
 	go server.Serve(l)
 	s.doors = append(s.doors, server)
 	return nil

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 const (
@@ -195,7 +195,7 @@ func TestACloneIsNotTheHostItWasMadeFrom(t *testing.T) {
 	end(t, p)
 	step("once", original, clone)
 	for _, r := range s.server.Requests() {
-		if r.Op == k2hr3.OpLeave && r.Source == hostAddr && !strings.Contains(r.Query, hostCUK) {
+		if r.Op == fakek2hr3.OpLeave && r.Source == hostAddr && !strings.Contains(r.Query, hostCUK) {
 			t.Errorf("left as somebody else: %v", r)
 		}
 	}

@@ -17,7 +17,7 @@ const (
 )
 
 // bareK2HR3 is the least a K2HR3 can be for a host that is a member: it says so,
-// and has a text. It shares nothing with the stand-in of tests/k2hr3, so that a
+// and has a text. It shares nothing with the stand-in of tests/fakek2hr3, so that a
 // mistake of that one cannot hide one of the agent's.
 type bareK2HR3 struct {
 	mu   sync.Mutex

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"k2hdkc-slave-agent/tests/agent"
-	"k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 const (
@@ -84,18 +84,18 @@ func (h *host) startCommand(cmd *exec.Cmd) *agent.Process {
 
 // site is a K2HR3 with one cluster, served on the loopback.
 type site struct {
-	*k2hr3.Cluster
-	server *k2hr3.Server
+	*fakek2hr3.Cluster
+	server *fakek2hr3.Server
 	uri    string
-	asked  chan k2hr3.Request // each GET of the RESOURCE, as it is answered
+	asked  chan fakek2hr3.Request // each GET of the RESOURCE, as it is answered
 }
 
 func newSite(tb testing.TB) *site {
 	tb.Helper()
-	s := &site{server: k2hr3.New(), asked: make(chan k2hr3.Request, 100)}
+	s := &site{server: fakek2hr3.New(), asked: make(chan fakek2hr3.Request, 100)}
 	s.Cluster = s.server.AddCluster("shop", "orders")
-	s.server.OnRequest(func(r k2hr3.Request) {
-		if r.Op != k2hr3.OpResource {
+	s.server.OnRequest(func(r fakek2hr3.Request) {
+		if r.Op != fakek2hr3.OpResource {
 			return
 		}
 		select {
@@ -107,7 +107,7 @@ func newSite(tb testing.TB) *site {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	srv := k2hr3.NewHTTPServer(s.server)
+	srv := fakek2hr3.NewHTTPServer(s.server)
 	go srv.Serve(l)
 	tb.Cleanup(func() { srv.Close() })
 	s.uri = "http://" + l.Addr().String()
@@ -122,14 +122,14 @@ func (s *site) joinServers(n int) {
 }
 
 // next waits for the next GET of the RESOURCE.
-func (s *site) next(tb testing.TB) k2hr3.Request {
+func (s *site) next(tb testing.TB) fakek2hr3.Request {
 	tb.Helper()
 	select {
 	case r := <-s.asked:
 		return r
 	case <-deadline(tb).Done():
 		tb.Fatal("the RESOURCE was not asked for")
-		return k2hr3.Request{}
+		return fakek2hr3.Request{}
 	}
 }
 

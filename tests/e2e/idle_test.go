@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/tests/agent"
-	"k2hdkc-slave-agent/tests/chmpx"
+	"k2hdkc-slave-agent/tests/fakechmpx"
 )
 
 // TestIdle measures what the agent, built as it is released, needs while
@@ -41,14 +41,14 @@ func measureIdle(t *testing.T, bin string, hold, idle time.Duration) {
 	s.joinServers(3)
 	s.server.Hold(hold)
 	h := newMemberHost(t, s)
-	state := chmpx.StateDir(h.path("chmpx"))
+	state := fakechmpx.StateDir(h.path("chmpx"))
 	if err := os.Mkdir(string(state), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	programs := chmpx.BuildT(t)
-	var ring []chmpx.Member
+	programs := fakechmpx.BuildT(t)
+	var ring []fakechmpx.Member
 	for i, m := range s.Servers() {
-		ring = append(ring, chmpx.Member{Name: m.Tag, Port: 8020, CtlPort: 8021, CUK: m.CUK, Seed: name("kv", i)})
+		ring = append(ring, fakechmpx.Member{Name: m.Tag, Port: 8020, CtlPort: 8021, CUK: m.CUK, Seed: name("kv", i)})
 	}
 	if err := state.SetRing(ring...); err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func measureIdle(t *testing.T, bin string, hold, idle time.Duration) {
 	cmd.Env = append(cmd.Env, state.Env())
 	p := h.startCommand(cmd)
 	next := says(t, p, 0, "slave.ini replaced", "")
-	running, err := chmpx.Start(t.Context(), programs, h.output(), chmpx.WithState(state))
+	running, err := fakechmpx.Start(t.Context(), programs, h.output(), fakechmpx.WithState(state))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func memory(t *testing.T, pid int, key string) string {
 }
 
 // childMemory runs chmpxstatus once more, as the agent does.
-func childMemory(t *testing.T, programs chmpx.Programs, state chmpx.StateDir, h *host) string {
+func childMemory(t *testing.T, programs fakechmpx.Programs, state fakechmpx.StateDir, h *host) string {
 	t.Helper()
 	cmd := exec.Command(programs.Status, "-conf", h.path("run/probe.ini"))
 	cmd.Env = []string{state.Env()}

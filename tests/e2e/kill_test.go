@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/tests/agent"
-	"k2hdkc-slave-agent/tests/chmpx"
-	"k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 // TestKill kills the agent with SIGKILL, over and over, while the RESOURCE
@@ -39,7 +39,7 @@ func TestKill(t *testing.T) {
 		k.forget(t)
 	}
 	k.settle(t) // chmpx needs a file to start on
-	p, err := chmpx.Start(t.Context(), k.programs, k.host.output(), chmpx.WithState(k.state))
+	p, err := fakechmpx.Start(t.Context(), k.programs, k.host.output(), fakechmpx.WithState(k.state))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestKill(t *testing.T) {
 	}
 
 	revision := k.settle(t)
-	if _, err := k.state.Await(deadline(t), "orders", k2hr3.SlaveCtlPort, func(s chmpx.Snapshot) bool { return s.FileVersion == revision }); err != nil {
+	if _, err := k.state.Await(deadline(t), "orders", fakek2hr3.SlaveCtlPort, func(s fakechmpx.Snapshot) bool { return s.FileVersion == revision }); err != nil {
 		t.Errorf("chmpx does not run revision %d, which is in place: %v", revision, err)
 	}
 	if exit, err := p.Stop(deadline(t)); exit.Code != 0 || err != nil {
@@ -69,8 +69,8 @@ func TestKill(t *testing.T) {
 type killing struct {
 	host     *host
 	site     *site
-	programs chmpx.Programs
-	state    chmpx.StateDir
+	programs fakechmpx.Programs
+	state    fakechmpx.StateDir
 	versions versions
 	served   atomic.Int64 // the newest version that K2HR3 has
 	change   chan bool    // whether it goes on changing
@@ -84,8 +84,8 @@ func newKilling(t *testing.T) *killing {
 	k := &killing{host: newHost(t), site: newSite(t), change: make(chan bool)}
 	k.site.token(t, k.host.path("role-token"))
 	k.versions = versions{clusterText(5, 5, hostAddr, hostCUK)}
-	k.programs = chmpx.BuildT(t)
-	k.state = chmpx.StateDir(k.host.path("chmpx"))
+	k.programs = fakechmpx.BuildT(t)
+	k.state = fakechmpx.StateDir(k.host.path("chmpx"))
 	for _, dir := range []string{k.host.path("out"), string(k.state)} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			t.Fatal(err)

@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"k2hdkc-slave-agent/tests/agent"
-	"k2hdkc-slave-agent/tests/vm"
+	"k2hdkc-slave-agent/tests/netns"
 )
 
 const (
@@ -29,7 +29,7 @@ const (
 type machine struct {
 	tb   testing.TB
 	disk string
-	host *vm.Host
+	host *netns.Host
 }
 
 // newMachine makes one, with nothing but names on it. What is to happen there
@@ -51,7 +51,7 @@ func newMachine(tb testing.TB) *machine {
 	if err := os.Mkdir(m.path("/etc/k2hdkc"), 0o755); err != nil {
 		tb.Fatal(err)
 	}
-	m.host = vm.New(tb, vm.Spec{Name: machineName, Addrs: []string{machineAddr, k2hr3Addr}, Folders: folders})
+	m.host = netns.New(tb, netns.Spec{Name: machineName, Addrs: []string{machineAddr, k2hr3Addr}, Folders: folders})
 	return m
 }
 

@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"k2hdkc-slave-agent/tests/chmpx"
+	"k2hdkc-slave-agent/tests/fakechmpx"
 )
 
 // resourceText has the shape of what K2HR3 makes of the template of a K2HDKC
@@ -84,8 +84,8 @@ func TestOncePutsTheTextInPlaceButForTwoValues(t *testing.T) {
 	if fi, err := os.Stat(m.path(slaveINI)); err != nil || fi.Mode().Perm() != 0o640 {
 		t.Errorf("mode %v (%v), want that of the file before: 0640", fi.Mode(), err)
 	}
-	host := chmpx.Host{Names: []string{"localhost", "127.0.0.1", machineAddr, machineFQDN}}
-	c, err := chmpx.ReadConfig(m.path(slaveINI), host)
+	host := fakechmpx.Host{Names: []string{"localhost", "127.0.0.1", machineAddr, machineFQDN}}
+	c, err := fakechmpx.ReadConfig(m.path(slaveINI), host)
 	if err == nil {
 		err = c.CanStart(host)
 	}

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"k2hdkc-slave-agent/tests/chmpx"
+	"k2hdkc-slave-agent/tests/fakechmpx"
 )
 
 // realText is the configuration of a node of a cluster with these servers, all
@@ -33,7 +33,7 @@ func realCtlPort(n int) int { return 8001 + 100*n }
 // realRing is a machine with the real chmpx on it, as a slave and as servers.
 type realRing struct {
 	*machine
-	programs chmpx.Programs
+	programs fakechmpx.Programs
 }
 
 // server starts server n, or has it reload its file, with these servers in it.
@@ -52,11 +52,11 @@ func (r *realRing) server(t *testing.T, n int, servers ...int) {
 }
 
 // chmpx starts one on a file of /etc/k2hdkc. It ends with the test.
-func (r *realRing) chmpx(t *testing.T, file string) *chmpx.Process {
+func (r *realRing) chmpx(t *testing.T, file string) *fakechmpx.Process {
 	t.Helper()
-	var p *chmpx.Process
+	var p *fakechmpx.Process
 	err := r.inside(func() (err error) {
-		p, err = chmpx.Start(t.Context(), r.programs, "/etc/k2hdkc/"+file)
+		p, err = fakechmpx.Start(t.Context(), r.programs, "/etc/k2hdkc/"+file)
 		return err
 	})
 	if err != nil {
@@ -69,7 +69,7 @@ func (r *realRing) chmpx(t *testing.T, file string) *chmpx.Process {
 // to a ring of two servers, of which the second one is first seen in the ring, a
 // text that would end chmpx, and the agent's own end.
 func TestRealChmpxFollows(t *testing.T) {
-	programs, ok := chmpx.Installed()
+	programs, ok := fakechmpx.Installed()
 	if !ok {
 		t.Skip("chmpx, chmpxstatus and chmpxconftest are not installed")
 	}
@@ -119,7 +119,7 @@ func TestRealChmpxFollows(t *testing.T) {
 		t.Fatalf("chmpx has ended: %+v\n%s", c.Exit(), c.Output())
 	default:
 	}
-	if exit, err := c.Stop(deadline(t)); err != nil || exit != (chmpx.Exit{}) {
+	if exit, err := c.Stop(deadline(t)); err != nil || exit != (fakechmpx.Exit{}) {
 		t.Errorf("chmpx ended with %+v, %v", exit, err)
 	}
 }

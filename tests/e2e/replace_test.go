@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"k2hdkc-slave-agent/render"
-	"k2hdkc-slave-agent/tests/chmpx"
+	"k2hdkc-slave-agent/tests/fakechmpx"
 )
 
 // TestTenThousandReplacements replaces the file under a reader that never
@@ -93,11 +93,11 @@ func readAll(ctx context.Context, t *testing.T, path string, v versions) (reads 
 	return reads
 }
 
-type watched struct{ *chmpx.Watch }
+type watched struct{ *fakechmpx.Watch }
 
 func watchFile(t *testing.T, path string) watched {
 	t.Helper()
-	w, err := chmpx.WatchFile(path, chmpx.Host{Names: []string{"localhost", hostAddr}})
+	w, err := fakechmpx.WatchFile(path, fakechmpx.Host{Names: []string{"localhost", hostAddr}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,12 +115,12 @@ func (w watched) follow(ctx context.Context, t *testing.T, last int) (reloads in
 			return reloads
 		}
 		switch e.Effect {
-		case chmpx.Reloaded:
+		case fakechmpx.Reloaded:
 			reloads++
 			if e.Config.FileVersion == last {
 				return reloads
 			}
-		case chmpx.Unchanged:
+		case fakechmpx.Unchanged:
 		default:
 			t.Errorf("chmpx: %s (%v)", e.Effect, e.Err)
 			return reloads

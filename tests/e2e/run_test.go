@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 // configure writes the agent's configuration the way an editor does: a new
@@ -121,7 +121,7 @@ func TestRunTakesUpAChangedConfiguration(t *testing.T) {
 		next = says(t, p, next, "the configuration is wrong; the one before stays in use", b.says)
 		second.next(t)
 	}
-	if n := count(first.server.Requests(), k2hr3.OpResource); n != 1 {
+	if n := count(first.server.Requests(), fakek2hr3.OpResource); n != 1 {
 		t.Errorf("the first K2HR3 was asked %d times, want once, before the change", n)
 	}
 
@@ -133,7 +133,7 @@ func TestRunTakesUpAChangedConfiguration(t *testing.T) {
 	end(t, p)
 }
 
-func count(requests []k2hr3.Request, op k2hr3.Op) int {
+func count(requests []fakek2hr3.Request, op fakek2hr3.Op) int {
 	n := 0
 	for _, r := range requests {
 		if r.Op == op {

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/tests/agent"
-	"k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 // manager is systemd as far as it listens to the agent.
@@ -276,7 +276,7 @@ func TestAFolderThatCameLateEndsTheAgent(t *testing.T) {
 			cmd.Env = []string{"PATH=/nowhere", "INVOCATION_ID=0123456789abcdef0123456789abcdef", "NOTIFY_SOCKET=/nowhere"}
 			waits := "not configured"
 			if configured {
-				server := k2hr3.New()
+				server := fakek2hr3.New()
 				cluster := server.AddCluster("shop", "orders")
 				cmd.Args = append(cmd.Args, "--api-uri", m.serve(server), "--role", cluster.SlaveRole())
 				waits = "membership is not certain"

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 // secret stands for a role token wherever one gets to that should not be shown.
@@ -280,10 +280,10 @@ func TestRegisterAndUnregisterCanBeRepeated(t *testing.T) {
 	}
 	var registrations int
 	for _, r := range s.server.Requests() {
-		if r.Op == k2hr3.OpRegister {
+		if r.Op == fakek2hr3.OpRegister {
 			registrations++
 		}
-		if r.Op == k2hr3.OpLeave && r.Token != k2hr3.TokenNone {
+		if r.Op == fakek2hr3.OpLeave && r.Token != fakek2hr3.TokenNone {
 			t.Errorf("%v: with a token, K2HR3 deletes that and not the host", r)
 		}
 	}

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/tests/agent"
-	"k2hdkc-slave-agent/tests/chmpx"
-	"k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 const (
@@ -29,17 +29,17 @@ type lab struct {
 
 	dir   string
 	file  string
-	state chmpx.StateDir
+	state fakechmpx.StateDir
 
-	k2hr3   *k2hr3.Server
-	cluster *k2hr3.Cluster
+	k2hr3   *fakek2hr3.Server
+	cluster *fakek2hr3.Cluster
 	http    *http.Server
 	url     string
 
-	programs chmpx.Programs
-	chmpx    *chmpx.Process
+	programs fakechmpx.Programs
+	chmpx    *fakechmpx.Process
 	agent    *agent.Process
-	members  []chmpx.Member
+	members  []fakechmpx.Member
 	read     int // of the agent's log
 }
 
@@ -61,11 +61,11 @@ func newLab(ctx context.Context, stock bool) (_ *lab, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.programs, err = chmpx.BuildStandin(filepath.Join(l.dir, "bin")); err != nil {
+	if l.programs, err = fakechmpx.BuildStandin(filepath.Join(l.dir, "bin")); err != nil {
 		return nil, err
 	}
 	l.file = filepath.Join(l.dir, "slave.ini")
-	l.state = chmpx.StateDir(filepath.Join(l.dir, "chmpx"))
+	l.state = fakechmpx.StateDir(filepath.Join(l.dir, "chmpx"))
 	if err := os.MkdirAll(string(l.state), 0o755); err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func newLab(ctx context.Context, stock bool) (_ *lab, err error) {
 
 // serve starts the K2HR3 stand-in.
 func (l *lab) serve(stock bool) error {
-	l.k2hr3 = k2hr3.New()
+	l.k2hr3 = fakek2hr3.New()
 	if !stock {
 		l.k2hr3.Hold(time.Minute)
 	}
@@ -91,7 +91,7 @@ func (l *lab) serve(stock bool) error {
 	if err != nil {
 		return err
 	}
-	l.http = k2hr3.NewHTTPServer(l.k2hr3)
+	l.http = fakek2hr3.NewHTTPServer(l.k2hr3)
 	l.url = "http://" + listener.Addr().String()
 	go l.http.Serve(listener)
 	return nil
@@ -127,7 +127,7 @@ func (l *lab) empty(name string) string {
 // startChmpx starts chmpx on the file, as its unit does once the file is there.
 func (l *lab) startChmpx(ctx context.Context) error {
 	// Not ctx: chmpx outlives the step that starts it.
-	p, err := chmpx.Start(context.WithoutCancel(ctx), l.programs, l.file, chmpx.WithState(l.state))
+	p, err := fakechmpx.Start(context.WithoutCancel(ctx), l.programs, l.file, fakechmpx.WithState(l.state))
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (l *lab) startChmpx(ctx context.Context) error {
 // join lets a server node join: the ring knows it first, then K2HR3.
 func (l *lab) join(n int) error {
 	name, id := fmt.Sprintf("server-%d.orders.example", n), fmt.Sprintf("server-%d", n)
-	l.members = append(l.members, chmpx.Member{Name: name, Port: k2hr3.ServerPort, CtlPort: k2hr3.ServerCtlPort, CUK: id, Seed: name})
+	l.members = append(l.members, fakechmpx.Member{Name: name, Port: fakek2hr3.ServerPort, CtlPort: fakek2hr3.ServerCtlPort, CUK: id, Seed: name})
 	if err := l.state.SetRing(l.members...); err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (l *lab) join(n int) error {
 // leave takes a server node out.
 func (l *lab) leave(n int) error {
 	id := fmt.Sprintf("server-%d", n)
-	l.members = slices.DeleteFunc(l.members, func(m chmpx.Member) bool { return m.CUK == id })
+	l.members = slices.DeleteFunc(l.members, func(m fakechmpx.Member) bool { return m.CUK == id })
 	if err := l.state.SetRing(l.members...); err != nil {
 		return err
 	}

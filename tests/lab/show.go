@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/tests/agent"
-	"k2hdkc-slave-agent/tests/chmpx"
-	"k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 // show is the lab's story, step by step.
@@ -133,7 +133,7 @@ func (l *lab) says(ctx context.Context, message, text string) error {
 // and the agent has seen that it does.
 func (l *lab) runs(ctx context.Context, n int) error {
 	started := time.Now()
-	want := func(s chmpx.Snapshot) bool {
+	want := func(s fakechmpx.Snapshot) bool {
 		up := 0
 		for _, e := range s.Servers {
 			if strings.Contains(e.Status, "[UP]") {
@@ -142,24 +142,24 @@ func (l *lab) runs(ctx context.Context, n int) error {
 		}
 		return len(s.Servers) == n && up == n
 	}
-	shot, err := l.state.Await(ctx, cluster, k2hr3.SlaveCtlPort, want)
+	shot, err := l.state.Await(ctx, cluster, fakek2hr3.SlaveCtlPort, want)
 	if err != nil {
 		return fmt.Errorf("chmpx should have %d servers, has %d: %w", n, len(shot.Servers), err)
 	}
 	for {
-		shot, err = l.state.Read(cluster, k2hr3.SlaveCtlPort)
+		shot, err = l.state.Read(cluster, fakek2hr3.SlaveCtlPort)
 		if err != nil {
 			return err
 		}
-		host := chmpx.LocalHost()
-		c, err := chmpx.ReadConfig(l.file, host)
+		host := fakechmpx.LocalHost()
+		c, err := fakechmpx.ReadConfig(l.file, host)
 		if err != nil {
 			return fmt.Errorf("slave.ini would end chmpx: %w", err)
 		}
 		if len(c.Servers) == n && c.FileVersion == shot.FileVersion && want(shot) {
 			break
 		}
-		if _, err := l.state.Await(ctx, cluster, k2hr3.SlaveCtlPort, func(s chmpx.Snapshot) bool {
+		if _, err := l.state.Await(ctx, cluster, fakek2hr3.SlaveCtlPort, func(s fakechmpx.Snapshot) bool {
 			return s.FileVersion != shot.FileVersion || len(s.Servers) != len(shot.Servers)
 		}); err != nil {
 			return fmt.Errorf("chmpx runs revision %d, the file is %d with %d servers: %w", shot.FileVersion, c.FileVersion, len(c.Servers), err)

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/tests/agent"
-	"k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 // timeline prints who did what, and when.
@@ -31,14 +31,14 @@ func (t *timeline) line(who, format string, args ...any) {
 }
 
 // request is one request at K2HR3, as it is answered.
-func (t *timeline) request(r k2hr3.Request) {
+func (t *timeline) request(r fakek2hr3.Request) {
 	held := ""
 	if r.Held > 100*time.Millisecond {
 		held = fmt.Sprintf(", held for %.1f s", r.Held.Seconds())
 	}
-	what := map[k2hr3.Op]string{
-		k2hr3.OpProbe: "is this host a member", k2hr3.OpRegister: "register this host",
-		k2hr3.OpResource: "read the RESOURCE", k2hr3.OpLeave: "take this host out",
+	what := map[fakek2hr3.Op]string{
+		fakek2hr3.OpProbe: "is this host a member", fakek2hr3.OpRegister: "register this host",
+		fakek2hr3.OpResource: "read the RESOURCE", fakek2hr3.OpLeave: "take this host out",
 	}[r.Op]
 	t.line("K2HR3", "%s (%s): %d%s", what, r.Method, r.Status, held)
 }

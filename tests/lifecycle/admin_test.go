@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/tests/machine"
 	"k2hdkc-slave-agent/tests/machine/slave"
 )
@@ -32,7 +32,7 @@ func TestDebAndTheAdministrator(t *testing.T) {
 		{"a wrong configuration fails no upgrade, and is all that has to be mended", wrongConfiguration},
 		{"without a chmpx nothing of it is left behind", noChmpx},
 		{"a removal does not wait for a K2HR3 that never answers", func(n *node) {
-			n.K2HR3.Fault(k2hr3.Fault{Name: k2hr3.Hang})
+			n.K2HR3.Fault(fakek2hr3.Fault{Name: fakek2hr3.Hang})
 			removedAnyway(n)
 		}},
 		{"a removal does not need a K2HR3 that is not there", func(n *node) {

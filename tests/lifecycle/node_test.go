@@ -14,8 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"k2hdkc-slave-agent/tests/chmpx"
-	"k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/tests/machine"
 	"k2hdkc-slave-agent/tests/machine/slave"
 	"k2hdkc-slave-agent/tests/packages"
@@ -53,7 +53,7 @@ func boot(t *testing.T, suite string) *node {
 	chmpxes := packages.Chmpx
 	if suite != machine.Bookworm {
 		chmpxes = packages.ChmpxStandin // which does not care
-	} else if _, real := chmpx.Installed(); real {
+	} else if _, real := fakechmpx.Installed(); real {
 		t.Log("the real chmpx runs in the machine")
 	}
 	dirs := []string{chmpxes(t), packages.Build(t, older), packages.Build(t, newer)}
@@ -199,7 +199,7 @@ func (n *node) put(to, from string) {
 // member tells whether K2HR3 lists this host in its role, once.
 func (n *node) member() bool {
 	n.TB.Helper()
-	var mine []k2hr3.Host
+	var mine []fakek2hr3.Host
 	for _, h := range n.Cluster.Slaves() {
 		if h.CUK == slave.CUK {
 			mine = append(mine, h)
@@ -225,7 +225,7 @@ func (n *node) stays() (check func()) {
 	return func() {
 		n.TB.Helper()
 		for _, r := range n.K2HR3.Requests() {
-			if r.Op == k2hr3.OpLeave {
+			if r.Op == fakek2hr3.OpLeave {
 				n.TB.Errorf("the host has left its role: %v", r)
 			}
 		}

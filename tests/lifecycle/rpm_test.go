@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/tests/machine"
 	"k2hdkc-slave-agent/tests/machine/slave"
 	"k2hdkc-slave-agent/tests/packages"
@@ -207,7 +207,7 @@ func rpmAdministrator(n *node) {
 
 func rpmWithoutK2HR3(n *node) {
 	n.rpmInstall(older)
-	n.K2HR3.Fault(k2hr3.Fault{Name: k2hr3.Hang})
+	n.K2HR3.Fault(fakek2hr3.Fault{Name: fakek2hr3.Hang})
 	start := time.Now()
 	said := n.rpm("-e", pkg)
 	took := time.Since(start)

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"testing"
 
-	"k2hdkc-slave-agent/tests/chmpx"
+	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/machine"
 )
 
@@ -37,7 +37,7 @@ var chmpxes struct {
 // in. Installing it neither enables nor starts anything.
 func Chmpx(tb testing.TB) string {
 	tb.Helper()
-	p, real := chmpx.Installed()
+	p, real := fakechmpx.Installed()
 	if !real {
 		return ChmpxStandin(tb)
 	}
@@ -48,7 +48,7 @@ func Chmpx(tb testing.TB) string {
 // every Linux.
 func ChmpxStandin(tb testing.TB) string {
 	tb.Helper()
-	return chmpxPackages(tb, false, func(tree string) error { return standinChmpx(chmpx.BuildT(tb), tree) })
+	return chmpxPackages(tb, false, func(tree string) error { return standinChmpx(fakechmpx.BuildT(tb), tree) })
 }
 
 // chmpxPackages builds the packages around what put lays out below /usr. They
@@ -85,7 +85,7 @@ func chmpxPackages(tb testing.TB, real bool, put func(usr string) error) string 
 
 // standinChmpx lays out the stand-in, which is one program that goes by its
 // name, and says where it keeps what chmpx has in memory.
-func standinChmpx(p chmpx.Programs, usr string) error {
+func standinChmpx(p fakechmpx.Programs, usr string) error {
 	bin := filepath.Join(usr, "bin")
 	if err := copyFile(p.Chmpx, filepath.Join(bin, "chmpx"), 0o755); err != nil {
 		return err
@@ -99,7 +99,7 @@ func standinChmpx(p chmpx.Programs, usr string) error {
 }
 
 // realChmpx lays out this host's programs.
-func realChmpx(ctx context.Context, p chmpx.Programs, usr string) error {
+func realChmpx(ctx context.Context, p fakechmpx.Programs, usr string) error {
 	base, err := machine.Rootfs(ctx, machine.Bookworm)
 	if err != nil {
 		return err

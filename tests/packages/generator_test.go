@@ -10,19 +10,19 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"k2hdkc-slave-agent/tests/vm"
+	"k2hdkc-slave-agent/tests/netns"
 )
 
 // installed is a host with the package's own scripts on it, where files can be
 // laid out without touching this machine's.
 type installed struct {
-	*vm.Host
+	*netns.Host
 	tb testing.TB
 }
 
 func newInstalled(t *testing.T) installed {
 	t.Helper()
-	h := installed{vm.New(t, vm.Spec{Name: "app-1"}), t}
+	h := installed{netns.New(t, netns.Spec{Name: "app-1"}), t}
 	scripts, err := filepath.Abs("../../packaging")
 	if err != nil {
 		t.Fatal(err)

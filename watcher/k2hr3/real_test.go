@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 // partner is a K2HR3 to exchange with.
@@ -36,14 +36,14 @@ func aPartner(t *testing.T) partner {
 		}
 		return p
 	}
-	s := standin.New()
+	s := fakek2hr3.New()
 	c := s.AddCluster("shop", "orders")
 	c.Join("10.0.0.1", "srv-1", "server1.shop.example")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := standin.NewHTTPServer(s)
+	srv := fakek2hr3.NewHTTPServer(s)
 	done := make(chan struct{})
 	go func() { defer close(done); srv.Serve(l) }() //nolint:errcheck // ends with Close
 	t.Cleanup(func() { srv.Close(); <-done })

@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -17,8 +17,8 @@ const vm = "10.0.0.7"
 
 // stand is a stand-in K2HR3 with one cluster, and a client of it at vm.
 type stand struct {
-	*standin.Server
-	cluster *standin.Cluster
+	*fakek2hr3.Server
+	cluster *fakek2hr3.Cluster
 	client  *Client
 	role    Role
 	token   Token // made by a user
@@ -28,7 +28,7 @@ type stand struct {
 // newStand returns a stand for use in a bubble.
 func newStand(t *testing.T) *stand {
 	t.Helper()
-	s := &stand{Server: standin.New()}
+	s := &stand{Server: fakek2hr3.New()}
 	s.cluster = s.AddCluster("shop", "orders")
 	s.cluster.Join("10.0.0.1", "srv-1", "server1.shop.example")
 	s.role = must(ParseRole(s.cluster.SlaveRole()))
@@ -38,7 +38,7 @@ func newStand(t *testing.T) *stand {
 	if err != nil {
 		t.Fatal(err)
 	}
-	memory := standin.Listen(s.Server)
+	memory := fakek2hr3.Listen(s.Server)
 	transport.Proxy = nil
 	transport.DialContext = memory.Dialer(vm)
 	cfg.Transport = transport
@@ -90,7 +90,7 @@ func TestTheLifeOfAMember(t *testing.T) {
 
 		check("register", c.Register(ctx, s.role, s.token, host), nil)
 		member("after", true)
-		want := []standin.Host{{Addr: vm, CUK: cuk, Extra: "openstack-auto-v1", Tag: host.Tag}}
+		want := []fakek2hr3.Host{{Addr: vm, CUK: cuk, Extra: "openstack-auto-v1", Tag: host.Tag}}
 		if diff := cmp.Diff(want, s.cluster.Slaves()); diff != "" {
 			t.Errorf("members (-want +got):\n%s", diff)
 		}
@@ -151,31 +151,31 @@ func TestEachTroubleOfK2HR3HasItsKind(t *testing.T) {
 		return m
 	}
 	for name, tt := range map[string]struct {
-		fault standin.Fault
+		fault fakek2hr3.Fault
 		want  map[string]error
 	}{
-		"store down": {standin.Fault{Name: standin.BackendDown, Delay: 14 * time.Second}, map[string]error{
+		"store down": {fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second}, map[string]error{
 			"Ping": nil, "Register": ErrUnauthorized, "Resource": ErrUnauthorized,
 			"Resource by address": ErrNotMember, "RoleToken": ErrNotMember, "Unregister": ErrNotMember, "IsMember": nil}},
-		"tokens expired": {standin.Fault{Name: standin.TokensExpired}, map[string]error{
+		"tokens expired": {fakek2hr3.Fault{Name: fakek2hr3.TokensExpired}, map[string]error{
 			"Resource": ErrUnauthorized, "Register": ErrUnauthorized, "Resource by address": nil}},
-		"broken template": {standin.Fault{Name: standin.BrokenTemplate}, map[string]error{
+		"broken template": {fakek2hr3.Fault{Name: fakek2hr3.BrokenTemplate}, map[string]error{
 			"Resource": ErrTemplate, "Resource by address": ErrTemplate}},
-		"nothing found":   {standin.Fault{Name: standin.NotFound, On: []standin.Op{standin.OpResource}}, map[string]error{"Resource": ErrNotFound}},
-		"internal error":  {standin.Fault{Name: standin.InternalError}, map[string]error{"Resource": ErrServer, "Register": ErrServer}},
-		"web page":        {standin.Fault{Name: standin.HTMLPage}, map[string]error{"Ping": ErrAnswer, "Resource": ErrAnswer, "RoleToken": ErrAnswer, "Register": ErrAnswer, "IsMember": ErrAnswer, "Unregister": ErrAnswer}},
-		"bad gateway":     {standin.Fault{Name: standin.BadGateway, RetryAfter: "2"}, all(ErrServer)},
-		"unavailable":     {standin.Fault{Name: standin.Unavailable, RetryAfter: "3600"}, all(ErrServer)},
-		"redirect":        {standin.Fault{Name: standin.Redirect, Location: "https://new.example/"}, all(ErrAnswer)},
-		"compressed":      {standin.Fault{Name: standin.Gzipped}, map[string]error{"Resource": ErrAnswer, "Ping": ErrAnswer}},
-		"silent":          {standin.Fault{Name: standin.Hang}, all(ErrTransport)},
-		"slow":            {standin.Fault{Name: standin.Slow, Delay: 19 * time.Second}, map[string]error{"Resource": nil, "Ping": nil, "Register": nil}},
-		"too slow":        {standin.Fault{Name: standin.Slow, Delay: 21 * time.Second}, all(ErrTransport)},
-		"dripping":        {standin.Fault{Name: standin.Drip, Delay: time.Second}, map[string]error{"Resource": ErrTransport, "RoleToken": ErrTransport}},
-		"truncated":       {standin.Fault{Name: standin.Truncated}, map[string]error{"Resource": ErrTransport, "RoleToken": ErrTransport, "Ping": ErrTransport}},
-		"oversized":       {standin.Fault{Name: standin.Oversized}, map[string]error{"Resource": ErrTooLarge}},
-		"cut":             {standin.Fault{Name: standin.Cut}, all(ErrTransport)},
-		"cut three times": {standin.Fault{Name: standin.Cut, Next: 3}, map[string]error{"Register": nil}},
+		"nothing found":   {fakek2hr3.Fault{Name: fakek2hr3.NotFound, On: []fakek2hr3.Op{fakek2hr3.OpResource}}, map[string]error{"Resource": ErrNotFound}},
+		"internal error":  {fakek2hr3.Fault{Name: fakek2hr3.InternalError}, map[string]error{"Resource": ErrServer, "Register": ErrServer}},
+		"web page":        {fakek2hr3.Fault{Name: fakek2hr3.HTMLPage}, map[string]error{"Ping": ErrAnswer, "Resource": ErrAnswer, "RoleToken": ErrAnswer, "Register": ErrAnswer, "IsMember": ErrAnswer, "Unregister": ErrAnswer}},
+		"bad gateway":     {fakek2hr3.Fault{Name: fakek2hr3.BadGateway, RetryAfter: "2"}, all(ErrServer)},
+		"unavailable":     {fakek2hr3.Fault{Name: fakek2hr3.Unavailable, RetryAfter: "3600"}, all(ErrServer)},
+		"redirect":        {fakek2hr3.Fault{Name: fakek2hr3.Redirect, Location: "https://new.example/"}, all(ErrAnswer)},
+		"compressed":      {fakek2hr3.Fault{Name: fakek2hr3.Gzipped}, map[string]error{"Resource": ErrAnswer, "Ping": ErrAnswer}},
+		"silent":          {fakek2hr3.Fault{Name: fakek2hr3.Hang}, all(ErrTransport)},
+		"slow":            {fakek2hr3.Fault{Name: fakek2hr3.Slow, Delay: 19 * time.Second}, map[string]error{"Resource": nil, "Ping": nil, "Register": nil}},
+		"too slow":        {fakek2hr3.Fault{Name: fakek2hr3.Slow, Delay: 21 * time.Second}, all(ErrTransport)},
+		"dripping":        {fakek2hr3.Fault{Name: fakek2hr3.Drip, Delay: time.Second}, map[string]error{"Resource": ErrTransport, "RoleToken": ErrTransport}},
+		"truncated":       {fakek2hr3.Fault{Name: fakek2hr3.Truncated}, map[string]error{"Resource": ErrTransport, "RoleToken": ErrTransport, "Ping": ErrTransport}},
+		"oversized":       {fakek2hr3.Fault{Name: fakek2hr3.Oversized}, map[string]error{"Resource": ErrTooLarge}},
+		"cut":             {fakek2hr3.Fault{Name: fakek2hr3.Cut}, all(ErrTransport)},
+		"cut three times": {fakek2hr3.Fault{Name: fakek2hr3.Cut, Next: 3}, map[string]error{"Register": nil}},
 	} {
 		for op, want := range tt.want {
 			t.Run(name+"/"+op, func(t *testing.T) {
@@ -197,7 +197,7 @@ func TestStoreDownLooksLikeNoMember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t)
 		s.cluster.AddSlave(vm, cuk, host.Tag)
-		s.Fault(standin.Fault{Name: standin.BackendDown})
+		s.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown})
 		if got, err := s.client.IsMember(t.Context(), s.role, cuk); got || err != nil {
 			t.Errorf("%v, %v", got, err)
 		}
@@ -206,11 +206,11 @@ func TestStoreDownLooksLikeNoMember(t *testing.T) {
 
 func TestWhatAnAdministratorTookAwayIsTold(t *testing.T) {
 	for name, tt := range map[string]struct {
-		do                 func(*standin.Cluster)
+		do                 func(*fakek2hr3.Cluster)
 		byToken, byAddress error
 	}{
-		"policy": {func(c *standin.Cluster) { c.SetPolicy(false) }, ErrNotAllowed, ErrNotAllowed},
-		"role":   {func(c *standin.Cluster) { c.SetRole(false) }, ErrUnauthorized, ErrNotMember},
+		"policy": {func(c *fakek2hr3.Cluster) { c.SetPolicy(false) }, ErrNotAllowed, ErrNotAllowed},
+		"role":   {func(c *fakek2hr3.Cluster) { c.SetRole(false) }, ErrUnauthorized, ErrNotMember},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newStand(t)
@@ -227,10 +227,10 @@ func TestWhatAnAdministratorTookAwayIsTold(t *testing.T) {
 }
 
 func TestWrongBodiesOfTheStandIn(t *testing.T) {
-	for name, body := range standin.WrongBodies() {
+	for name, body := range fakek2hr3.WrongBodies() {
 		synctest.Test(t, func(t *testing.T) {
 			s := newStand(t)
-			s.Fault(standin.Fault{Name: standin.WrongJSON, Body: body})
+			s.Fault(fakek2hr3.Fault{Name: fakek2hr3.WrongJSON, Body: body})
 			if got, err := s.client.Resource(t.Context(), s.byToken(s.token)); kindOf(t, err) != ErrAnswer || got != (Answer{}) {
 				t.Errorf("%s: %.100q, %v", name, got.Text, err)
 			}
@@ -295,15 +295,15 @@ func TestAServerMayLearnToHoldAndForget(t *testing.T) {
 }
 
 func TestNoTokenInErrorsOrLogsOfTheStandIn(t *testing.T) {
-	for _, name := range []standin.FaultName{standin.BackendDown, standin.TokensExpired, standin.InternalError,
-		standin.BrokenTemplate, standin.NotFound, standin.HTMLPage, standin.BadGateway, standin.Truncated,
-		standin.Cut, standin.Hang, standin.Gzipped, standin.Redirect, standin.Oversized, standin.Drip} {
+	for _, name := range []fakek2hr3.FaultName{fakek2hr3.BackendDown, fakek2hr3.TokensExpired, fakek2hr3.InternalError,
+		fakek2hr3.BrokenTemplate, fakek2hr3.NotFound, fakek2hr3.HTMLPage, fakek2hr3.BadGateway, fakek2hr3.Truncated,
+		fakek2hr3.Cut, fakek2hr3.Hang, fakek2hr3.Gzipped, fakek2hr3.Redirect, fakek2hr3.Oversized, fakek2hr3.Drip} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newStand(t)
 			s.cluster.AddSlave(vm, cuk, host.Tag)
 			raw := s.cluster.RoleToken("slave", 0)
 			token := must(NewToken(raw))
-			s.Fault(standin.Fault{Name: name, Delay: time.Second, Location: "http://x.example/" + raw})
+			s.Fault(fakek2hr3.Fault{Name: name, Delay: time.Second, Location: "http://x.example/" + raw})
 			for op, do := range operations(s.client, token) {
 				if err := do(t.Context()); err != nil && strings.Contains(fmt.Sprintf("%v %#v", err, err), raw) {
 					t.Errorf("%s, %s: %v", name, op, err)
@@ -322,18 +322,18 @@ func TestTokensReachTheServerInTheHeaderAlone(t *testing.T) {
 		for _, op := range operations(s.client, s.token) {
 			_ = op(t.Context())
 		}
-		byOp := map[standin.Op]standin.TokenKind{}
+		byOp := map[fakek2hr3.Op]fakek2hr3.TokenKind{}
 		for _, r := range s.Requests() {
 			if r.Source != vm || strings.Contains(r.Path+r.Query, s.token.header()[2:]) {
 				t.Errorf("%v", r)
 			}
-			if r.Method != http.MethodGet || r.Op != standin.OpResource {
+			if r.Method != http.MethodGet || r.Op != fakek2hr3.OpResource {
 				byOp[r.Op] = r.Token
 			}
 		}
-		want := map[standin.Op]standin.TokenKind{
-			standin.OpRoot: standin.TokenNone, standin.OpProbe: standin.TokenNone, standin.OpLeave: standin.TokenNone,
-			standin.OpToken: standin.TokenNone, standin.OpRegister: standin.TokenByUser,
+		want := map[fakek2hr3.Op]fakek2hr3.TokenKind{
+			fakek2hr3.OpRoot: fakek2hr3.TokenNone, fakek2hr3.OpProbe: fakek2hr3.TokenNone, fakek2hr3.OpLeave: fakek2hr3.TokenNone,
+			fakek2hr3.OpToken: fakek2hr3.TokenNone, fakek2hr3.OpRegister: fakek2hr3.TokenByUser,
 		}
 		if diff := cmp.Diff(want, byOp); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)

@@ -15,7 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 var someToken = strings.Repeat("0123456789abcdef", 4)
@@ -178,8 +178,8 @@ func TestNeitherLogNorErrorNamesTheAddressOrTheToken(t *testing.T) {
 		}
 		try(s.role)
 		try(other)
-		for _, name := range []standin.FaultName{standin.Hang, standin.Truncated, standin.Cut, standin.BadGateway, standin.HTMLPage, standin.Gzipped, standin.Oversized} {
-			s.Fault(standin.Fault{Name: name})
+		for _, name := range []fakek2hr3.FaultName{fakek2hr3.Hang, fakek2hr3.Truncated, fakek2hr3.Cut, fakek2hr3.BadGateway, fakek2hr3.HTMLPage, fakek2hr3.Gzipped, fakek2hr3.Oversized} {
+			s.Fault(fakek2hr3.Fault{Name: name})
 			try(s.role)
 			s.ClearFaults()
 		}
@@ -314,7 +314,7 @@ func TestStatusesOfUserData(t *testing.T) {
 func TestUserDataThatDoesNotComeInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t)
-		s.Fault(standin.Fault{Name: standin.Hang})
+		s.Fault(fakek2hr3.Fault{Name: fakek2hr3.Hang})
 		start := time.Now()
 		_, err := s.client.UserDataToken(t.Context(), s.address("userdata", s.cluster.RoleToken("slave", 0)), s.role)
 		if kindOf(t, err) != ErrTransport || time.Since(start) > DefaultTimeout {

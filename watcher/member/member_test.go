@@ -15,7 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
@@ -28,8 +28,8 @@ const (
 type host struct {
 	*Member
 	t       *testing.T
-	api     *standin.Server
-	cluster *standin.Cluster
+	api     *fakek2hr3.Server
+	cluster *fakek2hr3.Cluster
 	log     bytes.Buffer
 	logger  *slog.Logger
 	file    string
@@ -37,14 +37,14 @@ type host struct {
 	tag     string
 	addr    string
 	addrErr error
-	net     *standin.InMemory
+	net     *fakek2hr3.InMemory
 }
 
 func inBubble(t *testing.T, f func(t *testing.T, h *host)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		h := &host{t: t, api: standin.New(), file: filepath.Join(t.TempDir(), "role-token"), tag: "vm-7.shop.example", addr: addr}
-		net := standin.Listen(h.api)
+		h := &host{t: t, api: fakek2hr3.New(), file: filepath.Join(t.TempDir(), "role-token"), tag: "vm-7.shop.example", addr: addr}
+		net := fakek2hr3.Listen(h.api)
 		t.Cleanup(net.Close)
 		h.cluster = h.api.AddCluster("shop", "orders")
 		h.cluster.Join("10.20.1.1", "server-1", "server-1.orders.example")
@@ -135,19 +135,19 @@ func TestJoin(t *testing.T) {
 		{"no token is in the file", func(h *host) { h.write("password1 or so\n") }, false, nil, "role-token", no},
 		{"the own address cannot be told", func(h *host) { h.addrErr = errors.New("no route") }, false, nil, "no route", ""},
 		{"the token is revoked", func(h *host) { h.cluster.Revoke(h.token) }, false, k2hr3.ErrUnauthorized, "issue a new role token", no + ", PUT/unknown token"},
-		{"the registration has no effect", func(h *host) { h.api.Fault(standin.Fault{Name: standin.ForgetPut}) }, true, ErrNotVerified, "exact name", no + ", " + put + ", " + probe},
+		{"the registration has no effect", func(h *host) { h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut}) }, true, ErrNotVerified, "exact name", no + ", " + put + ", " + probe},
 		{"a no that K2HR3 was wrong about", func(h *host) {
 			h.cluster.AddSlave(addr, cuk, "vm-7")
-			h.api.Fault(standin.Fault{Name: standin.BackendDown, Next: 1})
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Next: 1})
 		}, false, nil, "", no},
 		{"a no that takes as long as without a store", func(h *host) {
-			h.api.Fault(standin.Fault{Name: standin.BackendDown, Delay: 14 * time.Second, On: []standin.Op{standin.OpProbe}})
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second, On: []fakek2hr3.Op{fakek2hr3.OpProbe}})
 		}, false, errSlowNo, "store may be down", no},
 		{"a slow K2HR3", func(h *host) {
-			h.api.Fault(standin.Fault{Name: standin.Slow, Delay: 5 * time.Second})
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Slow, Delay: 5 * time.Second})
 		}, true, nil, "", no + ", " + put + ", " + probe},
 		{"the probe fails", func(h *host) {
-			h.api.Fault(standin.Fault{Name: standin.InternalError, On: []standin.Op{standin.OpProbe}})
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.InternalError, On: []fakek2hr3.Op{fakek2hr3.OpProbe}})
 		}, false, k2hr3.ErrServer, "", probe},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -178,7 +178,7 @@ func TestJoinRegistersCUKAndTag(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := h.cluster.Slaves()
-		want := standin.Host{Addr: addr, CUK: cuk, Tag: h.tag, Extra: "openstack-auto-v1"}
+		want := fakek2hr3.Host{Addr: addr, CUK: cuk, Tag: h.tag, Extra: "openstack-auto-v1"}
 		if len(got) != 1 || got[0] != want {
 			t.Errorf("members: %+v, want %+v", got, want)
 		}
@@ -206,7 +206,7 @@ func TestLeaveCanBeRepeated(t *testing.T) {
 		if err := h.read(t); err != nil {
 			t.Errorf("the token does not work any more: %v", err)
 		}
-		h.api.Fault(standin.Fault{Name: standin.Cut})
+		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Cut})
 		if left, err := h.Leave(t.Context(), Identity{}); left || !errors.Is(err, k2hr3.ErrTransport) {
 			t.Errorf("without an answer: %v, %v", left, err)
 		}
@@ -296,7 +296,7 @@ func TestBothRefusalsAreToldAndATroubleIsNoReasonToTryTheOtherRight(t *testing.T
 			}
 		}
 		h.asked()
-		h.api.Fault(standin.Fault{Name: standin.InternalError})
+		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.InternalError})
 		if err := h.read(t); !errors.Is(err, k2hr3.ErrServer) {
 			t.Errorf("got %v", err)
 		}
@@ -324,7 +324,7 @@ func TestAskPassesOnETagAndWait(t *testing.T) {
 
 func TestAskEndsWithItsContext(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
-		h.api.Fault(standin.Fault{Name: standin.Hang})
+		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Hang})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()

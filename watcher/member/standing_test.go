@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
@@ -214,11 +214,11 @@ func TestThreeMissesInARowAreAReason(t *testing.T) {
 					case '.':
 						h.cluster.AddSlave(addr, cuk, h.tag)
 					case 'p':
-						h.api.Fault(standin.Fault{Name: standin.InternalError, On: []standin.Op{standin.OpRoot}})
+						h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.InternalError, On: []fakek2hr3.Op{fakek2hr3.OpRoot}})
 					case 's':
-						h.api.Fault(standin.Fault{Name: standin.BackendDown, Delay: 14 * time.Second})
+						h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second})
 					case 'i':
-						h.api.Fault(standin.Fault{Name: standin.InternalError, On: []standin.Op{standin.OpProbe}})
+						h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.InternalError, On: []fakek2hr3.Op{fakek2hr3.OpProbe}})
 					}
 					before := h.registrations
 					_, err := h.keep(known)
@@ -263,7 +263,7 @@ func TestNobodyIsRegisteredAnewBecauseOfAStoreThatIsDown(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				h.api.Fault(standin.Fault{Name: standin.BackendDown, Delay: delay})
+				h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: delay})
 				h.api.ForgetRequests()
 				for range 6 * 12 {
 					if _, err := h.keep(known); err == nil {
@@ -272,7 +272,7 @@ func TestNobodyIsRegisteredAnewBecauseOfAStoreThatIsDown(t *testing.T) {
 					time.Sleep(5 * time.Minute)
 				}
 				for _, r := range h.api.Requests() {
-					if r.Op == standin.OpRegister && r.Status != http.StatusUnauthorized || r.Op == standin.OpLeave {
+					if r.Op == fakek2hr3.OpRegister && r.Status != http.StatusUnauthorized || r.Op == fakek2hr3.OpLeave {
 						t.Errorf("%v", r)
 					}
 				}
@@ -321,7 +321,7 @@ func TestAHostWithAnotherAddressLeavesUnderTheOldOneFirst(t *testing.T) {
 			h.ClientFrom = func(netip.Addr) (*k2hr3.Client, error) { return nil, errors.New("no such client") }
 		}, probes + " " + joins, oldAddr + "=vm-7.shop.example " + addr + "=vm-7.shop.example", true},
 		{"and K2HR3 fails at that", func(h *host) {
-			h.api.Fault(standin.Fault{Name: standin.Cut, On: []standin.Op{standin.OpLeave}})
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Cut, On: []fakek2hr3.Op{fakek2hr3.OpLeave}})
 		}, probes + strings.Repeat(" "+leaves, 4) + " " + joins, oldAddr + "=vm-7.shop.example " + addr + "=vm-7.shop.example", true},
 		{"and its tag is its address", func(h *host) { h.tag = "" },
 			probes + " " + leaves + " " + joins, addr + "=" + addr, false},
@@ -414,8 +414,8 @@ func TestAHostThatCannotRegisterUnderItsNewAddressDoesNotLeaveUnderTheOldOne(t *
 		"no role token":     {func(h *host) { h.file = "" }, ErrNoToken},
 		"an unfit address":  {func(h *host) { h.moveTo("2001:db8::12") }, ErrUnfit},
 		"no token in it":    {func(h *host) { h.write("pass word\n") }, nil},
-		"the probe fails":   {func(h *host) { h.api.Fault(standin.Fault{Name: standin.InternalError}) }, k2hr3.ErrServer},
-		"the store is down": {func(h *host) { h.api.Fault(standin.Fault{Name: standin.BackendDown, Delay: 14 * time.Second}) }, errSlowNo},
+		"the probe fails":   {func(h *host) { h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.InternalError}) }, k2hr3.ErrServer},
+		"the store is down": {func(h *host) { h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second}) }, errSlowNo},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {
@@ -542,7 +542,7 @@ func TestATagThatLooksLikeANumberIsSentAsText(t *testing.T) {
 				}
 				for _, r := range h.api.Requests() {
 					q, _ := url.ParseQuery(r.Query)
-					if want := fmt.Sprintf("%q", tag); r.Op == standin.OpRegister && q.Get("tag") != want {
+					if want := fmt.Sprintf("%q", tag); r.Op == fakek2hr3.OpRegister && q.Get("tag") != want {
 						t.Errorf("sent as %s, want %s", q.Get("tag"), want)
 					}
 				}
@@ -627,12 +627,12 @@ func TestLeaveTakesTheHostOutUnderBothItsAddresses(t *testing.T) {
 }
 
 func TestALeaveThatFailsSaysWhatIsLeftAndHowToCleanUp(t *testing.T) {
-	for name, fault := range map[string]standin.Fault{
-		"500":       {Name: standin.InternalError},
-		"no answer": {Name: standin.Cut},
-		"hang":      {Name: standin.Hang},
-		"a gateway": {Name: standin.BadGateway},
-		"a page":    {Name: standin.Redirect, Status: 403},
+	for name, fault := range map[string]fakek2hr3.Fault{
+		"500":       {Name: fakek2hr3.InternalError},
+		"no answer": {Name: fakek2hr3.Cut},
+		"hang":      {Name: fakek2hr3.Hang},
+		"a gateway": {Name: fakek2hr3.BadGateway},
+		"a page":    {Name: fakek2hr3.Redirect, Status: 403},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {
@@ -681,7 +681,7 @@ func TestACUKThatHasChangedIsTakenOutWhereItWasRegistered(t *testing.T) {
 		name    string
 		former  string // the address the host was registered from under its CUK before
 		listed  bool   // under the new one already
-		fault   standin.FaultName
+		fault   fakek2hr3.FaultName
 		members string
 		fails   bool
 	}{
@@ -689,7 +689,7 @@ func TestACUKThatHasChangedIsTakenOutWhereItWasRegistered(t *testing.T) {
 		{"at this address, and a member already", addr, true, "", addr + "=vm-7.shop.example", false},
 		{"by the host that this one is a copy of", oldAddr, false, "", oldAddr + "=former " + addr + "=vm-7.shop.example", false},
 		{"by the host that this one, a member, is a copy of", oldAddr, true, "", oldAddr + "=former " + addr + "=vm-7.shop.example", false},
-		{"and K2HR3 cannot be asked to", addr, true, standin.Hang, addr + "=former " + addr + "=vm-7.shop.example", true},
+		{"and K2HR3 cannot be asked to", addr, true, fakek2hr3.Hang, addr + "=former " + addr + "=vm-7.shop.example", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {
@@ -698,7 +698,7 @@ func TestACUKThatHasChangedIsTakenOutWhereItWasRegistered(t *testing.T) {
 					h.cluster.AddSlave(addr, cuk, "vm-7.shop.example")
 				}
 				if tt.fault != "" {
-					h.api.Fault(standin.Fault{Name: tt.fault, On: []standin.Op{standin.OpLeave}})
+					h.api.Fault(fakek2hr3.Fault{Name: tt.fault, On: []fakek2hr3.Op{fakek2hr3.OpLeave}})
 				}
 				known := Identity{Role: h.Role.String(), CUK: "former", Tag: "former", Address: tt.former}
 				now, err := h.keep(known)

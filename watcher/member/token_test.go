@@ -8,7 +8,7 @@ import (
 	"syscall"
 	"testing"
 
-	standin "k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
@@ -25,7 +25,7 @@ func (h *host) useUserData(token string) (path string) {
 func (h *host) fetches() int {
 	n := 0
 	for _, r := range h.api.Requests() {
-		if r.Op == standin.OpUserdata {
+		if r.Op == fakek2hr3.OpUserdata {
 			n++
 		}
 	}
@@ -94,7 +94,7 @@ func TestATokenThatK2HR3RefusesIsFetchedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 		h.fetches()
-		undo := h.api.Fault(standin.Fault{Name: standin.TokensExpired})
+		undo := h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.TokensExpired})
 		if err := h.read(t); !errors.Is(err, k2hr3.ErrUnauthorized) {
 			t.Errorf("%v", err)
 		}
@@ -110,7 +110,7 @@ func TestATokenThatK2HR3RefusesIsFetchedAgain(t *testing.T) {
 		}
 
 		// A registration that is refused counts too.
-		h.api.Fault(standin.Fault{Name: standin.TokensExpired})
+		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.TokensExpired})
 		if _, err := h.Join(t.Context()); !errors.Is(err, k2hr3.ErrUnauthorized) {
 			t.Errorf("%v", err)
 		}
@@ -156,7 +156,7 @@ func TestUserDataThatIsOfNoUse(t *testing.T) {
 		{"of another role", func(h *host) { h.useUserData(h.cluster.RoleToken("server", 0)) }, k2hr3.ErrOtherRole, "orders/server"},
 		{"down", func(h *host) {
 			h.useUserData(h.token)
-			h.api.Fault(standin.Fault{Name: standin.Cut, On: []standin.Op{standin.OpUserdata}})
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Cut, On: []fakek2hr3.Op{fakek2hr3.OpUserdata}})
 		}, k2hr3.ErrTransport, "k2hr3.shop.example"},
 		{"no address", func(h *host) { h.write("#include\nhttp://k2hr3.shop.example/secret") }, nil, "leads elsewhere"},
 		{"a pipe", func(h *host) {

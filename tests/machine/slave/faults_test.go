@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/tests/machine"
 )
 
@@ -44,7 +44,7 @@ func rebooted(s *slave) {
 	s.confirmed()
 
 	// K2HR3 is not needed to come up on the last good file.
-	undo := s.K2HR3.Fault(k2hr3.Fault{Name: k2hr3.Cut})
+	undo := s.K2HR3.Fault(fakek2hr3.Fault{Name: fakek2hr3.Cut})
 	s.reboot()
 	s.confirmed()
 	if _, servers := s.Revision(); servers != 2 {

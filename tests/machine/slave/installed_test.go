@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"k2hdkc-slave-agent/tests/agent"
-	"k2hdkc-slave-agent/tests/chmpx"
+	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/machine"
 	"k2hdkc-slave-agent/tests/packages"
 )
@@ -37,7 +37,7 @@ func newSlave(t *testing.T) *slave {
 		files = append(files, machine.File{Path: "/root/" + name + ".deb", From: packages.One(t, dir, "deb")})
 	}
 	s := &slave{Slave: New(t, machine.Options{Files: files})}
-	if _, real := chmpx.Installed(); real {
+	if _, real := fakechmpx.Installed(); real {
 		t.Log("the real chmpx runs in the machine")
 	}
 	s.log = follow(t, s.Machine)

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"k2hdkc-slave-agent/tests/k2hr3"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/tests/machine"
 )
 
@@ -37,8 +37,8 @@ const Config = "[k2hr3]\napi-uri = http://" + K2HR3 + "\nrole = yrn:yahoo:::shop
 type Slave struct {
 	*machine.Machine
 	TB      testing.TB // of the subtest that has it
-	K2HR3   *k2hr3.Server
-	Cluster *k2hr3.Cluster
+	K2HR3   *fakek2hr3.Server
+	Cluster *fakek2hr3.Cluster
 
 	begin string // of what Said returns, as journalctl takes it
 }
@@ -48,14 +48,14 @@ type Slave struct {
 func New(t *testing.T, o machine.Options) *Slave {
 	t.Helper()
 	o.Name, o.Outside = Name, K2HR3
-	s := &Slave{Machine: machine.ForTest(t, o), TB: t, K2HR3: k2hr3.New()}
+	s := &Slave{Machine: machine.ForTest(t, o), TB: t, K2HR3: fakek2hr3.New()}
 	s.K2HR3.Hold(time.Minute)
 	s.Cluster = s.K2HR3.AddCluster("shop", "orders")
 	l, err := net.Listen("tcp", s.HostAddr().String()+":80")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := k2hr3.NewHTTPServer(s.K2HR3)
+	server := fakek2hr3.NewHTTPServer(s.K2HR3)
 	go server.Serve(l)
 	t.Cleanup(func() { server.Close() })
 	return s

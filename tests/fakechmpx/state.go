@@ -1,0 +1,222 @@
+package fakechmpx
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Environment variables of the stand-in programs.
+const (
+	EnvState = "CHMPX_STANDIN_DIR"    // the state directory
+	EnvRing  = "CHMPX_STANDIN_RING"   // the ring file, if not ring.json in the state directory
+	EnvPort  = "CHMPX_STANDIN_LISTEN" // not empty: chmpx opens its control port
+)
+
+// noID is chmpx's mark for an id or hash that is not set.
+const noID = ^uint64(0)
+
+// ErrNotRunning is returned when no chmpx of that GROUP and control port runs.
+var ErrNotRunning = errors.New("no such chmpx is running")
+
+// Entry is a node as a running chmpx has it.
+type Entry struct {
+	Node
+	ID, Hash uint64
+	Status   string // the text of E.8
+	Updated  uint64 // seconds << 24 | microseconds
+	Sockets  []int
+}
+
+// Snapshot is what a running stand-in keeps where the real one has its shared
+// memory.
+type Snapshot struct {
+	PID         int
+	Start       int64  // Unix time
+	Ticks       string // the kernel's start time of the process, tells a reused PID
+	Group       string
+	CtlPort     int // -1: unset
+	FileVersion int
+	Date        int64
+	Mode        Mode
+	IDType      string
+	Random      bool
+	Tuning      Tuning
+	K2Hash      K2Hash
+	Slots       int // MAXCHMPX at start-up
+	Free        int // free node slots
+	Hashes      int // server nodes in service
+	Self        Entry
+	Servers     []Entry
+}
+
+// StateDir is the directory a stand-in keeps its state in, and takes its ring
+// and its faults from.
+type StateDir string
+
+// DefaultStateDir is the one of the environment, else the one named in the file
+// standin.dir beside the program, else the directory for temporary files.
+func DefaultStateDir() StateDir {
+	if dir := os.Getenv(EnvState); dir != "" {
+		return StateDir(dir)
+	}
+	if exe, err := os.Executable(); err == nil {
+		if b, err := os.ReadFile(filepath.Join(filepath.Dir(exe), stateDirFile)); err == nil {
+			return StateDir(strings.TrimSpace(string(b)))
+		}
+	}
+	return StateDir(os.TempDir())
+}
+
+const stateDirFile = "standin.dir"
+
+// Env is the setting a program needs to find this directory.
+func (d StateDir) Env() string { return EnvState + "=" + string(d) }
+
+// Path is the state file of one chmpx.
+func (d StateDir) Path(group string, ctlPort int) string {
+	return d.file(group, ctlPort, ".chmpx")
+}
+
+func (d StateDir) file(group string, ctlPort int, ext string) string {
+	name := group
+	if ctlPort != noPort {
+		name += "-" + strconv.Itoa(ctlPort)
+	}
+	return filepath.Join(string(d), strings.ReplaceAll(name, "/", "_")+ext)
+}
+
+// Read returns the state of a running chmpx, or [ErrNotRunning].
+func (d StateDir) Read(group string, ctlPort int) (Snapshot, error) {
+	var shot Snapshot
+	path := d.Path(group, ctlPort)
+	if err := unix.Access(path, unix.R_OK|unix.W_OK); err != nil {
+		return shot, fmt.Errorf("state file %s: %w: %w", path, err, ErrNotRunning)
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return shot, fmt.Errorf("%w: %w", err, ErrNotRunning)
+	}
+	if err := json.Unmarshal(b, &shot); err != nil {
+		return shot, fmt.Errorf("state file %s: %w", path, err)
+	}
+	if shot.Ticks != startTicks(shot.PID) {
+		return shot, fmt.Errorf("process %d is gone: %w", shot.PID, ErrNotRunning)
+	}
+	return shot, nil
+}
+
+// Await returns the first state for which ok holds, or the last one with the
+// context's error. A chmpx that does not run yet is waited for.
+func (d StateDir) Await(ctx context.Context, group string, ctlPort int, ok func(Snapshot) bool) (Snapshot, error) {
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		shot, err := d.Read(group, ctlPort)
+		if err == nil && ok(shot) {
+			return shot, nil
+		}
+		select {
+		case <-ctx.Done():
+			return shot, errors.Join(ctx.Err(), err)
+		case <-tick.C:
+		}
+	}
+}
+
+// Keep puts a process's state in place, atomically.
+func (d StateDir) Keep(shot Snapshot) error {
+	b, err := json.Marshal(shot)
+	if err != nil {
+		return err
+	}
+	return replaceFile(d.Path(shot.Group, shot.CtlPort), b)
+}
+
+// Retire moves a state file left over from an unclean end out of the way (F.3).
+func (d StateDir) Retire(group string, ctlPort int) error {
+	path := d.Path(group, ctlPort)
+	to := path + ".bup"
+	for i := 0; ; i++ {
+		if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		to = fmt.Sprintf("%s.bup.%d", path, i)
+	}
+	err := os.Rename(path, to)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// SetRing says which server nodes are in the RING from now on. Every stand-in of
+// this directory learns it at once. Without members the ring is empty.
+func (d StateDir) SetRing(members ...Member) error {
+	return WriteRing(d.ringFile(), members...)
+}
+
+// WriteRing writes a ring file, see [EnvRing].
+func WriteRing(path string, members ...Member) error {
+	if members == nil {
+		members = []Member{}
+	}
+	b, err := json.MarshalIndent(members, "", "  ")
+	if err != nil {
+		return err
+	}
+	return replaceFile(path, b)
+}
+
+func (d StateDir) ringFile() string { return filepath.Join(string(d), "ring.json") }
+
+// ReadRing returns the members of a ring file. One that does not exist is empty.
+func ReadRing(path string) ([]Member, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var members []Member
+	if err := json.Unmarshal(b, &members); err != nil {
+		return nil, fmt.Errorf("ring file %s: %w", path, err)
+	}
+	return members, nil
+}
+
+func replaceFile(path string, b []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	next := fmt.Sprintf("%s.%d.next", path, os.Getpid())
+	if err := os.WriteFile(next, b, 0o666); err != nil {
+		return err
+	}
+	return os.Rename(next, path)
+}
+
+// startTicks is when a process started, in the kernel's words; empty when it has ended.
+func startTicks(pid int) string {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return ""
+	}
+	text := string(b)
+	fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+	const state, start = 0, 19 // counted from after the name
+	if len(fields) <= start || fields[state] == "Z" || fields[state] == "X" {
+		return ""
+	}
+	return fields[start]
+}
