@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"k2hdkc-slave-agent/tests/agent"
+	"k2hdkc-slave-agent/tests/realagent"
 	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/machine"
 	"k2hdkc-slave-agent/tests/packages"
@@ -89,9 +89,9 @@ func (s *slave) reset() {
 
 // await waits for the agent to say something with all of these words in it, not
 // looking at what an earlier await has seen.
-func (s *slave) await(words ...string) agent.Record {
+func (s *slave) await(words ...string) realagent.Record {
 	s.TB.Helper()
-	r, next, err := s.log.await(machine.Deadline(s.TB), s.mark, func(r agent.Record) bool {
+	r, next, err := s.log.await(machine.Deadline(s.TB), s.mark, func(r realagent.Record) bool {
 		text := r.Message + " " + fmt.Sprint(r.Attrs)
 		return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) })
 	})
@@ -103,7 +103,7 @@ func (s *slave) await(words ...string) agent.Record {
 }
 
 // confirmed waits for the agent to have seen chmpx run the file in place.
-func (s *slave) confirmed() agent.Record {
+func (s *slave) confirmed() realagent.Record {
 	s.TB.Helper()
 	return s.await("chmpx runs the file in place")
 }

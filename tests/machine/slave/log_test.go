@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"k2hdkc-slave-agent/tests/agent"
+	"k2hdkc-slave-agent/tests/realagent"
 	"k2hdkc-slave-agent/tests/machine"
 )
 
@@ -23,7 +23,7 @@ const logFile = "/var/log/agent.json"
 // agentLog is what the agent has said since the machine's boot.
 type agentLog struct {
 	mu      sync.Mutex
-	records []agent.Record
+	records []realagent.Record
 	changed chan struct{} // closed and replaced when records grow
 }
 
@@ -66,9 +66,9 @@ func (l *agentLog) add(b []byte) (rest []byte) {
 			return b
 		}
 		b = after
-		var r agent.Record
+		var r realagent.Record
 		if err := json.Unmarshal(line, &r); err != nil {
-			r = agent.Record{Message: string(line), Level: "ERROR"}
+			r = realagent.Record{Message: string(line), Level: "ERROR"}
 		}
 		l.mu.Lock()
 		l.records = append(l.records, r)
@@ -86,7 +86,7 @@ func (l *agentLog) count() int {
 
 // await returns the first record from the from-th on for which ok holds, and
 // the number of the one after it.
-func (l *agentLog) await(ctx context.Context, from int, ok func(agent.Record) bool) (agent.Record, int, error) {
+func (l *agentLog) await(ctx context.Context, from int, ok func(realagent.Record) bool) (realagent.Record, int, error) {
 	for {
 		l.mu.Lock()
 		records, changed := l.records, l.changed
@@ -100,7 +100,7 @@ func (l *agentLog) await(ctx context.Context, from int, ok func(agent.Record) bo
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return agent.Record{}, from, context.Cause(ctx)
+			return realagent.Record{}, from, context.Cause(ctx)
 		}
 	}
 }

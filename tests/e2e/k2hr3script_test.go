@@ -2,13 +2,13 @@ package e2e
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 const (
@@ -28,35 +28,23 @@ func leaveFiles(t *testing.T, h *host, s *site, cuk, token string) {
 		"k2hr3-api-uri":    s.uri,
 	} {
 		write(t, h.path("antpickax/"+name), text)
-		chmod(t, h.path("antpickax/"+name), 0o644)
+		must(t, os.Chmod(h.path("antpickax/"+name), 0o644))
 	}
-	chmod(t, h.path("antpickax"), 0o777)
-}
-
-func chmod(t *testing.T, path string, mode fs.FileMode) {
-	t.Helper()
-	if err := os.Chmod(path, mode); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Chmod(h.path("antpickax"), 0o777))
 }
 
 func mode(t *testing.T, path string) string {
 	t.Helper()
 	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return fmt.Sprintf("%04o", info.Mode().Perm())
 }
 
-// newLeftHost is a VM that K2HR3's script has run on, with no configuration of
+// newScriptHost is a VM that K2HR3's script has run on, with no configuration of
 // the agent.
-func newLeftHost(t *testing.T, s *site, cuk string) (h *host, token string) {
+func newScriptHost(t *testing.T, s *site, cuk string) (h *host, token string) {
 	t.Helper()
 	h = newHost(t)
-	if err := os.Mkdir(h.path("out"), 0o755); err != nil {
-		t.Fatal(err)
-	}
 	token = s.RoleToken("slave", 0)
 	leaveFiles(t, h, s, cuk, token)
 	write(t, h.path("instance-id"), cuk+"\n")
@@ -73,9 +61,9 @@ func slaves(s *site) []string {
 }
 
 func TestWhatK2HR3sScriptLeavesIsEnoughAndClosed(t *testing.T) {
-	s := newSite(t)
-	s.joinServers(1)
-	h, token := newLeftHost(t, s, hostCUK)
+	t.Parallel()
+	s := newSite(t, 1)
+	h, token := newScriptHost(t, s, hostCUK)
 
 	if got := h.agent("once", "--dry-run"); got.status == 0 || mode(t, h.path("antpickax")) != "0777" || mode(t, h.path("antpickax/k2hr3-role-token")) != "0644" {
 		t.Errorf("a dry run changes modes, or shows a file to one that is no member: %v", got)
@@ -84,7 +72,7 @@ func TestWhatK2HR3sScriptLeavesIsEnoughAndClosed(t *testing.T) {
 	if got.status != 0 {
 		t.Fatal(got)
 	}
-	silent(t, got.stdout+got.stderr, token)
+	silent(t, got.String(), token)
 	if !strings.Contains(read(t, h.output()), hostCUK) {
 		t.Error("the file is not this host's")
 	}
@@ -99,54 +87,26 @@ func TestWhatK2HR3sScriptLeavesIsEnoughAndClosed(t *testing.T) {
 	if got := h.agent("once"); strings.Contains(got.stderr, "closed to") {
 		t.Errorf("told of again:\n%s", got.stderr)
 	}
-}
 
-func TestARunningAgentClosesTheTokenWhenItComes(t *testing.T) {
-	s := newSite(t)
-	s.joinServers(1)
-	s.AddSlave(hostAddr, hostCUK, hostAddr)
-	h, token := newLeftHost(t, s, hostCUK)
-	p := h.start()
-	next := says(t, p, 0, "slave.ini replaced", "")
-	leaveFiles(t, h, s, hostCUK, token) // the script again
-	says(t, p, next, "others could read the role token", "")
+	// The script again, while the agent runs.
+	asked := s.count(fakek2hr3.OpResource)
+	d := h.start()
+	until(t, "the agent to be up", func() bool { return s.count(fakek2hr3.OpResource) > asked })
+	leaveFiles(t, h, s, hostCUK, token)
+	d.says("others could read the role token", "")
 	until(t, "closed", func() bool {
 		return mode(t, h.path("antpickax")) == "0755" && mode(t, h.path("antpickax/k2hr3-role-token")) == "0600"
 	})
-	end(t, p)
-	silent(t, p.Log(), token)
-}
-
-func TestTheAddressOfUserDataDoesForAToken(t *testing.T) {
-	s := newSite(t)
-	s.joinServers(1)
-	h := newHost(t)
-	if err := os.Mkdir(h.path("out"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	token := s.RoleToken("slave", 0)
-	path := s.RegisterPath(token)
-	write(t, h.path("pasted"), "#include\n"+s.uri+"/v1/userdata/"+path+"\n")
-	got := h.agent("once", "--api-uri", s.uri, "--role", s.SlaveRole(), "--role-token-file", h.path("pasted"), "--log-level", "debug")
-	if got.status != 0 || len(s.Slaves()) != 1 {
-		t.Fatal(got)
-	}
-	silent(t, got.stdout+got.stderr, token)
-	silent(t, got.stdout+got.stderr, path)
-
-	other := h.agent("register", "--cuk", "another", "--api-uri", s.uri, "--role", strings.Replace(s.SlaveRole(), "/slave", "/other", 1), "--role-token-file", h.path("pasted"))
-	if other.status != 1 || !strings.Contains(other.stderr, "is one for "+s.SlaveRole()) || len(s.Slaves()) != 1 {
-		t.Error(other)
-	}
-	silent(t, other.stdout+other.stderr, path)
+	d.end()
+	silent(t, d.String(), token)
 }
 
 // A VM made from the image of another has that one's k2hr3-cuk until K2HR3's
 // script has run, and cloud-init has written its own instance id before.
 func TestACloneIsNotTheHostItWasMadeFrom(t *testing.T) {
-	s := newSite(t)
-	s.joinServers(1)
-	h, token := newLeftHost(t, s, originalCUK)
+	t.Parallel()
+	s := newSite(t, 1)
+	h, token := newScriptHost(t, s, originalCUK)
 	if got := h.agent("once"); got.status != 0 {
 		t.Fatal(got)
 	}
@@ -172,46 +132,41 @@ func TestACloneIsNotTheHostItWasMadeFrom(t *testing.T) {
 	if got := step("register", original, clone); !strings.HasPrefix(got.stdout, hostCUK+" is a member now") || strings.Count(got.stderr, "left over") != 1 {
 		t.Error(got)
 	}
-	if got := step("once --dry-run", original, clone); !strings.Contains(got.stdout, "+SELFCUK = "+hostCUK) && !strings.Contains(got.stdout, hostCUK) {
+	if got := step("once --dry-run", original, clone); !strings.Contains(got.stdout, hostCUK) {
 		t.Error(got)
 	}
 	step("once", original, clone)
-	if text := read(t, h.output()); !strings.Contains(text, hostCUK) {
+	if !strings.Contains(read(t, h.output()), hostCUK) {
 		t.Error("the file is not the clone's")
 	}
 	step("unregister", original)
-	for _, r := range s.server.Requests() {
-		if strings.Contains(r.Query, originalCUK) {
-			t.Errorf("the clone spoke for the original: %v", r)
-		}
-	}
 
 	// Then K2HR3's script has its turn on the clone, while the agent runs.
-	p := h.start()
-	next := says(t, p, 0, "registered with K2HR3", "")
+	d := h.start()
+	d.says(realagent.Registered, "")
 	leaveFiles(t, h, s, hostCUK, token)
-	says(t, p, next, "others could read the role token", "")
+	d.says("others could read the role token", "")
 	until(t, "the clone's own record", func() bool { return strings.Contains(read(t, h.path("state/identity.json")), hostCUK) })
-	end(t, p)
+	d.end()
 	step("once", original, clone)
 	for _, r := range s.server.Requests() {
-		if r.Op == fakek2hr3.OpLeave && r.Source == hostAddr && !strings.Contains(r.Query, hostCUK) {
-			t.Errorf("left as somebody else: %v", r)
+		if strings.Contains(r.Query, originalCUK) || r.Op == fakek2hr3.OpLeave && r.Source == hostAddr && !strings.Contains(r.Query, hostCUK) {
+			t.Errorf("the clone spoke for another host: %v", r)
 		}
 	}
 }
 
 // The agent may be running when cloud-init finds out that this is a clone.
 func TestAnAgentThatRunsTakesUpTheClonesInstanceID(t *testing.T) {
-	s := newSite(t)
-	s.joinServers(1)
+	t.Parallel()
+	s := newSite(t, 1)
 	s.AddSlave(hostAddr, originalCUK, hostAddr)
-	h, _ := newLeftHost(t, s, originalCUK)
-	p := h.start()
-	next := says(t, p, 0, "slave.ini replaced", "")
+	h, _ := newScriptHost(t, s, originalCUK)
+	d := h.start()
+	d.says(realagent.Replaced, "")
 	write(t, h.path("instance-id"), hostCUK+"\n")
-	next = says(t, p, next, "k2hr3-cuk is left over", "")
-	says(t, p, next, "registered with K2HR3", "")
+	d.says("k2hr3-cuk is left over", "")
+	d.says(realagent.Registered, "")
 	until(t, "the clone's file", func() bool { return strings.Contains(read(t, h.output()), hostCUK) })
-	end(t, p)
+	d.end()
 }

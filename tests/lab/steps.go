@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"k2hdkc-slave-agent/tests/agent"
+	"k2hdkc-slave-agent/tests/realagent"
 	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
@@ -30,17 +30,17 @@ func (l *lab) show(ctx context.Context) error {
 	for _, s := range steps {
 		l.head("%s", s.head)
 		if err := s.do(ctx); err != nil {
-			return fmt.Errorf("%s: %w\n--- the agent's log:\n%s", s.head, err, l.agent.Log())
+			return fmt.Errorf("%s: %w\n--- the agent's log:\n%s", s.head, err, l.agent)
 		}
 	}
 	return nil
 }
 
 func (l *lab) newSlave(ctx context.Context) error {
-	if err := l.says(ctx, "registered with K2HR3", ""); err != nil {
+	if err := l.says(ctx, realagent.Registered, ""); err != nil {
 		return err
 	}
-	if err := l.says(ctx, "", "lists no server node yet"); err != nil {
+	if err := l.says(ctx, "", realagent.NoServers); err != nil {
 		return err
 	}
 	if n := len(l.cluster.Slaves()); n != 1 {
@@ -57,7 +57,7 @@ func (l *lab) firstServer(ctx context.Context) error {
 	if err := l.join(1); err != nil {
 		return err
 	}
-	if err := l.says(ctx, "slave.ini replaced", ""); err != nil {
+	if err := l.says(ctx, realagent.Replaced, ""); err != nil {
 		return err
 	}
 	if err := l.startChmpx(ctx); err != nil {
@@ -92,7 +92,7 @@ func (l *lab) broken(ctx context.Context) error {
 	text := l.cluster.Text()
 	l.cluster.SetText(text[strings.Index(text, "[SVRNODE]"):])
 	l.line("K2HR3", "the text has lost its [GLOBAL] section")
-	if err := l.says(ctx, "the file in place stays", "GROUP"); err != nil {
+	if err := l.says(ctx, realagent.NotApplied, "GROUP"); err != nil {
 		return err
 	}
 	after, err := os.ReadFile(l.file)
@@ -119,7 +119,7 @@ func (l *lab) mended(ctx context.Context) error {
 
 // says waits for a record with this message whose error contains text.
 func (l *lab) says(ctx context.Context, message, text string) error {
-	_, next, err := l.agent.Await(ctx, l.read, func(r agent.Record) bool {
+	_, next, err := l.agent.Await(ctx, l.read, func(r realagent.Record) bool {
 		return strings.HasPrefix(r.Message, message) && strings.Contains(r.Text("error"), text)
 	})
 	l.read = next
@@ -169,8 +169,8 @@ func (l *lab) runs(ctx context.Context, n int) error {
 		return err
 	}
 	l.line("chmpx", "runs revision %d with %d servers", shot.FileVersion, n)
-	if _, next, err := l.agent.Await(ctx, l.read, func(r agent.Record) bool {
-		return r.Message == "chmpx runs the file in place" && r.Text("revision") == fmt.Sprint(shot.FileVersion)
+	if _, next, err := l.agent.Await(ctx, l.read, func(r realagent.Record) bool {
+		return r.Message == realagent.Confirmed && r.Text("revision") == fmt.Sprint(shot.FileVersion)
 	}); err != nil {
 		return fmt.Errorf("the agent should have seen chmpx run revision %d: %w", shot.FileVersion, err)
 	} else {

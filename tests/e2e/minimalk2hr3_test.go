@@ -16,24 +16,24 @@ const (
 	resourceYRN = "yrn:yahoo:::shop:resource:orders/slave"
 )
 
-// bareK2HR3 is the least a K2HR3 can be for a host that is a member: it says so,
+// minimalK2HR3 is the least a K2HR3 can be for a host that is a member: it says so,
 // and has a text. It shares nothing with the stand-in of tests/fakek2hr3, so that a
 // mistake of that one cannot hide one of the agent's.
-type bareK2HR3 struct {
+type minimalK2HR3 struct {
 	mu   sync.Mutex
 	text string
 	seen []string // requests, as "METHOD status"
 	odd  []string // requests that no slave has to make
 }
 
-func (k *bareK2HR3) setText(text string) {
+func (k *minimalK2HR3) setText(text string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.text = text
 }
 
 // requests returns what was asked since the last call, and how it was answered.
-func (k *bareK2HR3) requests() (seen, odd []string) {
+func (k *minimalK2HR3) requests() (seen, odd []string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	seen, odd = k.seen, k.odd
@@ -41,15 +41,15 @@ func (k *bareK2HR3) requests() (seen, odd []string) {
 	return seen, odd
 }
 
-func (k *bareK2HR3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (k *minimalK2HR3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	status := http.StatusNotFound
 	switch q := r.URL.Query(); {
-	case r.URL.EscapedPath() == "/v1/role/"+roleYRN && r.Method == http.MethodHead && q.Get("cuk") == machineCUK:
+	case r.URL.EscapedPath() == "/v1/role/"+roleYRN && r.Method == http.MethodHead && q.Get("cuk") == vmCUK:
 		status = http.StatusNoContent
 		w.WriteHeader(status)
-	case r.URL.EscapedPath() == "/v1/resource/"+resourceYRN && r.Method == http.MethodGet && q.Get("cuk") == machineCUK && q.Get("role") == roleYRN:
+	case r.URL.EscapedPath() == "/v1/resource/"+resourceYRN && r.Method == http.MethodGet && q.Get("cuk") == vmCUK && q.Get("role") == roleYRN:
 		status = k.answer(w, r)
 	default:
 		k.odd = append(k.odd, r.Method+" "+r.URL.String())
@@ -59,7 +59,7 @@ func (k *bareK2HR3) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // answer is the text in JSON, with an ETag as Express makes it.
-func (k *bareK2HR3) answer(w http.ResponseWriter, r *http.Request) int {
+func (k *minimalK2HR3) answer(w http.ResponseWriter, r *http.Request) int {
 	var body bytes.Buffer
 	enc := json.NewEncoder(&body)
 	enc.SetEscapeHTML(false)

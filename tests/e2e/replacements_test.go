@@ -11,16 +11,17 @@ import (
 
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/need"
 )
 
-// TestTenThousandReplacements replaces the file under a reader that never
-// rests and under a chmpx that loads whatever it is told of. The reader must
-// always find one whole version, and never an older one than before; chmpx must
-// live, and end up with the last.
-func TestTenThousandReplacements(t *testing.T) {
-	n := 10_000
-	if testing.Short() || raceEnabled {
-		n = 1_000
+// TestManyReplacements replaces the file under a reader that never rests and
+// under a chmpx that loads it at each event. The reader must always find one
+// whole version, and never an older one than before; chmpx must live, and end up
+// with the last.
+func TestManyReplacements(t *testing.T) {
+	n := 500
+	if need.Full() {
+		n = 10_000
 	}
 	v := versions{clusterText(3, 2, hostAddr, hostCUK)}
 	f := render.File{Path: filepath.Join(t.TempDir(), "slave.ini")}
@@ -65,12 +66,8 @@ func TestTenThousandReplacements(t *testing.T) {
 func put(tb testing.TB, f render.File, v versions, n int) {
 	tb.Helper()
 	s, err := f.Stage(render.Bytes(v.text(n), render.Values{InstanceID: hostCUK, Revision: n}))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := s.Commit(); err != nil {
-		tb.Fatal(err)
-	}
+	must(tb, err)
+	must(tb, s.Commit())
 }
 
 // readAll opens, reads and closes the file as fast as it can, and returns how
@@ -98,9 +95,7 @@ type watched struct{ *fakechmpx.Watch }
 func watchFile(t *testing.T, path string) watched {
 	t.Helper()
 	w, err := fakechmpx.WatchFile(path, fakechmpx.Host{Names: []string{"localhost", hostAddr}})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Cleanup(func() { w.Close() })
 	return watched{w}
 }
