@@ -14,10 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"k2hdkc-slave-agent/tests/realagent"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/tests/machine"
 	"k2hdkc-slave-agent/tests/packages"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // What the machines of a site know the others by.

@@ -11,9 +11,9 @@ import (
 	"slices"
 	"time"
 
-	"k2hdkc-slave-agent/tests/realagent"
 	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 const (

@@ -9,9 +9,9 @@ import (
 	"strings"
 	"time"
 
-	"k2hdkc-slave-agent/tests/realagent"
 	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // show is the lab's story, step by step.

@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"k2hdkc-slave-agent/tests/realagent"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // timeline prints who did what, and when.

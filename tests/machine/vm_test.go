@@ -1,7 +1,6 @@
 package machine
 
 import (
-	"context"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,7 +12,7 @@ func TestVirtualMachine(t *testing.T) {
 	start := time.Now()
 	v := VMForTest(t, Options{Name: "app-1.shop.example", InstanceID: "first", UserData: "#cloud-config\nruncmd:\n  - touch /srv/from-user-data\n"})
 	t.Logf("up after %v", time.Since(start).Round(time.Millisecond))
-	ctx := vmDeadline(t)
+	ctx := Deadline(t)
 	sh := func(v *VM, script string) string {
 		t.Helper()
 		r, err := v.Exec(ctx, "sh", "-euc", script)
@@ -71,11 +70,4 @@ func TestCloneOfAMachine(t *testing.T) {
 	if got, want := run(t, m, facts), "app-1.shop.example\nfirst"+gone; got != want {
 		t.Errorf("the first: got\n%s\nwant\n%s", got, want)
 	}
-}
-
-func vmDeadline(tb testing.TB) context.Context {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(tb.Context(), vmBootLimit)
-	tb.Cleanup(cancel)
-	return ctx
 }

@@ -1,17 +1,19 @@
-package slave
+package service
 
 import (
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"k2hdkc-slave-agent/tests/machine/slave"
+	"k2hdkc-slave-agent/tests/need"
 )
 
 func TestAgentAndChmpxUnderSystemd(t *testing.T) {
-	s := newSlave(t)
-	s.test(t, "systemd finds nothing wrong with the units", func(s *slave) {
+	s := newInstalled(t)
+	s.test(t, "systemd finds nothing wrong with the units", func(s *installed) {
 		r := s.Try("systemd-analyze verify --man=no --recursive-errors=yes chmpx.service k2hdkc-slave-agent.service")
 		if r.Status != 0 || r.Stderr != "" {
 			s.TB.Error(r)
@@ -36,12 +38,12 @@ func TestAgentAndChmpxUnderSystemd(t *testing.T) {
 	s.test(t, "chmpx's unit does without the agent", chmpxUnitAlone)
 }
 
-func waitsForFirstFile(s *slave) {
+func waitsForFirstFile(s *installed) {
 	s.Run("systemctl start chmpx") // no failure
-	s.Wants(ChmpxUnit, "ActiveState=inactive", "ConditionResult=no", "Result=success")
+	s.Wants(slave.ChmpxUnit, "ActiveState=inactive", "ConditionResult=no", "Result=success")
 	s.Run("systemctl start k2hdkc-slave-agent")
 	s.await("waiting for the first")
-	s.Wants(ChmpxUnit, "ActiveState=inactive")
+	s.Wants(slave.ChmpxUnit, "ActiveState=inactive")
 
 	s.Join(1)
 	s.await("chmpx's first file is in place; starting its unit")
@@ -49,8 +51,8 @@ func waitsForFirstFile(s *slave) {
 	if revision, servers := s.Revision(); strconv.Itoa(revision) != e.Text("revision") || servers != 1 {
 		s.TB.Errorf("chmpx runs revision %d with %d servers; the agent has confirmed %s", revision, servers, e.Text("revision"))
 	}
-	s.Wants(ChmpxUnit, "ActiveState=active", "CanReload=yes", "NRestarts=0")
-	if pid, main := s.Number("chmpx process id"), s.Show(ChmpxUnit, "MainPID"); strconv.Itoa(pid) != main {
+	s.Wants(slave.ChmpxUnit, "ActiveState=active", "CanReload=yes", "NRestarts=0")
+	if pid, main := s.Number("chmpx process id"), s.Show(slave.ChmpxUnit, "MainPID"); strconv.Itoa(pid) != main {
 		s.TB.Errorf("chmpx is process %d, the unit's main process is %s", pid, main)
 	}
 	s.Run("systemctl reload chmpx")
@@ -58,15 +60,15 @@ func waitsForFirstFile(s *slave) {
 
 // manyChanges is how many changes are made in a row.
 func manyChanges() int {
-	if os.Getenv("K2HDKC_TEST_FULL") != "" {
+	if need.Full() {
 		return 200
 	}
 	return 100
 }
 
-func everyChange(s *slave) {
+func everyChange(s *installed) {
 	s.running()
-	before := s.Shows(ChmpxUnit, "MainPID", "InvocationID", "NRestarts")
+	before := s.Life(slave.ChmpxUnit)
 	changes := manyChanges()
 	var after, noticed []time.Duration
 	for i := range changes {
@@ -88,14 +90,10 @@ func everyChange(s *slave) {
 	}
 	s.TB.Logf("%d changes: from rename to confirmed p50 %v, p99 %v; from K2HR3's change to confirmed p50 %v, p99 %v",
 		changes, percentile(after, 50), percentile(after, 99), percentile(noticed, 50), percentile(noticed, 99))
-	if now := s.Shows(ChmpxUnit, "MainPID", "InvocationID", "NRestarts"); !sameProps(before, now) {
-		s.TB.Errorf("chmpx was restarted: before %v, now %v", before, now)
-	}
-	if _, servers := s.Revision(); servers != len(s.Cluster.Servers()) {
-		s.TB.Errorf("chmpx has %d servers, K2HR3 %d", servers, len(s.Cluster.Servers()))
-	}
+	s.sameChmpx(before)
+	s.WantServers(len(s.Cluster.Servers()))
 	s.Settled()
-	reloads := strings.Count(s.Said(ChmpxUnit), "Reloaded ")
+	reloads := strings.Count(s.Said(slave.ChmpxUnit), "Reloaded ")
 	if reloads != changes {
 		s.TB.Errorf("the unit was reloaded %d times, want once for each of %d changes", reloads, changes)
 	}
@@ -106,13 +104,4 @@ func everyChange(s *slave) {
 func percentile(d []time.Duration, p int) time.Duration {
 	sorted := slices.Sorted(slices.Values(d))
 	return sorted[(len(sorted)-1)*p/100].Round(time.Millisecond)
-}
-
-func sameProps(a, b map[string]string) bool {
-	for k := range a {
-		if a[k] != b[k] {
-			return false
-		}
-	}
-	return len(a) == len(b)
 }

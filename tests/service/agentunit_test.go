@@ -1,15 +1,17 @@
-package slave
+package service
 
 import (
 	"strings"
 	"testing"
 
 	"k2hdkc-slave-agent/tests/machine"
+	"k2hdkc-slave-agent/tests/machine/slave"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // The agent's unit as systemd sees it, with all that the packages bring.
 func TestAgentAsAService(t *testing.T) {
-	s := newSlave(t)
+	s := newInstalled(t)
 	s.test(t, "systemctl status says what the agent does", statusSaysWhat)
 	s.test(t, "an agent that is stuck is started anew, and chmpx is not", stuckAgent)
 	s.test(t, "an agent without a configuration waits for it", withoutConfiguration)
@@ -17,15 +19,15 @@ func TestAgentAsAService(t *testing.T) {
 }
 
 // says waits for the unit's status text to begin and end like this.
-func (s *slave) says(begin, end string) {
+func (s *installed) says(begin, end string) {
 	s.TB.Helper()
 	machine.Until(s.TB, "the status "+begin+"…"+end, func() bool {
-		text := s.Show(AgentUnit, "StatusText")
+		text := s.Show(slave.AgentUnit, "StatusText")
 		return strings.HasPrefix(text, begin) && strings.HasSuffix(text, end)
 	})
 }
 
-func statusSaysWhat(s *slave) {
+func statusSaysWhat(s *installed) {
 	s.Run("systemctl start k2hdkc-slave-agent")
 	s.says("waiting for the first server of orders/slave", "")
 	s.Join(1, 2, 3)
@@ -35,61 +37,68 @@ func statusSaysWhat(s *slave) {
 		s.TB.Error(text)
 	}
 
-	before := s.Show(AgentUnit, "MainPID")
+	before := s.Show(slave.AgentUnit, "MainPID")
 	s.Run("systemctl reload k2hdkc-slave-agent") // and it is over
-	s.Wants(AgentUnit, "ActiveState=active", "SubState=running", "MainPID="+before)
+	s.Wants(slave.AgentUnit, "ActiveState=active", "SubState=running", "MainPID="+before)
 	s.Run(`sed -i 's/^role = .*/role = nonsense/' /etc/k2hdkc/slave-agent.ini; systemctl reload k2hdkc-slave-agent`)
 	s.says("revision 1 with 3 servers, ", "; the configuration has become wrong and the one before stays in use")
-	s.Run(`printf '%s' "$1" >/etc/k2hdkc/slave-agent.ini; systemctl reload k2hdkc-slave-agent`, Config)
+	s.Run(`printf '%s' "$1" >/etc/k2hdkc/slave-agent.ini; systemctl reload k2hdkc-slave-agent`, slave.Config)
 	s.says("revision 1 with 3 servers, ", "; K2HR3 holds the request")
-	s.Wants(AgentUnit, "MainPID="+before, "NRestarts=0")
+	s.Wants(slave.AgentUnit, "MainPID="+before, "NRestarts=0")
 }
 
-func stuckAgent(s *slave) {
+func stuckAgent(s *installed) {
 	s.Run(`printf '[Service]\nWatchdogSec=3s\n' >"$1"; systemctl daemon-reload`, agentOptionsFile)
 	s.running()
-	chmpx := s.Show(ChmpxUnit, "MainPID")
-	agent := s.Show(AgentUnit, "MainPID")
+	chmpx := s.Show(slave.ChmpxUnit, "MainPID")
+	agent := s.Show(slave.AgentUnit, "MainPID")
 	// A request is being held; the signs of life come all the same.
 	for range 5 {
-		last := s.Show(AgentUnit, "WatchdogTimestampMonotonic")
-		machine.Until(s.TB, "another sign of life", func() bool { return s.Show(AgentUnit, "WatchdogTimestampMonotonic") != last })
+		last := s.Show(slave.AgentUnit, "WatchdogTimestampMonotonic")
+		machine.Until(s.TB, "another sign of life", func() bool { return s.Show(slave.AgentUnit, "WatchdogTimestampMonotonic") != last })
 	}
-	s.Wants(AgentUnit, "MainPID="+agent, "NRestarts=0")
+	s.Wants(slave.AgentUnit, "MainPID="+agent, "NRestarts=0")
 
 	s.Run(`kill -STOP "$1"`, agent)
-	s.await("started")
+	s.await(realagent.Started)
 	s.confirmed()
-	s.Wants(AgentUnit, "NRestarts=1", "ActiveState=active")
-	s.Wants(ChmpxUnit, "MainPID="+chmpx, "NRestarts=0")
+	s.Wants(slave.AgentUnit, "NRestarts=1", "ActiveState=active")
+	s.Wants(slave.ChmpxUnit, "MainPID="+chmpx, "NRestarts=0")
 	s.Join(4)
-	s.await("slave.ini replaced", "servers:4")
+	s.await(realagent.Replaced, "servers:4")
 }
 
-func withoutConfiguration(s *slave) {
+func withoutConfiguration(s *installed) {
 	s.Run("mv /etc/k2hdkc/slave-agent.ini /root; systemctl start k2hdkc-slave-agent")
 	defer s.Run("mv -f /root/slave-agent.ini /etc/k2hdkc || :")
-	s.Wants(AgentUnit, "ActiveState=active", "SubState=running")
+	s.Wants(slave.AgentUnit, "ActiveState=active", "SubState=running")
 	s.says("not configured: waiting for api-uri and role in /etc/k2hdkc/slave-agent.ini or /etc/antpickax", "")
 	s.Run("systemctl reload k2hdkc-slave-agent")
 	s.Join(1)
 	s.Run("mv /root/slave-agent.ini /etc/k2hdkc")
 	s.confirmed()
-	s.Wants(AgentUnit, "NRestarts=0")
+	s.Wants(slave.AgentUnit, "NRestarts=0")
 }
 
-func folderCameLate(s *slave) {
-	s.Run(`rmdir "$1"; systemctl start k2hdkc-slave-agent`, ChmpxMemory)
-	s.says("waiting for the first server of orders/slave", "")
-	s.Run(`mkdir -m 777 "$1"`, ChmpxMemory)
-	s.await("a folder has come since the agent was started", ChmpxMemory)
-	s.await("started")
+func folderCameLate(s *installed) {
+	for _, c := range []struct{ configuration, waits string }{
+		{"", "not configured: waiting for api-uri and role"},
+		{slave.Config, "waiting for the first server of orders/slave"},
+	} {
+		s.Put(slave.ConfigFile, c.configuration)
+		s.Run(`systemctl stop k2hdkc-slave-agent; rm -rf "$1"; systemctl start k2hdkc-slave-agent`, slave.ChmpxMemory)
+		s.says(c.waits, "")
+		s.Run(`mkdir -m 777 "$1"`, slave.ChmpxMemory)
+		s.await(realagent.LateFolder, slave.ChmpxMemory)
+		machine.Until(s.TB, "the agent to be started anew", func() bool { return s.Show(slave.AgentUnit, "NRestarts") == "1" })
+		s.says(c.waits, "")
+	}
 	s.Join(1)
 	s.confirmed() // which takes the right to write there
 	s.Run("systemctl restart k2hdkc-slave-agent")
 	s.confirmed()
-	s.Wants(AgentUnit, "ActiveState=active")
-	if n := strings.Count(s.log.since(0), "a folder has come since"); n != 1 {
-		s.TB.Errorf("started anew %d times for it", n)
+	s.Wants(slave.AgentUnit, "ActiveState=active", "NRestarts=0")
+	if n := strings.Count(s.log.String(), realagent.LateFolder); n != 2 {
+		s.TB.Errorf("started anew %d times for it, want once for each time it came", n)
 	}
 }
