@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/machine"
+	"k2hdkc-slave-agent/tests/machine/slave"
+	"k2hdkc-slave-agent/tests/need"
 )
 
 // oldFile is where a DBaaS slave has its file.
@@ -96,49 +99,38 @@ func documented(tb testing.TB, heading, from string) string {
 
 // TestMovingOver does what the manual says on a slave that the timer keeps.
 func TestMovingOver(t *testing.T) {
-	require(t)
+	machine.RequireHost(t)
 	user := "k2hdkc"
-	if _, real := fakechmpx.Installed(); real && !inVM() {
+	if _, real := fakechmpx.Installed(); real && !need.VM() {
 		user = "root" // as anybody else it needs a sysctl that a container may not set
 	}
 	s := newSite(t)
 	n := s.boot(s.options("app-1.shop.example", firstInstance, ""))
-	n.file = oldFile
-	n.run("cat >/root/key <<'END'\n" + s.key() + "\nEND\nset -- " + packagesURI + "; exec </root/key" + packagesOf)
-	n.run(today, s.cluster.RoleToken("slave", 0), s.cluster.SlaveRole(), k2hr3URI, firstInstance, user)
-	n.until("chmpx to have the timer's file", func() bool {
-		_, servers := n.chmpx()
-		return servers == 2
-	})
-	pid := n.run("pgrep -x chmpx")
+	n.File = oldFile
+	n.Run("cat >/root/key <<'END'\n" + s.key() + "\nEND\nset -- " + packagesURI + "; exec </root/key" + packagesOf)
+	n.Run(today, s.cluster.RoleToken("slave", 0), s.cluster.SlaveRole(), k2hr3URI, firstInstance, user)
+	n.AwaitServers(2) // the timer has fetched the file
+	pid := n.Run("pgrep -x chmpx")
 	// Nobody may ever find no file.
-	n.run(`systemd-run --quiet --unit=lookout sh -c 'while [ -s "$1" ]; do :; done; touch /run/gap' sh "$1"`, n.file)
+	n.Run(`systemd-run --quiet --unit=lookout sh -c 'while [ -s "$1" ]; do :; done; touch /run/gap' sh "$1"`, n.File)
 
-	if said := n.run("{ " + documented(t, "Moving over from k2hr3-get-resource", "# 1.") + "} 2>&1"); !strings.Contains(said, "\naccept") {
+	if said := n.Run("{ " + documented(t, "Moving over from k2hr3-get-resource", "# 1.") + "} 2>&1"); !strings.Contains(said, "\naccept") {
 		t.Errorf("check does not say accept:\n%s", said)
 	}
-	n.wants(agentUnit, "ActiveState=active", "UnitFileState=enabled")
-	n.wants("k2hr3-get-resource.timer", "ActiveState=inactive", "UnitFileState=disabled")
+	n.Wants(slave.AgentUnit, "ActiveState=active", "UnitFileState=enabled")
+	n.Wants("k2hr3-get-resource.timer", "ActiveState=inactive", "UnitFileState=disabled")
 	s.join(3)
-	n.until("the file to have the third server", func() bool {
-		_, servers := n.chmpx()
-		return servers == 3
-	})
-	if now := n.run("pgrep -x chmpx"); now != pid {
+	n.AwaitServers(3)
+	if now := n.Run("pgrep -x chmpx"); now != pid {
 		t.Errorf("chmpx was %s and is %s", pid, now)
 	}
-	n.run(`systemctl is-active lookout; [ ! -e /run/gap ]; [ ! -e "$1" ]`, slaveINI)
+	n.Run(`systemctl is-active lookout; [ ! -e /run/gap ]; [ ! -e "$1" ]`, slave.INI)
 	s.wantSlaves(n.is())
 
 	// So it is after a reboot.
-	if err := n.Reboot(deadline(t)); err != nil {
-		t.Fatal(err)
-	}
+	n.Boot()
 	s.join(4)
-	n.until("the file to have the fourth server", func() bool {
-		_, servers := n.chmpx()
-		return servers == 4
-	})
-	n.wants("k2hr3-get-resource.timer", "ActiveState=inactive", "UnitFileState=disabled")
-	n.wants(chmpxUnit, "ActiveState=active", "NRestarts=0")
+	n.AwaitServers(4)
+	n.Wants("k2hr3-get-resource.timer", "ActiveState=inactive", "UnitFileState=disabled")
+	n.Wants(slave.ChmpxUnit, "ActiveState=active", "NRestarts=0")
 }

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/tests/machine"
+	"k2hdkc-slave-agent/tests/machine/slave"
 )
 
 //go:embed testdata/init.sh
@@ -53,12 +55,12 @@ func (s *site) preparedUserData(token, key string) string {
 // packages that the slaves' RESOURCE names. The agent has no configuration of its
 // own.
 func TestTheK2HR3Way(t *testing.T) {
-	require(t)
+	machine.RequireHost(t)
 	s := newSite(t, fakek2hr3.WithInitScript(func(v fakek2hr3.ScriptValues) string {
 		return "#!/bin/sh\n" + v.Assignments() + initScript
 	}))
 	s.cluster.SetSlaveKey("k2hr3-init-packages", "chmpx,k2hdkc-slave-agent")
-	s.cluster.SetSlaveKey("k2hr3-init-systemd-packages", "chmpx.service,"+agentUnit)
+	s.cluster.SetSlaveKey("k2hr3-init-systemd-packages", "chmpx.service,"+slave.AgentUnit)
 	token := s.cluster.RoleToken("slave", 0)
 	n := s.boot(s.options("app-1.shop.example", firstInstance, s.preparedUserData(token, s.key())))
 	n.step(t, "it is a slave node after the first boot", func(n *node) { k2hr3Boot(s, n, token) })
@@ -68,7 +70,7 @@ func TestTheK2HR3Way(t *testing.T) {
 }
 
 func k2hr3Boot(s *site, n *node, token string) {
-	n.tb.Helper()
+	n.TB.Helper()
 	n.confirmed(2)
 	s.wantSlaves(n.is())
 	// The script's own registration is the only one.
@@ -79,19 +81,19 @@ func k2hr3Boot(s *site, n *node, token string) {
 		}
 	}
 	if puts != 1 {
-		n.tb.Errorf("the host was registered %d times", puts)
+		n.TB.Errorf("the host was registered %d times", puts)
 	}
-	n.wants(agentUnit, "ActiveState=active", "UnitFileState=enabled", "NRestarts=0")
-	n.wants(chmpxUnit, "ActiveState=active", "UnitFileState=enabled", "NRestarts=0")
-	if got := n.run("grep -v '^#' /etc/k2hdkc/slave-agent.ini | grep = || :"); got != "" {
-		n.tb.Errorf("the agent's configuration says\n%s", got)
+	n.Wants(slave.AgentUnit, "ActiveState=active", "UnitFileState=enabled", "NRestarts=0")
+	n.Wants(slave.ChmpxUnit, "ActiveState=active", "UnitFileState=enabled", "NRestarts=0")
+	if got := n.Run("grep -v '^#' /etc/k2hdkc/slave-agent.ini | grep = || :"); got != "" {
+		n.TB.Errorf("the agent's configuration says\n%s", got)
 	}
 	const want = "/etc/antpickax 755\n/etc/antpickax/k2hr3-role-token 600"
-	if got := n.run("stat -c '%n %a' /etc/antpickax /etc/antpickax/k2hr3-role-token"); got != want {
-		n.tb.Errorf("K2HR3's files are left as\n%s\nwant\n%s", got, want)
+	if got := n.Run("stat -c '%n %a' /etc/antpickax /etc/antpickax/k2hr3-role-token"); got != want {
+		n.TB.Errorf("K2HR3's files are left as\n%s\nwant\n%s", got, want)
 	}
-	if got := n.run("cat /etc/antpickax/k2hr3-role-token"); got != token {
-		n.tb.Error("the token is not what K2HR3's script has written any more")
+	if got := n.Run("cat /etc/antpickax/k2hr3-role-token"); got != token {
+		n.TB.Error("the token is not what K2HR3's script has written any more")
 	}
 	n.wantSecret(token)
 	inTime(n)
