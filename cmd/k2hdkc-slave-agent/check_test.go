@@ -290,7 +290,7 @@ func TestTheWatchersSecondOpinion(t *testing.T) {
 	}
 
 	install(s.programs.Conftest)
-	if err := s.state.Inject(fakechmpx.FaultConftestHang, ""); err != nil {
+	if err := s.state.Inject(fakechmpx.FaultConftestHang); err != nil {
 		t.Fatal(err)
 	}
 	hasty := secondOpinion(conftest.Checker{Command: link, Timeout: 100 * time.Millisecond}, logger)

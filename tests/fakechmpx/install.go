@@ -19,15 +19,6 @@ type Programs struct {
 	Real                    bool
 }
 
-// Build returns the real programs if all three are on PATH, and builds the
-// stand-ins into dir if not. A dir that has them already is built over.
-func Build(dir string) (Programs, error) {
-	if p, ok := Installed(); ok {
-		return p, nil
-	}
-	return BuildStandin(dir)
-}
-
 // Installed returns the real programs if all three are on PATH.
 func Installed() (Programs, bool) {
 	p := Programs{Real: true}

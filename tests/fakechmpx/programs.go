@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -32,6 +33,26 @@ func Main(argv []string, stdout, stderr io.Writer) int {
 	return 1
 }
 
+// arguments are the options of chmpx and its tools: names in any case after a
+// dash, the next word is the value unless it begins with a dash itself (F.1).
+type arguments map[string]string
+
+func parseArguments(words []string) arguments {
+	args := arguments{}
+	for i, word := range words {
+		name, isOption := strings.CutPrefix(word, "-")
+		if !isOption {
+			continue
+		}
+		name = strings.ToLower(strings.TrimPrefix(name, "-"))
+		args[name] = ""
+		if i+1 < len(words) && !strings.HasPrefix(words[i+1], "-") {
+			args[name] = words[i+1]
+		}
+	}
+	return args
+}
+
 type tool struct {
 	args           arguments
 	dir            StateDir
@@ -46,61 +67,48 @@ func (t tool) fail(format string, values ...any) int {
 	return 1
 }
 
-// Levels of -d.
+// levels are those of -d, from silent to dump.
+var levels = []string{"", "err", "wan", "msg", "dump"}
+
 const (
 	levelErr = 1
-	levelWan = 2
 	levelMsg = 3
 )
 
 // log writes a line of chmpx's log if -d asks for it.
 func (t tool) log(level int, function, format string, values ...any) {
-	if level > t.args.logLevel() {
-		return
+	if level <= slices.Index(levels, strings.ToLower(t.args["d"])) {
+		tag := strings.ToUpper(levels[level])
+		fmt.Fprintf(t.stderr, "[CHMPX-%s] %s : %s\n", tag, function, fmt.Sprintf(format, values...))
 	}
-	tag := [...]string{levelErr: "ERR", levelWan: "WAN", levelMsg: "MSG"}[level]
-	fmt.Fprintf(t.stderr, "[CHMPX-%s] %s : %s\n", tag, function, fmt.Sprintf(format, values...))
 }
 
 // load reads the configuration the arguments name.
-func (t tool) load(host Host) (*Config, Host, error) {
-	path := t.args.conf()
+func (t tool) load(host Host) (*Config, error) {
+	path := t.args["conf"]
 	if path == "" {
-		return nil, host, errors.New("there is no -conf")
-	}
-	host, ok := t.args.apply(host)
-	if !ok {
-		return nil, host, errors.New("the -ctlport is not a port")
+		return nil, errors.New("there is no -conf")
 	}
 	c, err := ReadConfig(path, host)
 	if err != nil {
 		t.log(levelErr, "LoadConfiguration", "configuration file(%s): %v.", path, err)
 	}
-	return c, host, err
+	return c, err
 }
 
 // status is chmpxstatus (F.7).
 func (t tool) status() int {
-	for t.dir.Has(FaultStatusHang) {
-		time.Sleep(10 * time.Millisecond)
-	}
 	host := LocalHost
 	if !t.needsHost() {
 		host = func() Host { return Host{} }
 	}
-	c, _, err := t.load(host())
+	c, err := t.load(host())
 	if err != nil {
 		return t.notAttached()
 	}
 	shot, err := t.dir.Read(c.Group, c.SelfCtlPort)
 	if err != nil || shot.Group != c.Group {
 		return t.notAttached()
-	}
-	switch {
-	case t.args.given("wait"):
-		return t.wait(c)
-	case t.args.given("self"):
-		return t.print(func(w io.Writer) { WriteSelf(w, shot) })
 	}
 	return t.print(func(w io.Writer) { WriteStatus(w, shot, t.dir) })
 }
@@ -118,16 +126,12 @@ func (t tool) print(write func(io.Writer)) int {
 // needsHost reports whether the load has to know this machine at all. It has not
 // when no server has the own control port, which is what makes a status cheap.
 func (t tool) needsHost() bool {
-	host, _ := t.args.apply(Host{})
-	b, err := os.ReadFile(t.args.conf())
+	b, err := os.ReadFile(t.args["conf"])
 	if err != nil {
 		return false
 	}
 	doc := parse(b)
-	own, set := host.CtlPort, host.CtlPort != 0
-	if !set && doc.global.has("SELFCTLPORT") {
-		own, set = port(doc.global["SELFCTLPORT"]), true
-	}
+	own, set := port(doc.global["SELFCTLPORT"]), doc.global.has("SELFCTLPORT")
 	for _, block := range doc.servers {
 		p, err := nodePort("CTLPORT", block, doc.global)
 		if !set || err == nil && p == own {
@@ -143,41 +147,12 @@ func (t tool) notAttached() int {
 	return 1
 }
 
-// wait waits for a state of the own node, looking once a second.
-func (t tool) wait(c *Config) int {
-	live, ring := strings.ToLower(t.args["live"]), strings.ToLower(t.args["ring"])
-	suspend := t.args.given("suspend") && !t.args.given("nosuspend")
-	rings := map[string]string{"slave": "[SLAVE]", "servicein": "[SERVICE IN]", "serviceout": "[SERVICE OUT]"}
-	switch {
-	case !t.args.given("live") || !t.args.given("ring") || !t.args.given("suspend") && !t.args.given("nosuspend"):
-		return t.fail("wait mode(-wait) needs -live, -ring and -nosuspend(or -suspend) option.")
-	case live != "up" && live != "down":
-		return t.fail("wrong parameter(%s) is specified for \"-live\" option.", live)
-	case rings[ring] == "":
-		return t.fail("wrong parameter(%s) is specified for \"-ring\" option.", ring)
-	}
-	tag := map[bool]string{true: "[Suspend]", false: "[NoSuspend]"}[suspend]
-	timeout := number(t.args["timeout"])
-	for look := 0; timeout == 0 || look < timeout; look++ {
-		shot, err := t.dir.Read(c.Group, c.SelfCtlPort)
-		up := err == nil && strings.Contains(shot.Self.Status, "[UP]")
-		if up == (live == "up") && (err != nil ||
-			strings.Contains(shot.Self.Status, rings[ring]) && strings.Contains(shot.Self.Status, tag)) {
-			t.say("SUCCEED")
-			return 0
-		}
-		time.Sleep(time.Second)
-	}
-	t.say("FAILED")
-	return 1
-}
-
 // conftest is chmpxconftest (F.6).
 func (t tool) conftest() int {
-	for t.dir.Has(FaultConftestHang) {
+	for t.dir.has(FaultConftestHang) {
 		time.Sleep(10 * time.Millisecond)
 	}
-	path := t.args.conf()
+	path := t.args["conf"]
 	if ext := strings.ToLower(filepath.Ext(path)); ext != ".ini" {
 		return t.fail("%q is not a configuration file.", path)
 	}
@@ -186,14 +161,14 @@ func (t tool) conftest() int {
 		return t.fail("Could not open %s.", path)
 	}
 	f.Close()
-	c, _, err := t.load(LocalHost())
+	c, err := t.load(LocalHost())
 	if err != nil {
 		t.log(levelErr, "LoadConfTest", "Failed load configuration.")
 		t.say("\n[NOTICE]\nThe configuration could not be loaded.\n")
 	} else {
 		t.print(func(w io.Writer) { WriteConfig(w, c) })
 	}
-	if !t.args.given("no_check_update") {
+	if _, given := t.args["no_check_update"]; !given {
 		forever() // it watches the file until it is killed
 	}
 	return 0
