@@ -98,9 +98,6 @@ func ReadConfig(path string, host Host) (*Config, error) {
 	return Load(b, host)
 }
 
-// Slave is the slave behind the watch. It must not be used while Next runs.
-func (w *Watch) Slave() *Slave { return w.slave }
-
 // Close ends the watch.
 func (w *Watch) Close() error { return w.file.Close() }
 

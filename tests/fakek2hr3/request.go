@@ -2,7 +2,6 @@ package fakek2hr3
 
 import (
 	"encoding/json"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -15,24 +14,28 @@ type Op string
 
 // The exchanges the agent, or the tools it replaces, can cause.
 const (
-	OpRoot          Op = "root"           // GET /, GET /v1
-	OpRegister      Op = "register"       // PUT or POST role
-	OpProbe         Op = "probe"          // HEAD role
-	OpLeave         Op = "leave"          // DELETE role
-	OpToken         Op = "token"          // GET role/token
-	OpRole          Op = "role"           // GET role
-	OpResource      Op = "resource"       // GET resource
-	OpProbeResource Op = "probe-resource" // HEAD resource
-	OpUserdata      Op = "userdata"       // GET userdata, extdata
-	OpOther         Op = "other"
+	OpRoot     Op = "root"     // GET /
+	OpRegister Op = "register" // PUT role
+	OpProbe    Op = "probe"    // HEAD role
+	OpLeave    Op = "leave"    // DELETE role
+	OpToken    Op = "token"    // GET role/token
+	OpResource Op = "resource" // GET resource
+	OpUserdata Op = "userdata" // GET userdata, extdata
+	OpOther    Op = "other"
 )
+
+// ops are they by method and mount.
+var ops = map[string]Op{
+	"GET /": OpRoot, "PUT /v1/role": OpRegister, "HEAD /v1/role": OpProbe, "DELETE /v1/role": OpLeave, "GET /v1/role": OpToken,
+	"GET /v1/resource": OpResource, "GET /v1/userdata": OpUserdata, "GET /v1/extdata": OpUserdata,
+}
 
 // exchange is a request as K2HR3 reads it.
 type exchange struct {
 	method    string
 	op        Op
 	rawPath   string // as sent
-	mount     string // "/", "/v1", "/v1/role", ...; empty: none of ours
+	mount     string // "/", "/v1/role", ...; empty: none of ours
 	name      string // the path below the mount, decoded
 	malformed bool   // the path cannot be decoded
 	query     query
@@ -41,7 +44,6 @@ type exchange struct {
 	asRole    bool   // sent as R=
 	header    http.Header
 	host      string
-	body      []byte
 }
 
 func newExchange(r *http.Request) *exchange {
@@ -54,11 +56,11 @@ func newExchange(r *http.Request) *exchange {
 	path, ok := decodeURI(ex.rawPath)
 	ex.malformed = !ok
 	ex.mount, ex.name = splitMount(path)
-	ex.op = opOf(ex)
-	ex.token, ex.asRole = parseToken(strings.Join(r.Header.Values("X-Auth-Token"), ", "))
-	if r.Method == http.MethodPost && r.Body != nil {
-		ex.body, _ = io.ReadAll(io.LimitReader(r.Body, 1<<20))
+	ex.op = OpOther
+	if op, ok := ops[ex.method+" "+ex.mount]; ok {
+		ex.op = op
 	}
+	ex.token, ex.asRole = parseToken(strings.Join(r.Header.Values("X-Auth-Token"), ", "))
 	return ex
 }
 
@@ -90,9 +92,6 @@ func splitMount(path string) (mount, name string) {
 		return "/", ""
 	}
 	lower := strings.ToLower(path)
-	if strings.TrimSuffix(lower, "/") == "/v1" {
-		return "/v1", ""
-	}
 	for _, m := range []string{"/v1/role", "/v1/resource", "/v1/userdata", "/v1/extdata"} {
 		if lower == m {
 			return m, ""
@@ -103,37 +102,6 @@ func splitMount(path string) (mount, name string) {
 		}
 	}
 	return "", ""
-}
-
-func opOf(ex *exchange) Op {
-	switch ex.mount {
-	case "/", "/v1":
-		return OpRoot
-	case "/v1/userdata", "/v1/extdata":
-		return OpUserdata
-	case "/v1/resource":
-		switch ex.method {
-		case http.MethodGet:
-			return OpResource
-		case http.MethodHead:
-			return OpProbeResource
-		}
-	case "/v1/role":
-		switch ex.method {
-		case http.MethodPut, http.MethodPost:
-			return OpRegister
-		case http.MethodHead:
-			return OpProbe
-		case http.MethodDelete:
-			return OpLeave
-		case http.MethodGet:
-			if strings.HasPrefix(ex.name, "token/") {
-				return OpToken
-			}
-			return OpRole
-		}
-	}
-	return OpOther
 }
 
 // decodeURI undoes percent-encoding except for the characters that have a

@@ -20,7 +20,7 @@ type row struct {
 	body       string // all of it
 	saveTok    string // a token and registerpath, the token to be known by this name
 	unexpected bool
-	kind       string // of body and headers: options, multipart N, script, gzip FILE
+	kind       string // of body and headers: multipart N, script, gzip FILE
 
 	saveTag string // remember the ETag by this name
 	sameTag string // the ETag is the one remembered so
@@ -47,11 +47,9 @@ var exchanges = []row{
 	// The API itself.
 	{rec: "001", req: "GET /", from: "user", want: 200, body: `{"version":["v1"]}`},
 	{rec: "002", req: "GET /v1/version", from: "user", want: 404, unexpected: true},
-	{rec: "003", req: "GET /v1", from: "user", want: 200, body: `{"version":{"/":["GET"],"/v1":["GET"]},"user token":{"/v1/user/tokens":["HEAD","GET","POST"]},"host":{"/v1/host":["GET","PUT","POST","DELETE"],"/v1/host/{port}":["PUT","POST","DELETE"],"/v1/host/FQDN":["DELETE"],"/v1/host/FQDN:{port}":["DELETE"],"/v1/host/IP":["DELETE"],"/v1/host/IP:{port}":["DELETE"]},"service":{"/v1/service":["PUT","POST"],"/v1/service/{service}":["GET","HEAD","PUT","POST","DELETE"]},"role":{"/v1/role":["PUT","POST"],"/v1/role/{role}":["HEAD","GET","PUT","POST","DELETE"],"/v1/role/token/{role}":["GET"]},"resource":{"/v1/resource":["PUT","POST"],"/v1/resource/{resource}":["HEAD","GET","DELETE"]},"policy":{"/v1/policy":["PUT","POST"],"/v1/policy/{policy}":["HEAD","GET","DELETE"]},"list":{"/v1/list":["HEAD","GET"],"/v1/list/{role, resource, policy}/{path}":["HEAD","GET"]},"acr":{"/v1/acr/{service}":["GET","PUT","POST","DELETE"]}}`},
 	{rec: "004", req: "GET /v1/nosuch", from: "user", want: 404, unexpected: true},
 
 	// A user looks at the fresh cluster and makes tokens.
-	{rec: "017", req: "GET {R}/slave", from: "user", tok: "U=user", want: 200, body: `{"result":true,"message":null,"role":{"policies":["yrn:yahoo:::{T}:policy:{C}"]}}`},
 	{rec: "020", req: "GET /v1/role/token/{C}/slave", from: "user", tok: "U=user", want: 200, saveTok: "day"},
 	{rec: "021", req: "GET /v1/role/token/{YR}/slave?expire=0", from: "user", tok: "U=user", want: 200, saveTok: "shared"},
 	{rec: "022", req: "GET /v1/role/token/{C}/slave?expire=3", from: "user", tok: "U=user", want: 200, saveTok: "short"},
@@ -73,7 +71,6 @@ var exchanges = []row{
 	{rec: "036", req: getText, tok: "R=shared", hdr: `If-None-Match: W/"827-wrong"`, want: 200, nodes: "| app-1", sameTag: "alone"},
 	{rec: "037", req: "GET {S}/slave?type=string", tok: "R=shared", want: 200, nodes: "| app-1", sameTag: "alone"},
 	{rec: "D.1", req: "GET {S}/slave?type=STRING", tok: "R=shared", want: 200, nodes: "| app-1", sameTag: "alone"},
-	{rec: "038", req: "GET {S}/slave?type=object", tok: "R=shared", want: 404, msg: "resource({YS}/slave) by role({C}/slave) in tenant({T}) does not have value for type(object) data."},
 	{rec: "039", req: "GET {S}/slave?type=foo", tok: "R=shared", want: 400, msg: "GET request type(foo) parameter is wrong."},
 	{rec: "040", req: "GET {S}/slave?type=keys&keyname=cluster-name", tok: "R=shared", want: 200, value: `"{C}"`},
 	{rec: "041", req: "GET {S}/slave?type=keys&keyname=chmpx-slave-ctlport", tok: "R=shared", want: 200, value: `"8031"`},
@@ -82,8 +79,6 @@ var exchanges = []row{
 	{rec: "044", req: "GET {S}/slave?type=keys&keyname=nosuchkey", tok: "R=shared", want: 404, msg: "resource({YS}/slave) by role({C}/slave) in tenant({T}) does not have value for type(keys[nosuchkey]) data."},
 	{rec: "D.1", req: "GET {S}/slave?type=keys&keyname=Cluster-Name", tok: "R=shared", want: 404, msg: "resource({YS}/slave) by role({C}/slave) in tenant({T}) does not have value for type(keys[Cluster-Name]) data."},
 	{rec: "D.1", req: "GET {S}/slave?type=keys&keyname={YS}/slave/keys/chmpx-mode", tok: "R=shared", want: 200, value: `"SLAVE"`},
-	{rec: "D.1", req: "GET {S}/slave?type=keys&keyname={YR}/server/hosts/ip", tok: "R=shared", want: 200, value: `{}`},
-	{rec: "D.1", req: "GET {S}/slave?type=keys&keyname={YR}/slave/hosts/ip", tok: "R=shared", want: 200, value: `{"{addr:app-1},0,i-app-1":{"host":"{addr:app-1}","port":0,"extra":"openstack-auto-v1","cuk":"i-app-1","tag":"app-1.shop.example","inboundip":null,"outboundip":null}}`},
 	{rec: "045", req: "GET {S}/slave?type=keys", tok: "R=shared", want: 400, msg: "GET request type=keys, but keyname(undefined) parameter is empty."},
 	{rec: "046", req: "GET /v1/resource/{C}/slave", tok: "R=shared", want: 200, nodes: "| app-1", sameTag: "alone"},
 
@@ -99,8 +94,6 @@ var exchanges = []row{
 	{rec: "055", req: putSrv("1"), from: "srv-1", tok: "R=servers", want: 201},
 	{rec: "056", req: getText, tok: "R=shared", want: 200, nodes: all, sameTag: "with-123"},
 	{rec: "057", req: getText, tok: "R=shared", hdr: "If-None-Match: {tag:with-123}", want: 304, sameTag: "with-123"},
-	{rec: "058", req: "GET /v1/role/{C}/server?expand=false", from: "user", tok: "U=user", want: 200, body: `{"result":true,"message":null,"role":{"policies":[],"aliases":[],"hosts":{"hostnames":[],"ips":["{addr:srv-1} * i-srv-1 openstack-auto-v1 srv-1.shop.example","{addr:srv-2} * i-srv-2 openstack-auto-v1 srv-2.shop.example","{addr:srv-3} * i-srv-3 openstack-auto-v1 srv-3.shop.example"]}}}`},
-	{rec: "059", req: "GET /v1/role/{C}/slave?expand=false", from: "user", tok: "U=user", want: 200, body: `{"result":true,"message":null,"role":{"policies":[],"aliases":[],"hosts":{"hostnames":[],"ips":["{addr:app-1} * i-app-1 openstack-auto-v1 app-1.shop.example"]}}}`},
 	{rec: "060", req: "DELETE {R}/server?cuk=i-srv-2&extra=openstack-auto-v1&tag=srv-2.shop.example", from: "srv-2", want: 204},
 	{rec: "061", req: getText, tok: "R=shared", want: 200, nodes: "srv-1 srv-3 | app-1", newTag: "with-123"},
 	{rec: "062", req: putSrv("2"), from: "srv-2", tok: "R=servers", want: 201},
@@ -109,10 +102,9 @@ var exchanges = []row{
 	{rec: "065", req: getText, tok: "R=shared", want: 200, nodes: "srv-1 srv-2 renamed | app-1", newTag: "with-123"},
 	{rec: "066", req: "PUT {R}/server?cuk=i-srv-3b&extra=openstack-auto-v1&tag=srv-3.shop.example", from: "srv-3", tok: "R=servers", want: 201},
 	{rec: "067", req: getText, tok: "R=shared", want: 200, nodes: "srv-1 srv-2 renamed srv-3 | app-1"},
-	{rec: "068", req: "DELETE /v1/role/{C}/server?host={addr:srv-3}&cuk=i-srv-3", from: "user", tok: "U=user", want: 204},
+	{rec: "060", req: "DELETE {R}/server?cuk=i-srv-3", from: "srv-3", want: 204},
 	{rec: "069", req: "PUT {R}/server?cuk=zzz&extra=openstack-auto-v1&tag=nine", from: "nine", tok: "R=servers", want: 201},
 	{rec: "070", req: "PUT {R}/server?cuk=aaa&extra=openstack-auto-v1&tag=hundred", from: "hundred", tok: "R=servers", want: 201},
-	{rec: "071", req: "GET /v1/role/{C}/server?expand=false", from: "user", tok: "U=user", want: 200, body: `{"result":true,"message":null,"role":{"policies":[],"aliases":[],"hosts":{"hostnames":[],"ips":["{addr:hundred} * aaa openstack-auto-v1 hundred","{addr:srv-1} * i-srv-1 openstack-auto-v1 srv-1.shop.example","{addr:srv-2} * i-srv-2 openstack-auto-v1 srv-2.shop.example","{addr:srv-3} * i-srv-3b openstack-auto-v1 srv-3.shop.example","{addr:nine} * zzz openstack-auto-v1 nine"]}}}`},
 	{rec: "072", req: getText, tok: "R=shared", want: 200, nodes: "hundred srv-1 srv-2 srv-3 nine | app-1"},
 	{rec: "073", req: "DELETE {R}/server?cuk=zzz", from: "nine", want: 204},
 	{rec: "074", req: "DELETE {R}/server?cuk=aaa", from: "hundred", want: 204},
@@ -137,11 +129,6 @@ var exchanges = []row{
 	{rec: "086", req: getText, from: "stranger", tok: "R=shared", want: 200, nodes: all, sameTag: "full"},
 	{rec: "087", req: "GET {S}/server", tok: "R=shared", want: 200, nodes: all, newTag: "full"},
 	{rec: "088", req: "GET {S}", tok: "R=shared", want: 404, msg: "role({C}/slave) in tenant({T}) does not allow to read access to resource({YS})."},
-	{rec: "089", req: "HEAD {S}/slave", tok: "R=shared", want: 204},
-	{rec: "090", req: "HEAD {S}/slave?cuk=i-app-1&role={YR}/slave", want: 204},
-	{rec: "091", req: "HEAD {S}/nosuch", tok: "R=shared", want: 403},
-	{rec: "092", req: "HEAD {S}/slave", tok: "R=deadbeef", want: 401},
-	{rec: "D.2", req: "HEAD {S}/slave", want: 400},
 	{rec: "093", req: "HEAD {R}/slave?cuk=i-app-1", want: 204},
 	{rec: "C.6", req: "HEAD {R}?cuk=i-app-1", want: 204},
 	{rec: "C.6", req: "HEAD {R}/slave?cuk=wrong", want: 403},
@@ -177,11 +164,7 @@ var exchanges = []row{
 	{rec: "A.3", req: "GET {S}/s%6cave", tok: "R=shared", want: 200, nodes: all, sameTag: "full"},
 	{rec: "114", req: getText, want: 400, msg: "GET request does not have role yrn in post data."},
 	{rec: "D.1", req: "GET {S}/slave?service=other", tok: "R=shared", want: 400, msg: "Request query has service name(other) and path has service name(), but both are not same service name."},
-	{rec: "116", req: "PATCH {S}/slave", tok: "R=shared", want: 404, unexpected: true},
-	{rec: "117", req: "OPTIONS {S}/slave", tok: "R=shared", want: 200, kind: "options"},
-	{rec: "118", req: getText, tok: "R=bad", hdr: "X-K2hr3-Debug: debug", want: 401, msg: "token(bad) " + noSuchToken},
 	{rec: "B.4", req: "GET {R}/slave", tok: "R=shared", want: 400, msg: "GET request without UserToken for getting role({YR}/slave), need User Token."},
-	{rec: "B.4", req: "GET /v1/role/token/list/{YR}/slave", want: 400, msg: "GET request without UserToken for getting list of role({YR}/slave) tokens, need User Token."},
 
 	// Registrations, good, odd and refused.
 	{rec: "119", req: putApp1, tok: "R=bad", want: 401, msg: "token(bad) " + noSuchToken},
@@ -199,10 +182,8 @@ var exchanges = []row{
 	{rec: "126", req: "PUT {R}/slave?cuk=c32&extra=something&tag=t32", from: "oddextra", tok: "R=shared", want: 201},
 	{rec: "127", req: "PUT {R}/slave?cuk=c33&port=8031&extra=openstack-auto-v1&tag=t33&inboundip=10.1.1.33&outboundip=10.2.2.33", from: "inout", tok: "R=shared", want: 201},
 	{rec: "128", req: "PUT {R}/slave?cuk=c%2034%22q&extra=openstack-auto-v1&tag=%E6%97%A5%E6%9C%AC%0Ax", from: "ghost", tok: "R=shared", want: 201},
-	{rec: "129", req: "GET /v1/role/{C}/slave?expand=false", from: "user", tok: "U=user", want: 200, body: `{"result":true,"message":null,"role":{"policies":[],"aliases":[],"hosts":{"hostnames":[],"ips":["{addr:app-1} * i-app-1 openstack-auto-v1 app-1.shop.example","{addr:nocuk} *  openstack-auto-v1 nocuk.shop.example","{addr:oddextra} * c32 t32","{addr:inout} 8031 c33 openstack-auto-v1 t33 10.1.1.33 10.2.2.33"]}}}`},
 	{rec: "130", req: getText, tok: "R=shared", want: 200, nodes: "srv-1 srv-2 srv-3 app-1 | app-1 nocuk t32 t33"},
 	{rec: "131", req: "GET {S}/slave?cuk=c%2034%22q&role={YR}/slave", from: "ghost", want: 404, msg: `ip:port("{addr:ghost}":0) is not role("{YR}/slave") member.`},
-	{rec: "132", req: "GET /v1/role/nosuch/slave?expand=false", from: "user", tok: "U=user", want: 200, body: `{"result":true,"message":null,"role":{"policies":[],"aliases":[],"hosts":{"hostnames":[],"ips":["{addr:app-1} * c openstack-auto-v1 t"]}}}`},
 	{rec: "C.1", req: "GET {S}/slave?cuk=c&role=yrn:yahoo:::{T}:role:nosuch/slave", want: 404, msg: "could not get role(nosuch/slave) in tenant({T}) policy data."},
 
 	// Leaving.
@@ -236,9 +217,6 @@ var exchanges = []row{
 	{rec: "B.4", req: getText, tok: "R=by-parent", want: 200, nodes: "srv-1 srv-2 srv-3 | app-1 t32", sameTag: "later"},
 	{admin: "6s pass"},
 	{rec: "156", req: getText, tok: "R=own-5s", want: 200, nodes: "srv-1 srv-2 srv-3 | app-1 t32", sameTag: "later"},
-	{rec: "157", req: "GET /v1/role/{C}/slave?expand=false", from: "user", tok: "U=user", want: 200, body: `{"result":true,"message":null,"role":{"policies":[],"aliases":[],"hosts":{"hostnames":[],"ips":["{addr:app-1} * i-app-1 openstack-auto-v1 app-1.shop.example","{addr:oddextra} * c32 t32"]}}}`},
-	{rec: "158", req: "DELETE /v1/role/{C}/slave?host={addr:oddextra}&cuk=c32", from: "user", tok: "U=user", want: 204},
-	{rec: "160", req: "GET /v1/role/{C}/slave?expand=false", from: "user", tok: "U=user", want: 200, body: `{"result":true,"message":null,"role":{"policies":[],"aliases":[],"hosts":{"hostnames":[],"ips":["{addr:app-1} * i-app-1 openstack-auto-v1 app-1.shop.example","{addr:oddextra} * c32 t32"]}}}`},
 	{rec: "B.3", req: putApp1, tok: "R=shared", want: 201},
 	{rec: "B.3", req: getText, tok: "R=own-2", want: 401, msg: "token({tok:own-2}) " + noSuchToken},
 	{rec: "B.3", req: getText, tok: "R=shared", want: 200, nodes: "srv-1 srv-2 srv-3 | app-1 t32", sameTag: "later"},
@@ -247,7 +225,6 @@ var exchanges = []row{
 	{rec: "161", req: putApp2, from: "app-2", tok: "R=shared", want: 201},
 	{rec: "162", req: "DELETE {R}/slave?cuk=i-app-2", from: "stranger", want: 403},
 	{rec: "163", req: "DELETE {R}/slave", from: "app-2", want: 204},
-	{rec: "164", req: "GET /v1/role/{C}/slave?expand=false", from: "user", tok: "U=user", want: 200, body: `{"result":true,"message":null,"role":{"policies":[],"aliases":[],"hosts":{"hostnames":[],"ips":["{addr:app-1} * i-app-1 openstack-auto-v1 app-1.shop.example","{addr:oddextra} * c32 t32"]}}}`},
 	{rec: "C.6", req: "HEAD {R}/slave?cuk=i-app-2", from: "app-2", want: 403},
 	{rec: "165", req: putApp2, from: "app-2", tok: "R=shared", want: 201},
 	{rec: "166", req: "DELETE {R}/slave?cuk=i-app-2&extra=openstack-auto-v1&tag=app-2.shop.example", from: "app-2", want: 204},
@@ -265,7 +242,6 @@ var exchanges = []row{
 	{rec: "176", req: "GET /v1/role/token/{YR}/slave?cuk=i-app-2", from: "app-2", want: 200, saveTok: "own-3"},
 	{rec: "177", req: "DELETE {R}/slave?cuk=i-app-2", from: "app-2", tok: "R=own-3", want: 204},
 	{rec: "178", req: getText, from: "app-2", tok: "R=own-3", want: 401, msg: "token({tok:own-3}) " + noSuchToken},
-	{rec: "179", req: "GET /v1/role/{C}/slave?expand=false", from: "user", tok: "U=user", want: 200, body: `{"result":true,"message":null,"role":{"policies":[],"aliases":[],"hosts":{"hostnames":[],"ips":["{addr:app-1} * i-app-1 openstack-auto-v1 app-1.shop.example","{addr:app-2} * i-app-2 openstack-auto-v1 app-2.shop.example","{addr:oddextra} * c32 t32"]}}}`},
 	{rec: "180", req: "GET /v1/role/token/{YR}/slave?cuk=i-app-2", from: "app-2", want: 200, saveTok: "own-4"},
 	{rec: "181", req: "DELETE {R}/slave?cuk=i-app-2", from: "app-2", want: 204},
 	{rec: "182", req: getText, from: "app-2", tok: "R=own-4", want: 401, msg: "token({tok:own-4}) " + noSuchToken},
@@ -313,7 +289,6 @@ var exchanges = []row{
 	{rec: "230", req: putApp1, tok: "R=shared", want: 401, msg: "token({tok:shared}) " + noSuchToken},
 	{rec: "231", req: "GET /", want: 200, body: `{"version":["v1"]}`},
 	{rec: "0.6", req: "HEAD {R}/slave?cuk=i-app-1", want: 403},
-	{rec: "0.6", req: "HEAD {S}/slave", tok: "R=shared", want: 401},
 	{rec: "0.6", req: "DELETE {R}/slave?cuk=i-app-1", want: 403},
 	{admin: "backend up"},
 	{admin: "internal error"},
@@ -330,7 +305,6 @@ var exchanges = []row{
 	// The operator deletes one thing after the other.
 	{admin: "delete policy"},
 	{rec: "249", req: getText, tok: "R=shared", want: 404, msg: "role({C}/slave) in tenant({T}) does not allow to read access to resource({YS}/slave)."},
-	{rec: "D.2", req: "HEAD {S}/slave", tok: "R=shared", want: 403},
 	{admin: "restore policy"},
 	{rec: "250", req: getText, tok: "R=shared", want: 200, nodes: "| app-1 t32", sameTag: "empty"},
 	{admin: "delete resource"},
@@ -338,10 +312,7 @@ var exchanges = []row{
 	{admin: "restore resource"},
 	{rec: "253", req: "GET {S}/slave?type=keys&keyname=chmpx-mode", tok: "R=shared", want: 200, value: `"SLAVE"`},
 	{rec: "254", req: getText, tok: "R=shared", want: 200, nodes: "| app-1 t32", sameTag: "empty"},
-	{rec: "255", req: "DELETE /v1/role/token/{tok:day}", from: "user", tok: "U=user", want: 204},
-	{rec: "256", req: getText, tok: "R=day", want: 401, msg: "token({tok:day}) " + noSuchToken},
-	{rec: "C.7", req: "DELETE /v1/role/token/{tok:day}", from: "user", tok: "U=user", want: 403},
-	{rec: "257", req: "DELETE /v1/role/{C}/slave", from: "user", tok: "U=user", want: 204},
+	{admin: "delete role"},
 	{rec: "258", req: getText, tok: "R=shared", want: 401, msg: "token({tok:shared}) " + noSuchToken},
 	{rec: "259", req: byAddr, want: 404, msg: `ip:port("{addr:app-1}":0) is not role("{YR}/slave") member.`},
 	{rec: "260", req: putApp1, tok: "R=shared", want: 401, msg: "token({tok:shared}) " + noSuchToken},
