@@ -1,7 +1,7 @@
-// Package guest runs the commands of a test on a virtual machine, where there
-// is no way in through the host's kernel: the machine runs guestd, which serves
+// Package vmexec runs the commands of a test on a virtual machine, where there
+// is no way in through the host's kernel: the machine runs vmexecd, which serves
 // one command per connection, as root.
-package guest
+package vmexec
 
 import (
 	"bytes"
@@ -15,13 +15,13 @@ import (
 	"time"
 )
 
-// Port is where guestd listens, on the address that only the test's host can
+// Port is where vmexecd listens, on the address that only the test's host can
 // reach.
 const Port = 700
 
-// Up begins the line that guestd prints on the console when it listens. The id
+// Up begins the line that vmexecd prints on the console when it listens. The id
 // of the boot follows.
-const Up = "guestd listens in boot "
+const Up = "vmexecd listens in boot "
 
 // Command is what is to be run.
 type Command struct {
@@ -37,7 +37,7 @@ type Result struct {
 	Error          string // why it could not be run; empty if it was
 }
 
-// Run has the guestd at addr run a command to its end. The command is killed
+// Run has the vmexecd at addr run a command to its end. The command is killed
 // when ctx is done.
 func Run(ctx context.Context, addr string, c Command) (Result, error) {
 	var r Result
