@@ -14,21 +14,48 @@ import (
 var (
 	// "docs/chmpx.md D.4, D.6", "docs/flavours.md 9"; a comment may break it anywhere.
 	citation = regexp.MustCompile(`docs/(\w+)\.md((?:,? (?:[A-K](?:\.\d+){0,2}|G\d+|\d+(?:\.\d+)?)\b)+)`)
-	// The sections that cases of the judge come from.
-	caseOf  = regexp.MustCompile(`(?m)^spec: (\S+)$`)
-	broken  = regexp.MustCompile(`\n\s*(//|#) ?`)
+	newline  = regexp.MustCompile(`\n\s*(//|#) ?`)
+
 	heading = regexp.MustCompile(`(?m)^#+ ([A-K](?:\.\d+)?|\d+(?:\.\d+)?)\.? `)
 	item    = regexp.MustCompile(`(?m)^(?:\* \*\*)?(G?\d+)\. `)
 )
 
+// short are citations without the document's name, where it is always the same one.
+var short = []struct {
+	files, doc string
+	cite       *regexp.Regexp
+}{
+	{"../chmpx/*.go", "chmpx", regexp.MustCompile(`//.*\(([A-K]\.\d+)\b`)},
+	{"../chmpx/testdata/judge/*.txt", "chmpx", regexp.MustCompile(`(?m)^spec: (\S+)$`)},
+	{"../tests/fakechmpx/*.go", "chmpx", regexp.MustCompile(`//.*\(([A-K]\.\d+)\b`)},
+	{"../tests/fakek2hr3/exchanges_test.go", "k2hr3", regexp.MustCompile(`rec: "([0A-K]\.\d+)"`)},
+}
+
+// TestCitations looks for the sections that code, tests and scripts cite.
+func TestCitations(t *testing.T) {
+	known := map[string]map[string]bool{}
+	for _, doc := range []string{"chmpx", "flavours", "k2hr3"} {
+		known[doc] = sections(t, doc)
+	}
+	cited := 0
+	for _, path := range files(t) {
+		for _, c := range citations(t, path) {
+			cited++
+			if !known[c.doc][c.section] {
+				t.Errorf("%s cites docs/%s.md %s, which is not there", path, c.doc, c.section)
+			}
+		}
+	}
+	if cited == 0 {
+		t.Error("nothing is cited")
+	}
+}
+
 // sections returns what a document can be cited by: its headings, and the numbered items
 // below them.
-func sections(t *testing.T, name string) map[string]bool {
+func sections(t *testing.T, doc string) map[string]bool {
 	t.Helper()
-	b, err := os.ReadFile(name + ".md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := read(t, doc+".md")
 	found := map[string]bool{}
 	at := heading.FindAllSubmatchIndex(b, -1)
 	for i, h := range at {
@@ -45,51 +72,48 @@ func sections(t *testing.T, name string) map[string]bool {
 	return found
 }
 
-// TestCitations looks for the sections that code, tests and scripts cite.
-func TestCitations(t *testing.T) {
-	known := map[string]map[string]bool{}
-	for _, name := range []string{"chmpx", "flavours", "k2hr3"} {
-		known[name] = sections(t, name)
-	}
-	cited := 0
-	cite := func(path, doc, section string) {
-		cited++
-		if !known[doc][section] {
-			t.Errorf("%s cites docs/%s.md %s, which is not there", path, doc, section)
-		}
-	}
-	kinds := []string{".go", ".service", ".conf", ".sh", ".tmpl", ""}
+// files are those that may cite.
+func files(t *testing.T) (paths []string) {
+	t.Helper()
+	kinds := []string{".go", ".service", ".conf", ".sh", ".tmpl", ".txt"}
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
+		if err == nil && d.Type().IsRegular() && slices.Contains(kinds, filepath.Ext(path)) {
+			paths = append(paths, path)
 		}
-		if d.IsDir() && d.Name() == ".git" {
-			return filepath.SkipDir
-		}
-		cases, _ := filepath.Match("../chmpx/testdata/judge/*.txt", path)
-		if !d.Type().IsRegular() || !cases && !slices.Contains(kinds, filepath.Ext(path)) {
-			return nil
-		}
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		if cases {
-			for _, m := range caseOf.FindAllSubmatch(b, -1) {
-				cite(path, "chmpx", string(m[1]))
-			}
-		}
-		for _, m := range citation.FindAllSubmatch(broken.ReplaceAll(b, []byte(" ")), -1) {
-			for _, section := range strings.FieldsFunc(string(m[2]), func(r rune) bool { return r == ',' || r == ' ' }) {
-				cite(path, string(m[1]), section)
-			}
-		}
-		return nil
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if cited == 0 {
-		t.Error("nothing is cited")
+	return paths
+}
+
+type cited struct{ doc, section string }
+
+func citations(t *testing.T, path string) (found []cited) {
+	t.Helper()
+	b := read(t, path)
+	for _, m := range citation.FindAllSubmatch(newline.ReplaceAll(b, []byte(" ")), -1) {
+		for section := range strings.FieldsSeq(strings.ReplaceAll(string(m[2]), ",", " ")) {
+			found = append(found, cited{string(m[1]), section})
+		}
 	}
+	for _, s := range short {
+		if ok, _ := filepath.Match(s.files, path); !ok {
+			continue
+		}
+		for _, m := range s.cite.FindAllSubmatch(b, -1) {
+			found = append(found, cited{s.doc, string(m[1])})
+		}
+	}
+	return found
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
