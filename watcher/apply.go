@@ -86,6 +86,9 @@ func (l *loop) replace(now time.Time, c candidate) error {
 	if err := l.secondOpinion(staged, c); err != nil {
 		return err
 	}
+	if err := l.pace.wait(l.ctx); err != nil {
+		return err
+	}
 	first := !l.output.file.good
 	if first && l.unit.awaitsStart() {
 		l.save() // before the file is there: between the two the agent may end

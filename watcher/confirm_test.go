@@ -14,7 +14,7 @@ func (h *host) change(server int) {
 	h.join(server)
 	h.send(AskNow)
 	if !h.lists(server) {
-		h.pass(settle)
+		h.pass(leastAskPause + leastReplacePause + settle)
 	}
 	if !h.lists(server) {
 		h.t.Fatalf("server %d is not in the file", server)

@@ -30,6 +30,7 @@ type loop struct {
 	confirmation confirmation
 	ring         ring
 	unit         unitJobs
+	pace         pace
 	clock        clock
 	alive        alive
 
@@ -163,7 +164,7 @@ func (l *loop) tick(now time.Time) {
 		l.startCheck(now)
 	}
 	if l.poll.next.rings(now) {
-		l.startRequest(now)
+		l.requestDue(now)
 	}
 	if l.poll.latest.rings(now) {
 		l.settleNow(now)
@@ -196,7 +197,7 @@ func (l *loop) event(now time.Time, e Event) {
 func (l *loop) askNow(now time.Time) {
 	l.output.allow()
 	l.startCheck(now)
-	l.requestNow(now)
+	l.poll.want(now)
 }
 
 // result takes what came of something that was done beside the loop. What ends

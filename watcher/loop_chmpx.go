@@ -148,8 +148,14 @@ func (l *loop) jobDone(now time.Time, j jobDone) {
 	if j.up {
 		l.unitStarted()
 	}
-	l.poll.unitIsFree(now)
-	if l.unit.ended(j) && l.ctx.Err() == nil {
+	restart := l.unit.ended(j)
+	if l.ctx.Err() != nil {
+		return
+	}
+	if r := l.poll.takeWaiting(); r != nil {
+		l.consider(now, *r)
+	}
+	if restart {
 		l.restartUnit(now)
 	}
 }

@@ -36,7 +36,7 @@ func (l *loop) checkDone(now time.Time, c checked) {
 		l.save()
 	}
 	if ask {
-		l.requestNow(now)
+		l.poll.want(now)
 	}
 }
 
@@ -45,6 +45,7 @@ func (l *loop) startRequest(now time.Time) {
 	if l.request.busy {
 		return
 	}
+	l.poll.begin(now)
 	etag, known, wait := l.output.knownETag(), l.membership.known, l.poll.hold()
 	l.start(now, &l.request, 2*l.Wait+l.longest(askExchanges), func(ctx context.Context) any {
 		r := l.ask(ctx, etag, wait)
@@ -64,14 +65,15 @@ func (w *Watcher) ask(ctx context.Context, etag string, wait time.Duration) (r r
 	return r
 }
 
-// requestNow asks at once, also if K2HR3 holds a request now.
-func (l *loop) requestNow(now time.Time) {
-	if l.request.busy {
-		l.poll.repeat()
+// requestDue asks K2HR3 because it is time to. A request that somebody wants takes
+// the place of one that K2HR3 holds now: the end of that one begins it.
+func (l *loop) requestDue(now time.Time) {
+	switch {
+	case !l.request.busy:
+		l.startRequest(now)
+	case l.poll.wanted:
 		l.request.cancel()
-		return
 	}
-	l.startRequest(now)
 }
 
 // requestDone takes what came of a request.
@@ -79,11 +81,10 @@ func (l *loop) requestDone(now time.Time, r reply) {
 	if r.moved {
 		l.membership.moved(now)
 	}
-	r = l.poll.ended(r)
 	switch {
 	case l.ctx.Err() != nil:
 		return
-	case r.err != nil && r.again:
+	case r.err != nil && l.poll.wanted:
 		l.poll.plan(now, 0)
 	case r.err != nil:
 		l.requestFailed(now, r)
@@ -117,16 +118,15 @@ func (l *loop) consider(now time.Time, r reply) {
 		l.output.accept()
 		l.poll.same(now, r, l.scene())
 	case l.job.busy:
-		l.poll.await()
+		// A newer text supersedes what the job is for. systemd goes on with it.
+		l.poll.keepWaiting(r)
+		l.job.cancel()
 	case l.mayBeBurst(r) && l.poll.unsettled(now, r):
 	case l.probesFirst(now, r):
 		l.poll.keepUnseen(r)
 	default:
 		l.poll.takePending()
 		l.pass(now, r)
-	}
-	if r.again {
-		l.poll.plan(now, 0)
 	}
 }
 
@@ -140,8 +140,7 @@ func (l *loop) mayBeBurst(r reply) bool {
 // more whether there is one.
 func (l *loop) settleNow(now time.Time) {
 	if p := l.poll.takePending(); p != nil {
-		p.again = false
 		l.pass(now, *p)
-		l.requestNow(now)
+		l.poll.want(now)
 	}
 }

@@ -21,6 +21,10 @@ const (
 	// atOnce: an answer that came faster was not held for a change.
 	atOnce = 20 * time.Millisecond
 
+	// leastAskPause is the shortest time between two requests that somebody
+	// wants, however often.
+	leastAskPause = time.Second
+
 	// hurry is the longest pause while there is no good file.
 	hurry = 15 * time.Second
 
@@ -46,15 +50,16 @@ const (
 type poll struct {
 	interval, wait time.Duration
 
-	next  alarm // of the next request
-	again bool  // ask anew when the request under way has ended
-	holds bool  // the last answer came from a server that holds requests
+	next   alarm     // of the next request
+	began  time.Time // when the latest request began
+	wanted bool      // somebody wants a request that begins later than that
+	holds  bool      // the last answer came from a server that holds requests
 
 	pending *reply    // a change that waits for the end of its burst
 	since   time.Time // when pending began
 	latest  alarm     // when pending is applied whatever K2HR3 says
 	unseen  *reply    // a change that waits for the first probe of chmpx
-	waits   bool      // a change waits for the end of a job of chmpx's unit
+	waiting *reply    // a change that waits for the end of a job of chmpx's unit
 
 	failures  backoff
 	hasty     backoff   // answers to held requests that come at once, for nothing
@@ -70,7 +75,6 @@ type reply struct {
 	took   time.Duration
 	alive  bool // after a failure: K2HR3's API answers all the same
 	moved  bool // the host reaches K2HR3 from another address than it is known by
-	again  bool // another request follows at once, whatever becomes of this one
 }
 
 // scene is what poll has to know of the other parts.
@@ -110,13 +114,31 @@ func newPoll(c Config, log *slog.Logger) poll {
 // alarms are the moments at which poll wants to act.
 func (p *poll) alarms() time.Time { return earliest(p.next, p.latest) }
 
-// plan sets the next request d from now, but not before K2HR3 wants it.
+// plan sets the next request d from now, but not before K2HR3 wants it. A request
+// that somebody wants comes as soon as it may.
 func (p *poll) plan(now time.Time, d time.Duration) {
-	at := now.Add(d)
+	if p.wanted {
+		d = min(d, p.began.Add(leastAskPause).Sub(now))
+	}
+	at := now.Add(max(d, 0))
 	if at.Before(p.notBefore) {
 		at = p.notBefore
 	}
 	p.next.set(at)
+}
+
+// want plans a request for the operator, for a changed input, or for what is new
+// since the latest one began. It takes the place of a request that K2HR3 holds.
+// One serves all who want one meanwhile.
+func (p *poll) want(now time.Time) {
+	p.wanted = true
+	p.plan(now, 0)
+}
+
+// begin takes note of a request that begins.
+func (p *poll) begin(now time.Time) {
+	p.began, p.wanted = now, false
+	p.next.clear()
 }
 
 // hold is how long K2HR3 may hold the next request.
@@ -125,15 +147,6 @@ func (p *poll) hold() time.Duration {
 		return min(p.wait, maxSettle)
 	}
 	return p.wait
-}
-
-// repeat has the request under way followed by another one at once.
-func (p *poll) repeat() { p.again = true }
-
-// ended takes over what applies to every request that has ended.
-func (p *poll) ended(r reply) reply {
-	r.again, p.again = p.again, false
-	return r
 }
 
 // failed plans the next request after one that brought no answer.
@@ -218,16 +231,16 @@ func (p *poll) takeUnseen() *reply {
 	return r
 }
 
-// await drops a change that comes during a job of chmpx's unit. When the job
-// has ended K2HR3 is asked again: by then there may be a later one.
-func (p *poll) await() { p.waits = true }
+// keepWaiting keeps a change until the job of chmpx's unit that is under way has
+// ended.
+func (p *poll) keepWaiting(r reply) { p.waiting = &r }
 
-// unitIsFree ends what await began.
-func (p *poll) unitIsFree(now time.Time) {
-	if p.waits {
-		p.waits = false
-		p.plan(now, 0)
-	}
+// takeWaiting returns the change that waits for the end of a job, nil if none
+// does, and ends the wait.
+func (p *poll) takeWaiting() *reply {
+	r := p.waiting
+	p.waiting = nil
+	return r
 }
 
 // refused plans the next request after a text that was not applied.

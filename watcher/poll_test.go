@@ -243,7 +243,7 @@ func TestATextFromBeforeARegistrationDoesNotDelayTheNextOne(t *testing.T) {
 		l := h.make().newLoop(ctx, false)
 		defer l.close()
 		defer end()
-		l.poll.repeat()
+		l.poll.want(time.Now())
 		l.requestDone(time.Now(), reply{answer: k2hr3.Answer{Text: h.cluster.Text()}})
 		l.result(time.Now(), <-l.results)
 		if l.output.refused == "" {

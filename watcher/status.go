@@ -34,6 +34,8 @@ type Status struct {
 	// is asked about every Every.
 	Holds bool
 	Every time.Duration
+	// Job: systemd is at work on chmpx's unit because of the file.
+	Job bool
 	// Ring: chmpx knows other servers than the file, and K2HR3 is asked for
 	// them.
 	Ring bool
@@ -98,6 +100,7 @@ func (l *loop) status() Status {
 		Holds:   l.poll.holds,
 		Every:   l.poll.every(l.scene()),
 		Ring:    l.ring.differs != "",
+		Job:     l.job.busy,
 	}
 	if s.HasFile {
 		s.Revision, s.Servers = file.config.FileVersion, len(file.config.Servers)

@@ -22,7 +22,10 @@ func (s Status) String() string {
 	if s.Asking.Kind != Unreachable {
 		add(s.text(s.Membership))
 	}
-	if !wrong {
+	switch {
+	case s.Job:
+		add("waiting for systemd's job of chmpx's unit")
+	case !wrong:
 		add(s.waits())
 	}
 	return strings.Join(parts, "; ")

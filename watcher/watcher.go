@@ -216,7 +216,7 @@ func (l *loop) settled() (bool, error) {
 		return true, errors.Join(joinErr, l.poll.silence.err)
 	case l.output.refusal.err != nil:
 		return true, errors.Join(joinErr, notApplied(l.output.refusal.err))
-	case l.request.busy, l.poll.unseen != nil, l.poll.waits, l.confirmation.pending != nil, l.job.busy:
+	case l.request.busy, l.poll.wanted, l.poll.unseen != nil, l.poll.waiting != nil, l.confirmation.pending != nil, l.job.busy:
 		return false, nil
 	}
 	if err := l.unconfirmed(); err != nil {
