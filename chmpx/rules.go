@@ -45,7 +45,6 @@ const (
 	RuleSelfServer   = "self-is-server"
 	RuleSelfIdentity = "self-identity"
 	RuleMode         = "mode"
-	RuleRegexp       = "regexp"
 
 	// What runs now.
 	RuleLiveGroup  = "live-group"

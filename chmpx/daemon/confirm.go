@@ -23,22 +23,6 @@ const (
 	Unknown
 )
 
-func (o Outcome) String() string {
-	switch o {
-	case Pending:
-		return "pending"
-	case Confirmed:
-		return "confirmed"
-	case Gone:
-		return "gone"
-	case Late:
-		return "late"
-	case Unknown:
-		return "unknown"
-	}
-	return "invalid outcome"
-}
-
 const (
 	// FirstLook is how long after the rename the first look is worth its
 	// while: chmpx shows a new revision within 50 ms when it is not busy.
@@ -50,12 +34,11 @@ const (
 // Confirmation decides, look by look, whether chmpx has taken a revision. It
 // keeps no time of its own: the caller looks, says when, and waits as told.
 type Confirmation struct {
-	revision  int
-	before    *Status
-	deadline  time.Time
-	pause     time.Duration
-	absent    int  // looks in a row that found no chmpx
-	restarted bool // some look found another process than before
+	revision int
+	ran      bool // chmpx ran before the rename, or at a look since
+	deadline time.Time
+	pause    time.Duration
+	absent   int // looks in a row that found no chmpx
 }
 
 // NewConfirmation starts to wait for revision at now, the moment of the
@@ -66,12 +49,7 @@ type Confirmation struct {
 // shows of its file: when it had the same number before the rename already,
 // the first look confirms and proves nothing.
 func NewConfirmation(revision int, before *Status, now time.Time, limit time.Duration) *Confirmation {
-	c := &Confirmation{revision: revision, deadline: now.Add(limit), pause: FirstLook}
-	if before != nil {
-		b := *before
-		c.before = &b
-	}
-	return c
+	return &Confirmation{revision: revision, ran: before != nil, deadline: now.Add(limit), pause: FirstLook}
 }
 
 // Look takes the result of one Prober.Status at now. Any outcome but Pending
@@ -89,16 +67,21 @@ func NewConfirmation(revision int, before *Status, now time.Time, limit time.Dur
 func (c *Confirmation) Look(now time.Time, st Status, err error) (outcome Outcome, next time.Duration) {
 	switch {
 	case err == nil:
-		outcome = c.running(st)
+		c.ran, c.absent = true, 0
+		if st.Revision == c.revision {
+			return Confirmed, 0
+		}
+		outcome = Late
 	case errors.Is(err, ErrNotRunning):
-		outcome = c.notRunning()
+		// It takes two looks in a row: one may have met a restart half way.
+		if c.absent++; c.ran && c.absent >= 2 {
+			return Gone, 0
+		}
+		outcome = Gone
 	case errors.Is(err, ErrNotInstalled), errors.Is(err, fs.ErrPermission):
 		return Unknown, 0
 	default:
 		outcome = Unknown
-	}
-	if outcome == Confirmed || c.certainlyGone() {
-		return outcome, 0
 	}
 	left := c.deadline.Sub(now)
 	if left <= 0 {
@@ -107,27 +90,3 @@ func (c *Confirmation) Look(now time.Time, st Status, err error) (outcome Outcom
 	c.pause = min(2*c.pause, maxPause)
 	return Pending, min(c.pause, left)
 }
-
-// Restarted tells whether a look found another process than the one from
-// before the rename, or one where none had run.
-func (c *Confirmation) Restarted() bool { return c.restarted }
-
-func (c *Confirmation) running(st Status) Outcome {
-	c.absent = 0
-	if c.before == nil || !c.before.SameProcess(st) {
-		c.restarted = true
-	}
-	c.before = &st
-	if st.Revision == c.revision {
-		return Confirmed
-	}
-	return Late
-}
-
-func (c *Confirmation) notRunning() Outcome {
-	c.absent++
-	return Gone
-}
-
-// certainlyGone asks for two looks: one may have met a restart half way.
-func (c *Confirmation) certainlyGone() bool { return c.before != nil && c.absent >= 2 }

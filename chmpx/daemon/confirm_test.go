@@ -93,27 +93,3 @@ func TestConfirmationPausesGrowToASecondAndEndOnTheLimit(t *testing.T) {
 		t.Error("(-want +got)\n" + diff)
 	}
 }
-
-func TestConfirmationTellsARestart(t *testing.T) {
-	before := &Status{PID: 10, Started: epoch, Revision: 6}
-	c := NewConfirmation(7, before, epoch, time.Second)
-	c.Look(epoch, Status{PID: 10, Started: epoch, Revision: 6}, nil)
-	if c.Restarted() {
-		t.Error("the same process counts as restarted")
-	}
-	c.Look(epoch, Status{PID: 10, Started: epoch.Add(time.Second), Revision: 7}, nil)
-	if !c.Restarted() {
-		t.Error("the same pid with another start time does not count as restarted")
-	}
-	if before.Started != epoch || before.Revision != 6 {
-		t.Error("the caller's status was changed")
-	}
-}
-
-func TestOutcomeString(t *testing.T) {
-	for o := Pending; o <= Unknown; o++ {
-		if o.String() == Outcome(-1).String() {
-			t.Errorf("outcome %d has no name", int(o))
-		}
-	}
-}

@@ -174,7 +174,7 @@ func TestRealChmpxIsRead(t *testing.T) {
 	if diff := cmp.Diff(want, after, inAnyOrder, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(Status{}, "Started")); diff != "" {
 		t.Errorf("after the reload (-want +got):\n%s", diff)
 	}
-	if !after.SameProcess(st) {
+	if after.PID != st.PID || !after.Started.Equal(st.Started) {
 		t.Errorf("the reload made another process of it: %+v, %+v", st, after)
 	}
 

@@ -20,11 +20,6 @@ type Status struct {
 	SSL       bool   // this node or any other uses TLS
 }
 
-// SameProcess tells whether both were printed of one and the same process.
-func (s Status) SameProcess(o Status) bool {
-	return s.PID == o.PID && s.Started.Equal(o.Started)
-}
-
 // Node is one node as chmpx has it.
 type Node struct {
 	Name    string // canonical where the resolver knows one, so not always the NAME of the file

@@ -28,22 +28,6 @@ const (
 	Dropped
 )
 
-func (k Kind) String() string {
-	switch k {
-	case Blank:
-		return "blank"
-	case Comment:
-		return "comment"
-	case Section:
-		return "section"
-	case Pair:
-		return "pair"
-	case Dropped:
-		return "dropped"
-	}
-	return "unknown"
-}
-
 // Reason says why a line was dropped.
 type Reason uint8
 
