@@ -1,6 +1,7 @@
 package chmpx
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -63,7 +64,7 @@ func change(old, new string) string {
 // label names the node: NAME:CTLPORT, and the seed or CUK if there is one.
 func (n *Node) label() string {
 	s := clip(n.Name) + ":" + strconv.Itoa(n.CtlPort)
-	if id := or(n.Seed, n.CUK); id != "" && id != n.Name {
+	if id := cmp.Or(n.Seed, n.CUK); id != "" && id != n.Name {
 		s += " (" + clip(id) + ")"
 	}
 	return s
@@ -99,12 +100,7 @@ func changedValues(old, new *Config) []Change {
 	add("MODE", modeText(old), modeText(new))
 	add("DELIVERMODE", old.DeliverMode, new.DeliverMode)
 	add("CHMPXIDTYPE", old.IDType, new.IDType)
-	addPort := func(key string, was, is int) {
-		if was != is {
-			changes = append(changes, Change{Kind: ValueChanged, Key: key, Old: portText(was), New: portText(is)})
-		}
-	}
-	addPort("SELFCTLPORT", old.SelfCtlPort, new.SelfCtlPort)
+	add("SELFCTLPORT", portText(old.SelfCtlPort), portText(new.SelfCtlPort))
 	for _, x := range []struct {
 		key     string
 		was, is int

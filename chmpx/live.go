@@ -1,5 +1,7 @@
 package chmpx
 
+import "cmp"
+
 // Running is what a chmpx that runs now was started with, and has room for.
 // Fields that are not known stay zero, and their rules are not applied.
 type Running struct {
@@ -38,10 +40,10 @@ func (l *loader) checkLive(r *Running) {
 	}
 	const restart = "restart chmpx to take it over"
 
-	if group := or(r.Group, was.Group); group != "" && group != c.Group {
+	if group := cmp.Or(r.Group, was.Group); group != "" && group != c.Group {
 		l.add(Dangerous, RuleLiveGroup, l.global["GROUP"].line, "GROUP", "the running chmpx is of GROUP %s: it refuses a reload with GROUP %s and applies nothing of it; %s", quote(group), quote(c.Group), restart)
 	}
-	if id := or(r.IDType, was.IDType); id != IDUnknown && id != c.IDType {
+	if id := cmp.Or(r.IDType, was.IDType); id != IDUnknown && id != c.IDType {
 		l.add(Dangerous, RuleLiveIDType, l.global["CHMPXIDTYPE"].line, "CHMPXIDTYPE", "the running chmpx has CHMPXIDTYPE %s: it refuses a reload with %s and applies nothing of it; %s", id, c.IDType, restart)
 	}
 	if c.HasSSL() && !r.SSL && (r.SSLKnown || r.Config != nil && !was.HasSSL()) {
@@ -67,15 +69,15 @@ func (l *loader) liveTables(r *Running, was *Config, restart string) {
 		key      string
 		old, new int
 	}{
-		{"MAXMQSERVER", or(r.MaxMQServer, was.MaxMQServer), c.MaxMQServer},
-		{"MAXMQCLIENT", or(r.MaxMQClient, was.MaxMQClient), c.MaxMQClient},
+		{"MAXMQSERVER", cmp.Or(r.MaxMQServer, was.MaxMQServer), c.MaxMQServer},
+		{"MAXMQCLIENT", cmp.Or(r.MaxMQClient, was.MaxMQClient), c.MaxMQClient},
 	} {
 		if x.old != 0 && x.new > x.old {
 			l.add(Dangerous, RuleLiveTables, l.global[x.key].line, x.key, "%s rises from %d to %d: the running chmpx stores the number, but its tables keep their size, and it overruns them; %s", x.key, x.old, x.new, restart)
 		}
 	}
 	line := l.global["MAXCHMPX"].line
-	size := or(r.MaxChmpx, was.MaxChmpx)
+	size := cmp.Or(r.MaxChmpx, was.MaxChmpx)
 	if size != 0 && c.MaxChmpx != size {
 		l.add(Accept, RuleLiveTables, line, "MAXCHMPX", "MAXCHMPX changes from %d to %d, but the running chmpx keeps its tables until it is restarted", size, c.MaxChmpx)
 	}
@@ -120,13 +122,4 @@ func (l *loader) newServers(r *Running, was *Config) int {
 		}
 	}
 	return added
-}
-
-// or returns the first value that is not zero.
-func or[T comparable](a, b T) T {
-	var zero T
-	if a != zero {
-		return a
-	}
-	return b
 }

@@ -292,7 +292,7 @@ var isControl = func() (t [256]bool) {
 // checkBytes looks for control characters where chmpx reads something.
 func (l *loader) checkBytes(b []byte, line ini.Line) {
 	text := b[line.Start:line.End]
-	i := bytes.IndexFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+	i := slices.IndexFunc(text, func(c byte) bool { return isControl[c] })
 	if i < 0 {
 		return
 	}

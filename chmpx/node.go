@@ -21,14 +21,9 @@ func (l *loader) loadServers() {
 	l.cfg.Servers = make([]Node, 0, len(l.svr.list))
 	n := new(Node)
 	for _, b := range l.svr.list {
-		*n = Node{Name: b.v[keyName].value, Line: b.line}
-		n.Port = l.nodePort(b, keyPort, defaultPort, "server")
-		n.CtlPort = l.nodePort(b, keyCtlPort, defaultCtlPort, "server")
-		n.CUK, n.Seed = b.v[keyCUK].value, b.v[keySeed].value
+		*n = Node{Port: l.nodePort(b, keyPort, defaultPort, "server")}
 		n.Endpoints = l.hostPorts(b, keyEndpoints, n.Port)
-		n.CtlEndpoints = l.hostPorts(b, keyCtlEndpoints, n.CtlPort)
-		n.ForwardPeers = l.hostPorts(b, keyForward, Unset)
-		n.ReversePeers = l.hostPorts(b, keyReverse, Unset)
+		l.readNode(b, n, defaultCtlPort, "server")
 		switch l.cfg.IDType {
 		case IDCUK:
 			l.needsKey(b, keyCUK, "server")
@@ -80,13 +75,9 @@ func (l *loader) loadSlaves() {
 	defaultCtlPort := l.defaultPort("CTLPORT")
 	l.cfg.Slaves = make([]Node, 0, len(l.slv.list))
 	for _, b := range l.slv.list {
-		l.cfg.Slaves = append(l.cfg.Slaves, Node{Name: b.v[keyName].value, Port: Unset, Line: b.line})
+		l.cfg.Slaves = append(l.cfg.Slaves, Node{Port: Unset})
 		n := &l.cfg.Slaves[len(l.cfg.Slaves)-1]
-		n.CtlPort = l.nodePort(b, keyCtlPort, defaultCtlPort, "slave")
-		n.CUK, n.Seed = b.v[keyCUK].value, b.v[keySeed].value
-		n.CtlEndpoints = l.hostPorts(b, keyCtlEndpoints, n.CtlPort)
-		n.ForwardPeers = l.hostPorts(b, keyForward, Unset)
-		n.ReversePeers = l.hostPorts(b, keyReverse, Unset)
+		l.readNode(b, n, defaultCtlPort, "slave")
 		switch l.cfg.IDType {
 		case IDCUK:
 			l.needsKey(b, keyCUK, "slave")
@@ -95,6 +86,16 @@ func (l *loader) loadSlaves() {
 		}
 		l.slaveTLS(b, n)
 	}
+}
+
+// readNode reads the keys that server and slave nodes have in common, less TLS.
+func (l *loader) readNode(b *block, n *Node, defaultCtlPort int, kind string) {
+	n.Name, n.Line = b.v[keyName].value, b.line
+	n.CtlPort = l.nodePort(b, keyCtlPort, defaultCtlPort, kind)
+	n.CUK, n.Seed = b.v[keyCUK].value, b.v[keySeed].value
+	n.CtlEndpoints = l.hostPorts(b, keyCtlEndpoints, n.CtlPort)
+	n.ForwardPeers = l.hostPorts(b, keyForward, Unset)
+	n.ReversePeers = l.hostPorts(b, keyReverse, Unset)
 }
 
 // defaultPort reads PORT or CTLPORT of [GLOBAL].

@@ -88,6 +88,16 @@ func (p *parser) next() ([]byte, bool) {
 
 var errCut = errors.New("the text ends within a block")
 
+// within returns the next line of a block; more is false for the one that ends
+// it.
+func (p *parser) within() (line []byte, more bool, err error) {
+	line, ok := p.next()
+	if !ok {
+		return nil, false, errCut
+	}
+	return line, string(bytes.TrimSpace(line)) != "}", nil
+}
+
 func (p *parser) top() error {
 	for {
 		line, ok := p.next()
@@ -164,11 +174,11 @@ func (p *parser) nodes(count int) ([]Node, error) {
 	// than 64 bytes of text.
 	list := make([]Node, 0, min(count, len(p.rest)/64))
 	for {
-		line, ok := p.next()
-		if !ok {
-			return nil, errCut
+		line, more, err := p.within()
+		if err != nil {
+			return nil, err
 		}
-		if closes(line) {
+		if !more {
 			break
 		}
 		if _, _, ok := header(line); !ok {
@@ -192,11 +202,11 @@ func (p *parser) node() (Node, error) {
 	var n Node
 	var hasPort bool
 	for {
-		line, ok := p.next()
-		if !ok {
-			return n, errCut
+		line, more, err := p.within()
+		if err != nil {
+			return n, err
 		}
-		if closes(line) {
+		if !more {
 			break
 		}
 		key, value, ok := pair(line)
@@ -260,12 +270,8 @@ func (p *parser) state(value []byte) (string, error) {
 // clients counts the lines of the last block, one for each process.
 func (p *parser) clients() (int, error) {
 	for n := 0; ; n++ {
-		line, ok := p.next()
-		if !ok {
-			return n, errCut
-		}
-		if closes(line) {
-			return n, nil
+		if _, more, err := p.within(); err != nil || !more {
+			return n, err
 		}
 	}
 }
@@ -273,22 +279,17 @@ func (p *parser) clients() (int, error) {
 // skip passes over a block that is of no interest.
 func (p *parser) skip() error {
 	for depth := 1; depth > 0; {
-		line, ok := p.next()
-		if !ok {
-			return errCut
+		line, more, err := p.within()
+		if err != nil {
+			return err
 		}
-		if closes(line) {
+		if !more {
 			depth--
 		} else if _, _, ok := header(line); ok {
 			depth++
 		}
 	}
 	return nil
-}
-
-// closes tells whether a line ends a block.
-func closes(line []byte) bool {
-	return string(bytes.TrimSpace(line)) == "}"
 }
 
 // header takes a line that opens a block apart: "NAME = {" or
