@@ -65,7 +65,7 @@ func (l *loader) loadGlobal() {
 
 func (l *loader) required(key, mend string) {
 	if l.global[key].line == 0 {
-		l.add(Reject, RuleRequiredKey, 0, key, "%s is missing in [GLOBAL]: chmpx fails to load the file and ends; %s", key, mend)
+		l.add(Reject, RuleRequiredKey, 0, key, "%s is missing in [GLOBAL]: chmpx cannot load the file and exits; %s", key, mend)
 	}
 }
 
@@ -121,7 +121,7 @@ func (l *loader) settleMerge() {
 }
 
 func (l *loader) badValue(e entry, key, want string) {
-	l.add(Reject, RuleBadValue, e.line, key, "%s is %s: chmpx only knows %s, fails to load the file and ends", key, quote(e.value), want)
+	l.add(Reject, RuleBadValue, e.line, key, "%s is %s, but chmpx takes only %s: it cannot load the file and exits", key, quote(e.value), want)
 }
 
 // number reads a number of [GLOBAL]; text that is none counts as what C's atoi
@@ -152,13 +152,13 @@ func (l *loader) atMost(key string, absent, most int) int {
 }
 
 func (l *loader) clamped(key string, n int) {
-	l.add(Accept, RuleClamped, l.global[key].line, key, "%s is more than chmpx allows, which takes %d instead", key, n)
+	l.add(Accept, RuleClamped, l.global[key].line, key, "%s is above the limit of chmpx, which uses %d instead", key, n)
 }
 
 func (l *loader) atLeast(key string, absent, least int) int {
 	n := l.number(key, absent)
 	if n < least {
-		l.add(Reject, RuleBadValue, l.global[key].line, key, "%s is %s, which chmpx reads as %d; it must be at least %d: chmpx fails to load the file and ends", key, quote(l.global[key].value), n, least)
+		l.add(Reject, RuleBadValue, l.global[key].line, key, "%s is %s, which chmpx reads as %d, but it has to be at least %d: chmpx cannot load the file and exits", key, quote(l.global[key].value), n, least)
 	}
 	return n
 }

@@ -38,16 +38,16 @@ func (l *loader) checkLive(r *Running) {
 	if was == nil {
 		was = &Config{SelfCtlPort: Unset}
 	}
-	const restart = "restart chmpx to take it over"
+	const restart = "restart chmpx to apply it"
 
 	if group := cmp.Or(r.Group, was.Group); group != "" && group != c.Group {
-		l.add(Dangerous, RuleLiveGroup, l.global["GROUP"].line, "GROUP", "the running chmpx is of GROUP %s: it refuses a reload with GROUP %s and applies nothing of it; %s", quote(group), quote(c.Group), restart)
+		l.add(Dangerous, RuleLiveGroup, l.global["GROUP"].line, "GROUP", "the running chmpx has GROUP %s: it refuses to reload a file with GROUP %s and applies nothing of it; %s", quote(group), quote(c.Group), restart)
 	}
 	if id := cmp.Or(r.IDType, was.IDType); id != IDUnknown && id != c.IDType {
-		l.add(Dangerous, RuleLiveIDType, l.global["CHMPXIDTYPE"].line, "CHMPXIDTYPE", "the running chmpx has CHMPXIDTYPE %s: it refuses a reload with %s and applies nothing of it; %s", id, c.IDType, restart)
+		l.add(Dangerous, RuleLiveIDType, l.global["CHMPXIDTYPE"].line, "CHMPXIDTYPE", "the running chmpx has CHMPXIDTYPE %s: it refuses to reload a file with %s and applies nothing of it; %s", id, c.IDType, restart)
 	}
 	if c.HasSSL() && !r.SSL && (r.SSLKnown || r.Config != nil && !was.HasSSL()) {
-		l.add(Dangerous, RuleLiveTLS, l.global["SSL"].line, "SSL", "the running chmpx was started without TLS: switched on by a reload, it crashes at the first connection; %s", restart)
+		l.add(Dangerous, RuleLiveTLS, l.global["SSL"].line, "SSL", "the running chmpx was started without TLS: if a reload switches TLS on, chmpx crashes at the first connection; %s", restart)
 	}
 	l.liveTables(r, was, restart)
 
@@ -56,10 +56,10 @@ func (l *loader) checkLive(r *Running) {
 		wasPort = was.SelfCtlPort
 	}
 	if wasPort != 0 && wasPort != Unset && wasPort != c.SelfCtlPort && c.SelfCtlPort != Unset {
-		l.add(Dangerous, RuleLivePort, l.global["SELFCTLPORT"].line, "SELFCTLPORT", "the running chmpx listens on control port %d and keeps it: after a reload with SELFCTLPORT %d client programs no longer find it; %s", wasPort, c.SelfCtlPort, restart)
+		l.add(Dangerous, RuleLivePort, l.global["SELFCTLPORT"].line, "SELFCTLPORT", "the running chmpx listens on control port %d and keeps it: after a reload with SELFCTLPORT %d, client programs no longer find chmpx; %s", wasPort, c.SelfCtlPort, restart)
 	}
 	if r.Config != nil && was.DeliverMode != c.DeliverMode {
-		l.add(Dangerous, RuleLiveMode, l.global["DELIVERMODE"].line, "DELIVERMODE", "the running chmpx delivers by %s and keeps doing so after a reload with %s, while other nodes change; %s", was.DeliverMode, c.DeliverMode, restart)
+		l.add(Dangerous, RuleLiveMode, l.global["DELIVERMODE"].line, "DELIVERMODE", "the running chmpx delivers by %s and keeps doing so after a reload with %s, while other nodes switch; %s", was.DeliverMode, c.DeliverMode, restart)
 	}
 }
 
@@ -73,13 +73,13 @@ func (l *loader) liveTables(r *Running, was *Config, restart string) {
 		{"MAXMQCLIENT", cmp.Or(r.MaxMQClient, was.MaxMQClient), c.MaxMQClient},
 	} {
 		if x.old != 0 && x.new > x.old {
-			l.add(Dangerous, RuleLiveTables, l.global[x.key].line, x.key, "%s rises from %d to %d: the running chmpx stores the number, but its tables keep their size, and it overruns them; %s", x.key, x.old, x.new, restart)
+			l.add(Dangerous, RuleLiveTables, l.global[x.key].line, x.key, "%s rises from %d to %d: the running chmpx takes the new number but not larger tables, and overruns the old ones; %s", x.key, x.old, x.new, restart)
 		}
 	}
 	line := l.global["MAXCHMPX"].line
 	size := cmp.Or(r.MaxChmpx, was.MaxChmpx)
 	if size != 0 && c.MaxChmpx != size {
-		l.add(Accept, RuleLiveTables, line, "MAXCHMPX", "MAXCHMPX changes from %d to %d, but the running chmpx keeps its tables until it is restarted", size, c.MaxChmpx)
+		l.add(Accept, RuleLiveTables, line, "MAXCHMPX", "MAXCHMPX changes from %d to %d; the running chmpx keeps its tables until you restart it", size, c.MaxChmpx)
 	}
 	switch {
 	case r.MaxChmpx != 0:

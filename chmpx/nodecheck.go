@@ -20,7 +20,7 @@ func (l *loader) checkNodes() {
 		l.checkServerPort(n, "PORT", n.Port, keyPort)
 		l.checkServerPort(n, "CTLPORT", n.CtlPort, keyCtlPort)
 		if n.Name == "" {
-			l.add(Dangerous, RuleServerName, l.keyLine(&l.svr, n, keyName), "NAME", "there is an empty name in this server's NAME list: chmpx keeps a node entry with nothing in it; remove the stray comma")
+			l.add(Dangerous, RuleServerName, l.keyLine(&l.svr, n, keyName), "NAME", "the NAME list of this server has an empty name: chmpx makes it a node without a name; remove the stray comma")
 		}
 		l.checkLengths(&l.svr, n)
 		l.checkServerIdentity(n)
@@ -39,9 +39,9 @@ func (l *loader) checkServerPort(n *Node, key string, p int, k nodeKey) {
 	line := l.keyLine(&l.svr, n, k)
 	switch {
 	case p == 0:
-		l.add(Dangerous, RulePort, line, key, "%s of server node %s is %s, which chmpx reads as 0: no connection to it can work; use 1 to 32767", key, quote(n.Name), quote(written))
+		l.add(Dangerous, RulePort, line, key, "%s of server node %s is %s, which chmpx reads as 0: nobody can connect to it; use 1 to 32767", key, quote(n.Name), quote(written))
 	default:
-		l.add(Dangerous, RulePort, line, key, "%s of server node %s is %s: chmpx keeps ports in 16 signed bits, so no connection to a port above 32767 works; use 1 to 32767", key, quote(n.Name), quote(written))
+		l.add(Dangerous, RulePort, line, key, "%s of server node %s is %s: chmpx keeps ports in 16 signed bits, so nobody can connect to a port above 32767; use 1 to 32767", key, quote(n.Name), quote(written))
 	}
 }
 
@@ -52,7 +52,7 @@ func (l *loader) checkLengths(in *blocks, n *Node) {
 		most int
 	}{{keyName, n.Name, maxName}, {keyCUK, n.CUK, maxCUK}, {keySeed, n.Seed, maxSeed}} {
 		if len(x.text) > x.most {
-			l.add(Dangerous, RuleTooLong, l.keyLine(in, n, x.k), x.k.String(), "%s has %d bytes: chmpx has room for %d and does not check, so it overwrites its own memory; shorten it", x.k, len(x.text), x.most)
+			l.add(Dangerous, RuleTooLong, l.keyLine(in, n, x.k), x.k.String(), "%s has %d bytes: chmpx has room for %d, does not check, and overwrites its own memory; shorten it", x.k, len(x.text), x.most)
 		}
 	}
 }

@@ -18,10 +18,10 @@ const absurdNodes = 1 << 20
 var (
 	errPatternEmpty    = errors.New("it is empty")
 	errPatternOpen     = errors.New("a [ is not closed")
-	errPatternStray    = errors.New("a ] has no [ in front of it")
+	errPatternStray    = errors.New("a ] has no [ before it")
 	errPatternNothing  = errors.New("there is nothing between [ and ]")
 	errPatternNested   = errors.New("there is a [ within [ ]")
-	errPatternRange    = errors.New("a range is not two numbers or two letters of one case, in ascending order")
+	errPatternRange    = errors.New("a range needs two numbers, or two letters of the same case, in ascending order")
 	errPatternNoResult = errors.New("it expands to no name")
 )
 

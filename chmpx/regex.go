@@ -21,15 +21,20 @@ import (
 // Bytes beyond ASCII are matched as UTF-8, which only differs from chmpx for
 // names that are not host names anyway.
 
-// errRegexpBeyond marks an expression that glibc may well accept, but that
-// can't be evaluated here.
-var errRegexpBeyond = errors.New("it uses back references or other means that can't be judged here")
+var (
+	// errRegexpRefused marks an expression that glibc refuses, so that it matches
+	// nothing.
+	errRegexpRefused = errors.New("glibc refuses the expression")
+	// errRegexpBeyond marks an expression that glibc may well accept, but that
+	// cannot be translated.
+	errRegexpBeyond = errors.New("the expression cannot be judged here")
+)
 
 // maxRegexp is the longest expression that is translated.
 const maxRegexp = 4096
 
-// matchERE searches for expr in each of the texts. err is errRegexpBeyond or
-// what glibc would refuse the expression for.
+// matchERE searches for expr in each of the texts. err is errRegexpRefused or
+// errRegexpBeyond.
 func matchERE(expr string, texts []string) (bool, error) {
 	if plainERE(expr) {
 		for _, s := range texts {
@@ -102,7 +107,7 @@ func (t *ereTranslator) translate() error {
 		}
 	}
 	if len(t.open) > 0 {
-		return errors.New("a ( is not closed")
+		return errRegexpRefused
 	}
 	return nil
 }
@@ -166,7 +171,7 @@ func (t *ereTranslator) anchor(s string) {
 
 func (t *ereTranslator) repeat(op string) error {
 	if t.atom < 0 {
-		return fmt.Errorf("there is nothing in front of %s to repeat", op)
+		return errRegexpRefused
 	}
 	if t.depth++; t.depth > 256 {
 		return errRegexpBeyond
@@ -181,7 +186,7 @@ func (t *ereTranslator) interval() error {
 	body, rest, found := strings.Cut(t.in[t.pos:], "}")
 	from, to, comma := strings.Cut(body, ",")
 	if !found || !isDigits(from) && (from != "" || !comma) || to != "" && !isDigits(to) {
-		return errors.New("there is something other than numbers between { and }")
+		return errRegexpRefused
 	}
 	t.pos = len(t.in) - len(rest)
 	lo, hi := 0, -1
@@ -196,7 +201,7 @@ func (t *ereTranslator) interval() error {
 	}
 	switch {
 	case hi >= 0 && hi < lo, lo > 32767, hi > 32767, len(from) > 6, len(to) > 6:
-		return errors.New("the numbers between { and } are out of order or too large")
+		return errRegexpRefused
 	case lo > 1000, hi > 1000:
 		return errRegexpBeyond
 	}
@@ -210,7 +215,7 @@ func (t *ereTranslator) interval() error {
 // escape reads \ and what follows, with glibc's extensions.
 func (t *ereTranslator) escape() error {
 	if t.pos == len(t.in) {
-		return errors.New("it ends in a backslash")
+		return errRegexpRefused
 	}
 	c := t.in[t.pos]
 	t.pos++
@@ -252,10 +257,9 @@ func (t *ereTranslator) bracket() error {
 		t.pos++
 		out = append(out, '^')
 	}
-	errOpen := errors.New("a [ is not closed")
 	for first := true; ; first = false {
 		if t.pos >= len(t.in) {
-			return errOpen
+			return errRegexpRefused
 		}
 		if t.in[t.pos] == ']' && !first {
 			t.pos++
@@ -277,10 +281,10 @@ func (t *ereTranslator) bracket() error {
 			hi = t.in[t.pos+1]
 			t.pos += 2
 			if hi < lo {
-				return errors.New("a range in [ ] is not in ascending order")
+				return errRegexpRefused
 			}
 		} else if lo == '-' && !first && t.pos < len(t.in) && t.in[t.pos] != ']' {
-			return errors.New("a - in [ ] has nothing in front of it")
+			return errRegexpRefused
 		}
 		if lo >= 0x80 || hi >= 0x80 {
 			return errRegexpBeyond
@@ -303,11 +307,11 @@ func (t *ereTranslator) class() (string, bool, error) {
 	case ':':
 		name, _, found := strings.Cut(rest[2:], ":]")
 		if !found {
-			return "", false, errors.New("a [: is not closed")
+			return "", false, errRegexpRefused
 		}
 		class, known := posixClasses[name]
 		if !known {
-			return "", false, fmt.Errorf("there is no character class [:%s:]", clip(name))
+			return "", false, errRegexpRefused
 		}
 		t.pos += len(name) + 4
 		return class, true, nil

@@ -19,7 +19,7 @@ func (l *loader) checkSelf(host Host, s selfSearch) *Node {
 	c := l.cfg
 	if s.inServer {
 		if c.Mode == ModeSlave {
-			l.add(Dangerous, RuleSelfServer, s.entry.Line, "NAME", "chmpx takes the server node %s for its own entry, though MODE is SLAVE: it starts as a slave under a server's identity; set SELFCTLPORT and SELFCUK so that they tell the two apart", quote(s.entry.Name))
+			l.add(Dangerous, RuleSelfServer, s.entry.Line, "NAME", "chmpx takes the server node %s for this host's entry, although MODE is SLAVE: it starts as a slave with a server's identity; set SELFCTLPORT and SELFCUK so that they tell the two apart", quote(s.entry.Name))
 		}
 		return s.entry
 	}
@@ -37,7 +37,7 @@ func (l *loader) checkServerHit(s selfSearch) {
 		at := s.server.Line
 		switch c.Mode {
 		case ModeSlave:
-			l.add(Reject, RuleSelfServer, at, "NAME", "MODE is SLAVE, but the server node %s is this host, with SELFCTLPORT and SELFCUK alike: chmpx fails to load the file and ends; a slave next to a server needs a CTLPORT or CUK of its own", quote(s.server.Name))
+			l.add(Reject, RuleSelfServer, at, "NAME", "MODE is SLAVE, but the server node %s is this host and has the same SELFCTLPORT and SELFCUK: chmpx cannot load the file and exits; give the slave a CTLPORT or CUK of its own", quote(s.server.Name))
 			l.loadFailed = true
 		case ModeAuto:
 			c.Server = true
@@ -49,12 +49,12 @@ func (l *loader) checkServerHit(s selfSearch) {
 	}
 	switch {
 	case c.Mode == ModeServer && s.serverIs == unsure:
-		l.add(Dangerous, RuleSelfUnsure, line, "MODE", "MODE is SERVER, and it could not be found out in time whether the server node %s is this host", quote(s.server.Name))
+		l.add(Dangerous, RuleSelfUnsure, line, "MODE", "MODE is SERVER, and the agent could not find out whether the server node %s is this host", quote(s.server.Name))
 	case c.Mode == ModeServer:
-		l.add(Reject, RuleMode, line, "MODE", "MODE is SERVER, but no server node with this SELFCTLPORT and SELFCUK is this host: chmpx fails to load the file and ends; on a slave MODE is SLAVE")
+		l.add(Reject, RuleMode, line, "MODE", "MODE is SERVER, but no server node with this SELFCTLPORT and SELFCUK is this host: chmpx cannot load the file and exits; set MODE = SLAVE")
 		l.loadFailed = true
 	case c.Mode == ModeAuto && s.serverIs == unsure:
-		l.add(Dangerous, RuleSelfUnsure, s.server.Line, "NAME", "MODE is missing, and it could not be found out in time whether the server node %s is this host, in which case chmpx would start as a server; set MODE = SLAVE", quote(s.server.Name))
+		l.add(Dangerous, RuleSelfUnsure, s.server.Line, "NAME", "MODE is missing, and the agent could not find out whether the server node %s is this host; if it is, chmpx starts as a server; set MODE = SLAVE", quote(s.server.Name))
 	}
 }
 
@@ -63,9 +63,9 @@ func (l *loader) checkOwnPort(n *Node) {
 	line, written := l.keyLine(&l.slv, n, keyCtlPort), l.keyText(&l.slv, n, keyCtlPort)
 	switch {
 	case n.CtlPort < 0:
-		l.add(Reject, RulePort, line, "CTLPORT", "the own control port is %s: chmpx loads the file, but can't listen on ports above 32767 and does not start; use 1 to 32767", quote(written))
+		l.add(Reject, RulePort, line, "CTLPORT", "this host's control port is %s: chmpx loads the file, but cannot listen on ports above 32767 and does not start; use 1 to 32767", quote(written))
 	case n.CtlPort == 0:
-		l.add(Dangerous, RulePort, line, "CTLPORT", "the own control port is %s, which chmpx reads as 0: it starts on a port the kernel picks, where nobody finds it; use 1 to 32767", quote(written))
+		l.add(Dangerous, RulePort, line, "CTLPORT", "this host's control port is %s, which chmpx reads as 0: it listens on a port that the kernel picks, where nobody finds it; use 1 to 32767", quote(written))
 	}
 }
 
@@ -74,7 +74,7 @@ func (l *loader) checkOwnIdentity(n *Node) {
 	t := l.cfg.IDType
 	k, empty := identityKey(t, n)
 	if empty {
-		l.add(Reject, RuleSelfIdentity, l.keyLine(&l.slv, n, k), k.String(), "the own entry %s has no %s, from which CHMPXIDTYPE = %s makes its identity: chmpx loads the file, but does not start; give it one", quote(n.Name), k, t)
+		l.add(Reject, RuleSelfIdentity, l.keyLine(&l.slv, n, k), k.String(), "this host's entry %s has no %s, from which CHMPXIDTYPE = %s makes its identity: chmpx loads the file, but does not start; give it one", quote(n.Name), k, t)
 		return
 	}
 	if t == IDName {
@@ -101,19 +101,19 @@ func (l *loader) selfNotFound(host Host, s selfSearch) {
 	const then = "chmpx loads the file, but does not start on this host"
 	switch {
 	case strings.Contains(c.SelfCUK, "__SELF_INSTANCE_ID__"):
-		l.add(Reject, RuleSelfMissing, l.global["SELFCUK"].line, "SELFCUK", "SELFCUK still is the placeholder %s: %s; the agent fills it in, so this is a RESOURCE's raw text", quote(c.SelfCUK), then)
+		l.add(Reject, RuleSelfMissing, l.global["SELFCUK"].line, "SELFCUK", "SELFCUK is still the placeholder %s: %s; this is the raw text of a RESOURCE, in which the agent replaces it", quote(c.SelfCUK), then)
 	case near.byCUK != nil:
 		n := near.byCUK
-		l.add(Reject, RuleSelfMissing, l.keyLine(&l.slv, n, keyName), "NAME", "the entry %s has this host's CUK, but its NAME is no name or address of this host (%s): %s; %s", quote(n.Name), hostAddrs(host), then, nameMend(host, n.Name))
+		l.add(Reject, RuleSelfMissing, l.keyLine(&l.slv, n, keyName), "NAME", "the entry %s has this host's CUK, but its NAME is not a name or address of this host (%s): %s; %s", quote(n.Name), hostAddrs(host), then, nameMend(host, n.Name))
 	case near.byPort != nil && isLoopback(near.byPort.Name) && near.byPort.CUK != "":
 		n := near.byPort
-		l.add(Reject, RuleSelfMissing, n.Line, "CUK", "only the entry %s could be this host, a placeholder whose CUK %s does not fit SELFCUK %s: %s; register this host in the role, and wait until K2HR3 lists it", quote(n.Name), quote(n.CUK), quote(c.SelfCUK), then)
+		l.add(Reject, RuleSelfMissing, n.Line, "CUK", "only the entry %s could be this host, and it is a placeholder whose CUK %s does not match SELFCUK %s: %s; register this host in the role, and wait until K2HR3 lists it", quote(n.Name), quote(n.CUK), quote(c.SelfCUK), then)
 	case near.byPort != nil:
 		n := near.byPort
-		l.add(Reject, RuleSelfMissing, l.keyLine(&l.slv, n, keyCUK), "CUK", "the entry %s is this host's by name and control port, but its CUK is %s and SELFCUK is %s: %s; register this host again under its present CUK", quote(n.Name), quote(n.CUK), quote(c.SelfCUK), then)
+		l.add(Reject, RuleSelfMissing, l.keyLine(&l.slv, n, keyCUK), "CUK", "the entry %s has this host's name and control port, but its CUK is %s and SELFCUK is %s: %s; register this host again with its present CUK", quote(n.Name), quote(n.CUK), quote(c.SelfCUK), then)
 	case near.byHost != nil:
 		n := near.byHost
-		l.add(Reject, RuleSelfMissing, l.keyLine(&l.slv, n, keyCtlPort), "CTLPORT", "the entry %s is this host's by name, but its CTLPORT is %s and SELFCTLPORT is %d: %s", quote(n.Name), quote(l.keyText(&l.slv, n, keyCtlPort)), c.SelfCtlPort, then)
+		l.add(Reject, RuleSelfMissing, l.keyLine(&l.slv, n, keyCtlPort), "CTLPORT", "the entry %s has this host's name, but its CTLPORT is %s and SELFCTLPORT is %d: %s", quote(n.Name), quote(l.keyText(&l.slv, n, keyCtlPort)), c.SelfCtlPort, then)
 	default:
 		l.add(Reject, RuleSelfMissing, 0, "", "none of the %d slave nodes is this host (%s): %s; register this host in the role, and wait until K2HR3 lists it", len(c.Slaves), hostAddrs(host), then)
 	}
@@ -127,7 +127,7 @@ func (l *loader) selfUnsure(s selfSearch) {
 	if s.entry.CUK != "" && s.entry.CUK == l.cfg.SelfCUK && !s.inServer {
 		v, why = Accept, "but the CUK is this host's; if the name does not resolve when chmpx starts, it does not start"
 	}
-	l.add(v, RuleSelfUnsure, s.entry.Line, "NAME", "it could not be found out in time whether the entry %s is this host, %s; see to name resolution, or put the name into /etc/hosts", quote(s.entry.Name), why)
+	l.add(v, RuleSelfUnsure, s.entry.Line, "NAME", "the agent could not find out whether the entry %s is this host, %s; check name resolution, or put the name into /etc/hosts", quote(s.entry.Name), why)
 }
 
 // nearMisses are entries that are this host's but for one thing.
