@@ -42,7 +42,7 @@ func (p *program) check(ctx context.Context, o *options.Options) error {
 // their own. The agent that runs has its own probe file, and a reader of the
 // file in place would hold up chmpx's reload of the next one.
 func (p *program) judged(ctx context.Context, o *options.Options, b []byte) chmpx.Report {
-	judge := judge(chmpx.LocalHost)
+	judge := judge(chmpx.LocalHost).Judge
 	dir, err := os.MkdirTemp("", options.Program+"-")
 	if err != nil {
 		p.remark("chmpx's own programs are not asked", err)

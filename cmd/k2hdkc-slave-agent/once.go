@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/watcher/member"
 )
 
 // once is one pass of what run does.
@@ -17,7 +18,7 @@ func (p *program) once(ctx context.Context, o *options.Options) error {
 	if err != nil {
 		return err
 	}
-	defer w.Member.Client.Close()
+	defer w.Member.(*member.Member).Client.Close()
 	if o.Switches["dry-run"] {
 		next, err := w.Preview(ctx)
 		if err != nil {

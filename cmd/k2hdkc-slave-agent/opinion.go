@@ -41,6 +41,12 @@ func secondOpinion(c conftest.Checker, log *slog.Logger) func(ctx context.Contex
 	}
 }
 
+// opinion is a second opinion on a staged file.
+type opinion func(ctx context.Context, path string) error
+
+// Check returns why the file at path is refused.
+func (o opinion) Check(ctx context.Context, path string) error { return o(ctx, path) }
+
 // ruleSecondOpinion is the rule of what chmpxconftest has to say.
 const ruleSecondOpinion = "second-opinion"
 

@@ -13,6 +13,7 @@ import (
 
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/watcher"
+	"k2hdkc-slave-agent/watcher/member"
 )
 
 // quiet is how long the inputs must be left alone before a change of them is
@@ -92,8 +93,7 @@ func (r *runner) prepare(o *options.Options) (round, error) {
 	}
 	w.Ready = r.manager.ready
 	w.Alive, w.AliveEvery = r.manager.alive, aliveEvery()
-	w.Changed = func(s watcher.Snapshot) { r.manager.say(s.String()) }
-	w.Explain = explainRights
+	w.Changed = func(s watcher.Status) { r.manager.say(s.String()) }
 	return round{o, w, log}, explainRights(w.File.Check())
 }
 
@@ -102,7 +102,7 @@ func (r *runner) prepare(o *options.Options) (round, error) {
 func (r *runner) watch(ctx context.Context) (again bool, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	defer r.watcher.Member.Client.Close()
+	defer r.watcher.Member.(*member.Member).Client.Close()
 	touched, err := watcher.Files(ctx, r.log, append(r.options.Inputs(), r.options.Output)...)
 	if err != nil {
 		return false, err

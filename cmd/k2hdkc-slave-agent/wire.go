@@ -85,6 +85,7 @@ func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, error) 
 		Config: watcher.Config{
 			File:       file,
 			StateFile:  stateFile(o),
+			Role:       m.Role.String(),
 			Origin:     fmt.Sprintf("%s %s %s", o.APIURI, o.Resource, m.CUK),
 			InstanceID: m.CUK, MinServers: o.MinServers, Stamp: o.Stamp,
 			Interval: o.Interval, Wait: o.Wait, Confirm: o.Confirm, Peek: o.Peek,
@@ -97,7 +98,7 @@ func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, error) 
 		w.Chmpx = &daemon.Prober{Command: o.StatusCommand, Dir: o.RunDir}
 	}
 	if o.CheckCommand != "" {
-		w.SecondOpinion = secondOpinion(conftest.Checker{Command: o.CheckCommand}, log)
+		w.SecondOpinion = opinion(secondOpinion(conftest.Checker{Command: o.CheckCommand}, log))
 	}
 	if o.Unit != "" {
 		w.Unit = &daemon.Unit{Name: o.Unit}
@@ -119,17 +120,17 @@ func stateFile(o *options.Options) string { return filepath.Join(o.StateDir, "st
 // this host is and who the file means together.
 const lookupLimit = 5 * time.Second
 
-// judge returns a function that judges files for a host.
-func judge(host func(context.Context) (chmpx.Host, error)) func(context.Context, []byte, *chmpx.Running) chmpx.Report {
-	return func(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report {
-		ctx, cancel := context.WithTimeout(ctx, lookupLimit)
-		defer cancel()
-		h, err := host(ctx)
-		if err != nil {
-			return unjudged(err)
-		}
-		return chmpx.Judge(ctx, b, h, running)
+// judge judges files for a host.
+type judge func(context.Context) (chmpx.Host, error)
+
+func (host judge) Judge(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report {
+	ctx, cancel := context.WithTimeout(ctx, lookupLimit)
+	defer cancel()
+	h, err := host(ctx)
+	if err != nil {
+		return unjudged(err)
 	}
+	return chmpx.Judge(ctx, b, h, running)
 }
 
 // unjudged is the report of a file that cannot be judged, because the host
