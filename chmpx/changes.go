@@ -28,7 +28,7 @@ type Change struct {
 	Key string
 	// Old and New are the values, for those kinds.
 	Old, New string
-	// Node is the node concerned, as it is now, or was for the …Left kinds.
+	// Node is the node in the new configuration, or in the old one for the …Left kinds.
 	Node *Node
 }
 
@@ -70,10 +70,10 @@ func (n *Node) label() string {
 	return s
 }
 
-// Changes lists what chmpx would find different between old and new (spec
-// D.3), values first, then servers, then slaves. An empty list means that
-// chmpx would take no notice: DATE, SELFCUK, the K2H values, comments and the
-// order of anything are not compared.
+// Changes lists what chmpx would find different between old and new
+// (docs/chmpx.md D.3), values first, then servers, then slaves. An empty list
+// means that chmpx would take no notice: it does not compare DATE, SELFCUK, the
+// K2H values, comments and the order of anything.
 func Changes(old, new *Config) []Change {
 	changes := changedValues(old, new)
 	changes = append(changes, changedNodes(old.Servers, new.Servers, ServerJoined, ServerLeft, ServerChanged)...)
@@ -162,7 +162,7 @@ func portText(p int) string {
 	return strconv.Itoa(p)
 }
 
-// nodeID is what a node is recognised by across two configurations.
+// nodeID identifies a node across two configurations.
 type nodeID struct {
 	name    string
 	ctlPort int
@@ -172,8 +172,8 @@ type nodeID struct {
 
 func (n *Node) id() nodeID { return nodeID{n.Name, n.CtlPort, n.CUK, n.Seed} }
 
-// changedNodes compares two lists as chmpx's nodes: a node with another CUK or
-// seed is another node.
+// changedNodes compares two lists as chmpx does: a node with another CUK or seed
+// is another node.
 func changedNodes(old, new []Node, joined, left, changed ChangeKind) []Change {
 	before := make(map[nodeID][]*Node, len(old))
 	for i := range old {

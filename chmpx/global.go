@@ -4,7 +4,7 @@ import (
 	"strings"
 )
 
-// Defaults and limits of chmpx 1.0.113 (spec B.2).
+// Defaults and limits of chmpx 1.0.113 (docs/chmpx.md B.2).
 const (
 	limitChmpx    = 32768
 	limitServerMQ = 128
@@ -109,7 +109,7 @@ func (l *loader) loadModes() {
 	}
 }
 
-// settleMerge adjusts the merge flags to each other, as the load does last.
+// settleMerge makes the merge flags agree, as the load does last.
 func (l *loader) settleMerge() {
 	c := l.cfg
 	switch {
@@ -124,8 +124,8 @@ func (l *loader) badValue(e entry, key, want string) {
 	l.add(Reject, RuleBadValue, e.line, key, "%s is %s, but chmpx takes only %s: it cannot load the file and exits", key, quote(e.value), want)
 }
 
-// number reads a number of [GLOBAL]; text that is none counts as what C's atoi
-// makes of it.
+// number reads a number of [GLOBAL]. What is not a number counts as what C's
+// atoi makes of it.
 func (l *loader) number(key string, absent int) int {
 	e := l.global[key]
 	if e.line == 0 {

@@ -2,34 +2,34 @@ package chmpx
 
 import "cmp"
 
-// Running is what a chmpx that runs now was started with, and has room for.
-// Fields that are not known stay zero, and their rules are not applied.
+// Running is what a chmpx that runs now was started with, and has room for. A
+// field that is not known stays zero, and its rules do not apply.
 type Running struct {
 	Group  string
 	IDType IDType
 	// MaxChmpx is the size of its node tables, FreeSlots how many entries are
 	// free. FreeSlots counts only if MaxChmpx is not 0.
 	MaxChmpx, FreeSlots int
-	// SSL tells whether it was started with TLS on for any node, if SSLKnown.
+	// SSL reports whether it was started with TLS on for any node, if SSLKnown.
 	SSL, SSLKnown            bool
 	SelfCtlPort              int // 0: not known
 	MaxMQServer, MaxMQClient int
 	// Servers are the server nodes it has now.
 	Servers []RunningServer
-	// Config is the configuration it was last seen to apply. It fills in for
-	// whatever else is not known.
+	// Config is the latest configuration that it is known to have applied. It
+	// supplies whatever else is not known.
 	Config *Config
 }
 
-// RunningServer is a server node as the process has it: names come from the
-// resolver there, so nodes are told apart by control port, CUK and seed.
+// RunningServer is a server node as the process has it. Its names come from the
+// resolver, so control port, CUK and seed tell nodes apart.
 type RunningServer struct {
 	CtlPort   int
 	CUK, Seed string
 }
 
-// checkLive looks at what a live reload into the running process would do
-// (spec D.5). Nothing of it hurts a fresh start.
+// checkLive finds what a live reload would do to the running process
+// (docs/chmpx.md D.5). None of it hurts a fresh start.
 func (l *loader) checkLive(r *Running) {
 	if r == nil {
 		return

@@ -8,10 +8,10 @@ import (
 	"k2hdkc-slave-agent/chmpx/ini"
 )
 
-// PathKind is what stands at a path.
+// PathKind is what a path leads to.
 type PathKind int
 
-// The kinds of paths chmpx tells apart, after following symbolic links.
+// The kinds of paths that chmpx distinguishes, after following symbolic links.
 const (
 	NoPath PathKind = iota
 	RegularFile
@@ -19,14 +19,13 @@ const (
 	OtherPath
 )
 
-// Load does what chmpx's load does (spec A, B, C.1, C.2), without asking who
-// this host is. paths tells what stands at a path that a TLS key names; nil
-// asks the file system. The configuration is nil if the load would fail; the
-// findings then hold at least one Reject, and all of them rather than only the
-// first one chmpx would stop at.
+// Load does what chmpx's load does (docs/chmpx.md A, B, C.1, C.2), without asking
+// who this host is. paths says what a path in a TLS key leads to; nil asks the
+// file system. The configuration is nil if the load would fail; the findings then
+// hold every reason, not only the first one, at which chmpx would stop.
 //
 // One rule of the load needs the host and is left to Judge: MODE=SLAVE with
-// this host among the server nodes, and MODE=SERVER without.
+// this host among the server nodes, and MODE=SERVER without it.
 func Load(b []byte, paths func(path string) PathKind) (*Config, []Finding) {
 	l := &loader{findings: &findings{}, paths: paths}
 	cfg := l.load(b)
@@ -59,7 +58,7 @@ func (l *loader) load(b []byte) *Config {
 	return l.cfg
 }
 
-// loader is one load on its way.
+// loader is the state of one load.
 type loader struct {
 	*findings
 	paths      func(string) PathKind
@@ -73,13 +72,13 @@ type loader struct {
 	tls      tlsState
 }
 
-// entry is a key's value and where it stands; line 0: the key is absent.
+// entry is a key's value and its line; line 0: the key is absent.
 type entry struct {
 	value string
 	line  int
 }
 
-// block is one node as written, keys of merged blocks put together.
+// block is one node as written, with the keys of all blocks merged into it.
 type block struct {
 	line int
 	v    [numNodeKeys]entry
@@ -142,7 +141,7 @@ func (l *loader) scan(b []byte) {
 	l.closeBlock(in, open)
 }
 
-// newBlock takes a block from a row made for several.
+// newBlock takes a block from a row that is allocated for several.
 func (l *loader) newBlock(line int) *block {
 	if len(l.row) == 0 {
 		l.row = make([]block, 32)
@@ -260,8 +259,8 @@ func (l *loader) noteDuplicate(line ini.Line, old entry) {
 	l.add(Accept, RuleDuplicateKey, line.Number, line.Key, "line %d sets %s too; the last one wins", old.line, line.Key)
 }
 
-// scanBytes deals with a byte order mark, and tells whether there are bytes
-// that call for a look at each line.
+// scanBytes deals with a byte order mark, and reports whether b has bytes for
+// which each line has to be checked.
 func (l *loader) scanBytes(b []byte) (odd bool) {
 	if bytes.HasPrefix(b, []byte("\ufeff")) {
 		first, _, _ := bytes.Cut(b[3:], []byte("\n"))
@@ -280,7 +279,7 @@ func (l *loader) scanBytes(b []byte) (odd bool) {
 	return false
 }
 
-// isControl marks the control characters a configuration has no use for.
+// isControl marks the control characters that a configuration has no use for.
 var isControl = func() (t [256]bool) {
 	for c := range byte(' ') {
 		t[c] = c != '\n' && c != '\r' && c != '\t'
@@ -306,7 +305,7 @@ func (l *loader) checkBytes(b []byte, line ini.Line) {
 	}
 }
 
-// checkCut looks whether the text seems to end too early.
+// checkCut finds out whether the text seems to end too early.
 func (l *loader) checkCut(b []byte) {
 	if len(b) == 0 || b[len(b)-1] == '\n' {
 		return

@@ -13,13 +13,13 @@ import (
 // literal text where glibc refuses it, refuses a lone ) that glibc takes
 // literally, gives \ a meaning within [ ], and knows neither \< nor \w. So the
 // expression is translated, piece by piece, into one that Go's ordinary
-// compiler reads the same way. Only the yes or no of an unanchored search is
-// asked for, so leftmost-longest does not matter.
+// compiler reads the same way. It only matters whether an unanchored search finds
+// something, not whether it is the leftmost and longest.
 //
-// What can't be translated gives errRegexpBeyond: back references, equivalence
+// What cannot be translated gives errRegexpBeyond: back references, equivalence
 // classes, more than 1000 repetitions, expressions of more than 4096 bytes.
-// Bytes beyond ASCII are matched as UTF-8, which only differs from chmpx for
-// names that are not host names anyway.
+// Bytes beyond ASCII match as UTF-8, which differs from chmpx only for names that
+// are not host names anyway.
 
 var (
 	// errRegexpRefused marks an expression that glibc refuses, so that it matches
@@ -149,7 +149,7 @@ func (t *ereTranslator) step() error {
 	return nil
 }
 
-// literal takes over one character that means itself.
+// literal translates one character that means itself.
 func (t *ereTranslator) literal(start int) {
 	for t.pos < len(t.in) && t.in[t.pos]&0xc0 == 0x80 {
 		t.pos++ // the rest of a UTF-8 sequence
@@ -163,7 +163,7 @@ func (t *ereTranslator) put(s string) {
 	t.out = append(t.out, s...)
 }
 
-// anchor appends something that can't.
+// anchor appends something that cannot be repeated.
 func (t *ereTranslator) anchor(s string) {
 	t.atom = -1
 	t.out = append(t.out, s...)
@@ -250,7 +250,8 @@ var posixClasses = map[string]string{
 	"graph": `!-~`, "cntrl": `\x00-\x1f\x7f`, "xdigit": "0-9A-Fa-f",
 }
 
-// bracket reads [ ]: no backslash escapes, ] is literal in first place.
+// bracket reads [ ]: a backslash does not escape there, and ] is literal in the
+// first place.
 func (t *ereTranslator) bracket() error {
 	out := []byte("[")
 	if t.pos < len(t.in) && t.in[t.pos] == '^' {
@@ -295,7 +296,7 @@ func (t *ereTranslator) bracket() error {
 	return nil
 }
 
-// class reads [:name:] within a bracket; [. .] and [= =] are beyond us.
+// class reads [:name:] within a bracket; [. .] and [= =] are not translated.
 func (t *ereTranslator) class() (string, bool, error) {
 	rest := t.in[t.pos:]
 	if len(rest) < 2 || rest[0] != '[' {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// checkSelf judges what the search found, and returns the own entry.
+// checkSelf judges what the search found, and returns this host's entry.
 func (l *loader) checkSelf(host Host, s selfSearch) *Node {
 	l.checkServerHit(s)
 	if l.loadFailed {
@@ -58,7 +58,8 @@ func (l *loader) checkServerHit(s selfSearch) {
 	}
 }
 
-// checkOwnPort: the own control port is the one chmpx listens on.
+// checkOwnPort checks the control port of this host's entry, on which chmpx
+// listens.
 func (l *loader) checkOwnPort(n *Node) {
 	line, written := l.keyLine(&l.slv, n, keyCtlPort), l.keyText(&l.slv, n, keyCtlPort)
 	switch {
@@ -69,7 +70,8 @@ func (l *loader) checkOwnPort(n *Node) {
 	}
 }
 
-// checkOwnIdentity: the own entry needs an identity, and one of its own.
+// checkOwnIdentity checks that this host's entry has an identity, and shares it
+// with no other.
 func (l *loader) checkOwnIdentity(n *Node) {
 	t := l.cfg.IDType
 	k, empty := identityKey(t, n)
@@ -90,7 +92,7 @@ func (l *loader) checkOwnIdentity(n *Node) {
 	}
 }
 
-// selfNotFound says why no entry is this host's, as well as it can be told.
+// selfNotFound says why no entry is this host's, as far as that is known.
 func (l *loader) selfNotFound(host Host, s selfSearch) {
 	c := l.cfg
 	near := l.nearest(s.m)
@@ -119,9 +121,9 @@ func (l *loader) selfNotFound(host Host, s selfSearch) {
 	}
 }
 
-// selfUnsure: some name could not be looked up in time. With a CUK that is this
-// host's the file was made for this host, and chmpx asks again by itself when
-// it starts; without one nothing speaks for it.
+// selfUnsure is for an entry whose name could not be looked up in time. With this
+// host's CUK the file was made for this host, and chmpx looks the name up itself
+// when it starts; without it nothing else says so.
 func (l *loader) selfUnsure(s selfSearch) {
 	v, why := Dangerous, "and nothing else says so"
 	if s.entry.CUK != "" && s.entry.CUK == l.cfg.SelfCUK && !s.inServer {
@@ -130,7 +132,7 @@ func (l *loader) selfUnsure(s selfSearch) {
 	l.add(v, RuleSelfUnsure, s.entry.Line, "NAME", "the agent could not find out whether the entry %s is this host, %s; check name resolution, or put the name into /etc/hosts", quote(s.entry.Name), why)
 }
 
-// nearMisses are entries that are this host's but for one thing.
+// nearMisses are entries that would be this host's but for one thing.
 type nearMisses struct{ byCUK, byPort, byHost *Node }
 
 func (l *loader) nearest(m *matcher) nearMisses {
@@ -152,7 +154,8 @@ func (l *loader) nearest(m *matcher) nearMisses {
 	return near
 }
 
-// namedHere compares without further lookups.
+// namedHere reports whether the node has a name of this host, without further
+// lookups.
 func (m *matcher) namedHere(n *Node) bool {
 	if m.isLocal[n.Name] || isLoopback(n.Name) {
 		return true
@@ -165,7 +168,7 @@ func (m *matcher) namedHere(n *Node) bool {
 	return false
 }
 
-// nameMend says how to make a NAME resolve to this host.
+// nameMend says what to do so that a NAME resolves to this host.
 func nameMend(host Host, name string) string {
 	addr := "ADDRESS"
 	if addrs := ownAddrs(host); len(addrs) > 0 {
@@ -189,7 +192,7 @@ func hostAddrs(host Host) string {
 	return strings.Join(addrs, ", ")
 }
 
-// ownAddrs are the host's addresses another host could use, IPv4 first.
+// ownAddrs are the host's addresses that another host could use, IPv4 first.
 func ownAddrs(host Host) []string {
 	var four, six []string
 	for _, s := range host.Addrs {

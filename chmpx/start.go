@@ -6,8 +6,7 @@ import "strings"
 // queue and must fit into 255 bytes.
 const maxGroup = 238
 
-// checkStart looks at what a loaded [GLOBAL] does to the start and to the
-// running process.
+// checkStart finds what a loaded [GLOBAL] does to chmpx at startup and after it.
 func (l *loader) checkStart() {
 	c := l.cfg
 	line := l.global["GROUP"].line
@@ -69,8 +68,8 @@ func (l *loader) checkTables() {
 	}
 }
 
-// checkK2Hash looks at the size of chmpx's message store: 32 KiB for each of
-// 2^(K2HMASKBIT+K2HCMASKBIT) slots, written out at the start.
+// checkK2Hash checks the size of chmpx's message store: 32 KiB for each of
+// 2^(K2HMASKBIT+K2HCMASKBIT) slots, all written at startup.
 func (l *loader) checkK2Hash() {
 	c := l.cfg
 	const minMask, maxMask, slot, plenty = 2, 28, 32 << 10, 16 << 30

@@ -4,9 +4,9 @@ import (
 	"bytes"
 )
 
-// notAConfiguration recognises what a proxy, a half-configured K2HR3 or a slip
-// of the hand may deliver instead of a configuration. All of it would fail to
-// load for want of GROUP; saying what it is helps more.
+// notAConfiguration recognises what a proxy, a half-configured K2HR3 or a mistake
+// may deliver instead of a configuration. chmpx could load none of it, as it has
+// no GROUP; saying what it is helps more.
 func notAConfiguration(b []byte) (rule, text string, found bool) {
 	if len(b) == 0 {
 		return RuleEmpty, "the text is empty: chmpx cannot load it and exits; look at the RESOURCE in K2HR3", true
@@ -34,7 +34,7 @@ func notAConfiguration(b []byte) (rule, text string, found bool) {
 	return RuleForeign, "this is not a chmpx configuration: none of [GLOBAL], [SVRNODE] and [SLVNODE] is on a line of its own" + exits + "; section names are in upper case, and nothing may follow the bracket, not even a comment", true
 }
 
-// hasSection reports whether a line of b is a header chmpx knows.
+// hasSection reports whether a line of b is a header that chmpx knows.
 func hasSection(b []byte) bool {
 	for line := range bytes.Lines(b) {
 		switch string(bytes.Trim(line, " \t\r\n")) {

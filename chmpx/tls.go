@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// maxPath is from which length on chmpx refuses a path.
+// maxPath is the length from which on chmpx refuses a path.
 const maxPath = 1024
 
 // tlsState is what the TLS rules need to know across the file.
@@ -40,7 +40,7 @@ func unsetPath(s string) bool { return s == "" || strings.EqualFold(s, "NULL") }
 
 var sslVersions = []string{"DEFAULT", "SSLV2", "SSLV3", "TLSV1.0", "TLSV1.1", "TLSV1.2", "TLSV1.3"}
 
-// whose names a node in a message, if there is one.
+// whose names a node in a message, or a section.
 type whose struct {
 	kind string
 	n    *Node
@@ -71,7 +71,7 @@ func (l *loader) loadGlobalTLS() {
 				l.needsSSL(key)
 			}
 		}
-		t.serverCert, t.serverPrivKey = "", "" // said once
+		t.serverCert, t.serverPrivKey = "", "" // one finding is enough
 	}
 	t.slaveCert = l.certFile(l.global["SLAVE_CERT"], "SLAVE_CERT", globalSection)
 	t.slavePrivKey = l.certFile(l.global["SLAVE_PRIKEY"], "SLAVE_PRIKEY", globalSection)
@@ -249,8 +249,8 @@ func (l *loader) checkNodeTLS() {
 	}
 }
 
-// slaveCertRule: with peer verification every node needs a client certificate,
-// without it none may have one.
+// slaveCertRule checks that with peer verification every node has a client
+// certificate, and without it none.
 func (l *loader) slaveCertRule(verify bool, n *Node, where whose, line int) {
 	switch {
 	case verify && n.SlaveCert == "":
@@ -260,7 +260,7 @@ func (l *loader) slaveCertRule(verify bool, n *Node, where whose, line int) {
 	}
 }
 
-// lineOf is where a node's key stands, or else where the node begins.
+// lineOf is the line of a node's key, or else the line where the node begins.
 func lineOf(b *block, k nodeKey) int {
 	if line := b.v[k].line; line != 0 {
 		return line

@@ -5,7 +5,7 @@
 //
 // The facts are those of chmpx 1.0.113: chmpxstatus attaches the shared memory
 // of the process that has the GROUP and SELFCTLPORT of the file it is given,
-// so a small constant probe file stands in for the real one (spec chmpx F.7).
+// so a small constant probe file stands in for the real one (docs/chmpx.md F.7).
 // A look touches neither the control port nor the real file, and chmpx does
 // not notice it. Nothing in this package signals chmpx; the unit is started,
 // reloaded and restarted through systemd's D-Bus interface only.

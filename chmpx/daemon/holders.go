@@ -39,7 +39,7 @@ type Inode struct {
 }
 
 // InodeOf is the file at path, after symbolic links, as chmpx's own watch has
-// it (spec chmpx D.1). It does not open it.
+// it (docs/chmpx.md D.1). It does not open it.
 func InodeOf(path string) (Inode, error) {
 	i, err := inodeAt(path, 0)
 	if err != nil {
@@ -81,7 +81,7 @@ func (h Holder) String() string {
 
 // Holders finds what keeps the old file of path alive after another one was
 // renamed over it, for as long as which chmpx does not learn of the new one
-// (spec chmpx D.4): hard links in the same folder, and processes that have it
+// (docs/chmpx.md D.4): hard links in the same folder, and processes that have it
 // open. old is its inode, taken before; of one that is not known, the processes
 // alone are found, by the name they opened it by.
 //

@@ -161,7 +161,7 @@ func (p *Prober) noAccess(group string, ctlPort int, notRunning error) error {
 // starts.
 const MemoryDir = "/var/lib/antpickax"
 
-// memoryPath is the shared memory's file (spec chmpx F.3).
+// memoryPath is the shared memory's file (docs/chmpx.md F.3).
 func memoryPath(group string, ctlPort int) string {
 	dir := MemoryDir
 	if fi, err := os.Stat(dir); err != nil || !fi.IsDir() {

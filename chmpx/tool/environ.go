@@ -6,7 +6,7 @@ import (
 )
 
 // Environ is this process's environment without what chmpx's programs read
-// (spec chmpx F.2), what would change the language of their output, and what
+// (docs/chmpx.md F.2), what would change the language of their output, and what
 // lets a child speak for the agent to systemd. It is never nil.
 func Environ() []string { return clean(os.Environ()) }
 

@@ -67,7 +67,7 @@ func (p *program) filesForVM(o *options.Options) ([]cloudinit.File, error) {
 	return append(files, cloudinit.File{Path: cloudinit.ConfigPath, Mode: cloudinit.Public, Text: text}), nil
 }
 
-// K2HR3's tokens (spec k2hr3 B.3). A host takes others too, as a token there is
+// K2HR3's tokens (docs/k2hr3.md B.3). A host takes others too, as a token there is
 // better tried than refused.
 var tokenForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
