@@ -65,10 +65,10 @@ func TestConfirmation(t *testing.T) {
 
 // drive looks when it is told to, in virtual time, until the outcome is final.
 func drive(c *Confirmation, looks []look) (Outcome, time.Duration) {
-	at := FirstLook
+	at := FirstProbe
 	for i := 0; i < 1000; i++ {
 		l := looks[min(i, len(looks)-1)]
-		outcome, next := c.Look(epoch.Add(at), l.st, l.err)
+		outcome, next := c.Probed(epoch.Add(at), l.st, l.err)
 		if outcome != Pending {
 			return outcome, at
 		}
@@ -79,11 +79,11 @@ func drive(c *Confirmation, looks []look) (Outcome, time.Duration) {
 
 func TestConfirmationPausesGrowToASecondAndEndOnTheLimit(t *testing.T) {
 	c := NewConfirmation(7, nil, epoch, 5*time.Second)
-	at, outcome := FirstLook, Pending
+	at, outcome := FirstProbe, Pending
 	var pauses []time.Duration
 	for outcome == Pending {
 		var next time.Duration
-		outcome, next = c.Look(epoch.Add(at), Status{Revision: 6}, nil)
+		outcome, next = c.Probed(epoch.Add(at), Status{Revision: 6}, nil)
 		pauses = append(pauses, next)
 		at += next
 	}

@@ -33,8 +33,8 @@ func ParseStatus(b []byte) (Status, error) {
 	return p.st, nil
 }
 
-// needed are the parts without which a text is not accepted. The clients come
-// last in chmpxstatus's output: a text that has them was not cut.
+// needed are the parts that a text has to have. The clients come last in
+// chmpxstatus's output: a text that has them was not cut off.
 var needed = [...]struct {
 	name  string
 	block bool
@@ -170,8 +170,8 @@ func (p *parser) nodes(count int) ([]Node, error) {
 	if count < 0 {
 		return nil, errors.New("a list of nodes without its length")
 	}
-	// The announced length is not trusted with memory: a node takes far more
-	// than 64 bytes of text.
+	// Do not allocate for whatever length is announced: a node takes far more than
+	// 64 bytes of text.
 	list := make([]Node, 0, min(count, len(p.rest)/64))
 	for {
 		line, more, err := p.within()
@@ -292,10 +292,9 @@ func (p *parser) skip() error {
 	return nil
 }
 
-// header takes a line that opens a block apart: "NAME = {" or
-// "NAME [ COUNT ] = {"; count is -1 without one. The name of a block has one
-// blank after it; a key is padded to its column with at least two, so a value
-// "{" does not open a block.
+// header splits a line that opens a block: "NAME = {" or "NAME [ COUNT ] = {";
+// count is -1 without one. The name of a block has one blank after it; a key is
+// padded to its column with at least two, so a value "{" does not open a block.
 func header(line []byte) (name []byte, count int, ok bool) {
 	name, ok = bytes.CutSuffix(line, []byte(" = {"))
 	if !ok || len(name) == 0 || name[len(name)-1] == ' ' {
@@ -317,7 +316,7 @@ func header(line []byte) (name []byte, count int, ok bool) {
 	return short, n, true
 }
 
-// pair takes "KEY = VALUE" apart; no key of chmpxstatus contains a "=".
+// pair splits "KEY = VALUE"; no key of chmpxstatus contains a "=".
 func pair(line []byte) (key, value []byte, ok bool) {
 	key, value, ok = bytes.Cut(line, []byte("="))
 	return bytes.TrimSpace(key), bytes.TrimSpace(value), ok

@@ -188,10 +188,10 @@ func TestRealChmpxIsRead(t *testing.T) {
 func (h *realHost) await(t *testing.T, revision int) Status {
 	t.Helper()
 	c := NewConfirmation(revision, nil, time.Now(), 20*time.Second)
-	for pause := FirstLook; ; {
+	for pause := FirstProbe; ; {
 		time.Sleep(pause)
 		st, err := h.status("orders", 8031)
-		outcome, next := c.Look(time.Now(), st, err)
+		outcome, next := c.Probed(time.Now(), st, err)
 		switch {
 		case outcome == Confirmed:
 			return st

@@ -8,7 +8,7 @@ import (
 // Status is what chmpxstatus prints of one running chmpx.
 type Status struct {
 	PID       int
-	Started   time.Time // with Revision it tells one run of chmpx from the next
+	Started   time.Time // with PID it tells one run of chmpx from the next
 	Group     string
 	Revision  int // FILEVERSION of the file chmpx has applied
 	MaxNodes  int // MAXCHMPX at the start of the process
