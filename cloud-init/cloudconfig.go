@@ -43,8 +43,8 @@ type yumRepo struct {
 	GPGKey       string `yaml:"gpgkey"`
 }
 
-// CloudConfig writes the user data as YAML for cloud-init's modules. It is an
-// error if no VM could use it.
+// CloudConfig writes the user data as YAML for cloud-init's modules. An error says
+// why no VM could use it.
 func (u UserData) CloudConfig() (string, error) {
 	apt, yum, err := u.families()
 	if err != nil {
@@ -54,7 +54,7 @@ func (u UserData) CloudConfig() (string, error) {
 		WriteFiles:    u.writeFiles(),
 		PackageUpdate: true,
 		Packages:      packages,
-		// A list, so that it is a script of its own whatever else is run.
+		// A list, so that it is a script of its own, whatever else runs.
 		RunCmd: [][]string{{"sh", "-c", u.settleScript()}},
 	}
 	if apt {
@@ -81,10 +81,10 @@ func writeYAML(b *strings.Builder, doc any) error {
 	return e.Close()
 }
 
-// writeHead writes comments that tell what the text is.
+// writeHead writes comments that say what the text is.
 func (u UserData) writeHead(b *strings.Builder) {
 	fmt.Fprintf(b, "# Makes a VM a slave node, a member of %q.\n", u.Role)
-	b.WriteString("# Printed by k2hdkc-slave-agent user-data. It may hold secrets: keep it from others.\n")
+	b.WriteString("# Printed by k2hdkc-slave-agent user-data. It may contain secrets: do not show it to others.\n")
 }
 
 func (u UserData) writeFiles() []writeFile {
@@ -100,7 +100,7 @@ func octal(mode fs.FileMode) string { return fmt.Sprintf("%#o", mode.Perm()) }
 func (u UserData) aptSources() map[string]aptSource {
 	m := map[string]aptSource{}
 	for _, r := range u.Repos {
-		// Not appended, as a clone's cloud-init does it all again.
+		// Not appended: on a clone of the VM, cloud-init does it all again.
 		m[r.name] = aptSource{Source: r.aptLine(), Append: false}
 	}
 	return m

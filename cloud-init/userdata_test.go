@@ -133,7 +133,7 @@ func TestRepositoriesForTwoFamiliesAreRefused(t *testing.T) {
 		repository(t, "chmpx", "rpm https://packages.example.com/chmpx"),
 	}
 	for _, write := range []func() (string, error){u.CloudConfig, u.Script} {
-		if _, err := write(); err == nil || !strings.Contains(err.Error(), "no VM has use for both") {
+		if _, err := write(); err == nil || !strings.Contains(err.Error(), "no VM can use both") {
 			t.Errorf("got %v", err)
 		}
 	}
