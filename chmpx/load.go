@@ -134,7 +134,7 @@ func (l *loader) scan(b []byte) {
 			if open == nil {
 				l.setGlobal(line)
 			} else {
-				l.setNode(in, open, line)
+				l.setNode(open, line)
 			}
 		}
 	}
@@ -163,7 +163,7 @@ func (l *loader) setGlobal(line ini.Line) {
 	l.global[line.Key] = entry{line.Value, line.Number}
 }
 
-func (l *loader) setNode(in *blocks, open *block, line ini.Line) {
+func (l *loader) setNode(open *block, line ini.Line) {
 	k := nodeKeyOf(line.Key)
 	if k == noNodeKey {
 		l.noteUnknownKey(line)
