@@ -14,8 +14,8 @@ import (
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
-// userData prints cloud-init user data for a new VM. What would not work there is
-// refused here, where somebody can mend it.
+// userData prints cloud-init user data for a new VM. It refuses what would not work
+// there, while there is somebody to correct it.
 func (p *program) userData(o *options.Options) error {
 	if err := errors.Join(o.RequireK2HR3(), refuseMetrics(o)); err != nil {
 		return err
@@ -56,7 +56,7 @@ func (p *program) filesForVM(o *options.Options) ([]cloudinit.File, error) {
 		return nil, err
 	}
 	for _, s := range left {
-		p.note("%s (%s) is this host's own and left out", s.Option.Key, s.Source)
+		p.note("%s (%s) belongs to this host and is left out", s.Option.Key, s.Source)
 	}
 	token, errToken := p.tokenForVM(o)
 	tls, errTLS := tlsForVM(o)
@@ -76,7 +76,7 @@ func (p *program) tokenForVM(o *options.Options) (cloudinit.File, error) {
 	f := cloudinit.File{Path: cloudinit.TokenPath, Mode: cloudinit.Private}
 	name, from := o.FindRoleTokenFile()
 	if name == "" {
-		return f, fmt.Errorf("there is no role token, and a new VM has no other right to register: make one for %s in K2HR3, put it into a file that only you can read, and name that with --role-token-file", o.Role)
+		return f, fmt.Errorf("there is no role token, and a new VM cannot register without one: make one for %s in K2HR3, put it into a file that only you can read, and name the file with --role-token-file", o.Role)
 	}
 	text, err := readText("role-token-file", name)
 	if err != nil {
@@ -93,7 +93,7 @@ func (p *program) tokenForVM(o *options.Options) (cloudinit.File, error) {
 		p.note("the role token is this host's, from %s", name)
 	}
 	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
-		p.note("others than you may read the role token: chmod 0600 %s", name)
+		p.note("other users can read the role token: chmod 0600 %s", name)
 	}
 	f.Text = strings.TrimSpace(text) + "\n"
 	return f, nil
@@ -141,10 +141,10 @@ func (p *program) repositories(o *options.Options) ([]cloudinit.Repository, erro
 		case r.spec == "" && r.key == "":
 			continue
 		case r.spec == "":
-			errs = append(errs, fmt.Errorf("--%s-key-file has no repository it belongs to: give --%s too", r.flag, r.flag))
+			errs = append(errs, fmt.Errorf("--%s-key-file belongs to no repository: give --%s too", r.flag, r.flag))
 			continue
 		case r.key == "":
-			errs = append(errs, fmt.Errorf("--%s needs --%s-key-file, the public key it is signed with: a new VM has nothing else to check packages by", r.flag, r.flag))
+			errs = append(errs, fmt.Errorf("--%s needs --%s-key-file, the public key that it is signed with: without it a new VM cannot verify the packages", r.flag, r.flag))
 			continue
 		}
 		key, err := readText(r.flag+"-key-file", r.key)

@@ -126,7 +126,7 @@ func TestUserDataTakesOptionsAlong(t *testing.T) {
 	if got := configIn(t, out); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	for _, key := range []string{"cuk (" + d.dir + "/cluster.ini:3) is this host's own", "tag (" + d.dir + "/cluster.ini:4) is this host's own"} {
+	for _, key := range []string{"cuk (" + d.dir + "/cluster.ini:3) belongs to this host", "tag (" + d.dir + "/cluster.ini:4) belongs to this host"} {
 		if !strings.Contains(messages, key) {
 			t.Errorf("%s is not said:\n%s", key, messages)
 		}
@@ -311,7 +311,7 @@ func TestUserDataSaysWhatToMind(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, out, messages := d.run(good("--role-token-file", "open")...)
-	if status != 0 || out == "" || !strings.Contains(messages, "others than you may read the role token: chmod 0600 "+d.dir+"/open") {
+	if status != 0 || out == "" || !strings.Contains(messages, "other users can read the role token: chmod 0600 "+d.dir+"/open") {
 		t.Errorf("a token that everybody may read: status %d\n%s", status, messages)
 	}
 	args := good()
