@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"k2hdkc-slave-agent/atomicfile"
 )
 
 // What is wrong with a place that a file cannot be replaced in. The errors of
@@ -72,18 +74,14 @@ func (f File) Stage(b []byte) (_ *Staged, err error) {
 			err = fmt.Errorf("cannot write %s: %w", s.Path(), explain(err))
 		}
 	}()
-	if err := root.Remove(s.name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	w, err := root.OpenFile(s.name(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	s.next, err = atomicfile.Create(root, s.name(), filepath.Base(f.Path))
 	if err != nil {
 		return nil, err
 	}
-	if err := f.fill(w, b, old); err != nil {
-		w.Close()
+	if err := f.fill(s.next.File, b, old); err != nil {
 		return nil, err
 	}
-	return s, w.Close()
+	return s, s.next.Close()
 }
 
 // fill gives the new file its bytes and everything else that a reader, or the
@@ -196,7 +194,8 @@ func (f File) inspect(root *os.Root) (fs.FileInfo, error) {
 // Staged is a complete replacement that is not in place yet.
 type Staged struct {
 	file File
-	root *os.Root
+	root *os.Root // nil after Commit and Discard
+	next *atomicfile.Next
 }
 
 // name is always the same, so that nothing can pile up.
@@ -205,24 +204,22 @@ func (s *Staged) name() string {
 	return "." + strings.TrimSuffix(base, ".ini") + ".next.ini"
 }
 
-// Path of the staged file, for a second opinion on it.
+// Path returns the path of the staged file, for a second opinion on it.
 func (s *Staged) Path() string {
 	return filepath.Join(filepath.Dir(s.file.Path), s.name())
 }
 
-// Commit puts the staged file in place and flushes the directory. After an
-// error the old file is still there, except after [ErrNotDurable].
+// Commit puts the staged file in place and flushes the directory. After an error the old file
+// is still there, except after [ErrNotDurable].
 func (s *Staged) Commit() error {
+	defer s.Discard()
 	// What stands there may have changed since Stage.
 	if _, err := s.file.inspect(s.root); err != nil {
-		s.Discard()
 		return err
 	}
-	if err := s.root.Rename(s.name(), filepath.Base(s.file.Path)); err != nil {
-		s.Discard()
+	if err := s.next.Commit(); err != nil {
 		return fmt.Errorf("cannot replace %s: %w", s.file.Path, explain(err))
 	}
-	defer s.close()
 	if err := syncDir(s.root); err != nil {
 		return fmt.Errorf("%s %w: %w", s.file.Path, ErrNotDurable, err)
 	}
@@ -231,13 +228,12 @@ func (s *Staged) Commit() error {
 
 // Discard removes the staged file. It does nothing after Commit or Discard.
 func (s *Staged) Discard() {
-	if s.root != nil {
-		s.root.Remove(s.name())
-		s.close()
+	if s.root == nil {
+		return
 	}
-}
-
-func (s *Staged) close() {
+	if s.next != nil {
+		s.next.Discard()
+	}
 	s.root.Close()
 	s.root = nil
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"k2hdkc-slave-agent/atomicfile"
 )
 
 const (
@@ -72,29 +74,10 @@ func quote(value string) string {
 // writeProbe puts text in place as a whole, so that a second program of the
 // agent never finds half of it. A file that says the same already is left
 // alone: who may not write here can still look.
-func writeProbe(dir string, text []byte) (path string, err error) {
-	path = filepath.Join(dir, probeName)
+func writeProbe(dir string, text []byte) (string, error) {
+	path := filepath.Join(dir, probeName)
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
 		return path, nil
 	}
-	f, err := os.CreateTemp(dir, ".probe-*.ini")
-	if err != nil {
-		return "", err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Chmod(0o644) // holds no secret
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return "", err
-	}
-	return path, os.Rename(f.Name(), path)
+	return path, atomicfile.Write(path, text, 0o644) // holds no secret
 }

@@ -5,9 +5,8 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 
+	"k2hdkc-slave-agent/atomicfile"
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/watcher/member"
 )
@@ -68,13 +67,5 @@ func writeIdentity(path string, i options.Identity) error {
 	if err != nil {
 		return err
 	}
-	next := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".next")
-	err = os.WriteFile(next, append(b, '\n'), 0o644)
-	if err == nil {
-		err = os.Rename(next, path)
-	}
-	if err != nil {
-		os.Remove(next)
-	}
-	return err
+	return atomicfile.Write(path, append(b, '\n'), 0o644)
 }
