@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -103,7 +104,7 @@ func TestWriteRemovesWhatAKilledProcessLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{".other.json.OLD.next", ".state.json.NEW.next", ".state.json.swp", "state.json"}
-	if got := names(t, dir); len(got) != len(want) {
+	if got := names(t, dir); !slices.Equal(got, want) {
 		t.Errorf("there are %q, want %q", got, want)
 	}
 }

@@ -143,7 +143,6 @@ func (c *Client) request(ctx context.Context, method, path string, query url.Val
 }
 
 func rolePath(role Role) string             { return "/v1/role/" + role.yrn }
-func roleTokenPath(role Role) string        { return "/v1/role/token/" + role.yrn }
 func resourcePath(resource Resource) string { return "/v1/resource/" + resource.yrn }
 
 func setToken(req *http.Request, token Token) {

@@ -50,8 +50,8 @@ func (c *Client) Ping(ctx context.Context) error {
 // needs a role token of role's tenant; K2HR3 does not compare the token's role
 // with role, and accepts a role that does not exist (spec k2hr3 C.1).
 //
-// Registering a member again replaces its entry, which ends the tokens the host
-// got by RoleToken: ask IsMember first, and do not register on a timer.
+// Registering a member again replaces its entry, which ends the tokens K2HR3 made
+// for the host: ask IsMember first, and do not register on a timer.
 func (c *Client) Register(ctx context.Context, role Role, token Token, host Host) error {
 	x := exchange{op: "register in role " + role.yrn, method: http.MethodPut, path: rolePath(role), token: token}
 	if role.IsZero() {
@@ -114,36 +114,7 @@ func (c *Client) Unregister(ctx context.Context, role Role, cuk string) error {
 	return c.refused(x.op, a, false)
 }
 
-// RoleToken returns a new token for role, issued to this host by the address
-// K2HR3 sees and cuk. It works from this address alone, for 24 hours or until
-// the host is registered again or taken out; asking again leaves older ones
-// valid. ErrNotMember: the host is not in, there is no such role, or K2HR3's
-// store is down.
-func (c *Client) RoleToken(ctx context.Context, role Role, cuk string) (Token, error) {
-	x := exchange{op: "get a token for role " + role.yrn, method: http.MethodGet, path: roleTokenPath(role)}
-	a, err := c.doByAddress(ctx, x, role, cuk)
-	if err != nil {
-		return Token{}, err
-	}
-	if a.status != http.StatusOK {
-		return Token{}, c.refused(x.op, a, false)
-	}
-	m, err := a.success()
-	if err != nil {
-		return Token{}, c.failed(ctx, x.op, a, err)
-	}
-	text, err := m.text("token")
-	if err != nil {
-		return Token{}, c.failed(ctx, x.op, a, err)
-	}
-	token, err := NewToken(text)
-	if err != nil {
-		return Token{}, c.failed(ctx, x.op, a, wrongAnswer("the token in the answer is none: %v", err))
-	}
-	return token, nil
-}
-
-// doByAddress does x without a token, on role unless x has a path. K2HR3 then
+// doByAddress does x on role, without a token. K2HR3 then
 // goes by the address it sees and the CUK; without a CUK it would take every
 // host of this address (spec k2hr3 C.6, C.7).
 func (c *Client) doByAddress(ctx context.Context, x exchange, role Role, cuk string) (answer, error) {
@@ -153,9 +124,7 @@ func (c *Client) doByAddress(ctx context.Context, x exchange, role Role, cuk str
 	if err := checkCUK(cuk); err != nil {
 		return answer{}, c.refusedHere(x.op, err)
 	}
-	if x.path == "" {
-		x.path = rolePath(role)
-	}
+	x.path = rolePath(role)
 	x.query = url.Values{"cuk": {cuk}}
 	return c.do(ctx, x)
 }

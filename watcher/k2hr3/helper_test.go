@@ -91,10 +91,6 @@ func operations(c *Client, token Token) map[string]func(context.Context) error {
 			_, err := c.IsMember(ctx, role, cuk)
 			return err
 		},
-		"RoleToken": func(ctx context.Context) error {
-			_, err := c.RoleToken(ctx, role, cuk)
-			return err
-		},
 		"Resource": func(ctx context.Context) error {
 			_, err := c.Resource(ctx, Query{Resource: role.Resource(), Token: token})
 			return err

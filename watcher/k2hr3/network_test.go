@@ -157,7 +157,7 @@ func TestAServerThatNeverAnswersIsGivenUp(t *testing.T) {
 }
 
 func TestABodyThatDripsIsGivenUp(t *testing.T) {
-	for _, name := range []string{"Resource", "RoleToken", "Ping", "Register"} {
+	for _, name := range []string{"Resource", "Ping", "Register"} {
 		for _, status := range []int{200, 401, 503} {
 			synctest.Test(t, func(t *testing.T) {
 				c := dialled(t, Config{}, func(_ int, conn net.Conn) {

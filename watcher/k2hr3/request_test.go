@@ -57,9 +57,6 @@ func TestEachExchangeIsSentAsK2HR3WantsIt(t *testing.T) {
 		"unregister": {204, "",
 			func(ctx context.Context, c *Client) error { return c.Unregister(ctx, role, cuk) },
 			sent{"DELETE /v1/role/" + roleYRN + "?cuk=" + cuk, base()}},
-		"role token": {200, `{"result":true,"message":null,"token":"` + secret + `","registerpath":"x"}`,
-			func(ctx context.Context, c *Client) error { _, err := c.RoleToken(ctx, role, cuk); return err },
-			sent{"GET /v1/role/token/" + roleYRN + "?cuk=" + cuk, base()}},
 		"resource by token": {200, `{"result":true,"resource":""}`,
 			func(ctx context.Context, c *Client) error {
 				_, err := c.Resource(ctx, Query{Resource: role.Resource(), Token: token, Role: role, CUK: cuk})
@@ -174,7 +171,6 @@ func TestWhatK2HR3WouldRegretIsNotSent(t *testing.T) {
 	register := func(r Role, tok Token, h Host) error { return c.Register(ctx, r, tok, h) }
 	read := func(q Query) error { _, err := c.Resource(ctx, q); return err }
 	isMember := func(r Role, cuk string) error { _, err := c.IsMember(ctx, r, cuk); return err }
-	roleToken := func(r Role, cuk string) error { _, err := c.RoleToken(ctx, r, cuk); return err }
 	tests := map[string]struct {
 		err    error
 		reason string
@@ -191,8 +187,6 @@ func TestWhatK2HR3WouldRegretIsNotSent(t *testing.T) {
 		"is member without role":    {isMember(Role{}, cuk), "no role is given"},
 		"unregister without CUK":    {c.Unregister(ctx, role, ""), "CUK is empty"},
 		"unregister without role":   {c.Unregister(ctx, Role{}, cuk), "no role is given"},
-		"role token without CUK":    {roleToken(role, ""), "CUK is empty"},
-		"role token without role":   {roleToken(Role{}, cuk), "no role is given"},
 		"read without resource":     {read(Query{Token: token}), "no resource is given"},
 		"read without any right":    {read(Query{Resource: role.Resource()}), "neither a role token nor a role"},
 		"read by address, no CUK":   {read(Query{Resource: role.Resource(), Role: role}), "CUK is empty"},

@@ -60,8 +60,6 @@ func judgeBadRequest(message string) verdict {
 		return verdict{ErrServer, "K2HR3 could not write to its store"}
 	case strings.Contains(message, "tenant"):
 		return verdict{ErrBadRequest, "the role token belongs to another tenant than the role or resource"}
-	case strings.HasPrefix(message, "GET request ip address and role token"):
-		return verdict{ErrBadRequest, "K2HR3 does not renew a token that a user made"}
 	}
 	return verdict{ErrBadRequest, "K2HR3 refuses the arguments: check role, resource, cuk and tag"}
 }
@@ -80,8 +78,6 @@ func judgeNotFound(a answer) verdict {
 		return verdict{ErrServer, "K2HR3 is not connected to its store yet"}
 	case strings.HasPrefix(message, "ip:port(") && strings.Contains(message, "is not role("):
 		return verdict{ErrNotMember, hintMember + hintStore}
-	case strings.HasPrefix(message, "Not found ip("):
-		return verdict{ErrNotMember, hintMember + "or there is no such role, " + hintStore}
 	case strings.HasPrefix(message, "role yrn("):
 		return verdict{ErrNotFound, "K2HR3 does not take the role for a full YRN: check role"}
 	case strings.Contains(message, "does not allow to read access to resource("):
