@@ -17,7 +17,7 @@ import (
 // userData prints cloud-init user data for a new VM. What would not work there is
 // refused here, where somebody can mend it.
 func (p *program) userData(o *options.Options) error {
-	if err := errors.Join(o.RequireK2HR3(), refuseMetrics(o)); err != nil {
+	if err := o.RequireK2HR3(); err != nil {
 		return err
 	}
 	u := cloudinit.UserData{Role: o.Role}

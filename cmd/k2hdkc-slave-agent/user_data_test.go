@@ -250,7 +250,6 @@ func TestUserDataRefusesWhatWouldNotWork(t *testing.T) {
 		{"a relative path of the VM", []string{"--output", "slave.ini"}, 2, "not an absolute path"},
 		{"a CUK for every VM", []string{"--cuk", "abc"}, 2, "every VM has its own"},
 		{"a comment in a value", []string{"--output", "/etc/a #b.ini"}, 2, "cannot be written into a configuration file"},
-		{"metrics", []string{"--metrics-listen", "127.0.0.1:1"}, 1, "no metrics yet"},
 		{"a token as flag", []string{"--role-token-file", vmToken}, 2, "looks like a token itself"},
 		{"no token file", []string{"--role-token-file", "nowhere"}, 1, "nowhere"},
 		{"an empty token", []string{"--role-token-file", "empty"}, 1, "empty"},

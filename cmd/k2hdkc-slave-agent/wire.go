@@ -64,9 +64,6 @@ func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
 
 // newWatcher makes the watcher, whole but not running.
 func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, error) {
-	if err := refuseMetrics(o); err != nil {
-		return nil, err
-	}
 	m, err := newMember(o, log)
 	if err != nil {
 		return nil, err
@@ -103,13 +100,6 @@ func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, error) 
 		w.Unit = &daemon.Unit{Name: o.Unit}
 	}
 	return w, nil
-}
-
-func refuseMetrics(o *options.Options) error {
-	if o.MetricsListen == "" {
-		return nil
-	}
-	return fmt.Errorf("metrics-listen (%s): this agent has no metrics yet; leave it empty", o.Source("metrics-listen"))
 }
 
 // stateFile is where the watcher remembers what it did.

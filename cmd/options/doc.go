@@ -27,8 +27,7 @@
 //
 // # Values
 //
-// Blanks around a value are removed. An empty value is refused, except where the table says what empty means (unit, status-command, check-command,
-// metrics-listen). Yes and no may also be written true/false, on/off, 1/0, in any case. A relative path is resolved against the
+// Blanks around a value are removed. An empty value is refused, except where the table says what empty means (unit, status-command, check-command). Yes and no may also be written true/false, on/off, 1/0, in any case. A relative path is resolved against the
 // working directory on the command line and refused elsewhere, where a daemon has no meaningful working directory.
 //
 // A YRN is lower-cased: K2HR3 lower-cases every role and resource it finds in an URL's path, but not the role= argument

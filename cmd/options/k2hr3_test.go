@@ -102,9 +102,6 @@ func TestFilesOfTheInitScript(t *testing.T) {
 	if got := o.Source("api-uri").String(); got != "/etc/antpickax/k2hr3-api-uri" {
 		t.Errorf("source %s", got)
 	}
-	if given := o.Given(); len(given) != 0 {
-		t.Errorf("nobody set anything, but %v is given", given)
-	}
 }
 
 // Only verbs that talk to K2HR3 ask for it; the others work on any host.

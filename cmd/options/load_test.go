@@ -87,7 +87,6 @@ antpickax-dir = /etc/other
 instance-id-file = /etc/instance
 log-level = debug
 log-format = json
-metrics-listen = 127.0.0.1:9470
 `))
 	mode := fs.FileMode(0o640)
 	want := &Options{
@@ -102,13 +101,13 @@ metrics-listen = 127.0.0.1:9470
 		Unit: "chmpx@orders.service", Reload: ReloadRestart,
 		StatusCommand: "/opt/chmpx/chmpxstatus", RestartUnconfirmed: true, Peek: 500 * time.Millisecond,
 		StateDir: "/srv/agent", RunDir: "/run/agent", AntpickaxDir: "/etc/other", InstanceIDFile: "/etc/instance",
-		LogLevel: slog.LevelDebug, LogFormat: LogJSON, MetricsListen: "127.0.0.1:9470",
+		LogLevel: slog.LevelDebug, LogFormat: LogJSON,
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)
 	}
-	if given := got.Given(); len(given) != len(Table())-1 {
-		t.Errorf("%d options are given, want all %d of the file", len(given), len(Table())-1)
+	if given := len(got.settings); given != len(Table())-1 {
+		t.Errorf("%d options are set, want all %d of the file", given, len(Table())-1)
 	}
 }
 
@@ -294,22 +293,5 @@ func TestVerbsWithoutOptionsReadNothing(t *testing.T) {
 	}
 	if _, err := Load(verb(t, "version"), []string{"--help"}, h); !errors.Is(err, ErrHelp) {
 		t.Errorf("version --help: %v", err)
-	}
-}
-
-func TestGivenKeepsWhatWasWritten(t *testing.T) {
-	h := configured("[k2hr3]\nrole = "+strings.ToUpper(shopRole), "K2HDKC_SLAVE_PEEK=1s")
-	got := mustLoad(t, h, "--unit=").Given()
-	var texts []string
-	for _, s := range got {
-		texts = append(texts, s.Option.Key+"="+s.Text+" "+s.Source.String())
-	}
-	want := []string{
-		"role=" + strings.ToUpper(shopRole) + " /etc/k2hdkc/slave-agent.ini:2",
-		"unit= flag --unit",
-		"peek=1s environment K2HDKC_SLAVE_PEEK",
-	}
-	if diff := cmp.Diff(want, texts); diff != "" {
-		t.Errorf("given (-want +got):\n%s", diff)
 	}
 }

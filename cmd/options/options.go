@@ -67,7 +67,6 @@ type Options struct {
 	InstanceIDFile string
 	LogLevel       slog.Level
 	LogFormat      LogFormat
-	MetricsListen  string // "host:port" or "unix:/PATH"; empty: no socket
 
 	UserData UserData
 
@@ -101,15 +100,4 @@ func (o *Options) Source(key string) Source {
 		return o.Source("role")
 	}
 	return Source{}
-}
-
-// Given lists the options somebody set: by flag, environment or configuration file, in the order of the table.
-func (o *Options) Given() []Setting {
-	var given []Setting
-	for _, opt := range Table() {
-		if s, ok := o.settings[opt.Key]; ok && s.Source.Kind >= FromConfig {
-			given = append(given, s)
-		}
-	}
-	return given
 }

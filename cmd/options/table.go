@@ -302,12 +302,6 @@ func agentOptions() []Option {
 			set: choice([]string{string(LogAuto), string(LogText), string(LogJSON)},
 				func(o *Options, v string) { o.LogFormat = LogFormat(v) }),
 		},
-		{
-			Key: "metrics-listen", Kind: KindText, Placeholder: "ADDRESS", DefaultNote: "no socket is opened", Empty: "no socket is opened",
-			Help: "where to offer metrics: HOST:PORT or unix:PATH",
-			Long: "Where metrics are offered over HTTP: HOST:PORT or unix:PATH. Empty: no socket is opened.",
-			set:  setMetricsListen,
-		},
 	})
 }
 

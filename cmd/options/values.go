@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
 	"path"
 	"regexp"
 	"strconv"
@@ -224,32 +223,6 @@ func setLogLevel(o *Options, value string) error {
 		return fmt.Errorf("%s is none of debug, info, warn, error", shown(value))
 	}
 	o.LogLevel = level
-	return nil
-}
-
-func setMetricsListen(o *Options, value string) error {
-	if value == "" {
-		o.MetricsListen = ""
-		return nil
-	}
-	if name, ok := strings.CutPrefix(value, "unix:"); ok {
-		if !path.IsAbs(name) {
-			return fmt.Errorf("%s needs an absolute path, as in unix:/PATH", shown(value))
-		}
-		o.MetricsListen = "unix:" + path.Clean(name)
-		return nil
-	}
-	host, port, err := net.SplitHostPort(value)
-	if err != nil {
-		return fmt.Errorf("%s is neither HOST:PORT nor unix:PATH", shown(value))
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return fmt.Errorf("%s has no port from 1 to 65535", shown(value))
-	}
-	if host == "" {
-		return fmt.Errorf("%s names no address to listen on: write 127.0.0.1%s, or 0.0.0.0%s for all of them", shown(value), value, value)
-	}
-	o.MetricsListen = value
 	return nil
 }
 

@@ -2,7 +2,6 @@ package options
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -18,7 +17,6 @@ type Verb struct {
 	Sections []string // sections of options its help lists; none: it takes no options at all
 
 	elsewhere bool // its options are those of another host, see Options.Elsewhere
-	later     bool // does not work yet: not listed, not accepted
 }
 
 // Exit is an exit status and when it comes.
@@ -31,11 +29,6 @@ type Exit struct {
 type Switch struct {
 	Name string // without dashes
 	Help string
-}
-
-// Verbs lists the verbs that work, in the order of the help.
-func Verbs() []Verb {
-	return slices.DeleteFunc(allVerbs(), func(v Verb) bool { return v.later })
 }
 
 // ParseVerb takes the verb off the command line (without the program's name) and returns the rest.
@@ -75,7 +68,8 @@ func LookupVerb(name string) (Verb, error) {
 	return Verb{}, usageErrorf("unknown verb %s%s", shown(name), hint)
 }
 
-func allVerbs() []Verb {
+// Verbs lists the verbs, in the order of the help.
+func Verbs() []Verb {
 	everything := []string{"", "k2hr3", "slave", "chmpx", "agent"}
 	done := Exit{0, "done"}
 	failed := Exit{1, "failed"}
@@ -106,24 +100,6 @@ func allVerbs() []Verb {
 				"Then follows one finding a line, with its line number.",
 			Exits:    []Exit{{0, "accept"}, {1, "dangerous, reject, or failed"}},
 			Sections: []string{"", "slave", "chmpx", "agent"},
-		},
-		{
-			Name:     "status",
-			Synopsis: "show what the agent last saw and did, and each server node",
-			Long:     "Shows what the agent last saw and did, and each server node as chmpx has it now.",
-			Exits:    []Exit{{0, "healthy"}, {1, "not healthy"}, {3, "the agent is not running"}},
-			Switches: []Switch{{"json", "print JSON"}},
-			Sections: []string{"", "slave", "chmpx", "agent"},
-			later:    true,
-		},
-		{
-			Name:     "doctor",
-			Synopsis: "walk the whole chain and tell what to do about each failure",
-			Long: "Walks the whole chain, from the configuration and the token through K2HR3 and the check to chmpx's applied version, one " +
-				"line each, with what to do about a failure.",
-			Exits:    []Exit{{0, "all good"}, {1, "otherwise"}},
-			Sections: everything,
-			later:    true,
 		},
 		{
 			Name:     "register",
