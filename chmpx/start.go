@@ -2,9 +2,9 @@ package chmpx
 
 import "strings"
 
-// maxGroup is the longest GROUP: "/GROUP.0123456789abcdef" names a message
+// MaxGroup is the longest GROUP: "/GROUP.0123456789abcdef" names a message
 // queue and must fit into 255 bytes.
-const maxGroup = 238
+const MaxGroup = 238
 
 // checkStart looks at what a loaded [GLOBAL] does to the start and to the
 // running process.
@@ -16,8 +16,8 @@ func (l *loader) checkStart() {
 		l.add(Reject, RuleGroup, line, "GROUP", "GROUP is empty: chmpx loads the file, but can't start, because GROUP names its state file")
 	case strings.IndexByte(c.Group, '/') >= 0:
 		l.add(Reject, RuleGroup, line, "GROUP", "GROUP %s has a / in it: chmpx loads the file, but can't start, because GROUP is part of file and queue names", quote(c.Group))
-	case len(c.Group) > maxGroup:
-		l.add(Reject, RuleGroup, line, "GROUP", "GROUP has %d bytes: chmpx loads the file, but can't start, because its queue names take GROUPs of up to %d bytes", len(c.Group), maxGroup)
+	case len(c.Group) > MaxGroup:
+		l.add(Reject, RuleGroup, line, "GROUP", "GROUP has %d bytes: chmpx loads the file, but can't start, because its queue names take GROUPs of up to %d bytes", len(c.Group), MaxGroup)
 	}
 	if c.Mode == ModeAuto {
 		l.add(Accept, RuleMode, 0, "MODE", "MODE is missing in [GLOBAL]: chmpx becomes a server as soon as it finds itself among the server nodes; MODE = SLAVE on a slave's template rules that out")

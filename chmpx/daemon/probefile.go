@@ -8,13 +8,12 @@ import (
 	"strings"
 
 	"k2hdkc-slave-agent/atomicfile"
+	"k2hdkc-slave-agent/chmpx"
 )
 
 const (
 	probeName = "probe.ini"
-	// maxGroup is the longest GROUP whose queue names the kernel takes.
-	maxGroup = 238
-	maxPort  = 32767
+	maxPort   = 32767
 )
 
 // probeText is a file that chmpxstatus loads without asking the resolver, and
@@ -48,8 +47,8 @@ func probeText(group string, ctlPort int) ([]byte, error) {
 }
 
 func checkGroup(group string) error {
-	if group == "" || len(group) > maxGroup {
-		return fmt.Errorf("group of %d bytes: chmpx takes 1 to %d", len(group), maxGroup)
+	if group == "" || len(group) > chmpx.MaxGroup {
+		return fmt.Errorf("group of %d bytes: chmpx takes 1 to %d", len(group), chmpx.MaxGroup)
 	}
 	if strings.ContainsFunc(group, func(r rune) bool { return r == '/' || r < ' ' || r == 0x7f }) {
 		return fmt.Errorf("group %q: chmpx cannot run with a slash or a control character in it", group)

@@ -63,6 +63,11 @@ func (p *program) main(ctx context.Context, args []string) int {
 	}
 }
 
+// note tells the operator what to mind besides the result.
+func (p *program) note(format string, args ...any) {
+	fmt.Fprintf(p.stderr, "%s: %s\n", options.Program, fmt.Sprintf(format, args...))
+}
+
 // verb runs one verb.
 func (p *program) verb(ctx context.Context, verb options.Verb, args []string) error {
 	o, err := options.Load(verb, args, p.host)

@@ -183,8 +183,3 @@ func readText(option, name string) (string, error) {
 	}
 	return string(b), nil
 }
-
-// note tells the operator what to mind; the result is on standard output.
-func (p *program) note(format string, args ...any) {
-	fmt.Fprintf(p.stderr, "%s: %s\n", options.Program, fmt.Sprintf(format, args...))
-}

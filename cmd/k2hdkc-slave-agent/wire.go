@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,12 +10,11 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"time"
 
-	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/chmpx/conftest"
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/host"
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/watcher"
 	"k2hdkc-slave-agent/watcher/k2hr3"
@@ -52,7 +50,7 @@ func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
 	}
 	return &member.Member{
 		Client: client, Role: role, Resource: resource, CUK: cuk, Log: log,
-		FixedTag: o.Tag, FullName: member.HostName,
+		FixedTag: o.Tag, FullName: host.FullName,
 		Address: client.LocalAddress, ClientFrom: clientFrom,
 		ForgetToken: o.ForgetBootstrapToken,
 		TokenFile: func() string {
@@ -88,13 +86,13 @@ func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, error) 
 			Reload: reload, Start: o.Start, RestartUnconfirmed: o.RestartUnconfirmed,
 		},
 		Member: m, Log: log,
-		Judge: judge((&thisHost{look: chmpx.LocalHost}).get),
+		Judge: new(host.Local).Judge,
 	}
 	if o.StatusCommand != "" {
 		w.Chmpx = &daemon.Prober{Command: o.StatusCommand, Dir: o.RunDir}
 	}
 	if o.CheckCommand != "" {
-		w.SecondOpinion = secondOpinion(conftest.Checker{Command: o.CheckCommand}, log)
+		w.SecondOpinion = (&conftest.Opinion{Checker: conftest.Checker{Command: o.CheckCommand}, Log: log}).Refuse
 	}
 	if o.Unit != "" {
 		w.Unit = &daemon.Unit{Name: o.Unit}
@@ -104,31 +102,6 @@ func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, error) 
 
 // stateFile is where the watcher remembers what it did.
 func stateFile(o *options.Options) string { return filepath.Join(o.StateDir, "state.json") }
-
-// lookupLimit bounds what the name service may take of one judgement, for who
-// this host is and who the file means together.
-const lookupLimit = 5 * time.Second
-
-// judge returns a function that judges files for a host.
-func judge(host func(context.Context) (chmpx.Host, error)) func(context.Context, []byte, *chmpx.Running) chmpx.Report {
-	return func(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report {
-		ctx, cancel := context.WithTimeout(ctx, lookupLimit)
-		defer cancel()
-		h, err := host(ctx)
-		if err != nil {
-			return unjudged(err)
-		}
-		return chmpx.Judge(ctx, b, h, running)
-	}
-}
-
-// unjudged is the report of a file that cannot be judged, because the host
-// cannot be looked at: it must not be put in place.
-func unjudged(err error) chmpx.Report {
-	return chmpx.Report{Verdict: chmpx.Dangerous, Findings: []chmpx.Finding{{
-		Verdict: chmpx.Dangerous, Rule: chmpx.RuleSelfUnsure, Text: "cannot tell who this host is: " + err.Error(),
-	}}}
-}
 
 func outputFile(o *options.Options) (render.File, error) {
 	f := render.File{Path: o.Output, Mode: o.Mode}

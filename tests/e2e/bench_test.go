@@ -18,6 +18,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/chmpx/ini"
+	thishost "k2hdkc-slave-agent/host"
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/watcher"
 	"k2hdkc-slave-agent/watcher/k2hr3"
@@ -87,12 +88,12 @@ func BenchmarkOwnWork(b *testing.B) {
 	report(b, "own", took)
 }
 
-// BenchmarkLocalHost is what the agent asks of this machine before each
+// BenchmarkLook is what the agent asks of this machine before each
 // judgement; the name service has its part in it.
-func BenchmarkLocalHost(b *testing.B) {
+func BenchmarkLook(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := chmpx.LocalHost(b.Context()); err != nil {
+		if _, err := thishost.Look(b.Context()); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -150,7 +151,7 @@ type judge func(context.Context, []byte, *chmpx.Running) chmpx.Report
 
 // judgeAfresh looks at this machine each time, as the agent does.
 func judgeAfresh(ctx context.Context, text []byte, running *chmpx.Running) chmpx.Report {
-	host, err := chmpx.LocalHost(ctx)
+	host, err := thishost.Look(ctx)
 	if err != nil {
 		return chmpx.Report{Verdict: chmpx.Dangerous}
 	}
@@ -160,7 +161,7 @@ func judgeAfresh(ctx context.Context, text []byte, running *chmpx.Running) chmpx
 // judgeFor judges for this machine as it is now.
 func judgeFor(b *testing.B) judge {
 	b.Helper()
-	host, err := chmpx.LocalHost(b.Context())
+	host, err := thishost.Look(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -46,7 +46,7 @@ type Member struct {
 	FixedTag string
 
 	// FullName returns the host's full name, and whether that resolves to one
-	// of its addresses: the function HostName outside of tests.
+	// of its addresses: the function host.FullName outside of tests.
 	FullName func(context.Context) (string, bool)
 
 	// Address returns the address K2HR3 is reached from.

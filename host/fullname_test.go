@@ -1,9 +1,6 @@
-package member
+package host
 
-import (
-	"strings"
-	"testing"
-)
+import "testing"
 
 func TestTheFullNameIsThatOfK2HR3sInitScript(t *testing.T) {
 	for _, tt := range []struct{ host, domain, canonical, want string }{
@@ -17,24 +14,6 @@ func TestTheFullNameIsThatOfK2HR3sInitScript(t *testing.T) {
 	} {
 		if got := join(tt.host, tt.domain, tt.canonical); got != tt.want {
 			t.Errorf("join(%q, %q, %q) = %q, want %q", tt.host, tt.domain, tt.canonical, got, tt.want)
-		}
-	}
-}
-
-func TestTheResolversDomainIsTheLastSearchWordElseTheDomain(t *testing.T) {
-	for _, tt := range []struct{ conf, want string }{
-		{"search shop.example\n", "shop.example"},
-		{"search a.example b.example\n", "b.example"},
-		{"domain d.example\nsearch a.example b.example\n", "b.example"},
-		{"search a.example\ndomain d.example\n", "a.example"},
-		{"nameserver 10.20.0.2\ndomain d.example\n", "d.example"},
-		{"search .\n", ""},
-		{"search .shop.example.\n", "shop.example"},
-		{"# search no.example\nsearch\n", ""},
-		{"", ""},
-	} {
-		if got := resolverDomain(strings.NewReader(tt.conf)); got != tt.want {
-			t.Errorf("%q: got %q, want %q", tt.conf, got, tt.want)
 		}
 	}
 }

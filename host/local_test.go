@@ -1,4 +1,4 @@
-package main
+package host
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 func TestTheNameServiceIsAskedBesideTheJudgements(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
-		h := thisHost{look: func(context.Context) (chmpx.Host, error) {
+		h := Local{look: func(context.Context) (chmpx.Host, error) {
 			asked++
 			time.Sleep(5 * time.Second)
 			return chmpx.Host{Name: "vm-7"}, nil
@@ -21,7 +21,7 @@ func TestTheNameServiceIsAskedBesideTheJudgements(t *testing.T) {
 		takes := func(want time.Duration) {
 			t.Helper()
 			start := time.Now()
-			host, err := h.get(t.Context())
+			host, err := h.Facts(t.Context())
 			if err != nil || host.Name != "vm-7" {
 				t.Fatalf("%+v, %v", host, err)
 			}

@@ -1,10 +1,9 @@
-package chmpx
+package host
 
 import (
 	"context"
 	"encoding/binary"
 	"net"
-	"os"
 	"strings"
 	"time"
 )
@@ -18,27 +17,13 @@ func inDNS(ctx context.Context, name string) bool {
 	if !ok {
 		return false
 	}
-	conf, err := os.ReadFile("/etc/resolv.conf")
-	if err != nil {
-		return false
-	}
-	for _, server := range nameServers(string(conf)) {
+	for _, server := range readResolvConf().servers {
 		answer, err := askDNS(ctx, net.JoinHostPort(server, "53"), query)
 		if err == nil {
 			return hasAnswer(query, answer)
 		}
 	}
 	return false
-}
-
-func nameServers(conf string) []string {
-	var servers []string
-	for line := range strings.Lines(conf) {
-		if f := strings.Fields(line); len(f) >= 2 && f[0] == "nameserver" {
-			servers = append(servers, f[1])
-		}
-	}
-	return servers
 }
 
 // dnsQuery is a query for the A record of name, with a fixed identifier: the
