@@ -86,7 +86,7 @@ func (s *stage) check(text string, args ...string) result {
 	var stdout, stderr bytes.Buffer
 	p := program{
 		stdin: strings.NewReader(text), stdout: &stdout, stderr: &stderr,
-		host: options.Host{Files: os.DirFS("/"), Dir: s.dir, Environ: []string{
+		system: options.System{Files: os.DirFS("/"), Dir: s.dir, Environ: []string{
 			"K2HDKC_SLAVE_CONFIG=/dev/null",
 			"K2HDKC_SLAVE_OUTPUT=" + s.output(),
 			"K2HDKC_SLAVE_RUN_DIR=" + filepath.Join(s.dir, "run"),

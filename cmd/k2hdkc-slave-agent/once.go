@@ -28,7 +28,7 @@ func (p *program) once(ctx context.Context, o *options.Options) error {
 	if err := prepareDirs(o); err != nil {
 		return err
 	}
-	p.care.look(o, log)
+	p.tidy(o, log)
 	return w.Once(ctx)
 }
 

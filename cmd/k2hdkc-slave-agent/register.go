@@ -16,7 +16,7 @@ func (p *program) register(ctx context.Context, o *options.Options) error {
 		return err
 	}
 	defer m.Client.Close()
-	p.care.look(o, log)
+	p.tidy(o, log)
 	registered, err := m.Join(ctx)
 	if err != nil {
 		return err

@@ -85,7 +85,7 @@ func (r *runner) prepare(o *options.Options) (round, error) {
 	if err := prepareDirs(o); err != nil {
 		return round{}, explainRights(err)
 	}
-	r.care.look(o, log)
+	r.tidy(o, log)
 	w, err := newWatcher(o, log)
 	if err != nil {
 		return round{}, err

@@ -21,20 +21,22 @@ import (
 	"k2hdkc-slave-agent/watcher/member"
 )
 
+// tidy closes the role tokens to others, and records which instance this host is. Neither is a reason
+// to stop, and a verb that changes nothing does without.
+func (p *program) tidy(o *options.Options, log *slog.Logger) {
+	p.guard.CloseFolder(o.AntpickaxDir, options.AntpickaxRoleToken, log)
+	p.guard.CloseFile(options.OwnRoleToken, log)
+	if o.CUK.IsZero() {
+		p.instance.Update(o.Instance(), log)
+	}
+}
+
 // newMember makes this host's part in the conversation with K2HR3.
 func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
 	if err := o.RequireK2HR3(); err != nil {
 		return nil, err
 	}
 	cuk, err := o.ResolveCUK()
-	if err != nil {
-		return nil, err
-	}
-	role, err := k2hr3.ParseRole(o.Role)
-	if err != nil {
-		return nil, err
-	}
-	resource, err := k2hr3.ParseResource(o.Resource)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +51,7 @@ func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
 		return nil, err
 	}
 	return &member.Member{
-		Client: client, Role: role, Resource: resource, CUK: cuk, Log: log,
+		Client: client, Role: o.Role, Resource: o.Resource, CUK: cuk, Log: log,
 		FixedTag: o.Tag, FullName: host.FullName,
 		Address: client.LocalAddress, ClientFrom: clientFrom,
 		ForgetToken: o.ForgetBootstrapToken,
@@ -70,20 +72,14 @@ func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, error) 
 	if err != nil {
 		return nil, err
 	}
-	reload, ok := map[options.Reload]watcher.Reload{
-		options.ReloadAuto: watcher.ReloadAuto, options.ReloadRestart: watcher.ReloadRestart, options.ReloadNone: watcher.ReloadNone,
-	}[o.Reload]
-	if !ok {
-		return nil, fmt.Errorf("reload %q is not wired", o.Reload)
-	}
 	w := &watcher.Watcher{
 		Config: watcher.Config{
 			File:       file,
 			StateFile:  stateFile(o),
 			Origin:     fmt.Sprintf("%s %s %s", o.APIURI, o.Resource, m.CUK),
-			InstanceID: m.CUK, MinServers: o.MinServers, Stamp: o.Stamp,
+			InstanceID: m.CUK.String(), MinServers: o.MinServers, Stamp: o.Stamp,
 			Interval: o.Interval, Wait: o.Wait, Confirm: o.Confirm, Peek: o.Peek,
-			Reload: reload, Start: o.Start, RestartUnconfirmed: o.RestartUnconfirmed,
+			Reload: o.Reload, Start: o.Start, RestartUnconfirmed: o.RestartUnconfirmed,
 		},
 		Member: m, Log: log,
 		Judge: new(host.Local).Judge,

@@ -10,10 +10,12 @@ import (
 	"unicode"
 
 	"gopkg.in/ini.v1"
+
+	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
 // readConfig adds the values of the configuration file to found. The file may be absent if nobody named it.
-func readConfig(h Host, name string, named bool, found map[string]Setting, p *problems) {
+func readConfig(h System, name string, named bool, found map[string]Setting, p *problems) {
 	text, err := h.read(name)
 	if errors.Is(err, fs.ErrNotExist) && !named {
 		return
@@ -84,7 +86,7 @@ func (c *configFile) readHeader(line string) {
 	c.section, c.state = "", inUnknownSection
 	name, ok := headerName(line)
 	if !ok {
-		c.fail("%s is not a section: write [k2hr3], [slave], [chmpx] or [agent]", shown(line))
+		c.fail("%s is not a section: write [k2hr3], [slave], [chmpx] or [agent]", k2hr3.Quote(line))
 		return
 	}
 	if slices.Contains(Sections(), name) {
@@ -146,13 +148,13 @@ func (c *configFile) failLine(line string, err error) {
 	value = strings.TrimSpace(value)
 	switch {
 	case !assigned:
-		c.fail("%s is neither a [section] nor KEY = VALUE", shown(line))
+		c.fail("%s is neither a [section] nor KEY = VALUE", k2hr3.Quote(line))
 	case strings.TrimSpace(name) == "":
 		c.fail("there is no key before the =")
 	case strings.HasPrefix(value, "`") || strings.HasPrefix(value, `"""`):
 		c.fail("%s: the quote is not closed: a value ends with its line", strings.TrimSpace(name))
 	default:
-		c.fail("cannot be read: %s", shown(err.Error()))
+		c.fail("cannot be read: %s", k2hr3.Quote(err.Error()))
 	}
 }
 
@@ -161,7 +163,7 @@ func (c *configFile) lookup(name string) (Option, bool) {
 	i := slices.IndexFunc(c.options, func(o Option) bool { return o.Key == name })
 	switch {
 	case i < 0:
-		c.fail("unknown key %s%s", shown(name), c.suggest(name))
+		c.fail("unknown key %s%s", k2hr3.Quote(name), c.suggest(name))
 		return Option{}, false
 	case c.options[i].Section == "":
 		c.fail("%s cannot be set here: use %s or %s", name, c.options[i].Flag(), c.options[i].Env())

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
 // parseFlags reads the command line after the verb. Its error is ErrHelp or a *UsageError.
@@ -90,9 +92,9 @@ func (o *Options) setSwitch(name, value string) error {
 func (v Verb) checkArgs(args []string) error {
 	switch {
 	case v.Args == "" && len(args) > 0:
-		return fmt.Errorf("unexpected argument %s: %s takes none", shown(args[0]), v.Name)
+		return fmt.Errorf("unexpected argument %s: %s takes none", k2hr3.Quote(args[0]), v.Name)
 	case len(args) > 1:
-		return fmt.Errorf("unexpected argument %s: %s takes one, %s", shown(args[1]), v.Name, v.Args)
+		return fmt.Errorf("unexpected argument %s: %s takes one, %s", k2hr3.Quote(args[1]), v.Name, v.Args)
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"k2hdkc-slave-agent/watcher"
 )
 
 // Load resolves the options for a verb from the arguments after it and from the host.
@@ -13,9 +15,9 @@ import (
 // It returns ErrHelp if the arguments ask for help, whatever else they contain; an error that is a *UsageError if something
 // on the command line is wrong; another error if the configuration is. Whether K2HR3's address and a role are known at all is
 // only asked by RequireK2HR3. A verb that takes no options reads nothing from the host.
-func Load(v Verb, args []string, h Host) (*Options, error) {
+func Load(v Verb, args []string, h System) (*Options, error) {
 	p := &problems{}
-	o := &Options{host: h, settings: map[string]Setting{}, deferred: map[string]error{}, Switches: map[string]bool{}}
+	o := &Options{system: h, settings: map[string]Setting{}, deferred: map[string]error{}, Switches: map[string]bool{}}
 	flags, err := o.parseFlags(v, args)
 	if err != nil {
 		return nil, err
@@ -42,7 +44,7 @@ func Load(v Verb, args []string, h Host) (*Options, error) {
 }
 
 // readEnvironment finds the variables that are options. One that only looks like it is a misspelling.
-func readEnvironment(h Host, p *problems) map[string]Setting {
+func readEnvironment(h System, p *problems) map[string]Setting {
 	byName := map[string]Option{}
 	var keys []string
 	for _, opt := range Table() {
@@ -67,7 +69,7 @@ func readEnvironment(h Host, p *problems) map[string]Setting {
 }
 
 // findConfig returns the path of the configuration file, empty if it is not a good one, and whether somebody named it.
-func findConfig(flags, env map[string]Setting, h Host, p *problems) (name string, named bool) {
+func findConfig(flags, env map[string]Setting, h System, p *problems) (name string, named bool) {
 	s, ok := flags["config"]
 	if !ok {
 		s, ok = env["config"]
@@ -109,7 +111,7 @@ func (o *Options) apply(v Verb, p *problems) {
 			}
 			s = Setting{Option: opt, Text: opt.Default}
 		}
-		dir := o.host.Dir
+		dir := o.system.Dir
 		if v.elsewhere && !opt.isHere() {
 			dir = ""
 		}
@@ -122,7 +124,7 @@ func (o *Options) complete(p *problems) {
 	o.fromAntpickax("api-uri", "k2hr3-api-uri", "K2HR3's address")
 	o.fromAntpickax("role", "k2hr3-role-name", "this host's role")
 	if _, given := o.settings["resource"]; !given {
-		o.Resource = resourceOf(o.Role)
+		o.Resource = o.Role.Resource()
 	}
 	o.RoleTokenFile, _ = o.FindRoleTokenFile()
 
@@ -132,7 +134,7 @@ func (o *Options) complete(p *problems) {
 	if o.KeyFile != "" && o.CertFile == "" {
 		p.addFrom(o.Source("key-file"), "key-file", errors.New("a private key needs its certificate: set cert-file too"))
 	}
-	if o.Unit == "" && o.Reload == ReloadRestart {
+	if o.Unit == "" && o.Reload == watcher.ReloadRestart {
 		p.addFrom(o.Source("reload"), "reload", fmt.Errorf("restart needs a unit, but unit is empty (%s)", o.Source("unit")))
 	}
 	if o.Unit == "" && o.RestartUnconfirmed {
@@ -148,7 +150,7 @@ func (o *Options) fromAntpickax(key, file, what string) {
 	}
 	opt := lookup(key)
 	name := path.Join(o.AntpickaxDir, file)
-	text, err := o.host.read(name)
+	text, err := o.system.read(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		o.deferred[key] = fmt.Errorf("%s is not known: set %s under [%s] in %s, or %s, or %s; there is no %s either",

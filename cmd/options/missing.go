@@ -24,7 +24,7 @@ func (o *Options) Missing() (keys []string, err error) {
 		}
 	}
 	if _, err := o.ResolveCUK(); err != nil {
-		if o.awaits(o.cukFile()) {
+		if o.awaits(o.Instance().File()) {
 			keys = append(keys, "cuk")
 		} else {
 			wrong = append(wrong, err)
@@ -35,6 +35,6 @@ func (o *Options) Missing() (keys []string, err error) {
 
 // awaits: the file has yet to come, or to be written.
 func (o *Options) awaits(name string) bool {
-	text, err := o.host.read(name)
+	text, err := o.system.read(name)
 	return errors.Is(err, fs.ErrNotExist) || err == nil && strings.TrimSpace(text) == ""
 }

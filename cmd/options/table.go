@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
 // Kind tells what may be completed for a value.
@@ -78,19 +80,19 @@ func k2hr3Options() []Option {
 			Key: "api-uri", Kind: KindText, Placeholder: "URI", DefaultNote: "content of k2hr3-api-uri in antpickax-dir",
 			Help: "K2HR3's address, as http://HOST:PORT or https://HOST:PORT",
 			Long: "The address of K2HR3's REST interface: scheme, host and port, without a path.",
-			set:  setAPIURI,
+			set:  parsed(k2hr3.ParseAPI, func(o *Options) *k2hr3.API { return &o.APIURI }),
 		},
 		{
 			Key: "role", Kind: KindText, Placeholder: "YRN", DefaultNote: "content of k2hr3-role-name in antpickax-dir",
 			Help: "role this host belongs to, a full YRN",
 			Long: "The role this host becomes a member of, as a full YRN: yrn:yahoo:::TENANT:role:PATH. Upper case is made lower case, as K2HR3 does.",
-			set:  setRole,
+			set:  parsed(k2hr3.ParseRole, func(o *Options) *k2hr3.Role { return &o.Role }),
 		},
 		{
 			Key: "resource", Kind: KindText, Placeholder: "YRN", DefaultNote: "the role's YRN with :resource: for :role:",
 			Help: "resource that holds chmpx's configuration, a full YRN",
 			Long: "The resource whose text is chmpx's configuration for a slave, as a full YRN: yrn:yahoo:::TENANT:resource:PATH.",
-			set:  setResource,
+			set:  parsed(k2hr3.ParseResource, func(o *Options) *k2hr3.Resource { return &o.Resource }),
 		},
 		{
 			Key: "role-token-file", Kind: KindFile, Placeholder: "FILE",
@@ -182,7 +184,7 @@ func slaveOptions() []Option {
 			Long: "The custom unique key this host is registered with, and which chmpx finds itself by. On OpenStack it is the instance's UUID. " +
 				"Where the agent remembers that k2hr3-cuk went with another instance id than that of now, it is left over from the instance this host is a copy of, " +
 				"and instance-id-file counts until k2hr3-cuk changes.",
-			set: setCUK,
+			set: parsed(k2hr3.ParseCUK, func(o *Options) *k2hr3.CUK { return &o.CUK }),
 		},
 		{
 			Key: "tag", Kind: KindText, Placeholder: "NAME", DefaultNote: "this host's full name if it resolves to an address of this host, else its address towards K2HR3",
@@ -216,11 +218,10 @@ func chmpxOptions() []Option {
 			set:  setUnit,
 		},
 		{
-			Key: "reload", Kind: KindChoice, Choices: []string{string(ReloadAuto), string(ReloadRestart), string(ReloadNone)}, Default: string(ReloadAuto),
+			Key: "reload", Kind: KindChoice, Choices: []string{"auto", "restart", "none"}, Default: "auto",
 			Help: "how chmpx is told of a new file",
 			Long: "How chmpx is told of a new file. auto: the rename is chmpx's reload signal, and a unit that has a reload job gets that too. restart: the unit is restarted. none: the file is replaced, nothing else.",
-			set: choice([]string{string(ReloadAuto), string(ReloadRestart), string(ReloadNone)},
-				func(o *Options, v string) { o.Reload = Reload(v) }),
+			set:  choice([]string{"auto", "restart", "none"}, setReload),
 		},
 		{
 			Key: "start", Kind: KindChoice, Choices: yesNo(), Default: "yes",

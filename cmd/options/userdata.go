@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
-// UserData are the options of the verb user-data alone.
-type UserData struct {
+// UserDataFlags are the flags of the verb user-data alone.
+type UserDataFlags struct {
 	Format           string // cloud-config or script
 	Repo             string // as typed; empty: the new VM knows a repository already
 	RepoKeyFile      string
@@ -16,7 +18,7 @@ type UserData struct {
 	ChmpxRepoKeyFile string
 }
 
-func userDataFlags() []Option {
+func userDataOptions() []Option {
 	list := []Option{
 		{
 			Key: "format", Kind: KindChoice, Choices: []string{"cloud-config", "script"}, Default: "cloud-config",
@@ -110,9 +112,9 @@ func (o *Options) elsewhere(s Setting, files map[string]string) string {
 	case "api-uri":
 		return o.APIURI.String()
 	case "role":
-		return o.Role
+		return o.Role.String()
 	case "resource":
-		return o.Resource
+		return o.Resource.String()
 	}
 	if path, ok := files[s.Option.Key]; ok {
 		return path
@@ -130,5 +132,5 @@ func (o Option) line(value string) (string, error) {
 			return line, nil
 		}
 	}
-	return "", fmt.Errorf("%s cannot be written into a configuration file: a # or ; after a blank would begin a comment there", shown(value))
+	return "", fmt.Errorf("%s cannot be written into a configuration file: a # or ; after a blank would begin a comment there", k2hr3.Quote(value))
 }

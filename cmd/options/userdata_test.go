@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func elsewhere(t *testing.T, h Host, args ...string) *Options {
+func elsewhere(t *testing.T, h System, args ...string) *Options {
 	t.Helper()
 	o, err := Load(verb(t, "user-data"), args, h)
 	if err != nil {
@@ -31,7 +31,7 @@ func TestElsewhereReadsTheSame(t *testing.T) {
 		}
 		args = append(args, "--"+key+"="+value)
 	}
-	o := elsewhere(t, host(nil), args...)
+	o := elsewhere(t, system(nil), args...)
 	text, left, err := o.Elsewhere(nil)
 	if err != nil || len(left) > 0 {
 		t.Fatalf("%v, left out %v", err, left)
@@ -51,7 +51,7 @@ func TestElsewhereReadsTheSame(t *testing.T) {
 			t.Errorf("%s (-here +there):\n%s", opt.Key, diff)
 		}
 	}
-	if there.Output != o.Output || there.Role != "yrn:yahoo:::shop:role:orders/slave" || there.APIURI.String() != "https://k2hr3.shop.example" || there.Owner != `"me"` {
+	if there.Output != o.Output || there.Role.String() != "yrn:yahoo:::shop:role:orders/slave" || there.APIURI.String() != "https://k2hr3.shop.example" || there.Owner != `"me"` {
 		t.Errorf("there it is\n%s", text)
 	}
 }
@@ -83,7 +83,7 @@ func TestElsewhereRefuses(t *testing.T) {
 		{"a CUK in the environment", nil, "K2HDKC_SLAVE_CUK=x", "environment K2HDKC_SLAVE_CUK: every VM has its own"},
 		{"what looks like a comment", []string{"--run-dir", "/run/a #b"}, "", "flag --run-dir:"},
 	} {
-		h := host(nil)
+		h := system(nil)
 		if tt.env != "" {
 			h.Environ = append(h.Environ, tt.env)
 		}
@@ -103,7 +103,7 @@ func TestPathsOfAnotherHost(t *testing.T) {
 		if opt.Kind != KindFile && opt.Kind != KindDir {
 			continue
 		}
-		_, err := Load(v, []string{opt.Flag(), "some/where.ini"}, host(map[string]string{"/home/op/some/where.ini": ""}))
+		_, err := Load(v, []string{opt.Flag(), "some/where.ini"}, system(map[string]string{"/home/op/some/where.ini": ""}))
 		here := opt.Section == "" || opt.Section == "k2hr3"
 		relative := err != nil && strings.Contains(err.Error(), "not an absolute path")
 		if here == relative {

@@ -12,6 +12,9 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"k2hdkc-slave-agent/watcher"
+	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
 // Every function here makes a setter: it parses one value, or says what is accepted instead.
@@ -28,7 +31,7 @@ func absolute(field func(*Options) *string) func(*Options, string) error {
 
 func checkPath(value string) error {
 	if !path.IsAbs(value) {
-		return fmt.Errorf("%s is not an absolute path: it has to begin with /", shown(value))
+		return fmt.Errorf("%s is not an absolute path: it has to begin with /", k2hr3.Quote(value))
 	}
 	return nil
 }
@@ -41,7 +44,7 @@ func boolean(field func(*Options) *bool) func(*Options, string) error {
 		case "no", "false", "off", "0":
 			*field(o) = false
 		default:
-			return fmt.Errorf("%s is neither yes nor no", shown(value))
+			return fmt.Errorf("%s is neither yes nor no", k2hr3.Quote(value))
 		}
 		return nil
 	}
@@ -55,7 +58,7 @@ func choice(accepted []string, set func(*Options, string)) func(*Options, string
 				return nil
 			}
 		}
-		return fmt.Errorf("%s is none of %s", shown(value), strings.Join(accepted, ", "))
+		return fmt.Errorf("%s is none of %s", k2hr3.Quote(value), strings.Join(accepted, ", "))
 	}
 }
 
@@ -85,9 +88,9 @@ func parseDuration(value string) (time.Duration, error) {
 		return d, nil
 	}
 	if _, err := strconv.ParseUint(value, 10, 64); err == nil {
-		return 0, fmt.Errorf("%s has no unit: write %ss for seconds", shown(value), value)
+		return 0, fmt.Errorf("%s has no unit: write %ss for seconds", k2hr3.Quote(value), value)
 	}
-	return 0, fmt.Errorf("%s is not a duration: write 10s, 2m or 1h30m", shown(value))
+	return 0, fmt.Errorf("%s is not a duration: write 10s, 2m or 1h30m", k2hr3.Quote(value))
 }
 
 // brief writes a duration without units that count nothing.
@@ -110,13 +113,17 @@ func setWait(o *Options, value string) error {
 	return err
 }
 
+func setReload(o *Options, choice string) {
+	o.Reload = map[string]watcher.Reload{"auto": watcher.ReloadAuto, "restart": watcher.ReloadRestart, "none": watcher.ReloadNone}[choice]
+}
+
 func program(field func(*Options) *string) func(*Options, string) error {
 	return func(o *Options, value string) error {
 		switch {
 		case strings.ContainsFunc(value, unicode.IsSpace):
-			return fmt.Errorf("%s contains a blank: it has to be one program, without arguments", shown(value))
+			return fmt.Errorf("%s contains a blank: it has to be one program, without arguments", k2hr3.Quote(value))
 		case strings.Contains(value, "/") && !path.IsAbs(value):
-			return fmt.Errorf("%s is neither a name to look up in PATH nor an absolute path", shown(value))
+			return fmt.Errorf("%s is neither a name to look up in PATH nor an absolute path", k2hr3.Quote(value))
 		}
 		*field(o) = value
 		return nil
@@ -124,10 +131,10 @@ func program(field func(*Options) *string) func(*Options, string) error {
 }
 
 func setRoleTokenFile(o *Options, value string) error {
-	if tokenLike.MatchString(path.Base(value)) {
+	if k2hr3.HoldsToken(path.Base(value)) {
 		return errors.New("the value (not shown) looks like a token itself: put the token into a file that only the agent can read, and name that file")
 	}
-	if userDataLike.MatchString(value) {
+	if k2hr3.HoldsUserDataAddress(value) {
 		return errors.New("the value (not shown) is the address of user data, which is as secret as a token: put it into a file that only the agent can read, and name that file")
 	}
 	return absolute(func(o *Options) *string { return &o.RoleTokenFile })(o, value)
@@ -138,7 +145,7 @@ func setOutput(o *Options, value string) error {
 		return err
 	}
 	if !strings.EqualFold(path.Ext(value), ".ini") {
-		return fmt.Errorf("%s does not end in .ini: chmpx tells the type of a file by its extension, and the agent writes INI", shown(value))
+		return fmt.Errorf("%s does not end in .ini: chmpx tells the type of a file by its extension, and the agent writes INI", k2hr3.Quote(value))
 	}
 	o.Output = path.Clean(value)
 	return nil
@@ -147,7 +154,7 @@ func setOutput(o *Options, value string) error {
 func setMode(o *Options, value string) error {
 	n, err := strconv.ParseUint(strings.TrimPrefix(value, "0o"), 8, 32)
 	if err != nil || fs.FileMode(n)&^permissions != 0 {
-		return fmt.Errorf("%s is not a mode in octal, such as 0644", shown(value))
+		return fmt.Errorf("%s is not a mode in octal, such as 0644", k2hr3.Quote(value))
 	}
 	mode := fs.FileMode(n)
 	switch {
@@ -163,37 +170,18 @@ func setMode(o *Options, value string) error {
 func account(what string, field func(*Options) *string) func(*Options, string) error {
 	return func(o *Options, value string) error {
 		if strings.ContainsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || r == ':' || r == '/' }) {
-			return fmt.Errorf("%s is not the name or number of one %s", shown(value), what)
+			return fmt.Errorf("%s is not the name or number of one %s", k2hr3.Quote(value), what)
 		}
 		*field(o) = value
 		return nil
 	}
 }
 
-func setCUK(o *Options, value string) error {
-	if err := checkCUK(value); err != nil {
-		return fmt.Errorf("the CUK %w", err)
-	}
-	o.CUK = value
-	return nil
-}
-
-// A name or an address: it becomes the NAME of a node, where chmpx expands brackets and commas.
-var hostName = regexp.MustCompile(`^[0-9A-Za-z:]([0-9A-Za-z._:-]*[0-9A-Za-z:])?$`)
-
-func setTag(o *Options, value string) error {
-	if !hostName.MatchString(value) || len(value) > 253 {
-		return fmt.Errorf("%s is neither a host name nor an address", shown(value))
-	}
-	o.Tag = value
-	return nil
-}
-
 func setMinServers(o *Options, value string) error {
 	n, err := strconv.ParseUint(value, 10, 31)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s is not a count: write 1 or more", shown(value))
+		return fmt.Errorf("%s is not a count: write 1 or more", k2hr3.Quote(value))
 	case n == 0:
 		return errors.New("0 would let an answer without servers through, and chmpx ends when its file lists none: write 1 or more")
 	}
@@ -209,9 +197,9 @@ func setUnit(o *Options, value string) error {
 		o.Unit = value
 		return nil
 	case unitName.MatchString(value + ".service"):
-		return fmt.Errorf("%s is not the full name of a service unit: write %s.service", shown(value), value)
+		return fmt.Errorf("%s is not the full name of a service unit: write %s.service", k2hr3.Quote(value), value)
 	}
-	return fmt.Errorf("%s is not the name of a service unit, such as chmpx.service", shown(value))
+	return fmt.Errorf("%s is not the name of a service unit, such as chmpx.service", k2hr3.Quote(value))
 }
 
 func setLogLevel(o *Options, value string) error {
@@ -220,7 +208,7 @@ func setLogLevel(o *Options, value string) error {
 	}
 	level, ok := levels[strings.ToLower(value)]
 	if !ok {
-		return fmt.Errorf("%s is none of debug, info, warn, error", shown(value))
+		return fmt.Errorf("%s is none of debug, info, warn, error", k2hr3.Quote(value))
 	}
 	o.LogLevel = level
 	return nil

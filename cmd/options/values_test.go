@@ -3,6 +3,8 @@ package options
 import (
 	"testing"
 	"time"
+
+	"k2hdkc-slave-agent/watcher"
 )
 
 func TestValuesThatAreRefused(t *testing.T) {
@@ -56,8 +58,8 @@ func TestValuesThatAreRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.key+" "+tt.value, func(t *testing.T) {
-			failLoad(t, host(nil), []string{"--" + tt.key, tt.value}, "flag --"+tt.key+":", tt.want)
-			failLoad(t, host(nil, lookup(tt.key).Env()+"="+tt.value), nil, "environment "+lookup(tt.key).Env()+":", tt.want)
+			failLoad(t, system(nil), []string{"--" + tt.key, tt.value}, "flag --"+tt.key+":", tt.want)
+			failLoad(t, system(nil, lookup(tt.key).Env()+"="+tt.value), nil, "environment "+lookup(tt.key).Env()+":", tt.want)
 		})
 	}
 }
@@ -85,7 +87,7 @@ func TestValuesThatAreTaken(t *testing.T) {
 		{"restart-unconfirmed", "true", true, func(o *Options) any { return o.RestartUnconfirmed }},
 		{"restart-unconfirmed", "on", true, func(o *Options) any { return o.RestartUnconfirmed }},
 		{"restart-unconfirmed", "1", true, func(o *Options) any { return o.RestartUnconfirmed }},
-		{"reload", "None", ReloadNone, func(o *Options) any { return o.Reload }},
+		{"reload", "None", watcher.ReloadNone, func(o *Options) any { return o.Reload }},
 		{"unit", "", "", func(o *Options) any { return o.Unit }},
 		{"status-command", "", "", func(o *Options) any { return o.StatusCommand }},
 		{"check-command", "", "", func(o *Options) any { return o.CheckCommand }},
@@ -96,8 +98,8 @@ func TestValuesThatAreTaken(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.key+" "+tt.value, func(t *testing.T) {
 			for _, o := range []*Options{
-				mustLoad(t, host(nil), "--"+tt.key+"="+tt.value),
-				mustLoad(t, host(nil, lookup(tt.key).Env()+"="+tt.value)),
+				mustLoad(t, system(nil), "--"+tt.key+"="+tt.value),
+				mustLoad(t, system(nil, lookup(tt.key).Env()+"="+tt.value)),
 				mustLoad(t, configured("["+lookup(tt.key).Section+"]\n"+tt.key+" = "+tt.value)),
 			} {
 				if got := tt.get(o); got != tt.want {
@@ -109,7 +111,7 @@ func TestValuesThatAreTaken(t *testing.T) {
 }
 
 func TestRelativePathsOnTheCommandLine(t *testing.T) {
-	o := mustLoad(t, host(nil), "--output=../slave.ini", "--state-dir", "state", "--check-command=./test", "--status-command=plain")
+	o := mustLoad(t, system(nil), "--output=../slave.ini", "--state-dir", "state", "--check-command=./test", "--status-command=plain")
 	got := []string{o.Output, o.StateDir, o.CheckCommand, o.StatusCommand}
 	want := []string{"/home/slave.ini", "/home/op/state", "/home/op/test", "plain"}
 	for i := range want {
@@ -117,6 +119,6 @@ func TestRelativePathsOnTheCommandLine(t *testing.T) {
 			t.Errorf("got %s, want %s", got[i], want[i])
 		}
 	}
-	failLoad(t, host(nil, "K2HDKC_SLAVE_CHECK_COMMAND=./test"), nil, "neither a name to look up in PATH nor an absolute path")
-	failLoad(t, host(nil, "K2HDKC_SLAVE_OUTPUT=slave.ini"), nil, "not an absolute path")
+	failLoad(t, system(nil, "K2HDKC_SLAVE_CHECK_COMMAND=./test"), nil, "neither a name to look up in PATH nor an absolute path")
+	failLoad(t, system(nil, "K2HDKC_SLAVE_OUTPUT=slave.ini"), nil, "not an absolute path")
 }

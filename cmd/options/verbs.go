@@ -3,6 +3,8 @@ package options
 import (
 	"fmt"
 	"strings"
+
+	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
 // Verb is what the first word of the command line may be.
@@ -65,7 +67,7 @@ func LookupVerb(name string) (Verb, error) {
 	if hint == "" {
 		hint = ": it is one of " + strings.Join(names, ", ")
 	}
-	return Verb{}, usageErrorf("unknown verb %s%s", shown(name), hint)
+	return Verb{}, usageErrorf("unknown verb %s%s", k2hr3.Quote(name), hint)
 }
 
 // Verbs lists the verbs, in the order of the help.
@@ -123,7 +125,7 @@ func Verbs() []Verb {
 				"key-file the contents are taken along. cuk and tag belong to one host: cuk is refused, and both are left out where the " +
 				"configuration file has them. What is printed holds the token, so keep it as you keep that.",
 			Exits:     []Exit{done, failed},
-			Flags:     userDataFlags(),
+			Flags:     userDataOptions(),
 			Sections:  everything,
 			elsewhere: true,
 		},

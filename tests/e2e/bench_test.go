@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -221,7 +220,11 @@ func newWatcher(b *testing.B, k *inProcess, judge judge) *watcher.Watcher {
 func newMember(b *testing.B, k *inProcess) *member.Member {
 	b.Helper()
 	log := slog.New(slog.DiscardHandler)
-	client, err := k2hr3.New(k2hr3.Config{API: &url.URL{Scheme: "http", Host: k2hr3Name}, Transport: k, Logger: log})
+	api, err := k2hr3.ParseAPI("http://" + k2hr3Name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	client, err := k2hr3.New(k2hr3.Config{API: api, Transport: k, Logger: log})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -229,7 +232,11 @@ func newMember(b *testing.B, k *inProcess) *member.Member {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return &member.Member{Client: client, Role: role, Resource: role.Resource(), CUK: hostCUK, Log: log,
+	cuk, err := k2hr3.ParseCUK(hostCUK)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return &member.Member{Client: client, Role: role, Resource: role.Resource(), CUK: cuk, Log: log,
 		FullName:  func(context.Context) (string, bool) { return "", false },
 		Address:   func(context.Context) (netip.Addr, error) { return netip.MustParseAddr(hostAddr), nil },
 		TokenFile: func() string { return "" }}

@@ -52,7 +52,7 @@ func (c *Client) Ping(ctx context.Context) error {
 //
 // Registering a member again replaces its entry, which ends the tokens K2HR3 made
 // for the host: ask IsMember first, and do not register on a timer.
-func (c *Client) Register(ctx context.Context, role Role, token Token, host Host) error {
+func (c *Client) Register(ctx context.Context, role Role, token Token, me Registration) error {
 	x := exchange{op: "register in role " + role.yrn, method: http.MethodPut, path: rolePath(role), token: token}
 	if role.IsZero() {
 		return c.refusedHere(x.op, errors.New("no role is given"))
@@ -60,7 +60,7 @@ func (c *Client) Register(ctx context.Context, role Role, token Token, host Host
 	if token.IsZero() {
 		return c.refusedHere(x.op, errors.New("no role token is given, and K2HR3 registers no host without one"))
 	}
-	query, err := host.query()
+	query, err := me.query()
 	if err != nil {
 		return c.refusedHere(x.op, err)
 	}
@@ -81,7 +81,7 @@ func (c *Client) Register(ctx context.Context, role Role, token Token, host Host
 // IsMember reports whether this host is a member of role, or of one below it,
 // by the address K2HR3 sees and cuk. False also means that K2HR3's store is down
 // or that there is no such role.
-func (c *Client) IsMember(ctx context.Context, role Role, cuk string) (bool, error) {
+func (c *Client) IsMember(ctx context.Context, role Role, cuk CUK) (bool, error) {
 	x := exchange{op: "look for this host in role " + role.yrn, method: http.MethodHead}
 	a, err := c.doByAddress(ctx, x, role, cuk)
 	if err != nil {
@@ -99,7 +99,7 @@ func (c *Client) IsMember(ctx context.Context, role Role, cuk string) (bool, err
 // Unregister takes this host, by the address K2HR3 sees and cuk, out of role and
 // the roles below it. ErrNotMember means that it was not in (or that K2HR3's
 // store is down); after a try whose answer was lost it is the usual one.
-func (c *Client) Unregister(ctx context.Context, role Role, cuk string) error {
+func (c *Client) Unregister(ctx context.Context, role Role, cuk CUK) error {
 	x := exchange{op: "take this host out of role " + role.yrn, method: http.MethodDelete}
 	a, err := c.doByAddress(ctx, x, role, cuk)
 	if err != nil {
@@ -117,15 +117,15 @@ func (c *Client) Unregister(ctx context.Context, role Role, cuk string) error {
 // doByAddress does x on role, without a token. K2HR3 then
 // goes by the address it sees and the CUK; without a CUK it would take every
 // host of this address (spec k2hr3 C.6, C.7).
-func (c *Client) doByAddress(ctx context.Context, x exchange, role Role, cuk string) (answer, error) {
+func (c *Client) doByAddress(ctx context.Context, x exchange, role Role, cuk CUK) (answer, error) {
 	if role.IsZero() {
 		return answer{}, c.refusedHere(x.op, errors.New("no role is given"))
 	}
-	if err := checkCUK(cuk); err != nil {
-		return answer{}, c.refusedHere(x.op, err)
+	if cuk.IsZero() {
+		return answer{}, c.refusedHere(x.op, errNoCUK)
 	}
 	x.path = rolePath(role)
-	x.query = url.Values{"cuk": {cuk}}
+	x.query = url.Values{"cuk": {cuk.key}}
 	return c.do(ctx, x)
 }
 

@@ -19,7 +19,7 @@ type Query struct {
 	// sees, Role and CUK, which are used only then.
 	Token Token
 	Role  Role
-	CUK   string
+	CUK   CUK
 	// ETag is that of the text the caller has; empty, or what is no ETag: the
 	// whole text is wanted.
 	ETag string
@@ -94,10 +94,10 @@ func (q Query) arguments() (url.Values, error) {
 	if q.Role.IsZero() {
 		return nil, errors.New("neither a role token nor a role is given")
 	}
-	if err := checkCUK(q.CUK); err != nil {
-		return nil, err
+	if q.CUK.IsZero() {
+		return nil, errNoCUK
 	}
-	return url.Values{"role": {q.Role.asQuery()}, "cuk": {q.CUK}}, nil
+	return url.Values{"role": {q.Role.yrn}, "cuk": {q.CUK.key}}, nil
 }
 
 // once does one try.

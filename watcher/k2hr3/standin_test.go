@@ -88,7 +88,7 @@ func TestTheLifeOfAMember(t *testing.T) {
 
 		check("register", c.Register(ctx, s.role, s.token, host), nil)
 		member("after", true)
-		want := []fakek2hr3.Host{{Addr: vm, CUK: cuk, Extra: "openstack-auto-v1", Tag: host.Tag}}
+		want := []fakek2hr3.Host{{Addr: vm, CUK: ownCUK, Extra: "openstack-auto-v1", Tag: host.Tag}}
 		if diff := cmp.Diff(want, s.cluster.Slaves()); diff != "" {
 			t.Errorf("members (-want +got):\n%s", diff)
 		}
@@ -112,8 +112,8 @@ func TestTheLifeOfAMember(t *testing.T) {
 func TestTagsThatLookLikeJSONAreRegisteredAsTheyAre(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t)
-		for _, tag := range []string{"12345", "true", "null", `"quoted"`, "a b+c&d", "größe", "[x]", "[1]"} {
-			if err := s.client.Register(t.Context(), s.role, s.token, Host{CUK: cuk, Tag: tag}); err != nil {
+		for _, tag := range []string{"12345", "true", "null", "1e3"} {
+			if err := s.client.Register(t.Context(), s.role, s.token, Registration{CUK: cuk, Tag: tag}); err != nil {
 				t.Error(err)
 			}
 			if got := s.cluster.Slaves()[0].Tag; got != tag {
@@ -175,7 +175,7 @@ func TestEachTroubleOfK2HR3HasItsKind(t *testing.T) {
 			t.Run(name+"/"+op, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					s := newStand(t)
-					s.cluster.AddSlave(vm, cuk, host.Tag)
+					s.cluster.AddSlave(vm, ownCUK, host.Tag)
 					s.Fault(tt.fault)
 					err := operations(s.client, s.token)[op](t.Context())
 					if kindOf(t, err) != want || (err == nil) != (want == nil) {
@@ -190,7 +190,7 @@ func TestEachTroubleOfK2HR3HasItsKind(t *testing.T) {
 func TestStoreDownLooksLikeNoMember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t)
-		s.cluster.AddSlave(vm, cuk, host.Tag)
+		s.cluster.AddSlave(vm, ownCUK, host.Tag)
 		s.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown})
 		if got, err := s.client.IsMember(t.Context(), s.role, cuk); got || err != nil {
 			t.Errorf("%v, %v", got, err)
@@ -208,7 +208,7 @@ func TestWhatAnAdministratorTookAwayIsTold(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newStand(t)
-			s.cluster.AddSlave(vm, cuk, host.Tag)
+			s.cluster.AddSlave(vm, ownCUK, host.Tag)
 			tt.do(s.cluster)
 			if _, err := s.client.Resource(t.Context(), s.byToken(s.token)); kindOf(t, err) != tt.byToken {
 				t.Errorf("%s, by token: %v", name, err)
@@ -294,7 +294,7 @@ func TestNoTokenInErrorsOrLogsOfTheStandIn(t *testing.T) {
 		fakek2hr3.Cut, fakek2hr3.Hang, fakek2hr3.Gzipped, fakek2hr3.Redirect, fakek2hr3.Oversized, fakek2hr3.Drip} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newStand(t)
-			s.cluster.AddSlave(vm, cuk, host.Tag)
+			s.cluster.AddSlave(vm, ownCUK, host.Tag)
 			raw := s.cluster.RoleToken("slave", 0)
 			token := must(NewToken(raw))
 			s.Fault(fakek2hr3.Fault{Name: name, Delay: time.Second, Location: "http://x.example/" + raw})

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,8 +54,12 @@ func inBubble(t *testing.T, f func(t *testing.T, h *host)) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		key, err := k2hr3.ParseCUK(cuk)
+		if err != nil {
+			t.Fatal(err)
+		}
 		h.Member = &Member{
-			Client: h.client(addr), Role: role, Resource: role.Resource(), CUK: cuk, Log: log,
+			Client: h.client(addr), Role: role, Resource: role.Resource(), CUK: key, Log: log,
 			FullName:   func(context.Context) (string, bool) { return h.tag, h.tag != "" },
 			Address:    func(context.Context) (netip.Addr, error) { return netip.MustParseAddr(h.addr), h.addrErr },
 			ClientFrom: func(from netip.Addr) (*k2hr3.Client, error) { return h.client(from.String()), nil },
@@ -73,7 +76,7 @@ func inBubble(t *testing.T, f func(t *testing.T, h *host)) {
 
 // client returns a client whose requests come from an address.
 func (h *host) client(from string) *k2hr3.Client {
-	api, _ := url.Parse("http://k2hr3.shop.example:18080")
+	api, _ := k2hr3.ParseAPI("http://k2hr3.shop.example:18080")
 	client, err := k2hr3.New(k2hr3.Config{API: api, Logger: h.logger, Transport: &http.Transport{
 		DialContext: h.net.Dialer(from), DisableKeepAlives: true,
 	}})

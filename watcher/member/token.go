@@ -20,7 +20,7 @@ const maxTokenFile = 64 << 10
 // nowhere else.
 type fetched struct {
 	mu    sync.Mutex
-	at    k2hr3.UserData
+	at    k2hr3.UserDataAddress
 	token k2hr3.Token
 }
 
@@ -56,7 +56,7 @@ func (m *Member) token(ctx context.Context) (k2hr3.Token, error) {
 }
 
 // fetch returns the token in the user data at an address, and asks for it once.
-func (m *Member) fetch(ctx context.Context, at k2hr3.UserData) (k2hr3.Token, error) {
+func (m *Member) fetch(ctx context.Context, at k2hr3.UserDataAddress) (k2hr3.Token, error) {
 	m.fetched.mu.Lock()
 	defer m.fetched.mu.Unlock()
 	if m.fetched.at == at && !m.fetched.token.IsZero() {
@@ -82,7 +82,7 @@ func (m *Member) refusedToken(err error) {
 func (m *Member) dropToken() {
 	m.fetched.mu.Lock()
 	defer m.fetched.mu.Unlock()
-	m.fetched.at, m.fetched.token = k2hr3.UserData{}, k2hr3.Token{}
+	m.fetched.at, m.fetched.token = k2hr3.UserDataAddress{}, k2hr3.Token{}
 }
 
 // readTokenFile returns the content of a token file, and whether it is one that

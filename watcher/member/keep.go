@@ -88,7 +88,7 @@ func (m *Member) Keep(ctx context.Context, known Identity) (Identity, error) {
 // be a copy of, or of another role. What was known of it is then no concern of
 // this host: neither its name nor its address.
 func (m *Member) own(known Identity) Identity {
-	if known.Role != m.Role.String() || known.CUK != m.CUK {
+	if known.Role != m.Role.String() || known.CUK != m.CUK.String() {
 		return Identity{}
 	}
 	return known
@@ -147,7 +147,7 @@ func (m *Member) fit(ctx context.Context, now Identity) (k2hr3.Token, error) {
 // register registers the host as it is now, and looks whether that had an
 // effect.
 func (m *Member) register(ctx context.Context, now Identity, token k2hr3.Token, reason string) error {
-	if err := m.Client.Register(ctx, m.Role, token, k2hr3.Host{CUK: m.CUK, Tag: now.Tag}); err != nil {
+	if err := m.Client.Register(ctx, m.Role, token, k2hr3.Registration{CUK: m.CUK, Tag: now.Tag}); err != nil {
 		m.refusedToken(err)
 		return err
 	}
@@ -209,7 +209,11 @@ func (m *Member) leaveFormer(ctx context.Context, known, now Identity) error {
 	if known.Role != now.Role || known.CUK == "" || known.CUK == now.CUK || known.Address != now.Address {
 		return nil
 	}
-	err := m.Client.Unregister(ctx, m.Role, known.CUK)
+	former, err := k2hr3.ParseCUK(known.CUK)
+	if err != nil {
+		return nil // an older agent's, which cannot be taken out
+	}
+	err = m.Client.Unregister(ctx, m.Role, former)
 	if errors.Is(err, k2hr3.ErrNotMember) {
 		return nil // or K2HR3's store is down, and nothing else will succeed
 	}
@@ -234,7 +238,7 @@ func (m *Member) leaveFrom(ctx context.Context, address string) error {
 
 // identity finds out what the host is called now, and from where.
 func (m *Member) identity(ctx context.Context, known Identity) (Identity, error) {
-	now := Identity{Role: m.Role.String(), CUK: m.CUK, Tag: m.FixedTag}
+	now := Identity{Role: m.Role.String(), CUK: m.CUK.String(), Tag: m.FixedTag}
 	addr, err := m.Address(ctx)
 	if err != nil {
 		return now, err
@@ -251,10 +255,10 @@ func (m *Member) identity(ctx context.Context, known Identity) (Identity, error)
 // K2HR3 from. A name it had stays until a better one is proven: a name service
 // that is down for a moment must not rename a node in the whole cluster.
 func (m *Member) tag(ctx context.Context, known, address string) string {
-	if name, ok := m.FullName(ctx); ok {
+	if name, ok := m.FullName(ctx); ok && k2hr3.CheckTag(name) == nil {
 		return name
 	}
-	if _, err := netip.ParseAddr(known); known != "" && err != nil {
+	if _, err := netip.ParseAddr(known); err != nil && k2hr3.CheckTag(known) == nil {
 		return known
 	}
 	return address

@@ -14,18 +14,25 @@ const (
 	token        = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 )
 
-// host is one with these files and this environment, working in /home/op.
-func host(files map[string]string, environ ...string) Host {
+// system is one with these files and this environment, working in /home/op.
+func system(files map[string]string, environ ...string) System {
 	all := fstest.MapFS{}
 	for name, text := range files {
 		all[strings.TrimPrefix(name, "/")] = &fstest.MapFile{Data: []byte(text), Mode: 0o644}
 	}
-	return Host{Files: all, Environ: environ, Dir: "/home/op"}
+	return System{Files: all, Environ: environ, Dir: "/home/op"}
 }
 
 // configured is a host whose configuration file has this text.
-func configured(text string, environ ...string) Host {
-	return host(map[string]string{"/etc/k2hdkc/slave-agent.ini": text}, environ...)
+func configured(text string, environ ...string) System {
+	return system(map[string]string{"/etc/k2hdkc/slave-agent.ini": text}, environ...)
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }
 
 // denying refuses to look at some files.
@@ -43,7 +50,7 @@ func (d denying) Open(name string) (fs.File, error) {
 	return d.FS.Open(name)
 }
 
-func deny(h Host, names ...string) Host {
+func deny(h System, names ...string) System {
 	h.Files = denying{h.Files, names}
 	return h
 }
@@ -57,7 +64,7 @@ func verb(t *testing.T, name string) Verb {
 	return v
 }
 
-func mustLoad(t *testing.T, h Host, args ...string) *Options {
+func mustLoad(t *testing.T, h System, args ...string) *Options {
 	t.Helper()
 	o, err := Load(verb(t, "run"), args, h)
 	if err != nil {
@@ -67,7 +74,7 @@ func mustLoad(t *testing.T, h Host, args ...string) *Options {
 }
 
 // failLoad checks that the message says all of want and none of it unasked for, and returns the error.
-func failLoad(t *testing.T, h Host, args []string, want ...string) error {
+func failLoad(t *testing.T, h System, args []string, want ...string) error {
 	t.Helper()
 	_, err := Load(verb(t, "run"), args, h)
 	wantError(t, err, want...)

@@ -25,10 +25,10 @@ func TestRealFiles(t *testing.T) {
 	if err := os.Symlink("real.ini", filepath.Join(root, "etc/k2hdkc/slave-agent.ini")); err != nil {
 		t.Fatal(err)
 	}
-	h := Host{Files: os.DirFS(root)}
+	h := System{Files: os.DirFS(root)}
 
 	o := mustLoad(t, h)
-	if o.Role != shopRole {
+	if o.Role.String() != shopRole {
 		t.Errorf("role %q: the link was not followed", o.Role)
 	}
 	wantError(t, o.RequireK2HR3(), "/etc/antpickax/k2hr3-api-uri is a directory")
@@ -39,10 +39,10 @@ func TestRealFiles(t *testing.T) {
 	}
 }
 
-func TestThisHost(t *testing.T) {
+func TestThisSystem(t *testing.T) {
 	t.Setenv("K2HDKC_SLAVE_PEEK", "1s")
 	t.Chdir(t.TempDir())
-	h, err := ThisHost()
+	h, err := ThisSystem()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,24 +14,24 @@ import (
 // maxFile is more than any file read here may have: a configuration file of a few kilobytes is already long.
 const maxFile = 1 << 20
 
-// Host is what options are resolved from besides the command line.
-type Host struct {
+// System is where options come from besides the command line.
+type System struct {
 	Files   fs.FS    // the file system, from its root on
 	Environ []string // NAME=value
 	Dir     string   // the working directory
 }
 
-// ThisHost is the host the program runs on.
-func ThisHost() (Host, error) {
+// ThisSystem is that of this process.
+func ThisSystem() (System, error) {
 	dir, err := os.Getwd()
 	if err != nil {
-		return Host{}, fmt.Errorf("find the working directory: %w", err)
+		return System{}, fmt.Errorf("find the working directory: %w", err)
 	}
-	return Host{Files: os.DirFS("/"), Environ: os.Environ(), Dir: dir}, nil
+	return System{Files: os.DirFS("/"), Environ: os.Environ(), Dir: dir}, nil
 }
 
 // read returns the text of a file named by an absolute path.
-func (h Host) read(name string) (string, error) {
+func (h System) read(name string) (string, error) {
 	f, err := h.Files.Open(inFS(name))
 	if err != nil {
 		return "", fileError(name, err)
@@ -53,12 +53,12 @@ func (h Host) read(name string) (string, error) {
 }
 
 // exists is also true of a file that cannot be looked at, so that whoever reads it says why.
-func (h Host) exists(name string) bool {
+func (h System) exists(name string) bool {
 	_, err := fs.Stat(h.Files, inFS(name))
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-func (h Host) getenv(name string) string {
+func (h System) getenv(name string) string {
 	value := ""
 	for _, entry := range h.Environ {
 		if v, ok := strings.CutPrefix(entry, name+"="); ok {
