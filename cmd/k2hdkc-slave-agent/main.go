@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/cmd/service"
 	"k2hdkc-slave-agent/host"
 	"k2hdkc-slave-agent/watcher/member"
 )
@@ -55,13 +56,13 @@ func (p *program) main(ctx context.Context, args []string) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.Is(err, errSaid):
+	case errors.Is(err, errSaid), errors.Is(err, service.ErrRestart):
 		return 1
 	case errors.As(err, &usage):
 		fmt.Fprintf(p.stderr, "%s: %v\n%s\n", options.Program, usage.Err, usage.Help)
 		return 2
 	default:
-		fmt.Fprintf(p.stderr, "%s: %v\n", options.Program, err)
+		fmt.Fprintf(p.stderr, "%s: %v\n", options.Program, service.Hint(err))
 		return 1
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package service
 
 import (
 	"os"
@@ -11,22 +11,22 @@ import (
 )
 
 // recorded is a manager whose messages are kept.
-func recorded() (m *manager, sent *[]string) {
+func recorded() (m *Manager, sent *[]string) {
 	sent = new([]string)
-	return &manager{send: func(state string) { *sent = append(*sent, state) }}, sent
+	return &Manager{send: func(state string) { *sent = append(*sent, state) }}, sent
 }
 
 func TestStatusIsSentWhenItChanges(t *testing.T) {
 	m, sent := recorded()
-	m.note("") // there is nothing to say yet
-	m.say("registering")
-	m.say("registering")
-	m.say("revision 1 with 2 servers")
-	m.note("one thing more")
-	m.note("one thing more")
-	m.say("revision 2 with 2 servers")
-	m.note("")
-	m.say("two\nlines: \x1b[1m\xff")
+	m.Warning("") // there is nothing to say yet
+	m.Status("registering")
+	m.Status("registering")
+	m.Status("revision 1 with 2 servers")
+	m.Warning("one thing more")
+	m.Warning("one thing more")
+	m.Status("revision 2 with 2 servers")
+	m.Warning("")
+	m.Status("two\nlines: \x1b[1m\xff")
 	want := []string{
 		"STATUS=registering",
 		"STATUS=revision 1 with 2 servers",
@@ -42,8 +42,8 @@ func TestStatusIsSentWhenItChanges(t *testing.T) {
 
 func TestReloadingTellsWhenItBegan(t *testing.T) {
 	m, sent := recorded()
-	m.reloading()
-	m.ready()
+	m.Reloading()
+	m.Ready()
 	if len(*sent) != 2 || (*sent)[1] != "READY=1" {
 		t.Fatalf("sent %q", *sent)
 	}
@@ -71,7 +71,7 @@ func TestHowOftenSystemdWantsSignsOfLife(t *testing.T) {
 	} {
 		t.Setenv("WATCHDOG_USEC", c.usec)
 		t.Setenv("WATCHDOG_PID", c.pid)
-		if got := aliveEvery(); got != c.want {
+		if got := AliveEvery(); got != c.want {
 			t.Errorf("WATCHDOG_USEC=%s WATCHDOG_PID=%s: every %v, want %v", c.usec, c.pid, got, c.want)
 		}
 	}
