@@ -22,13 +22,25 @@ func (p *program) run(ctx context.Context, o *options.Options, load func() (*opt
 	defer folders.Stop()
 	d := lifecycle.Daemon{
 		Load: load, Prepare: p.prepare, Logger: p.logger,
-		Started: func(r lifecycle.Round) {
-			go reportHelper(ctx, r.Options, r.Log)
-			r.Log.Info("started", "version", versionName(), "role", r.Options.Role.String(), "api", r.Options.APIURI.String(), "output", r.Options.Output)
-		},
+		Started: func(r lifecycle.Round) { started(ctx, r) },
 		Manager: service.NewManager(), Folders: folders, Hangup: hangup,
 	}
 	return d.Run(ctx, o)
+}
+
+// started says what the daemon begins with.
+func started(ctx context.Context, r lifecycle.Round) {
+	o := r.Options
+	r.Log.Info("started", "version", versionName(), "role", o.Role.String(), "api", o.APIURI.String(), "output", o.Output)
+	if o.Unit == "" {
+		return
+	}
+	go func() {
+		unit := daemon.Unit{Name: o.Unit}
+		if err := unit.CheckHelper(ctx, o.AntpickaxDir, o.Output); err != nil {
+			r.Log.Warn("chmpx may run on another file than the one this agent keeps", "error", err)
+		}
+	}()
 }
 
 // prepare makes a round of the daemon.

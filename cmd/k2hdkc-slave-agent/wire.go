@@ -99,47 +99,40 @@ func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, error) 
 // stateFile is where the watcher remembers what it did.
 func stateFile(o *options.Options) string { return filepath.Join(o.StateDir, "state.json") }
 
+// outputFile is the file to keep, with the ids of the owner and group that it is to have.
 func outputFile(o *options.Options) (render.File, error) {
 	f := render.File{Path: o.Output, Mode: o.Mode}
-	if o.Owner != "" {
-		id, err := number(o.Owner, func(name string) (string, error) {
-			u, err := user.Lookup(name)
-			if err != nil {
-				return "", err
-			}
-			return u.Uid, nil
-		})
+	var errOwner, errGroup error
+	f.Owner, errOwner = id(o.Owner, func(name string) (string, error) {
+		u, err := user.Lookup(name)
 		if err != nil {
-			return f, fmt.Errorf("owner: %w", err)
+			return "", err
 		}
-		f.Owner = &id
-	}
-	if o.Group != "" {
-		id, err := number(o.Group, func(name string) (string, error) {
-			g, err := user.LookupGroup(name)
-			if err != nil {
-				return "", err
-			}
-			return g.Gid, nil
-		})
+		return u.Uid, nil
+	})
+	f.Group, errGroup = id(o.Group, func(name string) (string, error) {
+		g, err := user.LookupGroup(name)
 		if err != nil {
-			return f, fmt.Errorf("group: %w", err)
+			return "", err
 		}
-		f.Group = &id
-	}
-	return f, nil
+		return g.Gid, nil
+	})
+	return f, errors.Join(o.Blame("owner", errOwner), o.Blame("group", errGroup))
 }
 
-// number returns the id of a user or group given by number or name.
-func number(s string, lookup func(string) (string, error)) (int, error) {
-	if id, err := strconv.Atoi(s); err == nil {
-		return id, nil
+// id returns the id of a user or group given by number or name, nil for an empty one.
+func id(s string, lookup func(string) (string, error)) (*int, error) {
+	if s == "" {
+		return nil, nil
 	}
-	id, err := lookup(s)
+	n, err := strconv.Atoi(s)
 	if err != nil {
-		return 0, err
+		if s, err = lookup(s); err != nil {
+			return nil, err
+		}
+		n, err = strconv.Atoi(s)
 	}
-	return strconv.Atoi(id)
+	return &n, err
 }
 
 // prepareDirs makes the agent's own directories where its package or unit has

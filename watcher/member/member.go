@@ -39,7 +39,7 @@ type Member struct {
 	Role     k2hr3.Role
 	Resource k2hr3.Resource
 
-	CUK      k2hr3.CUK
+	CUK k2hr3.CUK
 
 	// FixedTag is the tag the operator gave; empty: it is found out.
 	FixedTag string
