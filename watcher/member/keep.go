@@ -10,21 +10,19 @@ import (
 )
 
 var (
-	// ErrMissing says that K2HR3 does not count a host as a member that it
-	// counted before. K2HR3 says the same while its store is down, so it has
-	// to say it several times before the host registers anew.
+	// ErrMissing says that K2HR3 no longer counts this host as a member. K2HR3 says the same while
+	// its store is down, so it has to say it several times before the host registers again.
 	ErrMissing = errors.New("no longer a member, says K2HR3")
 
-	// ErrUnfit says that the host cannot be registered in a way that K2HR3
-	// could ever undo.
+	// ErrUnfit says that K2HR3 could register the host, but never take it out again.
 	ErrUnfit = errors.New("cannot be registered")
 )
 
-// missesToRejoin is how often in a row K2HR3 has to miss a host that it knew.
+// missesToRejoin is how often in a row K2HR3 has to say that it does not know a host that it knew.
 const missesToRejoin = 3
 
-// Identity is what K2HR3 knows a host by. The zero Identity is a host that was
-// never registered, as far as is remembered.
+// Identity is what K2HR3 knows a host by. The zero Identity is that of a host that was never
+// registered, as far as the agent remembers.
 type Identity struct {
 	Role    string `json:"role,omitempty"`
 	CUK     string `json:"cuk,omitempty"`
@@ -32,21 +30,20 @@ type Identity struct {
 	Address string `json:"address,omitempty"`
 }
 
-// Keep sees that the host is a member of the role, under the tag and from the
-// address it has now, and returns what it is registered as. known is what it
-// was registered as when Keep was last called, maybe before a restart. The
-// host is registered only
+// Keep makes sure that the host is a member of the role, under the tag and from the address it has
+// now, and returns what it is registered as. known is what it was registered as when Keep was last
+// called, maybe before a restart. Keep registers the host only
 //
 //   - when K2HR3 does not know it, and it was not known as the same before;
-//   - when its address or its tag has changed: it leaves under the old address
-//     first where it still has that;
-//   - when its CUK has changed: it leaves under the old one first if that was
-//     registered from the address it has now;
-//   - when K2HR3, otherwise in good health, has missed it three times in a row
+//   - when its address or its tag has changed: Keep first takes it out under the old address, where
+//     the host still has that;
+//   - when its CUK has changed: Keep first takes it out under the old one, if that was registered
+//     from the address the host has now;
+//   - when K2HR3, otherwise in good health, has said three times in a row that it does not know it
 //     ([ErrMissing] until then).
 //
-// Each registration takes the host off the list for a moment and invalidates
-// its tokens (spec k2hr3 0.3, 0.4), so nothing less is a reason.
+// Each registration takes the host off the list for a moment and invalidates its tokens
+// (docs/k2hr3.md 0.3, 0.4), so nothing less is a reason.
 func (m *Member) Keep(ctx context.Context, known Identity) (Identity, error) {
 	was := m.own(known)
 	now, err := m.identity(ctx, was)
@@ -84,9 +81,8 @@ func (m *Member) Keep(ctx context.Context, known Identity) (Identity, error) {
 	return now, nil
 }
 
-// own returns known, or nothing if that is of another host, which this one may
-// be a copy of, or of another role. What was known of it is then no concern of
-// this host: neither its name nor its address.
+// own returns known, or nothing if that is about another role, or about another host, which this
+// one may be a copy of: neither its name nor its address is then this host's concern.
 func (m *Member) own(known Identity) Identity {
 	if known.Role != m.Role.String() || known.CUK != m.CUK.String() {
 		return Identity{}
@@ -94,8 +90,7 @@ func (m *Member) own(known Identity) Identity {
 	return known
 }
 
-// Moved reports whether the host reaches K2HR3 from another address than it was
-// known by.
+// Moved reports whether the host reaches K2HR3 from another address than it is known by.
 func (m *Member) Moved(ctx context.Context, known Identity) bool {
 	if known.Address == "" {
 		return false
@@ -104,7 +99,7 @@ func (m *Member) Moved(ctx context.Context, known Identity) bool {
 	return err == nil && addr.String() != known.Address
 }
 
-// reason returns why the host has to be registered, if it has to.
+// reason returns why the host has to register, empty if it has not.
 func (m *Member) reason(ctx context.Context, is bool, known, now Identity) (string, error) {
 	before := m.misses
 	m.misses = 0
@@ -120,16 +115,15 @@ func (m *Member) reason(ctx context.Context, is bool, known, now Identity) (stri
 	}
 	m.misses = before + 1
 	if m.misses < missesToRejoin {
-		return "", fmt.Errorf("%w, of %s (CUK %s): it was removed, or K2HR3's store is down; K2HR3 is asked again before anything is done", ErrMissing, m.Role, m.CUK)
+		return "", fmt.Errorf("%w, of %s (CUK %s): somebody removed it, or K2HR3's store is down; the agent asks again before it does anything", ErrMissing, m.Role, m.CUK)
 	}
 	if err := m.Client.Ping(ctx); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("K2HR3 has missed it %d times in a row", m.misses), nil
+	return fmt.Sprintf("K2HR3 did not know it %d times in a row", m.misses), nil
 }
 
-// fit returns the token to register with, or why the host cannot be registered
-// as it is now.
+// fit returns the token to register with, or why the host cannot register as it is now.
 func (m *Member) fit(ctx context.Context, now Identity) (k2hr3.Token, error) {
 	token, err := m.token(ctx)
 	if errors.Is(err, ErrNoToken) {
@@ -144,8 +138,7 @@ func (m *Member) fit(ctx context.Context, now Identity) (k2hr3.Token, error) {
 	return token, nil
 }
 
-// register registers the host as it is now, and looks whether that had an
-// effect.
+// register registers the host as it is now, and looks whether that had an effect.
 func (m *Member) register(ctx context.Context, now Identity, token k2hr3.Token, reason string) error {
 	if err := m.Client.Register(ctx, m.Role, token, k2hr3.Registration{CUK: m.CUK, Tag: now.Tag}); err != nil {
 		m.refusedToken(err)
@@ -155,16 +148,16 @@ func (m *Member) register(ctx context.Context, now Identity, token k2hr3.Token, 
 	if err := m.verify(ctx); err != nil {
 		return err
 	}
-	m.misses, m.left, m.told = 0, "", ""
+	m.misses, m.removed, m.stranded = 0, "", ""
 	m.inside()
 	m.Log.Info("registered with K2HR3", "role", now.Role, "cuk", now.CUK, "tag", now.Tag, "reason", reason)
 	return nil
 }
 
-// Leave takes the host out of the role, under the address it has and, if known
-// says that it had another one, under that. It does so by address and CUK and
-// without a token: with one, K2HR3 would delete the token instead (spec k2hr3
-// 0.1). A host that is no member has left already; that is no error.
+// Leave takes the host out of the role, under the address it has and, if known says that it had
+// another one, under that. It does so by address and CUK and without a token: with one, K2HR3 would
+// delete the token instead (docs/k2hr3.md 0.1). A host that is no member has left already; that is
+// no error.
 func (m *Member) Leave(ctx context.Context, known Identity) (left bool, err error) {
 	if was := m.own(known); m.Moved(ctx, was) {
 		m.leaveOld(ctx, was)
@@ -179,46 +172,46 @@ func (m *Member) Leave(ctx context.Context, known Identity) (left bool, err erro
 	return false, fmt.Errorf("this host (CUK %s) may still be listed in %s: %w; unregister again, or remove the host from the role in K2HR3", m.CUK, m.Role, err)
 }
 
-// leaveOld takes the host out under the address it had, which works from that
-// address alone. What cannot be taken out is listed until somebody else does.
-// While the host cannot register this comes up again and again; it is told once.
+// leaveOld takes the host out under the address it had, which works from that address alone; where
+// it does not, the old entry stays listed until somebody else removes it. While the host cannot
+// register, this comes up again and again; leaveOld logs it once.
 func (m *Member) leaveOld(ctx context.Context, known Identity) {
-	if m.left == known.Address {
+	if m.removed == known.Address {
 		return
 	}
 	err := m.leaveFrom(ctx, known.Address)
 	switch {
 	case err == nil:
-		m.left = known.Address
+		m.removed = known.Address
 		m.Log.Info("left the role under the old address", "address", known.Address)
 	case errors.Is(err, k2hr3.ErrNotMember):
-		// Somebody took it out, or K2HR3's store is down; then the host cannot
-		// register either, and the next attempt begins here again.
-	case m.told != known.Address:
-		m.told = known.Address
+		// Somebody took it out, or K2HR3's store is down; then the host cannot register either, and
+		// the next attempt begins here again.
+	case m.stranded != known.Address:
+		m.stranded = known.Address
 		m.Log.Warn("the old address stays in the role, and in every node's file, until K2HR3's own clean-up or an administrator removes it",
 			"address", known.Address, "cuk", known.CUK, "role", known.Role, "error", err)
 	}
 }
 
-// leaveFormer takes out what this host registered from its address under another
-// CUK: that was changed, or an agent on a copy of another host ran before
-// cloud-init did. chmpx would take the two entries of one name for each other.
-// The host that this one is a copy of has another address, and is left alone.
+// leaveFormer takes out what this host registered from its address under another CUK: somebody
+// changed that, or an agent on a copy of another host ran before cloud-init did. chmpx would take
+// the two entries of one name for each other. The host that this one is a copy of has another
+// address, and stays registered.
 func (m *Member) leaveFormer(ctx context.Context, known, now Identity) error {
 	if known.Role != now.Role || known.CUK == "" || known.CUK == now.CUK || known.Address != now.Address {
 		return nil
 	}
 	former, err := k2hr3.ParseCUK(known.CUK)
 	if err != nil {
-		return nil // an older agent's, which cannot be taken out
+		return nil // K2HR3 cannot take it out
 	}
 	err = m.Client.Unregister(ctx, m.Role, former)
 	if errors.Is(err, k2hr3.ErrNotMember) {
 		return nil // or K2HR3's store is down, and nothing else will succeed
 	}
 	if err == nil {
-		m.Log.Info("left the role under the CUK before", "cuk", known.CUK, "address", known.Address)
+		m.Log.Info("left the role under the former CUK", "cuk", known.CUK, "address", known.Address)
 	}
 	return err
 }
@@ -236,7 +229,7 @@ func (m *Member) leaveFrom(ctx context.Context, address string) error {
 	return old.Unregister(ctx, m.Role, m.CUK)
 }
 
-// identity finds out what the host is called now, and from where.
+// identity finds out what K2HR3 would know the host by now.
 func (m *Member) identity(ctx context.Context, known Identity) (Identity, error) {
 	now := Identity{Role: m.Role.String(), CUK: m.CUK.String(), Tag: m.FixedTag}
 	addr, err := m.Address(ctx)
@@ -250,10 +243,10 @@ func (m *Member) identity(ctx context.Context, known Identity) (Identity, error)
 	return now, nil
 }
 
-// tag returns the host's full name if that resolves to one of its addresses,
-// since chmpx knows itself by it (spec chmpx C.3), else the address it reaches
-// K2HR3 from. A name it had stays until a better one is proven: a name service
-// that is down for a moment must not rename a node in the whole cluster.
+// tag returns the host's full name if that resolves to one of its addresses, since chmpx knows
+// itself by it (docs/chmpx.md C.3), else the address that the host reaches K2HR3 from. A name that
+// it had stays until a better one is proven: a name service that is down for a moment must not
+// rename a node in the whole cluster.
 func (m *Member) tag(ctx context.Context, known, address string) string {
 	if name, ok := m.FullName(ctx); ok && k2hr3.CheckTag(name) == nil {
 		return name

@@ -244,7 +244,7 @@ func TestThreeMissesInARowAreAReason(t *testing.T) {
 func TestWhatIsSaidOfAMissTellsBothReasonsAndAsksForPatience(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		_, err := h.keep(h.self())
-		for _, words := range []string{"no longer a member", h.Role.String(), cuk, "removed", "store is down", "asked again"} {
+		for _, words := range []string{"no longer a member", h.Role.String(), cuk, "removed", "store is down", "asks again"} {
 			if err == nil || !strings.Contains(err.Error(), words) {
 				t.Errorf("got %v, want %q in it", err, words)
 			}
@@ -343,7 +343,7 @@ func TestAHostWithAnotherAddressLeavesUnderTheOldOneFirst(t *testing.T) {
 					t.Errorf("members: %s, want %s", got, tt.members)
 				}
 				if n := h.logged("registered with K2HR3", "its address has changed from "+oldAddr+" to "+addr); n != 1 {
-					t.Errorf("the log does not tell the reason:\n%s", h.log.String())
+					t.Errorf("the log does not say the reason:\n%s", h.log.String())
 				}
 				stays := h.logged("WARN", "the old address stays", oldAddr, cuk, known.Role, "administrator")
 				if (stays == 1) != tt.stays || h.logged("WARN") != stays {
@@ -387,7 +387,7 @@ func TestWhatTheOldAddressLeavesBehindIsDoneAndToldOnce(t *testing.T) {
 					}
 				}
 				if n := h.logged("the old address"); n != 1 {
-					t.Errorf("the old address is told of %d times", n)
+					t.Errorf("the old address is logged %d times", n)
 				}
 				if n := strings.Count(h.trail(), "leave/"); n > 1 {
 					t.Errorf("K2HR3 was asked %d times to take it out", n)
@@ -651,7 +651,7 @@ func TestALeaveThatFailsSaysWhatIsLeftAndHowToCleanUp(t *testing.T) {
 	}
 }
 
-func TestATokenThatIsDeletedIsToldOfOnce(t *testing.T) {
+func TestATokenThatIsDeletedIsLoggedOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.ForgetToken = true
 		if _, err := h.keep(Identity{}); err != nil {
@@ -662,11 +662,11 @@ func TestATokenThatIsDeletedIsToldOfOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := h.logged("not needed any more"); n != 1 {
-			t.Errorf("told %d times", n)
+		if n := h.logged("no longer needs"); n != 1 {
+			t.Errorf("logged %d times", n)
 		}
 		h.use(h.cluster.RoleToken("slave", 0))
-		if err := h.read(t); err != nil || h.logged("not needed any more") != 2 {
+		if err := h.read(t); err != nil || h.logged("no longer needs") != 2 {
 			t.Errorf("another one: %v\n%s", err, h.log.String())
 		}
 	})

@@ -136,7 +136,7 @@ func TestJoin(t *testing.T) {
 		{"no token file is known", func(h *host) { h.file = "" }, false, ErrNoToken, "role-token-file", no},
 		{"the token file is not there", func(h *host) { os.Remove(h.file) }, false, ErrNoToken, "/etc/k2hdkc/role-token", no},
 		{"no token is in the file", func(h *host) { h.write("password1 or so\n") }, false, nil, "role-token", no},
-		{"the own address cannot be told", func(h *host) { h.addrErr = errors.New("no route") }, false, nil, "no route", ""},
+		{"the own address is not known", func(h *host) { h.addrErr = errors.New("no route") }, false, nil, "no route", ""},
 		{"the token is revoked", func(h *host) { h.cluster.Revoke(h.token) }, false, k2hr3.ErrUnauthorized, "issue a new role token", no + ", PUT/unknown token"},
 		{"the registration has no effect", func(h *host) { h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut}) }, true, ErrNotVerified, "exact name", no + ", " + put + ", " + probe},
 		{"a no that K2HR3 was wrong about", func(h *host) {
@@ -286,7 +286,7 @@ func TestATokenFileThatIsOfNoUseDoesNotKeepAHostFromReadingByItsAddress(t *testi
 	}
 }
 
-func TestBothRefusalsAreToldAndATroubleIsNoReasonToTryTheOtherRight(t *testing.T) {
+func TestBothRefusalsAreReportedAndATroubleIsNoReasonToTryTheOtherRight(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.cluster.Revoke(h.token)
 		err := h.read(t)
@@ -379,7 +379,7 @@ func TestTheTokenIsDeletedOnceTheHostReadsWithoutIt(t *testing.T) {
 	}
 }
 
-func TestATokenThatCannotBeDeletedIsToldOfOnce(t *testing.T) {
+func TestATokenThatCannotBeDeletedIsLoggedOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.ForgetToken = true
 		if _, err := h.Keep(t.Context(), Identity{}); err != nil {
@@ -393,8 +393,8 @@ func TestATokenThatCannotBeDeletedIsToldOfOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := strings.Count(h.log.String(), "cannot be deleted"); n != 1 {
-			t.Errorf("told %d times", n)
+		if n := strings.Count(h.log.String(), "cannot delete it"); n != 1 {
+			t.Errorf("logged %d times", n)
 		}
 	})
 }
