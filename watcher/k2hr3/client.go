@@ -101,13 +101,12 @@ func New(cfg Config) (*Client, error) {
 	}, nil
 }
 
-// Close gives up what the client keeps between exchanges. The client can still
-// be used.
+// Close closes what the client keeps open between exchanges. The client stays usable.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 // request returns a request below the API. path is not escaped yet; a colon or
 // slash in it is sent as it is, because K2HR3 does not decode their escapes
-// (spec k2hr3 A.3).
+// (docs/k2hr3.md A.3).
 func (c *Client) request(ctx context.Context, method, path string, query url.Values) (*http.Request, error) {
 	target := *c.api
 	target.Path = path

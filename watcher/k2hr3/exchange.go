@@ -48,7 +48,7 @@ func (c *Client) Ping(ctx context.Context) error {
 
 // Register makes this host, by the address K2HR3 sees, a member of role. It
 // needs a role token of role's tenant; K2HR3 does not compare the token's role
-// with role, and accepts a role that does not exist (spec k2hr3 C.1).
+// with role, and accepts a role that does not exist (docs/k2hr3.md C.1).
 //
 // Registering a member again replaces its entry, which ends the tokens K2HR3 made
 // for the host: ask IsMember first, and do not register on a timer.
@@ -116,7 +116,7 @@ func (c *Client) Unregister(ctx context.Context, role Role, cuk CUK) error {
 
 // doByAddress does x on role, without a token. K2HR3 then
 // goes by the address it sees and the CUK; without a CUK it would take every
-// host of this address (spec k2hr3 C.6, C.7).
+// host of this address (docs/k2hr3.md C.6, C.7).
 func (c *Client) doByAddress(ctx context.Context, x exchange, role Role, cuk CUK) (answer, error) {
 	if role.IsZero() {
 		return answer{}, c.refusedHere(x.op, errors.New("no role is given"))

@@ -15,7 +15,7 @@ type Registration struct {
 }
 
 // extraVM marks a registration as a virtual machine's. With any other value K2HR3 cannot find the
-// host by its CUK (spec k2hr3 C.4).
+// host by its CUK (docs/k2hr3.md C.4).
 const extraVM = "openstack-auto-v1"
 
 // query returns the arguments of a self-registration. It never contains host=, which would
@@ -50,7 +50,7 @@ func CheckTag(tag string) error {
 }
 
 // tagArgument returns tag as the argument that K2HR3 reads as tag. It decodes what parses as JSON,
-// such as a number, and fails with status 500 when that is no string (spec k2hr3 C.1).
+// such as a number, and fails with status 500 when that is no string (docs/k2hr3.md C.1).
 func tagArgument(tag string) string {
 	if json.Valid([]byte(tag)) {
 		return `"` + tag + `"`

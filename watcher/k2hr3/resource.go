@@ -83,7 +83,7 @@ func (c *Client) Resource(ctx context.Context, q Query) (Answer, error) {
 }
 
 // arguments returns the arguments that say by which right q reads. K2HR3
-// refuses any besides a token (spec k2hr3 D.1).
+// refuses any besides a token (docs/k2hr3.md D.1).
 func (q Query) arguments() (url.Values, error) {
 	if q.Resource.IsZero() {
 		return nil, errors.New("no resource is given")

@@ -6,7 +6,7 @@ import (
 )
 
 var (
-	// K2HR3's tokens have 64 digits (spec k2hr3 B.3).
+	// K2HR3's tokens have 64 digits (docs/k2hr3.md B.3).
 	tokenLike = regexp.MustCompile(`[0-9A-Fa-f]{64}`)
 	tokenForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
 	// The address of user data is as good as the token in there.

@@ -75,5 +75,5 @@ func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 func (t Token) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
 // header returns the value of x-auth-token. K2HR3 wants the capital R
-// (spec k2hr3 B.1).
+// (docs/k2hr3.md B.1).
 func (t Token) header() string { return "R=" + t.secret.Value() }

@@ -51,7 +51,7 @@ func ParseTokenFile(text string) (Token, UserDataAddress, error) {
 	case len(lines) == 0:
 		return Token{}, UserDataAddress{}, errors.New("user data includes nothing: " + formUserData + " after #include")
 	case len(lines) > 1:
-		return Token{}, UserDataAddress{}, errors.New("user data has more than one address, or more than that: want the one of K2HR3 alone")
+		return Token{}, UserDataAddress{}, errors.New("user data has more than one address, or more than that: want K2HR3's address alone")
 	}
 	at, err := parseUserDataAddress(lines[0])
 	return Token{}, at, err
@@ -123,7 +123,7 @@ func (u UserDataAddress) server() *url.URL {
 // agent returns the User-Agent that K2HR3 answers: one with cloud-init in it,
 // and without a version, which would be taken for a wish to have it packed. What
 // extdata answers is configured, by convention after the name of the section
-// (spec k2hr3 E).
+// (docs/k2hr3.md E).
 func (u UserDataAddress) agent(own string) string {
 	full, err := url.Parse(u.secret.Value())
 	if err == nil {
@@ -138,7 +138,7 @@ func (u UserDataAddress) agent(own string) string {
 // has, which has to be one for role ([ErrOtherRole]). K2HR3 answers an address
 // it cannot read with a script too, one without a token ([ErrUserData]). It is
 // the same token each time, and K2HR3 does not look whether it is still good
-// (spec k2hr3 E.1).
+// (docs/k2hr3.md E.1).
 func (c *Client) UserDataToken(ctx context.Context, u UserDataAddress, role Role) (Token, error) {
 	if u.IsZero() || role.IsZero() {
 		return Token{}, c.refusedHere("read user data", errors.New("no address or no role is given"))
@@ -181,13 +181,13 @@ func judgeUserData(a answer) verdict {
 	const check = "check the address in the role token file"
 	switch {
 	case a.status == http.StatusBadRequest:
-		return verdict{ErrBadRequest, "K2HR3 gives nothing to this agent at that address: " + check}
+		return verdict{ErrBadRequest, "K2HR3 gives this agent nothing at that address: " + check}
 	case a.status == http.StatusNotFound:
-		return verdict{ErrNotFound, "there is no user data of K2HR3: " + check}
+		return verdict{ErrNotFound, "K2HR3 has no user data there: " + check}
 	case a.status >= 300 && a.status < 400:
 		return verdict{ErrAnswer, "redirects are not followed: the role token file has to name the address that it leads to"}
 	case a.status == http.StatusTooManyRequests, a.status >= 500, a.status == http.StatusProxyAuthRequired:
 		return judgeOther(a.status)
 	}
-	return verdict{ErrAnswer, "K2HR3 does not answer so: " + check}
+	return verdict{ErrAnswer, "K2HR3 gives no such answer: " + check}
 }

@@ -20,7 +20,7 @@ type Resource struct{ yrn string }
 //
 // K2HR3 itself lower-cases every role and resource that it finds in a URL's path, but not the
 // argument role= of a request without a token, where it answers upper case with "not a member"
-// (spec k2hr3 A.2).
+// (docs/k2hr3.md A.2).
 func ParseRole(s string) (Role, error) {
 	yrn, err := parseYRN(s, "role")
 	return Role{yrn}, err
@@ -39,7 +39,7 @@ func (r Role) String() string { return r.yrn }
 func (r Role) IsZero() bool { return r.yrn == "" }
 
 // Resource returns the resource that belongs to r by the convention of K2HR3's tools: same tenant,
-// same path (spec k2hr3 A.1). Only the type is replaced, as a tenant may be called role too.
+// same path (docs/k2hr3.md A.1). Only the type is replaced, as a tenant may be called role too.
 func (r Role) Resource() Resource {
 	return Resource{yrnForm.ReplaceAllString(r.yrn, "$1:resource:$3")}
 }
@@ -57,7 +57,7 @@ var yrnForm = regexp.MustCompile(`^(yrn:yahoo:[^:]*::[^:]+):([^:]*):([^:]+)$`)
 const maxYRN = 2048
 
 // parseYRN is stricter than K2HR3, which answers "created" to a registration in a role that is
-// misspelt (spec k2hr3 A.1).
+// misspelt (docs/k2hr3.md A.1).
 func parseYRN(s, kind string) (string, error) {
 	if s == "" {
 		return "", fmt.Errorf("the %s is empty: it has to look like %s", kind, yrnLike(kind))
