@@ -241,7 +241,7 @@ func TestUserDataRefusesWhatWouldNotWork(t *testing.T) {
 		want   string
 	}{
 		{"a flag that is none", []string{"--role-tokenfile", "x"}, 2, "did you mean --role-token-file?"},
-		{"a format that is none", []string{"--format", "yaml"}, 2, `"yaml" is none of cloud-config, script`},
+		{"a format that is none", []string{"--format", "yaml"}, 2, `"yaml" is not one of cloud-config, script`},
 		{"an argument", []string{"vm-1"}, 2, "user-data takes none"},
 		{"no scheme", []string{"--api-uri", "k2hr3.shop.example"}, 2, "no scheme"},
 		{"a role that is none", []string{"--role", "orders/slave"}, 2, "not the full YRN of a role"},

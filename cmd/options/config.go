@@ -14,7 +14,8 @@ import (
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
-// readConfig adds the values of the configuration file to found. The file may be absent if nobody named it.
+// readConfig adds the values of the configuration file to found. The file may be absent if nobody
+// named it.
 func readConfig(h System, name string, named bool, found map[string]Setting, p *problems) {
 	text, err := h.read(name)
 	if errors.Is(err, fs.ErrNotExist) && !named {
@@ -49,7 +50,7 @@ type sectionState int
 const (
 	beforeSections sectionState = iota
 	inKnownSection
-	inUnknownSection // complained of once; what is in it is skipped
+	inUnknownSection // reported once; its keys are skipped
 )
 
 func (c *configFile) fail(format string, args ...any) {
@@ -60,7 +61,7 @@ func (c *configFile) read(line string) {
 	switch {
 	case line == "" || line[0] == '#' || line[0] == ';':
 	case strings.ContainsFunc(line, invisible):
-		c.fail("the line contains a character that cannot be seen: type it anew")
+		c.fail("the line contains an invisible character: type it again")
 	case line[0] == '[':
 		c.readHeader(line)
 	default:
@@ -68,12 +69,12 @@ func (c *configFile) read(line string) {
 	}
 }
 
-// invisible finds what an editor hides: control characters, and byte order marks in the middle of a file, which the library
-// would skip at the beginning of a line.
+// invisible finds what an editor hides: control characters, and byte order marks in the middle of a
+// file, which the library skips at the beginning of a line.
 func invisible(r rune) bool { return r != '\t' && unicode.IsControl(r) || r == '\ufeff' }
 
-// parse lets the library read one line. It knows no line numbers, joins lines and keeps the last of two equal keys when
-// it is given more.
+// parse reads one line with the library. Given more, the library knows no line numbers, joins lines
+// and keeps the last of two equal keys.
 func parse(line string) (*ini.File, error) {
 	return ini.LoadSources(ini.LoadOptions{
 		IgnoreContinuation:  true,
@@ -100,7 +101,7 @@ func (c *configFile) readHeader(line string) {
 	c.fail("unknown section [%s]%s", unquoted(name), hint)
 }
 
-// headerName is strict about what follows the bracket, where the library is not: only a comment may.
+// headerName allows nothing but a comment after the bracket, unlike the library.
 func headerName(line string) (string, bool) {
 	after := strings.TrimSpace(line[strings.LastIndex(line, "]")+1:])
 	if after != "" && after[0] != '#' && after[0] != ';' {
@@ -169,7 +170,7 @@ func (c *configFile) lookup(name string) (Option, bool) {
 		c.fail("%s cannot be set here: use %s or %s", name, c.options[i].Flag(), c.options[i].Env())
 		return Option{}, false
 	case c.state == beforeSections:
-		c.fail("%s stands before the first section: put it under [%s]", name, c.options[i].Section)
+		c.fail("%s comes before the first section: put it under [%s]", name, c.options[i].Section)
 		return Option{}, false
 	case c.options[i].Section != c.section:
 		c.fail("%s does not belong in [%s]: put it under [%s]", name, c.section, c.options[i].Section)

@@ -29,7 +29,7 @@ func usageErrorf(format string, args ...any) error {
 	return &UsageError{Err: fmt.Errorf(format, args...), Help: Program + " help"}
 }
 
-// problems collects what is wrong, so that everything can be mended in one go.
+// problems collects what is wrong, so that the operator can correct everything in one go.
 type problems struct {
 	list  []error
 	usage bool // at least one of them was typed on the command line

@@ -43,7 +43,7 @@ func (o *Options) parseFlags(v Verb, args []string) (map[string]Setting, error) 
 	return found, nil
 }
 
-// wantsHelp is true of --help anywhere: who asks for help shall not be sent away over another flag.
+// wantsHelp is true of --help anywhere: whoever asks for help gets it, whatever else is wrong.
 func wantsHelp(args []string) bool {
 	if i := slices.Index(args, "--"); i >= 0 {
 		args = args[:i]
@@ -61,7 +61,8 @@ func (v Verb) lookup(name string) Option {
 	return lookup(name)
 }
 
-// flagSet has a flag for each option, if the verb takes options, and for each flag and switch of the verb.
+// flagSet has a flag for each option, if the verb takes options, and for each flag and switch of
+// the verb.
 func (v Verb) flagSet() *pflag.FlagSet {
 	set := pflag.NewFlagSet(v.Name, pflag.ContinueOnError)
 	set.SetOutput(io.Discard)

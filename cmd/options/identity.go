@@ -8,7 +8,8 @@ import (
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
-// ResolveCUK returns this host's key: as configured, else that of Instance, whose files it reads at each call.
+// ResolveCUK returns this host's key: as configured, else that of Instance, whose files it reads at
+// each call.
 func (o *Options) ResolveCUK() (k2hr3.CUK, error) {
 	if !o.CUK.IsZero() {
 		return o.CUK, nil
@@ -26,15 +27,16 @@ func (o *Options) Instance() host.Instance {
 	}
 }
 
-// Where a role token is looked for.
+// Where to look for a role token.
 const (
 	OwnRoleToken       = "/etc/k2hdkc/role-token" // an administrator puts it there
 	AntpickaxRoleToken = "k2hr3-role-token"       // K2HR3's own init script, in antpickax-dir
 )
 
-// FindRoleTokenFile returns the file the role token is in and where that was said, or an empty name if there is none:
-// as configured, else the systemd credential role-token, else /etc/k2hdkc/role-token, else k2hr3-role-token in
-// antpickax-dir. It looks anew at each call, as the file may come late. Options.RoleTokenFile is what it found first.
+// FindRoleTokenFile returns the file with the role token and who says so, or an empty name if there
+// is none: the configured one, else the systemd credential role-token, else /etc/k2hdkc/role-token,
+// else k2hr3-role-token in antpickax-dir. It looks again at each call, as the file may come late.
+// Options.RoleTokenFile is what it found first.
 func (o *Options) FindRoleTokenFile() (string, Source) {
 	if s, ok := o.settings["role-token-file"]; ok && s.Source.Kind >= FromConfig {
 		return o.RoleTokenFile, s.Source
@@ -47,7 +49,7 @@ func (o *Options) FindRoleTokenFile() (string, Source) {
 	return "", Source{}
 }
 
-// roleTokenFiles lists where a role token is looked for when none is configured, the best first.
+// roleTokenFiles lists where to look for a role token when none is configured, the best first.
 func (o *Options) roleTokenFiles() []string {
 	files := []string{OwnRoleToken, path.Join(o.AntpickaxDir, AntpickaxRoleToken)}
 	if dir := o.system.getenv("CREDENTIALS_DIRECTORY"); path.IsAbs(dir) {
@@ -56,7 +58,8 @@ func (o *Options) roleTokenFiles() []string {
 	return files
 }
 
-// Inputs lists the files whose coming, going or change may change the options, or what is read by their name.
+// Inputs lists the files that the options, or the files they name, come from: when one of them
+// comes, goes or changes, load the options again.
 func (o *Options) Inputs() []string {
 	files := append(o.roleTokenFiles(), o.ConfigFile, o.InstanceIDFile)
 	for _, name := range []string{"k2hr3-api-uri", "k2hr3-role-name", "k2hr3-cuk"} {

@@ -6,7 +6,8 @@ import (
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
-// RequireK2HR3 reports what is missing or wrong for verbs that talk to K2HR3: they need its address and a role.
+// RequireK2HR3 reports what is missing or wrong for verbs that talk to K2HR3: they need its address
+// and a role.
 func (o *Options) RequireK2HR3() error {
 	var missing []error
 	for _, key := range []string{"api-uri", "role"} {

@@ -244,9 +244,9 @@ func TestConfigurationFileThatCannotBeRead(t *testing.T) {
 
 func TestMisspeltEnvironmentVariable(t *testing.T) {
 	tests := []struct{ entry, want string }{
-		{"K2HDKC_SLAVE_API_URL=https://k2hr3", "K2HDKC_SLAVE_API_URL is no option: did you mean K2HDKC_SLAVE_API_URI?"},
-		{"K2HDKC_SLAVE_api_uri=https://k2hr3", "K2HDKC_SLAVE_api_uri is no option: did you mean K2HDKC_SLAVE_API_URI?"},
-		{"K2HDKC_SLAVE_COLOUR=blue", "environment: K2HDKC_SLAVE_COLOUR is no option"},
+		{"K2HDKC_SLAVE_API_URL=https://k2hr3", "K2HDKC_SLAVE_API_URL is not an option: did you mean K2HDKC_SLAVE_API_URI?"},
+		{"K2HDKC_SLAVE_api_uri=https://k2hr3", "K2HDKC_SLAVE_api_uri is not an option: did you mean K2HDKC_SLAVE_API_URI?"},
+		{"K2HDKC_SLAVE_COLOUR=blue", "environment: K2HDKC_SLAVE_COLOUR is not an option"},
 		{"K2HDKC_SLAVE_ROLE_TOKEN=" + token, "a token is only taken from a file, which K2HDKC_SLAVE_ROLE_TOKEN_FILE names"},
 	}
 	for _, tt := range tests {

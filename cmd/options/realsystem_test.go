@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// The other tests run over files in memory; this one over real ones, below a directory that stands for the root.
+// The other tests run over files in memory; this one over real ones, below a directory that stands
+// for the root.
 func TestRealFiles(t *testing.T) {
 	root := t.TempDir()
 	write := func(name, text string) {

@@ -11,7 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// maxFile is more than any file read here may have: a configuration file of a few kilobytes is already long.
+// maxFile is more than any file read here may have: a configuration file of a few kilobytes is
+// already long.
 const maxFile = 1 << 20
 
 // System is where options come from besides the command line.
@@ -38,14 +39,14 @@ func (h System) read(name string) (string, error) {
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return "", fmt.Errorf("%s is a directory, a file is expected", name)
+		return "", fmt.Errorf("%s is a directory, not a file", name)
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	switch {
 	case err != nil:
 		return "", fileError(name, err)
 	case len(data) > maxFile:
-		return "", fmt.Errorf("%s has more than %d bytes: it cannot be meant", name, maxFile)
+		return "", fmt.Errorf("%s has more than %d bytes: that cannot be right", name, maxFile)
 	case !utf8.Valid(data):
 		return "", fmt.Errorf("%s is not UTF-8 text", name)
 	}

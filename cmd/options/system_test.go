@@ -73,7 +73,8 @@ func mustLoad(t *testing.T, h System, args ...string) *Options {
 	return o
 }
 
-// failLoad checks that the message says all of want and none of it unasked for, and returns the error.
+// failLoad checks that the message says all of want and none of it unasked for, and returns the
+// error.
 func failLoad(t *testing.T, h System, args []string, want ...string) error {
 	t.Helper()
 	_, err := Load(verb(t, "run"), args, h)

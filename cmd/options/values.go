@@ -17,7 +17,8 @@ import (
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
-// Every function here makes a setter: it parses one value, or says what is accepted instead.
+// Every function here is or makes a setter, which parses one value or says what is accepted
+// instead.
 
 func absolute(field func(*Options) *string) func(*Options, string) error {
 	return func(o *Options, value string) error {
@@ -58,7 +59,7 @@ func choice(accepted []string, set func(*Options, string)) func(*Options, string
 				return nil
 			}
 		}
-		return fmt.Errorf("%s is none of %s", k2hr3.Quote(value), strings.Join(accepted, ", "))
+		return fmt.Errorf("%s is not one of %s", k2hr3.Quote(value), strings.Join(accepted, ", "))
 	}
 }
 
@@ -121,7 +122,7 @@ func program(field func(*Options) *string) func(*Options, string) error {
 	return func(o *Options, value string) error {
 		switch {
 		case strings.ContainsFunc(value, unicode.IsSpace):
-			return fmt.Errorf("%s contains a blank: it has to be one program, without arguments", k2hr3.Quote(value))
+			return fmt.Errorf("%s contains a blank: name one program, without arguments", k2hr3.Quote(value))
 		case strings.Contains(value, "/") && !path.IsAbs(value):
 			return fmt.Errorf("%s is neither a name to look up in PATH nor an absolute path", k2hr3.Quote(value))
 		}
@@ -145,7 +146,7 @@ func setOutput(o *Options, value string) error {
 		return err
 	}
 	if !strings.EqualFold(path.Ext(value), ".ini") {
-		return fmt.Errorf("%s does not end in .ini: chmpx tells the type of a file by its extension, and the agent writes INI", k2hr3.Quote(value))
+		return fmt.Errorf("%s does not end in .ini: chmpx goes by the extension, and the agent writes INI", k2hr3.Quote(value))
 	}
 	o.Output = path.Clean(value)
 	return nil
@@ -159,9 +160,9 @@ func setMode(o *Options, value string) error {
 	mode := fs.FileMode(n)
 	switch {
 	case mode&0o400 == 0:
-		return fmt.Errorf("%s does not let the owner read the file: chmpx ends when it cannot read it; write 0644 or 0640", value)
+		return fmt.Errorf("%s does not let the owner read the file: chmpx exits when it cannot read it; write 0644 or 0640", value)
 	case mode&0o002 != 0:
-		return fmt.Errorf("%s lets everybody write the file, and thereby stop chmpx; write 0644 or 0640", value)
+		return fmt.Errorf("%s lets everybody write the file, and so stop chmpx; write 0644 or 0640", value)
 	}
 	o.Mode = &mode
 	return nil
@@ -183,7 +184,7 @@ func setMinServers(o *Options, value string) error {
 	case err != nil:
 		return fmt.Errorf("%s is not a count: write 1 or more", k2hr3.Quote(value))
 	case n == 0:
-		return errors.New("0 would let an answer without servers through, and chmpx ends when its file lists none: write 1 or more")
+		return errors.New("0 would let the agent apply an answer without servers, and chmpx exits when its file lists none: write 1 or more")
 	}
 	o.MinServers = int(n)
 	return nil
@@ -208,7 +209,7 @@ func setLogLevel(o *Options, value string) error {
 	}
 	level, ok := levels[strings.ToLower(value)]
 	if !ok {
-		return fmt.Errorf("%s is none of debug, info, warn, error", k2hr3.Quote(value))
+		return fmt.Errorf("%s is not one of debug, info, warn, error", k2hr3.Quote(value))
 	}
 	o.LogLevel = level
 	return nil

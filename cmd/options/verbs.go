@@ -78,16 +78,16 @@ func Verbs() []Verb {
 	return []Verb{
 		{
 			Name:     "run",
-			Synopsis: "be the daemon: keep slave.ini and chmpx right until SIGTERM",
-			Long: "Registers this host in the role, then keeps the output file and chmpx right until SIGTERM. chmpx is never stopped, " +
-				"also not when the agent stops.",
+			Synopsis: "run the daemon: keep slave.ini and chmpx right until SIGTERM",
+			Long: "Registers this host in the role, then keeps the output file and chmpx right until SIGTERM. It never stops chmpx, " +
+				"not even when the agent itself stops.",
 			Exits:    []Exit{{0, "ended by SIGTERM"}, failed},
 			Sections: everything,
 		},
 		{
 			Name:     "once",
 			Synopsis: "do one pass of the same, then exit",
-			Long:     "Does one pass of what run does: register if needed, fetch, check, replace the file, see that chmpx took it.",
+			Long:     "Does one pass of what run does: register if needed, fetch, check, replace the file, see that chmpx runs it.",
 			Exits:    []Exit{{0, "done, or nothing to do"}, failed},
 			Switches: []Switch{{"dry-run", "print a unified diff of the output file and change nothing, not even the registration"}},
 			Sections: everything,
@@ -113,7 +113,7 @@ func Verbs() []Verb {
 		{
 			Name:     "unregister",
 			Synopsis: "take this host out of the role",
-			Long:     "Takes this host out of the role. Repeating it does no harm. The output file and chmpx are left alone.",
+			Long:     "Takes this host out of the role. Repeating it does no harm. The output file and chmpx stay as they are.",
 			Exits:    []Exit{done, failed},
 			Sections: []string{"", "k2hr3", "slave", "agent"},
 		},
@@ -121,9 +121,9 @@ func Verbs() []Verb {
 			Name:     "user-data",
 			Synopsis: "print cloud-init user data for a new slave VM",
 			Long: "Prints cloud-init user data for a new slave VM: it adds the package repository, installs the agent and chmpx, and gives the agent " +
-				"the options that are set here and the role token. The options are those of the new VM, and so are paths in them; of role-token-file, ca-file, cert-file and " +
-				"key-file the contents are taken along. cuk and tag belong to one host: cuk is refused, and both are left out where the " +
-				"configuration file has them. What is printed holds the token, so keep it as you keep that.",
+				"the options that are set here and the role token. The options are those of the new VM, and so are paths in them; the contents of role-token-file, ca-file, " +
+				"cert-file and key-file become part of the user data. cuk and tag belong to one host: user-data refuses a cuk, and leaves out " +
+				"both where the configuration file has them. The user data holds the token, so keep it as you keep that.",
 			Exits:     []Exit{done, failed},
 			Flags:     userDataOptions(),
 			Sections:  everything,
