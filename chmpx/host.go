@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Host is what chmpx knows, or asks, about the machine it runs on (spec C.3).
+// Host is what chmpx knows, or asks, about the machine it runs on (docs/chmpx.md C.3).
 // The zero value is a host without names, addresses and name service.
 type Host struct {
 	// Name is the kernel's host name.

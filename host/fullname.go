@@ -20,7 +20,7 @@ func FullName(ctx context.Context) (string, bool) {
 	return name, err == nil && resolvesHere(ctx, name)
 }
 
-// fullName finds the name as K2HR3's own init script does (spec k2hr3 F.1): the host name with
+// fullName finds the name as K2HR3's own init script does (docs/k2hr3.md F.1): the host name with
 // the resolver's search domain, else its domain, else that of the host's canonical name; without
 // any of them the canonical name.
 func fullName(ctx context.Context) (string, error) {

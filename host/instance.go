@@ -12,8 +12,8 @@ import (
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
-// Instance tells by which CUK this host goes, where none is configured: by the one in CUKFile, else
-// by the instance id.
+// Instance tells by which CUK this host goes, where none is configured: by the one in CUKFile,
+// else by the instance id.
 //
 // CUKFile may be a leftover. K2HR3's own init script writes it once in the life of an instance, so
 // a host made from the image of another one has the original's until that script has run there,

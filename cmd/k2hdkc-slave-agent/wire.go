@@ -21,8 +21,8 @@ import (
 	"k2hdkc-slave-agent/watcher/member"
 )
 
-// tidy closes the role tokens to others, and records which instance this host is. Neither is a reason
-// to stop, and a verb that changes nothing does without.
+// tidy closes the role tokens to others, and records which instance this host is. Neither is a
+// reason to stop, and a verb that changes nothing does without.
 func (p *program) tidy(o *options.Options, log *slog.Logger) {
 	p.guard.CloseFolder(o.AntpickaxDir, options.AntpickaxRoleToken, log)
 	p.guard.CloseFile(options.OwnRoleToken, log)
