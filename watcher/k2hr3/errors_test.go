@@ -53,7 +53,7 @@ func TestEachErrorOfK2HR3HasItsKindAndAHint(t *testing.T) {
 		{"Register", 414, "", ErrBadRequest, "too long"},
 		{"Register", 431, "", ErrBadRequest, "too long"},
 		{"Register", 501, "", ErrServer, "gateway"},
-		{"Resource", 429, "", ErrServer, "too many requests"},
+		{"Resource", 429, "", ErrServer, "too often"},
 		{"Resource", 502, "", ErrServer, "behind its gateway"},
 		{"Resource", 503, "", ErrServer, "behind its gateway"},
 	} {

@@ -40,7 +40,7 @@ func judge(a answer, withToken bool) verdict {
 func judgeOther(status int) verdict {
 	switch {
 	case status == http.StatusTooManyRequests:
-		return verdict{ErrServer, "K2HR3 or a gateway in front of it gets too many requests"}
+		return verdict{ErrServer, "K2HR3 or a gateway in front of it is asked too often"}
 	case status == http.StatusInternalServerError:
 		return verdict{ErrServer, "K2HR3 failed inside; its log says why"}
 	case status >= 500:

@@ -120,7 +120,7 @@ func (m *Member) reason(ctx context.Context, is bool, known, now Identity) (stri
 	if err := m.Client.Ping(ctx); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("K2HR3 did not know it %d times in a row", m.misses), nil
+	return fmt.Sprintf("K2HR3 has missed it %d times in a row", m.misses), nil
 }
 
 // fit returns the token to register with, or why the host cannot register as it is now.
