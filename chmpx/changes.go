@@ -9,8 +9,8 @@ import (
 // ChangeKind says what changed.
 type ChangeKind int
 
+// A value of [GLOBAL] is another one; a node came, went, or is described in another way.
 const (
-	// ValueChanged is a value of [GLOBAL].
 	ValueChanged ChangeKind = iota
 	ServerJoined
 	ServerLeft

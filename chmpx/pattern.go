@@ -79,7 +79,7 @@ func splitNames(s string) []string {
 	return names
 }
 
-// pattern is literal text with brackets in between: text[0] bracket[0] text[1] …
+// pattern is literal text with brackets in between: text[0], brackets[0], text[1], and so on.
 type pattern struct {
 	text     []string
 	brackets [][]choice

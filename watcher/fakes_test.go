@@ -3,6 +3,7 @@ package watcher
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -284,6 +285,7 @@ type logbook struct {
 	mu    sync.Mutex
 	lines []string
 	shown []string // from Info on, since the last forget
+	errs  []error  // every error that was logged
 	least slog.Level
 }
 
@@ -304,18 +306,28 @@ func (w withAttrs) Handle(ctx context.Context, r slog.Record) error {
 }
 
 func (l *logbook) Handle(_ context.Context, r slog.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	line := fmt.Sprintf("%s %s %s", r.Time.Format("15:04:05.000"), r.Level, r.Message)
 	r.Attrs(func(a slog.Attr) bool {
 		line += " " + a.String()
+		if err, ok := a.Value.Any().(error); ok {
+			l.errs = append(l.errs, err)
+		}
 		return true
 	})
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.lines = append(l.lines, line)
 	if r.Level >= slog.LevelInfo {
 		l.shown = append(l.shown, line)
 	}
 	return nil
+}
+
+// hasError reports whether an error of a kind was logged.
+func (l *logbook) hasError(kind error) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.errs, func(err error) bool { return errors.Is(err, kind) })
 }
 
 func (l *logbook) all() []string {

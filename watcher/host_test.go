@@ -53,15 +53,14 @@ type host struct {
 	name    atomic.Pointer[string] // its full name that resolves, nil: none does
 	meddle  atomic.Pointer[meddler]
 
-	dir     string
-	config  Config
-	chmpx   *fakeChmpx
-	unit    *fakeUnit // nil: no systemd
-	blind   bool      // there is no chmpxstatus configured at all
-	log     *logbook
-	dog     *watchdog         // nil: nobody wants signs of life
-	lines   []string          // what the watcher said how it is, the latest few
-	explain func(error) error // its Explain
+	dir    string
+	config Config
+	chmpx  *fakeChmpx
+	unit   *fakeUnit // nil: no systemd
+	blind  bool      // there is no chmpxstatus configured at all
+	log    *logbook
+	dog    *watchdog // nil: nobody wants signs of life
+	lines  []string  // what the watcher said how it is, the latest few
 
 	w      *Watcher
 	events chan Event
@@ -89,6 +88,7 @@ func newHost(t *testing.T) *host {
 	h.join(1)
 	h.setToken(h.cluster.RoleToken("slave", 0))
 	h.config = Config{
+		Role:      h.cluster.SlaveRole(),
 		File:      render.File{Path: filepath.Join(h.dir, "slave.ini")},
 		StateFile: filepath.Join(h.dir, "state", "state.json"),
 		Origin:    "http://k2hr3 orders " + ownCUK, InstanceID: ownCUK, MinServers: 1, Stamp: true,
@@ -221,10 +221,8 @@ func (h *host) make() *Watcher {
 			ClientFrom: func(from netip.Addr) (*k2hr3.Client, error) { return h.client(from.String()), nil },
 			TokenFile:  h.tokenFile,
 		},
-		Judge: func(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report {
-			return chmpx.Judge(ctx, b, chmpx.Host{Name: "vm-7", Addrs: h.chmpx.names()}, running)
-		},
-		SecondOpinion: h.second,
+		Judge:         judgeAs{h},
+		SecondOpinion: loaderOf{h},
 		Wall:          h.wall,
 		Log:           slog.New(h.log),
 	}
@@ -238,13 +236,13 @@ func (h *host) make() *Watcher {
 		h.dog.start()
 		w.Alive, w.AliveEvery = h.dog.fed, h.dog.limit/3
 	}
-	w.Changed, w.Explain = h.changed, h.explain
+	w.Changed = h.changed
 	h.w = w
 	return w
 }
 
 // changed keeps the latest of what the watcher says how it is.
-func (h *host) changed(s Snapshot) {
+func (h *host) changed(s Status) {
 	line := s.String()
 	if h.secret(line) || line == "" || len(line) > 400 || strings.ContainsFunc(line, unicode.IsControl) {
 		h.t.Errorf("not fit for a status line: %q", line)
@@ -275,9 +273,19 @@ func (h *host) fullName(context.Context) (string, bool) {
 	return *name, true
 }
 
-// second sees each file that is about to be put in place, and holds it against
+// judgeAs judges files for a host.
+type judgeAs struct{ *host }
+
+func (h judgeAs) Judge(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report {
+	return chmpx.Judge(ctx, b, chmpx.Host{Name: "vm-7", Addrs: h.chmpx.names()}, running)
+}
+
+// loaderOf is the second opinion on the files of a host.
+type loaderOf struct{ *host }
+
+// Check sees each file that is about to be put in place, and holds it against
 // a loader of chmpx's files that the agent does not use.
-func (h *host) second(ctx context.Context, path string) error {
+func (h loaderOf) Check(ctx context.Context, path string) error {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		h.t.Errorf("the staged file: %v", err)

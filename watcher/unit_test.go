@@ -42,7 +42,7 @@ func TestTheUnitIsStartedOnlyForTheFirstGoodFileAndIfItIsEnabledAndDown(t *testi
 					t.Errorf("jobs: %q, want %q", jobs, tt.want)
 				}
 				if tt.want == "start" {
-					h.log.want(t, 1, "chmpx runs the file in place", "revision=1")
+					h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=1")
 				}
 				h.chmpx.stop() // and it stays so
 				h.change(2)
@@ -85,7 +85,7 @@ func TestWhatIsDoneToARunningUnitForANewFile(t *testing.T) {
 				if jobs := h.unit.jobs(); jobs != tt.want {
 					t.Errorf("jobs: %q, want %q", jobs, tt.want)
 				}
-				h.log.want(t, 1, "chmpx runs the file in place", "revision=2")
+				h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=2")
 			})
 		})
 	}
@@ -109,7 +109,7 @@ func TestAJobThatFailsIsToldAndTheFileStaysGood(t *testing.T) {
 		h.change(2)
 		h.log.want(t, 1, "WARN", "chmpx's unit")
 		h.pass(time.Second)
-		h.log.want(t, 1, "chmpx runs the file in place", "revision=2")
+		h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=2")
 	})
 }
 

@@ -58,7 +58,7 @@ func TestTheOpinionOnANewFile(t *testing.T) {
 	}
 	for _, step := range steps {
 		install(step.installed)
-		err := o.Refuse(t.Context(), path)
+		err := o.Check(t.Context(), path)
 		if step.err == "" && err != nil || step.err != "" && (err == nil || err.Error() != step.err) {
 			t.Errorf("%s: error %v", step.name, err)
 		}
@@ -72,7 +72,7 @@ func TestTheOpinionOnANewFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	hasty := &Opinion{Checker: Checker{Command: link, Timeout: 100 * time.Millisecond}, Log: logger}
-	if err := hasty.Refuse(t.Context(), path); err != nil {
+	if err := hasty.Check(t.Context(), path); err != nil {
 		t.Errorf("a check that hangs refused: %v", err)
 	}
 	if got := said(); !strings.Contains(got, "level=WARN") || !strings.Contains(got, "did not finish in time") {
@@ -80,7 +80,7 @@ func TestTheOpinionOnANewFile(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := o.Refuse(ctx, path); !errors.Is(err, context.Canceled) {
+	if err := o.Check(ctx, path); !errors.Is(err, context.Canceled) {
 		t.Errorf("an agent that ends would put the file in place: %v", err)
 	}
 }

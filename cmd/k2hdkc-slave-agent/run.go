@@ -50,9 +50,9 @@ func (p *program) prepare(o *options.Options) (lifecycle.Round, error) {
 		return lifecycle.Round{}, err
 	}
 	p.tidy(o, log)
-	w, err := newWatcher(o, log)
+	w, m, err := newWatcher(o, log)
 	if err != nil {
 		return lifecycle.Round{}, err
 	}
-	return lifecycle.Round{Options: o, Watcher: w, Log: log}, w.File.Check()
+	return lifecycle.Round{Options: o, Watcher: w, Log: log, Close: m.Close}, w.File.Check()
 }

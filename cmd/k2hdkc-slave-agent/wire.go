@@ -62,38 +62,39 @@ func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
 	}, nil
 }
 
-// newWatcher makes the watcher, whole but not running.
-func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, error) {
+// newWatcher makes the watcher, whole but not running. The caller closes its member.
+func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, *member.Member, error) {
 	m, err := newMember(o, log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	file, err := outputFile(o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	w := &watcher.Watcher{
 		Config: watcher.Config{
 			File:       file,
 			StateFile:  stateFile(o),
+			Role:       m.Role.String(),
 			Origin:     fmt.Sprintf("%s %s %s", o.APIURI, o.Resource, m.CUK),
 			InstanceID: m.CUK.String(), MinServers: o.MinServers, Stamp: o.Stamp,
 			Interval: o.Interval, Wait: o.Wait, Confirm: o.Confirm, Peek: o.Peek,
 			Reload: o.Reload, Start: o.Start, RestartUnconfirmed: o.RestartUnconfirmed,
 		},
 		Member: m, Log: log,
-		Judge: new(host.Local).Judge,
+		Judge: new(host.Local),
 	}
 	if o.StatusCommand != "" {
 		w.Chmpx = &daemon.Prober{Command: o.StatusCommand, Dir: o.RunDir}
 	}
 	if o.CheckCommand != "" {
-		w.SecondOpinion = (&conftest.Opinion{Checker: conftest.Checker{Command: o.CheckCommand}, Log: log}).Refuse
+		w.SecondOpinion = &conftest.Opinion{Checker: conftest.Checker{Command: o.CheckCommand}, Log: log}
 	}
 	if o.Unit != "" {
 		w.Unit = &daemon.Unit{Name: o.Unit}
 	}
-	return w, nil
+	return w, m, nil
 }
 
 // stateFile is where the watcher remembers what it did.

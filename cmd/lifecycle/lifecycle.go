@@ -40,6 +40,7 @@ type Round struct {
 	Options *options.Options
 	Watcher *watcher.Watcher
 	Log     *slog.Logger
+	Close   func() // ends what the watcher keeps open, once it has run
 }
 
 // Run runs until ctx ends, and returns nil then. o are the options to begin with. It returns an
@@ -89,7 +90,7 @@ func (d *Daemon) prepare(o *options.Options) (Round, error) {
 	w := r.Watcher
 	w.Ready = d.Manager.Ready
 	w.Alive, w.AliveEvery = d.Manager.Alive, service.AliveEvery()
-	w.Changed = func(s watcher.Snapshot) { d.Manager.Status(s.String()) }
+	w.Changed = func(s watcher.Status) { d.Manager.Status(s.String()) }
 	return r, nil
 }
 
@@ -99,7 +100,7 @@ func (d *Daemon) watch(ctx context.Context) (again bool, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	r := d.round
-	defer r.Watcher.Member.Client.Close()
+	defer r.Close()
 	touched, err := watcher.Files(ctx, r.Log, append(r.Options.Inputs(), r.Options.Output)...)
 	if err != nil {
 		return false, err

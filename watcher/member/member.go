@@ -82,6 +82,16 @@ func (m *Member) Join(ctx context.Context) (registered bool, err error) {
 	return m.registrations != before, err
 }
 
+// Close closes what the client keeps open between exchanges.
+func (m *Member) Close() { m.Client.Close() }
+
+// Ping asks K2HR3 for nothing but whether its API is up.
+func (m *Member) Ping(ctx context.Context) error { return m.Client.Ping(ctx) }
+
+// Longest is the most that one exchange with K2HR3 takes, but for the time it is
+// held.
+func (m *Member) Longest() time.Duration { return m.Client.Longest() }
+
 // Registrations returns how often Keep and Join have registered the host.
 func (m *Member) Registrations() int { return m.registrations }
 

@@ -3,6 +3,7 @@ package watcher
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -11,47 +12,48 @@ import (
 	"testing"
 	"time"
 
+	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
 )
 
-func TestSnapshotInOneLine(t *testing.T) {
+func TestStatusInOneLine(t *testing.T) {
 	since := time.Date(2031, 5, 6, 14, 3, 22, 0, time.Local)
 	later := since.Add(108 * time.Second)
-	file := Snapshot{Role: "yrn:yahoo:::shop:role:orders/slave", HasFile: true, Revision: 12, Servers: 3, ChmpxSince: since, Every: 5 * time.Minute}
-	with := func(s Snapshot, change func(s *Snapshot)) Snapshot {
+	file := Status{Role: "yrn:yahoo:::shop:role:orders/slave", HasFile: true, Revision: 12, Servers: 3, ChmpxSince: since, Every: 5 * time.Minute}
+	with := func(s Status, change func(s *Status)) Status {
 		change(&s)
 		return s
 	}
-	none := Snapshot{Role: file.Role, Every: time.Minute}
+	none := Status{Role: file.Role, Every: time.Minute}
 	for _, c := range []struct {
-		s    Snapshot
+		s    Status
 		want string
 	}{
-		{with(none, func(s *Snapshot) { s.Joining = true }), "registering"},
-		{none, "no file yet; asking K2HR3"},
-		{with(none, func(s *Snapshot) { s.Applying = Trouble{NoServer, since, "it lists none"} }), "waiting for the first server of orders/slave"},
-		{with(none, func(s *Snapshot) {
-			s.Asking, s.Standing = Trouble{NoText, later, "status 404: not a member of the role"}, Trouble{NoMember, since, "no role token"}
-		}), "K2HR3 gives no text since 2031-05-06 14:05:10 (status 404: not a member of the role); membership is not certain since 2031-05-06 14:03:22 (no role token)"},
-		{file, "revision 12 with 3 servers; K2HR3 is asked about every 5m"},
-		{with(file, func(s *Snapshot) { s.Servers, s.Every = 1, 90*time.Minute }), "revision 12 with 1 server; K2HR3 is asked about every 1h30m"},
-		{with(file, func(s *Snapshot) { s.Chmpx, s.Holds = ChmpxRuns, true }), "revision 12 with 3 servers, run by chmpx since 2031-05-06 14:03:22; K2HR3 holds the request"},
-		{with(file, func(s *Snapshot) { s.Chmpx, s.Ring = ChmpxRuns, true }), "revision 12 with 3 servers, run by chmpx since 2031-05-06 14:03:22; chmpx knows other servers, asking K2HR3"},
-		{with(file, func(s *Snapshot) { s.Chmpx, s.Every = ChmpxWaits, time.Minute }), "revision 12 with 3 servers, not yet run by chmpx; K2HR3 is asked about every 1m"},
-		{with(file, func(s *Snapshot) { s.Chmpx = ChmpxBehind }), "revision 12 with 3 servers, not taken by chmpx, which needs a restart; K2HR3 is asked about every 5m"},
-		{with(file, func(s *Snapshot) { s.Chmpx = ChmpxDown }), "revision 12 with 3 servers; chmpx does not run; K2HR3 is asked about every 5m"},
-		{with(file, func(s *Snapshot) { s.Chmpx = ChmpxHidden }), "revision 12 with 3 servers; chmpx cannot be looked at; K2HR3 is asked about every 5m"},
-		{with(file, func(s *Snapshot) {
-			s.Chmpx, s.Asking, s.Standing = ChmpxRuns, Trouble{Unreachable, later, "connection refused"}, Trouble{NoMember, later, "connection refused"}
-		}), "K2HR3 cannot be reached since 2031-05-06 14:05:10 (connection refused); revision 12 stays, run by chmpx since 2031-05-06 14:03:22"},
-		{with(file, func(s *Snapshot) { s.Applying = Trouble{NoServer, later, "it lists none"} }), "K2HR3 lists no server since 2031-05-06 14:05:10; revision 12 stays"},
-		{with(file, func(s *Snapshot) { s.Applying = Trouble{Refused, later, "reject: line 3: no"} }), "K2HR3's text is refused since 2031-05-06 14:05:10 (reject: line 3: no); revision 12 stays"},
-		{with(file, func(s *Snapshot) { s.Applying = Trouble{Unwritable, later, "no space left on device"} }),
-			"the file cannot be replaced since 2031-05-06 14:05:10 (no space left on device); revision 12 stays"},
-		{with(file, func(s *Snapshot) { s.Standing = Trouble{NoMember, later, "no role token"} }),
-			"revision 12 with 3 servers; membership is not certain since 2031-05-06 14:05:10 (no role token); K2HR3 is asked about every 5m"},
+		{with(none, func(s *Status) { s.Joining = true }), "registering"},
+		{none, "no slave.ini yet; asking K2HR3"},
+		{with(none, func(s *Status) { s.Applying = Trouble{NoServer, since, "it lists none"} }), "waiting for the first server of orders/slave"},
+		{with(none, func(s *Status) {
+			s.Asking, s.Membership = Trouble{NoText, later, "status 404: not a member of the role"}, Trouble{NoMember, since, "no role token"}
+		}), "K2HR3 gives no RESOURCE since 2031-05-06 14:05:10 (status 404: not a member of the role); membership unconfirmed since 2031-05-06 14:03:22 (no role token)"},
+		{file, "revision 12 with 3 servers; asking K2HR3 about every 5m"},
+		{with(file, func(s *Status) { s.Servers, s.Every = 1, 90*time.Minute }), "revision 12 with 1 server; asking K2HR3 about every 1h30m"},
+		{with(file, func(s *Status) { s.Chmpx, s.Holds = ChmpxRuns, true }), "revision 12 with 3 servers, run by chmpx since 2031-05-06 14:03:22; K2HR3 holds the request"},
+		{with(file, func(s *Status) { s.Chmpx, s.Ring = ChmpxRuns, true }), "revision 12 with 3 servers, run by chmpx since 2031-05-06 14:03:22; chmpx has other servers, asking K2HR3"},
+		{with(file, func(s *Status) { s.Chmpx, s.Every = ChmpxWaits, time.Minute }), "revision 12 with 3 servers, not loaded by chmpx yet; asking K2HR3 about every 1m"},
+		{with(file, func(s *Status) { s.Chmpx = ChmpxBehind }), "revision 12 with 3 servers, not loaded by chmpx: restart chmpx; asking K2HR3 about every 5m"},
+		{with(file, func(s *Status) { s.Chmpx = ChmpxDown }), "revision 12 with 3 servers; chmpx is not running; asking K2HR3 about every 5m"},
+		{with(file, func(s *Status) { s.Chmpx = ChmpxHidden }), "revision 12 with 3 servers; cannot probe chmpx; asking K2HR3 about every 5m"},
+		{with(file, func(s *Status) {
+			s.Chmpx, s.Asking, s.Membership = ChmpxRuns, Trouble{Unreachable, later, "connection refused"}, Trouble{NoMember, later, "connection refused"}
+		}), "K2HR3 cannot be reached since 2031-05-06 14:05:10 (connection refused); keeping revision 12, run by chmpx since 2031-05-06 14:03:22"},
+		{with(file, func(s *Status) { s.Applying = Trouble{NoServer, later, "it lists none"} }), "K2HR3 lists no server since 2031-05-06 14:05:10; keeping revision 12"},
+		{with(file, func(s *Status) { s.Applying = Trouble{Refused, later, "reject: line 3: no"} }), "RESOURCE refused since 2031-05-06 14:05:10 (reject: line 3: no); keeping revision 12"},
+		{with(file, func(s *Status) { s.Applying = Trouble{Unwritable, later, "no space left on device"} }),
+			"cannot replace slave.ini since 2031-05-06 14:05:10 (no space left on device); keeping revision 12"},
+		{with(file, func(s *Status) { s.Membership = Trouble{NoMember, later, "no role token"} }),
+			"revision 12 with 3 servers; membership unconfirmed since 2031-05-06 14:05:10 (no role token); asking K2HR3 about every 5m"},
 	} {
 		if got := c.s.String(); got != c.want {
 			t.Errorf("%+v\nis   %s\nwant %s", c.s, got, c.want)
@@ -113,25 +115,25 @@ func TestTheWatcherSaysHowItIs(t *testing.T) {
 
 		h.join(1)
 		h.pass(time.Minute)
-		h.says("revision 1 with 1 server; chmpx does not run; K2HR3 is asked about every 1m", "")
+		h.says("revision 1 with 1 server; chmpx is not running; asking K2HR3 about every 1m", "")
 		h.chmpx.start(t)
 		h.pass(2 * time.Second)
 		runs := time.Now().Format(time.DateTime)
-		h.says("revision 1 with 1 server, run by chmpx since "+runs[:len(runs)-1], "; K2HR3 is asked about every 5m")
+		h.says("revision 1 with 1 server, run by chmpx since "+runs[:len(runs)-1], "; asking K2HR3 about every 5m")
 
 		h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
 		h.join(2)
 		h.send(AskNow)
-		h.says("revision 2 with 2 servers, not yet run by chmpx; ", "every 1m")
+		h.says("revision 2 with 2 servers, not loaded by chmpx yet; ", "every 1m")
 		h.pass(2 * time.Minute)
-		h.says("revision 3 with 2 servers, not taken by chmpx, which needs a restart; ", "")
+		h.says("revision 3 with 2 servers, not loaded by chmpx: restart chmpx; ", "")
 		h.chmpx.set(func(c *fakeChmpx) { c.deaf = false })
 		h.pass(10 * time.Second)
 		h.says("revision 3 with 2 servers, run by chmpx since ", "")
 
 		h.chmpx.setRing(1, 2, 3)
 		h.pass(10 * time.Second)
-		h.says("revision 3 with 2 servers, run by chmpx since ", "; chmpx knows other servers, asking K2HR3")
+		h.says("revision 3 with 2 servers, run by chmpx since ", "; chmpx has other servers, asking K2HR3")
 		h.chmpx.setRing(1, 2)
 		h.pass(10 * time.Second)
 
@@ -140,7 +142,7 @@ func TestTheWatcherSaysHowItIs(t *testing.T) {
 		h.send(AskNow)
 		h.pass(10 * time.Second)
 		since := time.Now().Format(time.DateTime)
-		h.says("K2HR3 cannot be reached since "+since[:len(since)-2], " (connection refused); revision 3 stays, run by chmpx since "+h.line()[len(h.line())-len(since):])
+		h.says("K2HR3 cannot be reached since "+since[:len(since)-2], " (connection refused); keeping revision 3, run by chmpx since "+h.line()[len(h.line())-len(since):])
 		first := h.line()
 		h.pass(time.Hour)
 		h.says(first, "") // the time is that of the beginning, the last digits too
@@ -150,18 +152,18 @@ func TestTheWatcherSaysHowItIs(t *testing.T) {
 
 		h.chmpx.stop()
 		h.pass(10 * time.Second)
-		h.says("revision 3 with 2 servers; chmpx does not run; ", "")
+		h.says("revision 3 with 2 servers; chmpx is not running; ", "")
 		h.chmpx.set(func(c *fakeChmpx) { c.failing = errors.New("boom") })
 		h.pass(10 * time.Second)
-		h.says("revision 3 with 2 servers; chmpx cannot be looked at; ", "")
+		h.says("revision 3 with 2 servers; cannot probe chmpx; ", "")
 		h.chmpx.set(func(c *fakeChmpx) { c.missing = true })
 		h.pass(10 * time.Second)
-		h.says("revision 3 with 2 servers; K2HR3", "")
+		h.says("revision 3 with 2 servers; asking K2HR3", "")
 
 		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.EmptyText})
 		h.send(AskNow)
 		h.pass(time.Second)
-		h.says("K2HR3's text is refused since ", "; revision 3 stays")
+		h.says("RESOURCE refused since ", "; keeping revision 3")
 		h.api.ClearFaults()
 		h.api.Hold(time.Minute)
 		h.send(AskNow)
@@ -181,7 +183,7 @@ func TestTheWatcherSaysThatTheFileCannotBeReplaced(t *testing.T) {
 			}
 			return os.Mkdir(path, 0o755)
 		})
-		h.says("the file cannot be replaced since ", "")
+		h.says("cannot replace slave.ini since ", "")
 		h.edit(func(path string) error {
 			if err := os.Remove(path); err != nil {
 				return err
@@ -193,23 +195,21 @@ func TestTheWatcherSaysThatTheFileCannotBeReplaced(t *testing.T) {
 	})
 }
 
-func TestWhoRunsTheWatcherExplainsErrorsOfWriting(t *testing.T) {
+// Whoever prints the log can tell an error for want of a right from others.
+func TestErrorsInTheLogCarryTheirKind(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
-		h.explain = func(err error) error { return fmt.Errorf("%w (so it goes)", err) }
 		h.applied()
 		h.edit(func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) })
-		h.log.want(t, 1, "could not be put back", "so it goes")
-		if err := os.RemoveAll(h.config.StateFile); err != nil {
-			t.Fatal(err)
+		if !h.log.hasError(render.ErrNotRegular) {
+			t.Error("a file that cannot be put back")
 		}
-		if err := os.Mkdir(h.config.StateFile, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Remove(h.config.File.Path); err != nil {
+		if err := errors.Join(os.RemoveAll(h.config.StateFile), os.Mkdir(h.config.StateFile, 0o755), os.Remove(h.config.File.Path)); err != nil {
 			t.Fatal(err)
 		}
 		h.pass(2 * time.Minute)
-		h.log.want(t, 1, "cannot remember", "so it goes")
+		if !h.log.hasError(fs.ErrExist) {
+			t.Error("a state file that cannot be saved")
+		}
 		os.Remove(h.config.StateFile)
 	})
 }

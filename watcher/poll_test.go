@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"strings"
@@ -54,10 +55,10 @@ func TestAClusterWithoutServersIsWaitedFor(t *testing.T) {
 		if h.file() != "" || len(h.staged) != 0 {
 			t.Error("a text without servers was staged")
 		}
-		if n := h.log.count("waiting for the first one"); n < 2 || n > 3 {
+		if n := h.log.count("waiting for the first"); n < 2 || n > 3 {
 			t.Errorf("said %d times in three minutes", n)
 		}
-		h.log.want(t, h.log.count("waiting for the first one"), "WARN")
+		h.log.want(t, h.log.count("waiting for the first"), "WARN")
 		if n := len(h.reads()); n < 12 || n > 60 {
 			t.Errorf("%d reads in three minutes without a good file", n)
 		}
@@ -198,7 +199,7 @@ func TestTheStretchEndsWhenChmpxIsNoLongerSeenWell(t *testing.T) {
 			h.send(AskNow)
 		},
 		"the ring has another server": func(h *host) { h.chmpx.setRing(1, 9) },
-		"chmpx cannot be looked at":   func(h *host) { h.chmpx.set(func(c *fakeChmpx) { c.failing = daemon.ErrTimeout }) },
+		"cannot probe chmpx":          func(h *host) { h.chmpx.set(func(c *fakeChmpx) { c.failing = daemon.ErrTimeout }) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {
@@ -238,18 +239,18 @@ func (h *host) checkGaps(d time.Duration) {
 // refusal.
 func TestATextFromBeforeARegistrationDoesNotDelayTheNextOne(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
-		w := h.make()
-		w.begin(t.Context())
-		w.asking.again = true
-		w.answered(t.Context(), asked{answer: k2hr3.Answer{Text: h.cluster.Text()}})
-		w.looked(t.Context(), <-w.looking.done)
-		if w.asking.refused == "" {
+		ctx, end := context.WithCancel(t.Context())
+		l := h.make().newLoop(ctx, false)
+		defer l.close()
+		defer end()
+		l.poll.repeat()
+		l.requestDone(time.Now(), reply{answer: k2hr3.Answer{Text: h.cluster.Text()}})
+		l.result(time.Now(), <-l.results)
+		if l.output.refused == "" {
 			t.Fatal("the text was not refused")
 		}
-		begin := time.Now()
-		<-w.asking.timer.C
-		if d := time.Since(begin); d != 0 {
-			t.Errorf("asked after %v", d)
+		if d := l.idle(); d != 0 {
+			t.Errorf("K2HR3 is asked after %v", d)
 		}
 	})
 }

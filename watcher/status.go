@@ -14,9 +14,9 @@ import (
 	"k2hdkc-slave-agent/watcher/member"
 )
 
-// Snapshot is what the watcher has done and what it waits for. Two of them can
+// Status is what the watcher has done and what it waits for. Two of them can
 // be compared by ==. Nothing in it is secret.
-type Snapshot struct {
+type Status struct {
 	// Role is the YRN of the role whose RESOURCE is followed.
 	Role string
 	// Revision is the FILEVERSION of the good file in place; HasFile tells
@@ -39,7 +39,7 @@ type Snapshot struct {
 	Ring bool
 	// What goes wrong, as far as anything does: no text from K2HR3, a text
 	// that is not put in place, a membership that is not certain.
-	Asking, Applying, Standing Trouble
+	Asking, Applying, Membership Trouble
 }
 
 // Chmpx is how chmpx was found.
@@ -86,79 +86,59 @@ const (
 	NoMember
 )
 
-// show calls Changed if there is something to tell.
-func (w *Watcher) show() {
-	if w.Changed == nil {
-		return
-	}
-	s := w.snapshot()
-	if s == w.shown {
-		return
-	}
-	w.shown = s
-	w.Changed(s)
-}
-
-// snapshot sums up. What is as it was keeps the time since when it is so.
-func (w *Watcher) snapshot() Snapshot {
-	s := Snapshot{
-		Role:    w.Member.Role.String(),
-		HasFile: w.current.good,
-		Chmpx:   w.chmpx(),
-		Joining: !w.standing.first,
-		Holds:   w.asking.holds,
-		Every:   w.every(),
-		Ring:    w.looking.ring != nil,
+// status sums up what the parts are like. What is as it was in the status shown
+// before keeps the time since when it is so.
+func (l *loop) status() Status {
+	file := &l.output.file
+	s := Status{
+		Role:    l.Role,
+		HasFile: file.good,
+		Chmpx:   l.chmpxStatus(),
+		Joining: !l.membership.checked,
+		Holds:   l.poll.holds,
+		Every:   l.poll.every(l.scene()),
+		Ring:    l.ring.differs != "",
 	}
 	if s.HasFile {
-		s.Revision, s.Servers = w.current.config.FileVersion, len(w.current.config.Servers)
+		s.Revision, s.Servers = file.config.FileVersion, len(file.config.Servers)
 	}
-	now := w.wall().Round(0)
+	now := l.wall().Round(0)
 	s.ChmpxSince = now
-	if s.Chmpx == w.shown.Chmpx && s.Revision == w.shown.Revision {
-		s.ChmpxSince = w.shown.ChmpxSince
+	if s.Chmpx == l.shown.Chmpx && s.Revision == l.shown.Revision {
+		s.ChmpxSince = l.shown.ChmpxSince
 	}
-	s.Asking = trouble(w.asking.silence.err, silenceKind, w.shown.Asking, now)
-	s.Applying = trouble(w.applying(), applyingKind, w.shown.Applying, now)
-	s.Standing = trouble(w.standing.nag.err, func(error) TroubleKind { return NoMember }, w.shown.Standing, now)
+	s.Asking = since(l.poll.silence.err, silenceKind, l.shown.Asking, now)
+	s.Applying = since(l.notApplying(), applyingKind, l.shown.Applying, now)
+	s.Membership = since(l.membership.doubts.err, func(error) TroubleKind { return NoMember }, l.shown.Membership, now)
 	return s
 }
 
-// every is about the pause between two requests, as long as nothing happens.
-func (w *Watcher) every() time.Duration {
-	if w.looking.calm() {
-		return stretch * w.Interval
-	}
-	return w.Interval
-}
-
-func (w *Watcher) chmpx() Chmpx {
-	l := &w.looking
+func (l *loop) chmpxStatus() Chmpx {
 	switch {
-	case w.Chmpx == nil || l.told == "" || l.missing:
+	case l.Chmpx == nil || l.probe.found == unprobed || l.probe.found == notInstalled:
 		return ChmpxUnseen
-	case l.absent:
+	case l.probe.found == notRunning:
 		return ChmpxDown
-	case !l.seen:
+	case l.probe.found == hidden:
 		return ChmpxHidden
-	case l.confirmed:
+	case l.confirmation.done:
 		return ChmpxRuns
-	case l.confirm == nil && l.tries > 0:
+	case l.confirmation.pending == nil && l.confirmation.tries > 0:
 		return ChmpxBehind
 	}
 	return ChmpxWaits
 }
 
-// applying is what keeps a text from the file.
-func (w *Watcher) applying() error {
-	if err := w.drift.failure.err; err != nil {
+// notApplying is what keeps a text from the file.
+func (l *loop) notApplying() error {
+	if err := l.repair.failure.err; err != nil {
 		return err
 	}
-	return w.asking.refusal.err
+	return l.output.refusal.err
 }
 
-// trouble makes one of an error, with what was known of it before.
-func trouble(err error, kind func(error) TroubleKind, before Trouble, now time.Time) Trouble {
+// since makes a Trouble of an error, with what was known of it before.
+func since(err error, kind func(error) TroubleKind, before Trouble, now time.Time) Trouble {
 	if err == nil {
 		return Trouble{}
 	}

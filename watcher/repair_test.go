@@ -39,7 +39,7 @@ func TestAFileThatSomebodyElseChangedIsPutBackAtOnceUnderTheNextRevision(t *test
 				if want == good || h.file() != want {
 					t.Errorf("the file is\n%s\nwant\n%s", h.file(), want)
 				}
-				h.log.want(t, 1, "WARN", "by somebody else")
+				h.log.want(t, 1, "WARN", "restoring the last good one")
 				if n := len(h.reads()); n != 0 {
 					t.Errorf("K2HR3 was asked %d times", n)
 				}
@@ -63,7 +63,7 @@ func TestChmpxRunsTheFileThatWasPutBack(t *testing.T) {
 		h.applied()
 		h.edit(edits["deleted"])
 		h.pass(time.Second)
-		h.log.want(t, 1, "chmpx runs the file in place", "revision=2")
+		h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=2")
 	})
 }
 
@@ -93,7 +93,7 @@ func TestRepairsOfAFileThatKeepsChangingAreAMinuteApartAtMost(t *testing.T) {
 			t.Error("after a while of peace the file is not put back at once")
 		}
 		h.edit(edits["deleted"])
-		h.pass(leastDrift)
+		h.pass(leastRepairPause)
 		if h.file() == "" {
 			t.Error("after a while of peace the pauses do not begin anew")
 		}
@@ -124,18 +124,18 @@ func TestAFileThatCannotBePutBackIsTriedAgain(t *testing.T) {
 			return os.Mkdir(path, 0o755)
 		})
 		h.pass(20 * time.Second)
-		if n := strings.Count(strings.Join(h.log.all(), "\n"), "could not be put back"); n != 5 { // most of them for debugging
+		if n := strings.Count(strings.Join(h.log.all(), "\n"), "cannot restore slave.ini"); n != 5 { // most of them for debugging
 			t.Errorf("%d attempts in the first 20 seconds", n)
 		}
 		h.pass(10 * time.Minute)
-		h.checkNag("could not be put back", 10*time.Minute)
-		h.checkNag("by somebody else", 10*time.Minute)
+		h.checkNag("cannot restore slave.ini", 10*time.Minute)
+		h.checkNag("restoring the last good one", 10*time.Minute)
 		h.edit(os.Remove)
-		h.pass(mostDrift + time.Second)
+		h.pass(maxRepairPause + time.Second)
 		if !h.lists(1) {
 			t.Error("it was not put back once it could be")
 		}
-		h.log.want(t, 1, "slave.ini is put back")
+		h.log.want(t, 1, "slave.ini restored")
 	})
 }
 
