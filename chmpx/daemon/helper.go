@@ -12,7 +12,7 @@ import (
 )
 
 // The files of chmpx's own service helper, and what it runs chmpx on unless
-// they say otherwise (spec chmpx F.5).
+// they say otherwise (docs/chmpx.md F.5).
 const (
 	helperProgram  = "chmpx-service-helper"
 	helperConf     = "chmpx-service-helper.conf"

@@ -17,7 +17,7 @@ const (
 )
 
 // probeText is a file that chmpxstatus loads without asking the resolver, and
-// that names the same shared memory as the real one (spec chmpx F.7). Without
+// that names the same shared memory as the real one (docs/chmpx.md F.7). Without
 // a SELFCTLPORT (ctlPort 0) the memory has no port in its name.
 func probeText(group string, ctlPort int) ([]byte, error) {
 	if err := checkGroup(group); err != nil {

@@ -8,7 +8,7 @@ import (
 // Status is what chmpxstatus prints of one running chmpx.
 type Status struct {
 	PID       int
-	Started   time.Time // with Revision it tells one run of chmpx from the next
+	Started   time.Time // with PID it tells one run of chmpx from the next
 	Group     string
 	Revision  int // FILEVERSION of the file chmpx has applied
 	MaxNodes  int // MAXCHMPX at the start of the process
@@ -18,11 +18,6 @@ type Status struct {
 	Slaves    []Node // empty on a slave: only servers keep a list of them
 	Clients   int    // processes that have joined chmpx
 	SSL       bool   // this node or any other uses TLS
-}
-
-// SameProcess tells whether both were printed of one and the same process.
-func (s Status) SameProcess(o Status) bool {
-	return s.PID == o.PID && s.Started.Equal(o.Started)
 }
 
 // Node is one node as chmpx has it.

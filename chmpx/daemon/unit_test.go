@@ -330,7 +330,7 @@ func TestStartDecisionStartsOnlyWhatIsEnabledAndDown(t *testing.T) {
 		{"starting", active("activating"), false, "activating"},
 		{"stopping", active("deactivating"), false, "deactivating"},
 		{"failed", with(func(s *UnitState) { s.ActiveState, s.Result = "failed", "start-limit-hit" }), false, "start-limit-hit"},
-		{"a job is queued", with(func(s *UnitState) { s.busy = true }), false, "at work"},
+		{"a job is queued", with(func(s *UnitState) { s.busy = true }), false, "already working"},
 		{"nothing known", UnitState{}, false, "could not load"},
 	}
 	for _, tt := range tests {

@@ -120,7 +120,7 @@ func TestCheckKnowsTheRunningChmpx(t *testing.T) {
 		{"a server more", inPlace + server("192.0.2.32"), "accept", ""},
 		{"more servers than it has room for", with("MAXCHMPX = 4", "MAXCHMPX = 40") + server("192.0.2.32") + server("192.0.2.33") + server("192.0.2.34"),
 			"dangerous", "3 server nodes are new to the running chmpx"},
-		{"another group", with("GROUP = orders", "GROUP = stock"), "dangerous", "the running chmpx is of GROUP"},
+		{"another group", with("GROUP = orders", "GROUP = stock"), "dangerous", "the running chmpx has GROUP"},
 		{"another identity type, which only the file in place tells", with("CHMPXIDTYPE = NAME", "CHMPXIDTYPE = CUSTOM", "CTLPORT = 9031", "CTLPORT = 9031\nCUSTOM_ID_SEED = a", "NAME = localhost", "NAME = localhost\nCUSTOM_ID_SEED = b"),
 			"dangerous", "the running chmpx has CHMPXIDTYPE NAME"},
 	}
