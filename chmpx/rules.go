@@ -53,4 +53,7 @@ const (
 	RuleLiveTables = "live-tables"
 	RuleLivePort   = "live-control-port"
 	RuleLiveMode   = "live-mode"
+
+	// What another loader of chmpx's makes of the file.
+	RuleSecondOpinion = "second-opinion"
 )

@@ -295,7 +295,7 @@ func (m *matcher) lookUp(ctx context.Context) {
 	if len(m.wanted) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	ctx, cancel := context.WithTimeout(ctx, LookupLimit)
 	defer cancel()
 	type result struct {
 		name string

@@ -2,9 +2,9 @@ package chmpx
 
 import "strings"
 
-// maxGroup is the longest GROUP: "/GROUP.0123456789abcdef" names a message
+// MaxGroup is the longest GROUP: "/GROUP.0123456789abcdef" names a message
 // queue and must fit into 255 bytes.
-const maxGroup = 238
+const MaxGroup = 238
 
 // checkStart finds what a loaded [GLOBAL] does to chmpx at startup and after it.
 func (l *loader) checkStart() {
@@ -15,8 +15,8 @@ func (l *loader) checkStart() {
 		l.add(Reject, RuleGroup, line, "GROUP", "GROUP is empty: chmpx loads the file, but cannot start, because GROUP names its state file")
 	case strings.IndexByte(c.Group, '/') >= 0:
 		l.add(Reject, RuleGroup, line, "GROUP", "GROUP %s has a / in it: chmpx loads the file, but cannot start, because GROUP is part of file and queue names", quote(c.Group))
-	case len(c.Group) > maxGroup:
-		l.add(Reject, RuleGroup, line, "GROUP", "GROUP has %d bytes: chmpx loads the file, but cannot start, because its queue names have room for a GROUP of %d bytes", len(c.Group), maxGroup)
+	case len(c.Group) > MaxGroup:
+		l.add(Reject, RuleGroup, line, "GROUP", "GROUP has %d bytes: chmpx loads the file, but cannot start, because its queue names have room for a GROUP of %d bytes", len(c.Group), MaxGroup)
 	}
 	if c.Mode == ModeAuto {
 		l.add(Accept, RuleMode, 0, "MODE", "MODE is missing in [GLOBAL]: chmpx becomes a server as soon as it finds itself among the server nodes; set MODE = SLAVE in the slaves' template to rule that out")

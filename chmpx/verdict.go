@@ -69,6 +69,27 @@ func (r Report) Has(rule string) bool {
 	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Rule == rule })
 }
 
+// Weigh adds what program, another loader of chmpx's, made of the same file, if the two disagree
+// on whether it loads; refusal says why it does not load there, empty: it does. A file that loads
+// there may be refused here for much else.
+func (r *Report) Weigh(program, refusal string) {
+	f := Finding{Rule: RuleSecondOpinion}
+	switch {
+	case refusal == "" && r.Config == nil:
+		f.Text = program + " loads it, which this agent does not: this is worth a bug report"
+		r.Findings = append(r.Findings, f)
+		return
+	case refusal == "" || r.Verdict == Reject:
+		return
+	case r.Verdict == Accept:
+		f.Text = program + " refuses what this agent accepts: " + refusal
+	default:
+		f.Text = program + " does not load it: " + refusal
+	}
+	f.Verdict, r.Verdict = Reject, Reject
+	r.Findings = slices.Insert(r.Findings, 0, f)
+}
+
 // maxFindings is how many findings of one rule and key are listed one by one;
 // a file with thousands of bad nodes should not fill the journal.
 const maxFindings = 8

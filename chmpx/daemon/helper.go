@@ -2,8 +2,11 @@ package daemon
 
 import (
 	"bufio"
+	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 )
@@ -20,6 +23,23 @@ const (
 
 // RunsHelper tells whether the unit runs chmpx under chmpx's own service helper.
 func (s UnitState) RunsHelper() bool { return path.Base(s.Command) == helperProgram }
+
+// CheckHelper returns an error if the unit runs chmpx under chmpx's own service helper and that does
+// not run it on file, or may not. dir is the helper's directory.
+func (u *Unit) CheckHelper(ctx context.Context, dir, file string) error {
+	st, err := u.State(ctx)
+	if err != nil || !st.RunsHelper() {
+		return nil
+	}
+	runs, said, err := HelperFile(os.DirFS("/"), dir)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s runs chmpx under chmpx's own service helper, and nothing tells on which file: %w", u.Name, err)
+	case runs != file:
+		return fmt.Errorf("%s runs chmpx under chmpx's own service helper, on %s (as %s says) and not on %s: name the same file in both places", u.Name, runs, said, file)
+	}
+	return nil
+}
 
 // HelperFile returns the file that chmpx's own service helper runs chmpx on,
 // and which of its files says so; dir is the helper's directory, "/etc/antpickax"

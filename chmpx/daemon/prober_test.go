@@ -266,7 +266,7 @@ func TestProberWritesTheProbeFileOnlyWhenItMust(t *testing.T) {
 		t.Fatal(err)
 	}
 	look("stock", 9022) // a lost file is written again
-	left, err := filepath.Glob(filepath.Join(p.Dir, ".probe-*"))
+	left, err := filepath.Glob(filepath.Join(p.Dir, ".probe.ini.*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left over: %q, %v", left, err)
 	}

@@ -37,11 +37,3 @@ func (n Node) Up() bool { return strings.Contains(n.State, "[UP]") }
 
 // ServiceIn tells whether the server takes part in the ring.
 func (n Node) ServiceIn() bool { return strings.Contains(n.State, "[SERVICE IN]") }
-
-// Suspended tells whether the node's chmpx runs without a program that serves.
-func (n Node) Suspended() bool { return strings.Contains(n.State, "[Suspend]") }
-
-// Serving tells whether a client of this slave can be served by the node now.
-func (n Node) Serving() bool {
-	return n.Up() && n.ServiceIn() && !n.Suspended() && n.Sockets > 0
-}

@@ -16,13 +16,9 @@ var ErrNoSystemd = errors.New("systemd cannot be reached over D-Bus")
 type UnitState struct {
 	LoadState     string // loaded, not-found, masked, bad-setting, error
 	ActiveState   string // active, reloading, inactive, failed, activating, deactivating
-	SubState      string // running, dead, auto-restart
 	UnitFileState string // enabled, enabled-runtime, disabled, masked, static, linked; empty when unknown
 	CanReload     bool   // the unit has a reload job
-	MainPID       int    // 0: none; often a helper script, not chmpx
 	Result        string // of the latest run: success, exit-code, signal, start-limit-hit
-	Restarts      int    // made by systemd itself
-	ExitStatus    int    // of the latest main process
 	Command       string // what the unit runs, its path alone; chmpx, or a helper script
 
 	invocation string // identifies one run of the unit
@@ -283,13 +279,9 @@ func (u *Unit) state(ctx context.Context, conn bus) (UnitState, error) {
 	s := UnitState{
 		LoadState:     text(props, "LoadState"),
 		ActiveState:   text(props, "ActiveState"),
-		SubState:      text(props, "SubState"),
 		UnitFileState: text(props, "UnitFileState"),
 		CanReload:     props["CanReload"] == true,
-		MainPID:       integer(props, "MainPID"),
 		Result:        text(props, "Result"),
-		Restarts:      integer(props, "NRestarts"),
-		ExitStatus:    integer(props, "ExecMainStatus"),
 	}
 	s.Command = command(props)
 	if id, ok := props["InvocationID"].([]byte); ok {
@@ -319,16 +311,6 @@ func command(props map[string]any) string {
 func text(props map[string]any, name string) string {
 	s, _ := props[name].(string)
 	return s
-}
-
-func integer(props map[string]any, name string) int {
-	switch n := props[name].(type) {
-	case uint32:
-		return int(n)
-	case int32:
-		return int(n)
-	}
-	return 0
 }
 
 func (u *Unit) limit(ctx context.Context) (context.Context, context.CancelFunc) {

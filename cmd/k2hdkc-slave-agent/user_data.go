@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -17,10 +16,10 @@ import (
 // userData prints cloud-init user data for a new VM. It refuses what would not work
 // there, while there is somebody to correct it.
 func (p *program) userData(o *options.Options) error {
-	if err := errors.Join(o.RequireK2HR3(), refuseMetrics(o)); err != nil {
+	if err := o.RequireK2HR3(); err != nil {
 		return err
 	}
-	u := cloudinit.UserData{Role: o.Role}
+	u := cloudinit.UserData{Role: o.Role.String()}
 	if o.Start {
 		u.Unit = o.Unit
 	}
@@ -67,10 +66,6 @@ func (p *program) filesForVM(o *options.Options) ([]cloudinit.File, error) {
 	return append(files, cloudinit.File{Path: cloudinit.ConfigPath, Mode: cloudinit.Public, Text: text}), nil
 }
 
-// K2HR3's tokens (docs/k2hr3.md B.3). A host takes others too, as a token there is
-// better tried than refused.
-var tokenForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
-
 // tokenForVM is the role token, or K2HR3's user data that has one.
 func (p *program) tokenForVM(o *options.Options) (cloudinit.File, error) {
 	f := cloudinit.File{Path: cloudinit.TokenPath, Mode: cloudinit.Private}
@@ -83,7 +78,7 @@ func (p *program) tokenForVM(o *options.Options) (cloudinit.File, error) {
 		return f, err
 	}
 	token, _, err := k2hr3.ParseTokenFile(text)
-	if err == nil && !token.IsZero() && !tokenForm.MatchString(strings.TrimSpace(text)) {
+	if err == nil && !token.IsZero() && !token.HasForm() {
 		err = errors.New("what is in it is no role token: K2HR3's have 64 digits, 0 to 9 and a to f")
 	}
 	if err != nil {
@@ -182,9 +177,4 @@ func readText(option, name string) (string, error) {
 		return "", fmt.Errorf("%s: %s is not a text file; a key or certificate has to be armoured or PEM", option, name)
 	}
 	return string(b), nil
-}
-
-// note tells the operator what to mind; the result is on standard output.
-func (p *program) note(format string, args ...any) {
-	fmt.Fprintf(p.stderr, "%s: %s\n", options.Program, fmt.Sprintf(format, args...))
 }
