@@ -4,44 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
-
-	"go.yaml.in/yaml/v3"
 )
-
-// cloudConfig is what cloud-init's modules read.
-type cloudConfig struct {
-	WriteFiles    []writeFile        `yaml:"write_files"`
-	Apt           aptConfig          `yaml:"apt,omitempty"`
-	YumRepos      map[string]yumRepo `yaml:"yum_repos,omitempty"`
-	PackageUpdate bool               `yaml:"package_update"`
-	Packages      []string           `yaml:"packages"`
-	RunCmd        [][]string         `yaml:"runcmd"`
-}
-
-type writeFile struct {
-	Path        string `yaml:"path"`
-	Owner       string `yaml:"owner"`
-	Permissions string `yaml:"permissions"`
-	Content     string `yaml:"content"`
-}
-
-type aptConfig struct {
-	Sources map[string]aptSource `yaml:"sources,omitempty"`
-}
-
-type aptSource struct {
-	Source string `yaml:"source"`
-	Append bool   `yaml:"append"`
-}
-
-type yumRepo struct {
-	Name         string `yaml:"name"`
-	BaseURL      string `yaml:"baseurl"`
-	Enabled      bool   `yaml:"enabled"`
-	GPGCheck     bool   `yaml:"gpgcheck"`
-	RepoGPGCheck bool   `yaml:"repo_gpgcheck"`
-	GPGKey       string `yaml:"gpgkey"`
-}
 
 // CloudConfig writes the user data as YAML for cloud-init's modules. An error says
 // why no VM could use it.
@@ -50,35 +13,28 @@ func (u UserData) CloudConfig() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	doc := cloudConfig{
-		WriteFiles:    u.writeFiles(),
-		PackageUpdate: true,
-		Packages:      packages,
+	doc := mapping{{"write_files", u.writeFiles()}}
+	if len(u.Repos) > 0 && apt {
+		doc = append(doc, entry{"apt", mapping{{"sources", u.aptSources()}}})
+	}
+	if len(u.Repos) > 0 && yum {
+		doc = append(doc, entry{"yum_repos", u.yumRepos()})
+	}
+	var names sequence
+	for _, p := range packages {
+		names = append(names, p)
+	}
+	doc = append(doc,
+		entry{"package_update", true},
+		entry{"packages", names},
 		// A list, so that it is a script of its own, whatever else runs.
-		RunCmd: [][]string{{"sh", "-c", u.settleScript()}},
-	}
-	if apt {
-		doc.Apt.Sources = u.aptSources()
-	}
-	if yum {
-		doc.YumRepos = u.yumRepos()
-	}
+		entry{"runcmd", sequence{sequence{"sh", "-c", u.settleScript()}}},
+	)
 	var b strings.Builder
 	b.WriteString("#cloud-config\n")
 	u.writeHead(&b)
-	if err := writeYAML(&b, doc); err != nil {
-		return "", err
-	}
+	writeYAML(&b, "", doc)
 	return fits(b.String())
-}
-
-func writeYAML(b *strings.Builder, doc any) error {
-	e := yaml.NewEncoder(b)
-	e.SetIndent(2)
-	if err := e.Encode(doc); err != nil {
-		return err
-	}
-	return e.Close()
 }
 
 // writeHead writes comments that say what the text is.
@@ -87,32 +43,34 @@ func (u UserData) writeHead(b *strings.Builder) {
 	b.WriteString("# Printed by k2hdkc-slave-agent user-data. It may contain secrets: do not show it to others.\n")
 }
 
-func (u UserData) writeFiles() []writeFile {
-	var list []writeFile
+func (u UserData) writeFiles() sequence {
+	var list sequence
 	for _, f := range u.files() {
-		list = append(list, writeFile{Path: f.Path, Owner: "root:root", Permissions: octal(f.Mode), Content: f.Text})
+		list = append(list, mapping{
+			{"path", f.Path}, {"owner", "root:root"}, {"permissions", octal(f.Mode)}, {"content", f.Text},
+		})
 	}
 	return list
 }
 
 func octal(mode fs.FileMode) string { return fmt.Sprintf("%#o", mode.Perm()) }
 
-func (u UserData) aptSources() map[string]aptSource {
-	m := map[string]aptSource{}
+func (u UserData) aptSources() mapping {
+	var m mapping
 	for _, r := range u.Repos {
 		// Not appended: on a clone of the VM, cloud-init does it all again.
-		m[r.name] = aptSource{Source: r.aptLine(), Append: false}
+		m = append(m, entry{r.name, mapping{{"source", r.aptLine()}, {"append", false}}})
 	}
 	return m
 }
 
-func (u UserData) yumRepos() map[string]yumRepo {
-	m := map[string]yumRepo{}
+func (u UserData) yumRepos() mapping {
+	var m mapping
 	for _, r := range u.Repos {
-		m[r.name] = yumRepo{
-			Name: r.title(), BaseURL: r.yum, Enabled: true, GPGCheck: r.signedPackages,
-			RepoGPGCheck: true, GPGKey: "file://" + r.keyPath(),
-		}
+		m = append(m, entry{r.name, mapping{
+			{"name", r.title()}, {"baseurl", r.yum}, {"enabled", true}, {"gpgcheck", r.signedPackages},
+			{"repo_gpgcheck", true}, {"gpgkey", "file://" + r.keyPath()},
+		}})
 	}
 	return m
 }

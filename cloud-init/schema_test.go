@@ -76,7 +76,7 @@ func checkSchema(t *testing.T, command func(dir, file string) *exec.Cmd) {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}
 	}
-	wrong := strings.Replace(render(t, good["example"].CloudConfig), "path: /etc", "path: [/etc] # ", 1)
+	wrong := strings.Replace(render(t, good["example"].CloudConfig), `path: "/etc`, `path: ["/etc"] # "`, 1)
 	if err := os.WriteFile(filepath.Join(dir, "wrong"), []byte(wrong), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -84,18 +84,18 @@ func TestExamplesAreCurrent(t *testing.T) {
 func TestRepositoriesOfCloudConfig(t *testing.T) {
 	const deb, rpm = "deb https://h.example/debian $RELEASE main contrib", "rpm https://h.example/el/$releasever/$basearch"
 	apt := func(name, line string) string {
-		return "    " + name + ":\n      source: deb [signed-by=/etc/k2hdkc/" + name + "-packages.asc] " + line + "\n      append: false\n"
+		return "    " + name + ":\n      source: \"deb [signed-by=/etc/k2hdkc/" + name + "-packages.asc] " + line + "\"\n      append: false\n"
 	}
 	yum := func(name, url, gpgcheck string) string {
-		return "  " + name + ":\n    name: Packages of " + name + "\n    baseurl: " + url + "\n    enabled: true\n    gpgcheck: " + gpgcheck +
-			"\n    repo_gpgcheck: true\n    gpgkey: file:///etc/k2hdkc/" + name + "-packages.asc\n"
+		return "  " + name + ":\n    name: \"Packages of " + name + "\"\n    baseurl: \"" + url + "\"\n    enabled: true\n    gpgcheck: " + gpgcheck +
+			"\n    repo_gpgcheck: true\n    gpgkey: \"file:///etc/k2hdkc/" + name + "-packages.asc\"\n"
 	}
 	const ours, theirs = "https://packages.example.com/k2hdkc", "https://packages.example.com/chmpx"
 	for _, tt := range []struct{ name, spec, want string }{
-		{"both", theirs, "apt:\n  sources:\n" + apt("chmpx", theirs+"/apt stable main") + apt("k2hdkc", ours+"/apt stable main") +
-			"yum_repos:\n" + yum("chmpx", theirs+"/yum", "true") + yum("k2hdkc", ours+"/yum", "true")},
-		{"apt", deb, "apt:\n  sources:\n" + apt("chmpx", deb[4:]) + apt("k2hdkc", ours+"/apt stable main")},
-		{"yum", rpm, "yum_repos:\n" + yum("chmpx", rpm[4:], "false") + yum("k2hdkc", ours+"/yum", "true")},
+		{"both", theirs, "apt:\n  sources:\n" + apt("k2hdkc", ours+"/apt stable main") + apt("chmpx", theirs+"/apt stable main") +
+			"yum_repos:\n" + yum("k2hdkc", ours+"/yum", "true") + yum("chmpx", theirs+"/yum", "true")},
+		{"apt", deb, "apt:\n  sources:\n" + apt("k2hdkc", ours+"/apt stable main") + apt("chmpx", deb[4:])},
+		{"yum", rpm, "yum_repos:\n" + yum("k2hdkc", ours+"/yum", "true") + yum("chmpx", rpm[4:], "false")},
 	} {
 		u := example(t)
 		u.Repos = append(u.Repos, repository(t, "chmpx", tt.spec))
