@@ -24,12 +24,12 @@ type Host struct {
 	// it counts as not known. It must be safe for concurrent use. nil: nothing
 	// can be resolved.
 	Lookup func(ctx context.Context, name string) ([]string, error)
-	// Paths tells what stands at a path of a TLS key; nil asks the file system.
+	// Paths says what a path in a TLS key leads to; nil asks the file system.
 	Paths func(path string) PathKind
 }
 
-// LookupLimit bounds what the name service may take of one judgement, of what the host is called
-// and of whom the file means.
+// LookupLimit bounds how long the name service may take, once for the host's own names and once for
+// those that a file is judged by.
 const LookupLimit = 5 * time.Second
 
 // notFound reports a definite "there is no such name".

@@ -54,6 +54,6 @@ const (
 	RuleLivePort   = "live-control-port"
 	RuleLiveMode   = "live-mode"
 
-	// What another loader of chmpx's makes of the file.
+	// What chmpx's own loader makes of the file.
 	RuleSecondOpinion = "second-opinion"
 )

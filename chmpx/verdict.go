@@ -69,9 +69,9 @@ func (r Report) Has(rule string) bool {
 	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Rule == rule })
 }
 
-// Weigh adds what program, another loader of chmpx's, made of the same file, if the two disagree
-// on whether it loads; refusal says why it does not load there, empty: it does. A file that loads
-// there may be refused here for much else.
+// Weigh adds the verdict of program, which runs chmpx's own loader, on the same file, if the two
+// disagree on whether it loads. refusal is why it does not load there; empty: it loads. A file that
+// loads there may still be refused here for other reasons.
 func (r *Report) Weigh(program, refusal string) {
 	f := Finding{Rule: RuleSecondOpinion}
 	switch {
