@@ -34,7 +34,7 @@ func (c *confirmation) expect(now time.Time, revision int, before *daemon.Status
 // look takes a probe while a revision is to be confirmed. With daemon.Pending,
 // next is the time to the next probe; any other outcome ends the wait.
 func (c *confirmation) look(now time.Time, p probed) (outcome daemon.Outcome, next time.Duration) {
-	outcome, next = c.pending.Look(now, p.status, p.err)
+	outcome, next = c.pending.Probed(now, p.status, p.err)
 	if outcome != daemon.Pending {
 		c.pending = nil
 	}

@@ -137,7 +137,7 @@ func identityFaults() []fault {
 			}, heal: func(h *host) { h.chmpx.start(h.t) }, sees: 70 * time.Second, writes: -1, asks: 60, also: (*host).isCopy, says: []string{"chmpx is not running"}},
 		{name: "another CUK under the same address", wrong: "the host is built anew, with its address, slave.ini and state", does: "takes out who it was, registers as itself, and gets its own SELFCUK",
 			strike: func(h *host) { h.becomeCopy(ownAddr, ownAddr) }, heal: func(h *host) { h.chmpx.start(h.t) }, sees: 70 * time.Second, writes: -1,
-			asks: 70, puts: 1, also: (*host).isNew, says: []string{"left the role under the CUK before"}, once: true},
+			asks: 70, puts: 1, also: (*host).isNew, says: []string{"left the role under the former CUK"}, once: true},
 	}
 }
 

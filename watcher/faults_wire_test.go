@@ -99,8 +99,12 @@ func (w *wire) serve(address string, conf *tls.Config) *http.Server {
 // run makes the agent and runs it until the test ends.
 func (w *wire) run() {
 	w.t.Helper()
+	api, err := k2hr3.ParseAPI(w.api.String())
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	cfg := w.config
-	cfg.API, cfg.Timeout, cfg.Logger = w.api, cmp.Or(cfg.Timeout, wireTimeout), slog.New(w.log)
+	cfg.API, cfg.Timeout, cfg.Logger = api, cmp.Or(cfg.Timeout, wireTimeout), slog.New(w.log)
 	client, err := k2hr3.New(cfg)
 	if err != nil {
 		w.t.Fatal(err)

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -175,7 +174,7 @@ type meddler func(req *http.Request, next http.RoundTripper) (*http.Response, er
 // client returns a client whose connections come from where the host is when
 // they are made, or from a fixed address.
 func (h *host) client(fixed string) *k2hr3.Client {
-	api, _ := url.Parse("http://k2hr3.shop.example:18080")
+	api, _ := k2hr3.ParseAPI("http://k2hr3.shop.example:18080")
 	client, err := k2hr3.New(k2hr3.Config{API: api, Logger: slog.New(h.log), Transport: line{h, &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if lost := h.lost.Load(); lost != nil && *lost == fixed {
@@ -209,10 +208,14 @@ func (h *host) make() *Watcher {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	cuk, err := k2hr3.ParseCUK(h.config.InstanceID)
+	if err != nil {
+		h.t.Fatal(err)
+	}
 	w := &Watcher{
 		Config: h.config,
 		Member: &member.Member{
-			Client: h.client(""), Role: role, Resource: role.Resource(), CUK: h.config.InstanceID, Log: slog.New(h.log),
+			Client: h.client(""), Role: role, Resource: role.Resource(), CUK: cuk, Log: slog.New(h.log),
 			FullName:   h.fullName,
 			Address:    func(context.Context) (netip.Addr, error) { return netip.MustParseAddr(h.place()), nil },
 			ClientFrom: func(from netip.Addr) (*k2hr3.Client, error) { return h.client(from.String()), nil },

@@ -118,7 +118,7 @@ func (l *loop) expect(now time.Time, before *daemon.Status) {
 	l.ring.reset()
 	l.poll.ringAgrees()
 	if l.confirmation.expect(now, l.output.file.config.FileVersion, before) {
-		l.probe.plan(now, daemon.FirstLook)
+		l.probe.plan(now, daemon.FirstProbe)
 	}
 }
 

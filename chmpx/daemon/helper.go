@@ -2,14 +2,17 @@ package daemon
 
 import (
 	"bufio"
+	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 )
 
 // The files of chmpx's own service helper, and what it runs chmpx on unless
-// they say otherwise (spec chmpx F.5).
+// they say otherwise (docs/chmpx.md F.5).
 const (
 	helperProgram  = "chmpx-service-helper"
 	helperConf     = "chmpx-service-helper.conf"
@@ -18,8 +21,25 @@ const (
 	helperDefault  = "chmpx.ini"
 )
 
-// RunsHelper tells whether the unit runs chmpx under chmpx's own service helper.
+// RunsHelper reports whether the unit runs chmpx under chmpx's own service helper.
 func (s UnitState) RunsHelper() bool { return path.Base(s.Command) == helperProgram }
+
+// CheckHelper returns an error if the unit runs chmpx under chmpx's own service helper, and the
+// helper runs it on another file, or does not say on which. dir is the helper's directory.
+func (u *Unit) CheckHelper(ctx context.Context, dir, file string) error {
+	st, err := u.State(ctx)
+	if err != nil || !st.RunsHelper() {
+		return nil
+	}
+	runs, said, err := HelperFile(os.DirFS("/"), dir)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s runs chmpx under chmpx's own service helper, and does not say on which file: %w", u.Name, err)
+	case runs != file:
+		return fmt.Errorf("%s runs chmpx under chmpx's own service helper, on %s (as %s says) and not on %s: name the same file in both places", u.Name, runs, said, file)
+	}
+	return nil
+}
 
 // HelperFile returns the file that chmpx's own service helper runs chmpx on,
 // and which of its files says so; dir is the helper's directory, "/etc/antpickax"

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +17,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/chmpx/ini"
+	thishost "k2hdkc-slave-agent/host"
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/watcher"
 	"k2hdkc-slave-agent/watcher/k2hr3"
@@ -87,12 +87,12 @@ func BenchmarkOwnWork(b *testing.B) {
 	report(b, "own", took)
 }
 
-// BenchmarkLocalHost is what the agent asks of this machine before each
+// BenchmarkLook is what the agent asks of this machine before each
 // judgement; the name service has its part in it.
-func BenchmarkLocalHost(b *testing.B) {
+func BenchmarkLook(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := chmpx.LocalHost(b.Context()); err != nil {
+		if _, err := thishost.Look(b.Context()); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -148,9 +148,13 @@ func benchBytes() []byte {
 
 type judge func(context.Context, []byte, *chmpx.Running) chmpx.Report
 
+func (j judge) Judge(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report {
+	return j(ctx, b, running)
+}
+
 // judgeAfresh looks at this machine each time, as the agent does.
 func judgeAfresh(ctx context.Context, text []byte, running *chmpx.Running) chmpx.Report {
-	host, err := chmpx.LocalHost(ctx)
+	host, err := thishost.Look(ctx)
 	if err != nil {
 		return chmpx.Report{Verdict: chmpx.Dangerous}
 	}
@@ -160,7 +164,7 @@ func judgeAfresh(ctx context.Context, text []byte, running *chmpx.Running) chmpx
 // judgeFor judges for this machine as it is now.
 func judgeFor(b *testing.B) judge {
 	b.Helper()
-	host, err := chmpx.LocalHost(b.Context())
+	host, err := thishost.Look(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -220,7 +224,11 @@ func newWatcher(b *testing.B, k *inProcess, judge judge) *watcher.Watcher {
 func newMember(b *testing.B, k *inProcess) *member.Member {
 	b.Helper()
 	log := slog.New(slog.DiscardHandler)
-	client, err := k2hr3.New(k2hr3.Config{API: &url.URL{Scheme: "http", Host: k2hr3Name}, Transport: k, Logger: log})
+	api, err := k2hr3.ParseAPI("http://" + k2hr3Name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	client, err := k2hr3.New(k2hr3.Config{API: api, Transport: k, Logger: log})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -228,7 +236,11 @@ func newMember(b *testing.B, k *inProcess) *member.Member {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return &member.Member{Client: client, Role: role, Resource: role.Resource(), CUK: hostCUK, Log: log,
+	cuk, err := k2hr3.ParseCUK(hostCUK)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return &member.Member{Client: client, Role: role, Resource: role.Resource(), CUK: cuk, Log: log,
 		FullName:  func(context.Context) (string, bool) { return "", false },
 		Address:   func(context.Context) (netip.Addr, error) { return netip.MustParseAddr(hostAddr), nil },
 		TokenFile: func() string { return "" }}

@@ -116,9 +116,9 @@ func TestRunTakesUpAChangedConfiguration(t *testing.T) {
 	}
 	for _, b := range broken {
 		configure(t, h, b.lines...)
-		next = says(t, p, next, "the configuration is wrong; the one before stays in use", b.says)
+		next = says(t, p, next, "the configuration is wrong; the agent goes on with the previous one", b.says)
 		p.Signal(syscall.SIGHUP) // which reads it again, and asks
-		next = says(t, p, next, "the configuration is wrong; the one before stays in use", b.says)
+		next = says(t, p, next, "the configuration is wrong; the agent goes on with the previous one", b.says)
 		second.next(t)
 	}
 	if n := count(first.server.Requests(), fakek2hr3.OpResource); n != 1 {

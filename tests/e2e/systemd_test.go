@@ -141,7 +141,7 @@ func TestEveryReloadEnds(t *testing.T) {
 	reload() // nothing has changed
 
 	write(t, h.path("slave-agent.ini"), "[k2hr3]\nnonsense = 1\n")
-	m.await(`^STATUS=revision 1 .*; the configuration has become wrong and the one before stays in use$`)
+	m.await(`^STATUS=revision 1 .*; the configuration is wrong and the agent goes on with the previous one$`)
 	reload()
 
 	// The change is noticed without a signal too, but not before the file has
@@ -222,7 +222,7 @@ func TestRunWaitsForAConfiguration(t *testing.T) {
 	write(t, h.path("antpickax/k2hr3-role-name"), s.SlaveRole()+"\n")
 	token := s.token(t, h.path("antpickax/k2hr3-role-token"))
 	m.await(`^STATUS=the configuration is wrong: .*k2hr3-api-uri: .*no scheme`)
-	next = says(t, p, next, "the configuration is wrong; waiting for it to be mended", "no scheme")
+	next = says(t, p, next, "the configuration is wrong; waiting for a correct one", "no scheme")
 	write(t, h.path("antpickax/k2hr3-api-uri"), s.uri+"\n")
 	m.await(`^STATUS=revision 1 with 1 server; `)
 	says(t, p, next, "started", "")
@@ -303,7 +303,7 @@ func TestAFolderThatCameLateEndsTheAgent(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			says(t, p, next, "a folder has come since the agent was started", "")
+			says(t, p, next, "a folder has come after the agent started", "")
 			select {
 			case <-p.Done():
 			case <-deadline(t).Done():

@@ -39,7 +39,7 @@ func statusSaysWhat(s *slave) {
 	s.Run("systemctl reload k2hdkc-slave-agent") // and it is over
 	s.Wants(AgentUnit, "ActiveState=active", "SubState=running", "MainPID="+before)
 	s.Run(`sed -i 's/^role = .*/role = nonsense/' /etc/k2hdkc/slave-agent.ini; systemctl reload k2hdkc-slave-agent`)
-	s.says("revision 1 with 3 servers, ", "; the configuration has become wrong and the one before stays in use")
+	s.says("revision 1 with 3 servers, ", "; the configuration is wrong and the agent goes on with the previous one")
 	s.Run(`printf '%s' "$1" >/etc/k2hdkc/slave-agent.ini; systemctl reload k2hdkc-slave-agent`, Config)
 	s.says("revision 1 with 3 servers, ", "; K2HR3 holds the request")
 	s.Wants(AgentUnit, "MainPID="+before, "NRestarts=0")
@@ -82,14 +82,14 @@ func folderCameLate(s *slave) {
 	s.Run(`rmdir "$1"; systemctl start k2hdkc-slave-agent`, ChmpxMemory)
 	s.says("waiting for the first server of orders/slave", "")
 	s.Run(`mkdir -m 777 "$1"`, ChmpxMemory)
-	s.await("a folder has come since the agent was started", ChmpxMemory)
+	s.await("a folder has come after the agent started", ChmpxMemory)
 	s.await("started")
 	s.Join(1)
 	s.confirmed() // which takes the right to write there
 	s.Run("systemctl restart k2hdkc-slave-agent")
 	s.confirmed()
 	s.Wants(AgentUnit, "ActiveState=active")
-	if n := strings.Count(s.log.since(0), "a folder has come since"); n != 1 {
+	if n := strings.Count(s.log.since(0), "a folder has come after"); n != 1 {
 		s.TB.Errorf("started anew %d times for it", n)
 	}
 }
