@@ -173,6 +173,21 @@ func busRestarted(s *slave) {
 	}
 }
 
+// stoppedDuringReload stops chmpx's unit while the program of its reload job waits:
+// systemd ends that one by the same signal as chmpx.
+func stoppedDuringReload(s *slave) {
+	s.running()
+	goOn := s.reloading(4)
+	s.Run("systemctl stop k2hdkc-slave-agent")
+	s.Run("systemctl stop chmpx")
+	s.Wants(ChmpxUnit, "ActiveState=inactive", "SubState=dead", "Result=success", "ExecMainStatus=0")
+	goOn()
+	s.Run("systemctl start chmpx && systemctl reload chmpx")
+	if _, servers := s.Revision(); servers != 4 {
+		s.TB.Errorf("chmpx has %d servers, want 4", servers)
+	}
+}
+
 func agentKilled(s *slave) {
 	s.running()
 	before := s.Shows(ChmpxUnit, "MainPID", "InvocationID")
