@@ -10,12 +10,16 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"k2hdkc-slave-agent/cmd/options"
 )
 
 func main() {
+	if other, ok := otherNames()[filepath.Base(os.Args[0])]; ok {
+		os.Exit(other(os.Args[1:]))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	host, err := options.ThisHost()
 	if err != nil {

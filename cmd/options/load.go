@@ -14,6 +14,16 @@ import (
 // on the command line is wrong; another error if the configuration is. Whether K2HR3's address and a role are known at all is
 // only asked by RequireK2HR3. A verb that takes no options reads nothing from the host.
 func Load(v Verb, args []string, h Host) (*Options, error) {
+	o, err := LoadLenient(v, args, h)
+	if err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// LoadLenient is Load for who has to go by a configuration that may be wrong: with the error come the options as far as they
+// are right, and none only where the command line cannot be parsed.
+func LoadLenient(v Verb, args []string, h Host) (*Options, error) {
 	p := &problems{}
 	o := &Options{host: h, settings: map[string]Setting{}, deferred: map[string]error{}, Switches: map[string]bool{}}
 	flags, err := o.parseFlags(v, args)
@@ -35,10 +45,7 @@ func Load(v Verb, args []string, h Host) (*Options, error) {
 	}
 	o.apply(v, p)
 	o.complete(p)
-	if err := p.err(v); err != nil {
-		return nil, err
-	}
-	return o, nil
+	return o, p.err(v)
 }
 
 // readEnvironment finds the variables that are options. One that only looks like it is a misspelling.
