@@ -114,63 +114,48 @@ func Words(value string) (words []string, err error) {
 	return words, err
 }
 
+// part is a piece of a value: blanks, or text in quotes of one kind, or without.
+var part = regexp.MustCompile(`[ \t\r\n]+|"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|((?:[^ \t\r\n"'\\]|\\.)+)`)
+
 // split takes a value apart at its blanks.
 func split(value string) (words []string, err error) {
-	var word strings.Builder
-	var quote byte // of the quotes that are open; 0: none
-	begun := false
-	end := func() {
-		if begun {
-			words = append(words, word.String())
+	begun := false // a word that goes on in the next part
+	for value = strings.TrimSpace(value); value != ""; {
+		m := part.FindStringSubmatchIndex(value)
+		if m == nil || m[0] != 0 {
+			return words, errors.New("a quote is not closed, or a backslash is the last character")
 		}
-		word.Reset()
-		begun = false
-	}
-	for value != "" {
-		c := value[0]
-		switch {
-		case quote == 0 && strings.IndexByte(" \t\n\r", c) >= 0:
-			end()
-			value = value[1:]
+		text := value[:m[1]]
+		value = value[m[1]:]
+		if strings.TrimSpace(text) == "" {
+			begun = false
 			continue
-		case c == '\\' && len(value) > 1:
-			var char string
-			char, value = unescape(value)
-			word.WriteString(char)
-			begun = true
-			continue
-		case c == quote:
-			quote = 0
-		case quote == 0 && (c == '"' || c == '\''):
-			quote = c
-		default:
-			word.WriteByte(c)
+		}
+		if !begun {
+			words = append(words, "")
 		}
 		begun = true
-		value = value[1:]
+		if m[6] < 0 { // in quotes
+			text = text[1 : len(text)-1]
+		}
+		words[len(words)-1] += escape.ReplaceAllStringFunc(text, unescape)
 	}
-	if quote != 0 {
-		return words, fmt.Errorf("a %c is not closed", quote)
-	}
-	end()
 	return words, nil
 }
 
-// unescape returns what the escape at the beginning of a value stands for, and
-// the rest. One that is none stands for itself.
-func unescape(value string) (char, rest string) {
-	switch value[1] {
-	case '"', '\'':
-		return value[1:2], value[2:]
-	case 's':
-		return " ", value[2:]
+// escape is what may stand for another character.
+var escape = regexp.MustCompile(`\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.)`)
+
+// unescape returns what an escape stands for. One that is none stands for itself.
+func unescape(s string) string {
+	switch s {
+	case `\"`, `\'`:
+		return s[1:]
+	case `\s`:
+		return " "
 	}
-	r, multibyte, rest, err := strconv.UnquoteChar(value, 0)
-	switch {
-	case err != nil:
-		return value[:2], value[2:]
-	case multibyte:
-		return string(r), rest
+	if char, err := strconv.Unquote(`"` + s + `"`); err == nil {
+		return char
 	}
-	return string([]byte{byte(r)}), rest
+	return s
 }
