@@ -194,6 +194,19 @@ func TestGenerator(t *testing.T) {
 	}
 	granted, said = h.generated()
 	expect("a configuration that is a FIFO", granted, said, "ReadWritePaths=-/srv/state\n"+foreign, "is not a regular file")
+
+	t.Run("what it says without a standard error, as systemd runs it", func(t *testing.T) {
+		kmsg := filepath.Join(t.TempDir(), "kmsg")
+		write(t, kmsg, "")
+		if err := h.Do(func() error { return unix.Mount(kmsg, "/dev/kmsg", "", unix.MS_BIND, "") }); err != nil {
+			t.Skip("may not stand in for the kernel's log here:", err)
+		}
+		h.generated("sh", "-c", `exec "$@" 2>/dev/null`, "sh")
+		record, err := os.ReadFile(kmsg)
+		if err != nil || !regexp.MustCompile(`^<4>k2hdkc-slave-agent-generator\[\d+\]: .*is not a regular file\n$`).Match(record) {
+			t.Errorf("in the kernel's log: %q, %v", record, err)
+		}
+	})
 }
 
 func TestMaintain(t *testing.T) {

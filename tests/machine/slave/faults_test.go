@@ -288,7 +288,7 @@ func chmpxUnitAlone(s *slave) {
 	// A change that chmpx does not notice.
 	letGo := s.hold()
 	put(strings.Replace(good, "FILEVERSION         = 1\n", "FILEVERSION         = 77\n", 1))
-	if r := await(1); r.Status != 1 || !strings.Contains(r.Stderr, "chmpx runs version 1 after 1 s") || !strings.Contains(r.Stderr, "version 77") {
+	if r := await(1); r.Status != 1 || !strings.Contains(r.Stderr, "chmpx runs version 1 after 1s") || !strings.Contains(r.Stderr, "version 77") {
 		s.TB.Errorf("await-chmpx on what chmpx does not run: %v", r)
 	}
 	s.override("[Service]\nExecReload=\nExecReload=/usr/libexec/k2hdkc-slave-agent/await-chmpx " + INI + " 1\n")
