@@ -4,7 +4,6 @@ package agentunit
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"path"
 	"slices"
@@ -30,17 +29,12 @@ type Agent struct {
 // they are right.
 func Read(files fs.FS) (Agent, error) {
 	var a Agent
-	var errUnit, errEnviron, errFlags error
-	a.Unit, errUnit = unitfile.Read(files, Name)
-	a.Environ, errEnviron = a.Unit.Environ(files)
-	a.Flags, errFlags = flags(a.Unit, a.Environ)
-	err := errors.Join(errUnit, errEnviron, errFlags)
-	if err != nil {
-		err = fmt.Errorf("%s: %w", Name, err)
-	}
-	var errOptions error
-	a.Options, errOptions = load(files, a.Flags, a.Environ)
-	return a, errors.Join(err, errOptions)
+	var errs [4]error
+	a.Unit, errs[0] = unitfile.Read(files, Name)
+	a.Environ, errs[1] = a.Unit.Environ(files)
+	a.Flags, errs[2] = flags(a.Unit, a.Environ)
+	a.Options, errs[3] = load(files, a.Flags, a.Environ)
+	return a, errors.Join(errs[:]...)
 }
 
 // flags are those that the unit gives to `run`; none where it runs something else.

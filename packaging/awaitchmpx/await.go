@@ -78,7 +78,7 @@ func (w wait) load() (*chmpx.Config, error) {
 	}
 	for _, f := range findings {
 		if f.Verdict == chmpx.Reject {
-			return nil, fmt.Errorf("chmpx does not load %s: line %v", w.file, f)
+			return nil, fmt.Errorf("chmpx does not load %s: %v", w.file, f)
 		}
 	}
 	return nil, fmt.Errorf("chmpx does not load %s", w.file)

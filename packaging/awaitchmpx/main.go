@@ -1,6 +1,7 @@
 package awaitchmpx
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -80,7 +81,8 @@ func (w wait) probe(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	w.look = (&daemon.Prober{Command: a.Options.StatusCommand, Dir: dir}).Status
+	command := cmp.Or(a.Options.StatusCommand, "chmpxstatus") // an empty one is about the agent's own looks
+	w.look = (&daemon.Prober{Command: command, Dir: dir}).Status
 	return w.run(ctx)
 }
 

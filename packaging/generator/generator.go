@@ -10,7 +10,6 @@ package generator
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path"
@@ -31,11 +30,11 @@ const Name = options.Program + "-generator"
 // dropIn is the file that is written, below systemd's folder.
 const dropIn = agentunit.Name + ".d/50-configuration.conf"
 
-// Generate writes the drop-in into a folder; none where the unit has rights enough.
+// generate writes the drop-in into a folder; none where the unit has rights enough.
 // userNamespaces tells whether this host lets the unit have a namespace of users.
 // wrong says what of the unit or the options cannot be understood; the rights that
 // the rest asks for are written nevertheless.
-func Generate(files fs.FS, to string, userNamespaces func() bool) (wrong, err error) {
+func generate(files fs.FS, to string, userNamespaces func() bool) (wrong, err error) {
 	a, wrong := agentunit.Read(files)
 	lines, unsure := rights(files, a, userNamespaces)
 	wrong = errors.Join(wrong, unsure)
@@ -61,13 +60,12 @@ func rights(files fs.FS, a agentunit.Agent, userNamespaces func() bool) (lines [
 	}
 	// Its memory can be looked at only with the right to write there.
 	user, err := chmpxUser(files, a.Options)
-	foreign := user != "" && user != "root" && user != "0"
-	if foreign {
+	if !isRoot(user) {
 		lines = append(lines, "CapabilityBoundingSet=CAP_DAC_OVERRIDE")
 	}
 	// A namespace of users has nobody but root in it. Where there may be none,
 	// systemd would not start the unit.
-	if owned || foreign || !userNamespaces() {
+	if owned || !isRoot(user) || !userNamespaces() {
 		lines = append(lines, "PrivateUsers=no")
 	}
 	return lines, err
@@ -120,22 +118,16 @@ func chmpxUser(files fs.FS, o *options.Options) (string, error) {
 	if o.Unit == "" {
 		return "", nil
 	}
-	u, err := unitfile.Read(files, o.Unit)
+	u, errUnit := unitfile.Read(files, o.Unit)
 	user := u.Value("User")
-	if user != "" && user != "root" && user != "0" {
-		return user, wrap(o.Unit, err)
+	if !isRoot(user) {
+		return user, errUnit
 	}
-	argv, errCommand := u.Command(nil)
-	if len(argv) == 0 || !(daemon.UnitState{Command: argv[0]}).RunsHelper() {
-		return "", wrap(o.Unit, errors.Join(err, errCommand))
+	argv, err := u.Command(nil)
+	if len(argv) > 0 && (daemon.UnitState{Command: argv[0]}).RunsHelper() {
+		user, err = daemon.HelperUser(files, o.AntpickaxDir)
 	}
-	user, errHelper := daemon.HelperUser(files, o.AntpickaxDir)
-	return user, errors.Join(wrap(o.Unit, err), errHelper)
+	return user, errors.Join(errUnit, err)
 }
 
-func wrap(unit string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%s: %w", unit, err)
-}
+func isRoot(user string) bool { return user == "" || user == "root" || user == "0" }

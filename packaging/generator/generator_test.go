@@ -57,7 +57,7 @@ func no() bool  { return false }
 func generated(t *testing.T, files fstest.MapFS, userNamespaces func() bool) (granted string, wrong error) {
 	t.Helper()
 	to := t.TempDir()
-	wrong, err := Generate(files, to, userNamespaces)
+	wrong, err := generate(files, to, userNamespaces)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,13 +187,13 @@ func TestWhatIsWrongIsSaidAndDoesNotMatterToTheRest(t *testing.T) {
 		{"a flag", fstest.MapFS{config: text(good), agentMore: text("[Service]\nExecStart=\nExecStart=/usr/bin/k2hdkc-slave-agent run --ouput x\n")}, "ouput"},
 		{"a variable", fstest.MapFS{config: text(good), agentMore: text("[Service]\nEnvironment=K2HDKC_SLAVE_OUPUT=x\n")}, "K2HDKC_SLAVE_OUPUT"},
 		{"what only systemd can tell", fstest.MapFS{config: text(good), agentMore: text("[Service]\nEnvironment=K2HDKC_SLAVE_TAG=%H\n")}, "%H"},
-		{"a quote", fstest.MapFS{config: text(good), agentMore: text("[Service]\nEnvironment=\"A=b\n")}, "not closed"},
+		{"a quote", fstest.MapFS{config: text(good), agentMore: text("[Service]\nEnvironment=\"A=s3cret\n")}, "not closed"},
 		{"a file that is none", fstest.MapFS{config: text(good), agentMore: text("[Service]\nEnvironmentFile=/etc/none\n")}, "etc/none"},
 		{"a drop-in", fstest.MapFS{config: text(good), agentMore: text("[Service]\nrubbish\n")}, "10-operator.conf"},
 		{"chmpx's unit", fstest.MapFS{config: text(good), chmpxUnit: text("[Service]\nrubbish\n")}, "chmpx.service"},
 	} {
 		got, wrong := generated(t, host(t, c.files), yes)
-		if got != "ReadWritePaths=-/srv/k2hdkc\n" || wrong == nil || !strings.Contains(wrong.Error(), c.says) {
+		if got != "ReadWritePaths=-/srv/k2hdkc\n" || wrong == nil || !strings.Contains(wrong.Error(), c.says) || strings.Contains(wrong.Error(), "s3cret") {
 			t.Errorf("%s: granted\n%s\nwrong, which has to name %s: %v", c.name, got, c.says, wrong)
 		}
 	}

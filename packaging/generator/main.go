@@ -23,7 +23,7 @@ func Main(args []string) int {
 		fmt.Fprintf(os.Stderr, "usage: %s NORMAL-DIR EARLY-DIR LATE-DIR\n", Name)
 		return 2
 	}
-	wrong, err := Generate(unitfile.Files("/"), args[0], mayMakeUserNamespace)
+	wrong, err := generate(unitfile.Files("/"), args[0], mayMakeUserNamespace)
 	if wrong != nil || err != nil {
 		log := openLog()
 		defer log.Close()
@@ -52,13 +52,13 @@ func openLog() io.WriteCloser {
 }
 
 // say logs an error, a record for each line of it. The kernel takes the priority
-// from the number in front.
+// from the number in front, and no record that is much longer.
 func say(log io.Writer, priority journal.Priority, err error) {
 	if err == nil {
 		return
 	}
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(log, "<%d>%s[%d]: %s\n", priority, Name, os.Getpid(), strings.TrimSpace(line))
+		fmt.Fprintf(log, "<%d>%s[%d]: %.900s\n", priority, Name, os.Getpid(), strings.TrimSpace(line))
 	}
 }
 

@@ -18,14 +18,14 @@ func (u Unit) Environ(files fs.FS) (environ []string, err error) {
 	for _, value := range u.List("Environment") {
 		list, err := Words(value)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("Environment=%s: %w", value, err))
+			problems = append(problems, fmt.Errorf("%s: Environment=: %w", u.name, err)) // it may hold a secret
 		}
 		environ = append(environ, list...)
 	}
 	for _, value := range u.List("EnvironmentFile") {
 		list, err := environmentFile(files, value)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("EnvironmentFile=%s: %w", value, err))
+			problems = append(problems, fmt.Errorf("%s: EnvironmentFile=%s: %w", u.name, value, err))
 		}
 		environ = append(environ, list...)
 	}
@@ -67,7 +67,7 @@ func (u Unit) Command(environ []string) ([]string, error) {
 	}
 	words, err := Words(strings.TrimLeft(list[0], "@-:+!|"))
 	if err != nil {
-		return nil, fmt.Errorf("ExecStart=%s: %w", list[0], err)
+		return nil, fmt.Errorf("%s: ExecStart=: %w", u.name, err)
 	}
 	variables := map[string]string{}
 	for _, entry := range environ {
@@ -115,27 +115,26 @@ func Words(value string) (words []string, err error) {
 }
 
 // part is a piece of a value: blanks, or text in quotes of one kind, or without.
-var part = regexp.MustCompile(`[ \t\r\n]+|"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|((?:[^ \t\r\n"'\\]|\\.)+)`)
+var part = regexp.MustCompile(`^(?:[ \t\r\n]+|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:[^ \t\r\n"'\\]|\\.)+)`)
 
 // split takes a value apart at its blanks.
 func split(value string) (words []string, err error) {
 	begun := false // a word that goes on in the next part
-	for value = strings.TrimSpace(value); value != ""; {
-		m := part.FindStringSubmatchIndex(value)
-		if m == nil || m[0] != 0 {
+	for value != "" {
+		text := part.FindString(value)
+		if text == "" {
 			return words, errors.New("a quote is not closed, or a backslash is the last character")
 		}
-		text := value[:m[1]]
-		value = value[m[1]:]
+		value = value[len(text):]
 		if strings.TrimSpace(text) == "" {
 			begun = false
 			continue
 		}
 		if !begun {
 			words = append(words, "")
+			begun = true
 		}
-		begun = true
-		if m[6] < 0 { // in quotes
+		if text[0] == '"' || text[0] == '\'' {
 			text = text[1 : len(text)-1]
 		}
 		words[len(words)-1] += escape.ReplaceAllStringFunc(text, unescape)

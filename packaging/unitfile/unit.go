@@ -31,6 +31,7 @@ const maxFile = 1 << 20
 
 // Unit is what the files of one unit say. The zero Unit is one without a file.
 type Unit struct {
+	name     string
 	settings []*unit.UnitOption
 }
 
@@ -42,7 +43,7 @@ func Read(files fs.FS, name string) (Unit, error) {
 	if template, _, ok := strings.Cut(name, "@"); ok {
 		names = append(names, template+"@"+path.Ext(name))
 	}
-	var u Unit
+	u := Unit{name: name}
 	var problems []error
 	for _, file := range append(mainFile(files, names), dropIns(files, names)...) {
 		settings, err := parse(files, file)
