@@ -18,6 +18,7 @@ const (
 	helperConf     = "chmpx-service-helper.conf"
 	helperOverride = "override.conf"
 	helperKey      = "CHMPX_INI_CONF_FILE"
+	helperUserKey  = "SUBPROCESS_USER"
 	helperDefault  = "chmpx.ini"
 )
 
@@ -43,16 +44,34 @@ func (u *Unit) CheckHelper(ctx context.Context, dir, file string) error {
 
 // HelperFile returns the file that chmpx's own service helper runs chmpx on,
 // and which of its files says so; dir is the helper's directory, "/etc/antpickax"
-// on a host, and files the file system from its root on. As soon as there is an
-// override.conf, what that does not mention has its default, whatever the
-// helper's own file says.
+// on a host, and files the file system from its root on.
 func HelperFile(files fs.FS, dir string) (file, said string, err error) {
+	value, said, err := helperSetting(files, dir, helperKey)
+	if err != nil {
+		return "", said, err
+	}
+	if value == "" {
+		value = helperDefault
+	}
+	return absolute(dir, value), said, nil
+}
+
+// HelperUser returns whom chmpx's own service helper runs chmpx as; empty: as root.
+func HelperUser(files fs.FS, dir string) (string, error) {
+	user, _, err := helperSetting(files, dir, helperUserKey)
+	return user, err
+}
+
+// helperSetting returns a setting of the helper, empty if it has its default, and
+// which file says so. As soon as there is an override.conf, what that does not
+// mention has its default, whatever the helper's own file says.
+func helperSetting(files fs.FS, dir, name string) (value, said string, err error) {
 	override := path.Join(dir, helperOverride)
-	value, err := lastValue(files, override, helperConf+":"+helperKey)
+	value, err = lastValue(files, override, helperConf+":"+name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		said = path.Join(dir, helperConf)
-		if value, err = lastValue(files, said, helperKey); errors.Is(err, fs.ErrNotExist) {
+		if value, err = lastValue(files, said, name); errors.Is(err, fs.ErrNotExist) {
 			err = nil
 		}
 	case err == nil:
@@ -61,13 +80,7 @@ func HelperFile(files fs.FS, dir string) (file, said string, err error) {
 			value, err = lastValue(files, absolute(dir, other), key)
 		}
 	}
-	if err != nil {
-		return "", said, err
-	}
-	if value == "" {
-		value = helperDefault
-	}
-	return absolute(dir, value), said, nil
+	return value, said, err
 }
 
 func absolute(dir, file string) string {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"k2hdkc-slave-agent/cmd/options"
@@ -19,6 +20,9 @@ import (
 )
 
 func main() {
+	if other, ok := otherNames()[filepath.Base(os.Args[0])]; ok {
+		os.Exit(other(os.Args[1:]))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	system, err := options.ThisSystem()
 	if err != nil {

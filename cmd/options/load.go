@@ -17,6 +17,17 @@ import (
 // asks whether K2HR3's address and a role are known at all. For a verb that takes no options Load
 // reads nothing from the system.
 func Load(v Verb, args []string, h System) (*Options, error) {
+	o, err := LoadLenient(v, args, h)
+	if err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// LoadLenient is Load for a caller that has to go by a configuration that may be wrong: besides the
+// error it returns the options as far as they are right, nil only if the command line cannot be
+// parsed.
+func LoadLenient(v Verb, args []string, h System) (*Options, error) {
 	p := &problems{}
 	o := &Options{system: h, settings: map[string]Setting{}, deferred: map[string]error{}, Switches: map[string]bool{}}
 	flags, err := o.parseFlags(v, args)
@@ -38,10 +49,7 @@ func Load(v Verb, args []string, h System) (*Options, error) {
 	}
 	o.apply(v, p)
 	o.complete(p)
-	if err := p.err(v); err != nil {
-		return nil, err
-	}
-	return o, nil
+	return o, p.err(v)
 }
 
 // readEnvironment finds the variables that are options. One that only looks like an option is a

@@ -29,6 +29,7 @@ func TestAgentAndChmpxUnderSystemd(t *testing.T) {
 	s.test(t, "a disabled unit is left alone", disabledUnit)
 	s.test(t, "a unit that has hit its start limit is left alone", startLimitedUnit)
 	s.test(t, "the bus dies during a reload", busRestarted)
+	s.test(t, "a stop of chmpx while its reload is still waited for is no failure", stoppedDuringReload)
 	s.test(t, "the agent is killed between the rename and the confirmation", agentKilled)
 	s.test(t, "stop and restart of the agent leave chmpx alone", agentStopped)
 	s.test(t, "the journal has the agent's messages by field", agentInJournal)

@@ -173,6 +173,21 @@ func busRestarted(s *slave) {
 	}
 }
 
+// stoppedDuringReload stops chmpx's unit while the program of its reload job waits:
+// systemd ends that one by the same signal as chmpx.
+func stoppedDuringReload(s *slave) {
+	s.running()
+	goOn := s.reloading(4)
+	s.Run("systemctl stop k2hdkc-slave-agent")
+	s.Run("systemctl stop chmpx")
+	s.Wants(ChmpxUnit, "ActiveState=inactive", "SubState=dead", "Result=success", "ExecMainStatus=0")
+	goOn()
+	s.Run("systemctl start chmpx && systemctl reload chmpx")
+	if _, servers := s.Revision(); servers != 4 {
+		s.TB.Errorf("chmpx has %d servers, want 4", servers)
+	}
+}
+
 func agentKilled(s *slave) {
 	s.running()
 	before := s.Shows(ChmpxUnit, "MainPID", "InvocationID")
@@ -273,7 +288,7 @@ func chmpxUnitAlone(s *slave) {
 	// A change that chmpx does not notice.
 	letGo := s.hold()
 	put(strings.Replace(good, "FILEVERSION         = 1\n", "FILEVERSION         = 77\n", 1))
-	if r := await(1); r.Status != 1 || !strings.Contains(r.Stderr, "chmpx runs version 1 after 1 s") || !strings.Contains(r.Stderr, "version 77") {
+	if r := await(1); r.Status != 1 || !strings.Contains(r.Stderr, "chmpx runs version 1 after 1s") || !strings.Contains(r.Stderr, "version 77") {
 		s.TB.Errorf("await-chmpx on what chmpx does not run: %v", r)
 	}
 	s.override("[Service]\nExecReload=\nExecReload=/usr/libexec/k2hdkc-slave-agent/await-chmpx " + INI + " 1\n")
