@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 
@@ -14,9 +15,14 @@ import (
 type Spec struct {
 	Name  string   // host name
 	Addrs []string // beside those of the loopback; there is no route to any other
-	// Folders of this machine that the host has at a path of its own.
+	// Folders of this machine that the host has at a path of its own. One at /etc
+	// gets a copy of this machine's ld.so.cache: programs find their libraries there.
 	Folders map[string]string // path there: path here
 }
+
+// loaderCache tells the dynamic loader where the libraries are that it does not
+// find in its few built-in folders: those in /usr/local/lib, for one.
+const loaderCache = "/etc/ld.so.cache"
 
 // Host is a host that lives for as long as its test. A thread of this process
 // lives in its namespaces.
@@ -75,9 +81,26 @@ func (s Spec) enter() error {
 		return fmt.Errorf("keep the mounts to itself: %w", err)
 	}
 	for there, here := range s.Folders {
+		if there == filepath.Dir(loaderCache) {
+			if err := copyLoaderCache(here); err != nil {
+				return err
+			}
+		}
 		if err := unix.Mount(here, there, "", unix.MS_BIND, ""); err != nil {
 			return fmt.Errorf("mount %s: %w", there, err)
 		}
 	}
 	return setAddrs(s.Addrs)
+}
+
+// copyLoaderCache puts this machine's loader cache, if it has one, into a folder.
+func copyLoaderCache(dir string) error {
+	cache, err := os.ReadFile(loaderCache)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, filepath.Base(loaderCache)), cache, 0o644)
 }
