@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 
 	"k2hdkc-slave-agent/atomicfile"
@@ -59,7 +58,10 @@ func (f File) Check() error {
 // Stage writes b to a complete file beside the target: same directory, name ending in .ini, final
 // owner and mode, flushed. The caller ends it with Commit or Discard, and stages one at a time.
 // Stage overwrites what an agent that was killed left behind.
-func (f File) Stage(b []byte) (_ *Staged, err error) {
+func (f File) Stage(b []byte) (*Staged, error) { return f.stage(b, filepath.Base(f.Path)) }
+
+// stage writes b to a complete file that is to become the file called name in the directory.
+func (f File) stage(b []byte, name string) (_ *Staged, err error) {
 	root, old, err := f.open()
 	if err != nil {
 		return nil, err
@@ -71,7 +73,7 @@ func (f File) Stage(b []byte) (_ *Staged, err error) {
 			err = fmt.Errorf("cannot write %s: %w", s.Path(), explain(err))
 		}
 	}()
-	s.next, err = atomicfile.Create(root, s.name(), filepath.Base(f.Path))
+	s.next, err = atomicfile.Create(root, s.name(), name)
 	if err != nil {
 		return nil, err
 	}
@@ -194,15 +196,10 @@ type Staged struct {
 }
 
 // name is always the same, so that nothing can pile up.
-func (s *Staged) name() string {
-	base := filepath.Base(s.file.Path)
-	return "." + strings.TrimSuffix(base, ".ini") + ".next.ini"
-}
+func (s *Staged) name() string { return filepath.Base(s.Path()) }
 
 // Path returns the path of the staged file, for a second opinion on it.
-func (s *Staged) Path() string {
-	return filepath.Join(filepath.Dir(s.file.Path), s.name())
-}
+func (s *Staged) Path() string { return s.file.beside("next") }
 
 // Commit puts the staged file in place and flushes the directory. After an error the old file
 // is still there, except after [ErrNotDurable].

@@ -19,27 +19,44 @@ func (l *loop) pass(now time.Time, r reply) {
 	case err != nil:
 		l.notApplied(now, r.answer, err)
 	case replaced:
-		l.output.accept()
+		l.accept()
 		l.poll.replaced(now, r, l.scene())
 	default:
-		l.output.accept()
+		l.accept()
 		l.poll.same(now, r, l.scene())
+	}
+}
+
+// accept takes note that the file is what K2HR3 wants.
+func (l *loop) accept() {
+	l.output.accept()
+	if l.hold.waits() {
+		l.dropHeld()
 	}
 }
 
 // notApplied takes note of a text that did not become the file.
 func (l *loop) notApplied(now time.Time, a k2hr3.Answer, err error) {
+	l.poll.refused(now, l.scene())
 	message := "cannot replace slave.ini"
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
 		message = "RESOURCE not applied; slave.ini unchanged"
+		if refusal.Held && l.probe.found == notRunning {
+			return // the next probe decides, which has begun
+		}
+		if refusal.Held {
+			message = "RESOURCE waits for a restart of chmpx; slave.ini unchanged until then"
+		}
 		l.output.refuse(a)
 		if refusal.Report.Has(chmpx.RuleSelfMissing) {
 			l.membership.doubt(now) // K2HR3 may have forgotten this host
 		}
 	}
+	if l.hold.waits() && (refusal == nil || !refusal.Held) {
+		l.dropHeld()
+	}
 	l.output.refusal.report(now, slog.LevelWarn, message, err)
-	l.poll.refused(now, l.scene())
 }
 
 // apply leads one answer of K2HR3 to the file, and reports whether the file
@@ -47,10 +64,10 @@ func (l *loop) notApplied(now time.Time, a k2hr3.Answer, err error) {
 func (l *loop) apply(now time.Time, a k2hr3.Answer) (replaced bool, err error) {
 	c, err := l.judge(a.Text)
 	if err != nil {
-		return false, err
+		return false, l.holdBack(now, a, err)
 	}
 	if c.origin == l.output.banned {
-		return false, &Refusal{c.report, "chmpx ended on it; keeping the slave.ini before until K2HR3 has another text (reload the agent to try this one again)"}
+		return false, &Refusal{Report: c.report, Reason: "chmpx ended on it; keeping the slave.ini before until K2HR3 has another text (reload the agent to try this one again)"}
 	}
 	if c.same {
 		if l.output.tag(a.ETag) {
@@ -64,15 +81,20 @@ func (l *loop) apply(now time.Time, a k2hr3.Answer) (replaced bool, err error) {
 	l.confirmation.renew()
 	l.output.tag(a.ETag)
 	l.save()
-	l.Log.Info("slave.ini replaced", "file", l.File.Path, "revision", c.report.Config.FileVersion,
-		"servers", len(c.report.Config.Servers), "slaves", len(c.report.Config.Slaves), "changes", c.changes)
+	l.logReplaced(c)
 	return true, nil
+}
+
+func (l *loop) logReplaced(c candidate) {
+	config := c.report.Config
+	l.Log.Info("slave.ini replaced", "file", l.File.Path, "revision", config.FileVersion,
+		"servers", len(config.Servers), "slaves", len(config.Slaves), "changes", c.changes)
 }
 
 // judge makes a candidate of a text.
 func (l *loop) judge(text string) (candidate, error) {
 	file := l.output.file
-	running := l.probe.running(file.config, l.confirmation.done)
+	running := l.probe.mayRun(file.config, l.confirmation.done)
 	return l.candidate(l.ctx, text, file, l.output.nextRevision(l.probe.last), running)
 }
 
@@ -83,7 +105,7 @@ func (l *loop) replace(now time.Time, c candidate) error {
 		return err
 	}
 	defer staged.Discard()
-	if err := l.secondOpinion(staged, c); err != nil {
+	if err := l.secondOpinion(staged.Path(), c); err != nil {
 		return err
 	}
 	if err := l.pace.wait(l.ctx); err != nil {
@@ -105,16 +127,16 @@ func (l *loop) replace(now time.Time, c candidate) error {
 }
 
 // secondOpinion returns a *Refusal if there is one against the staged file.
-func (l *loop) secondOpinion(staged *render.Staged, c candidate) error {
+func (l *loop) secondOpinion(path string, c candidate) error {
 	if l.SecondOpinion == nil {
 		return nil
 	}
-	err := l.SecondOpinion.Check(l.ctx, staged.Path())
+	err := l.SecondOpinion.Check(l.ctx, path)
 	switch {
 	case l.ctx.Err() != nil:
 		return l.ctx.Err()
 	case err != nil:
-		return &Refusal{c.report, err.Error()}
+		return &Refusal{Report: c.report, Reason: err.Error()}
 	}
 	return nil
 }
@@ -129,15 +151,24 @@ func (l *loop) putAgain(now time.Time) error {
 		return err
 	}
 	l.save()
+	if l.hold.waits() { // under a revision that may be used by now
+		l.dropHeld()
+		l.poll.want(now)
+	}
 	return nil
 }
 
 // checkFile puts the file back if it is not what was put in place.
 func (l *loop) checkFile(now time.Time) {
-	if !l.output.file.good {
+	if !l.output.file.good || l.hold.guarded() {
 		return
 	}
 	b, err := l.File.Read()
+	if err == nil && l.hold.is(b) {
+		l.heldInPlace(now, l.hold.end(), daemon.Inode{})
+		l.expect(now, nil)
+		return
+	}
 	if err == nil && sum(b) == l.output.file.sum {
 		l.repair.done("slave.ini is good again")
 		return

@@ -16,6 +16,8 @@ type Refusal struct {
 	Report chmpx.Report
 	// Reason says in a sentence what is wrong.
 	Reason string
+	// Held: the text waits for chmpx to be down, and is put in place then.
+	Held bool
 }
 
 func (r *Refusal) Error() string { return r.Reason }
@@ -86,13 +88,13 @@ func inWords(changes []chmpx.Change) string {
 // refuse returns why a judged text must not be put in place, or nil.
 func (w *Watcher) refuse(r chmpx.Report) error {
 	if onlyNoServer(r) {
-		return &Refusal{r, "it lists no server nodes yet; waiting for the first"}
+		return &Refusal{Report: r, Reason: "it lists no server nodes yet; waiting for the first"}
 	}
 	if r.Verdict != chmpx.Accept {
-		return &Refusal{r, r.Verdict.String() + ": " + worst(r)}
+		return &Refusal{Report: r, Reason: r.Verdict.String() + ": " + worst(r)}
 	}
 	if n := len(r.Config.Servers); n < w.MinServers {
-		return &Refusal{r, fmt.Sprintf("it lists %d server nodes, fewer than min-servers (%d)", n, w.MinServers)}
+		return &Refusal{Report: r, Reason: fmt.Sprintf("it lists %d server nodes, fewer than min-servers (%d)", n, w.MinServers)}
 	}
 	return nil
 }

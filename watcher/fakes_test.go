@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +29,7 @@ type fakeChmpx struct {
 	pid     int
 	began   time.Time
 	loaded  []byte
+	inode   os.FileInfo // of the file it has loaded
 	ring    []fakechmpx.Member
 	died    string
 	noticed time.Time // when a new file was seen first
@@ -42,6 +44,7 @@ type fakeChmpx struct {
 	missing bool          // chmpxstatus is not installed
 	failing error         // chmpxstatus fails
 	hangs   bool          // chmpxstatus does not return
+	after   func(error)   // called before chmpxstatus returns this error
 	stuck   chan struct{} // and cannot be ended either, until this is closed
 	slow    time.Duration // chmpxstatus takes so long
 }
@@ -86,6 +89,9 @@ func (c *fakeChmpx) begin() error {
 		return err
 	}
 	if err := config.CanStart(c.machine()); err != nil {
+		return err
+	}
+	if c.inode, err = os.Stat(c.path); err != nil {
 		return err
 	}
 	c.slave = fakechmpx.NewSlave(config, c.machine())
@@ -139,6 +145,23 @@ func (c *fakeChmpx) lookedAt() []time.Time {
 	return slices.Clone(c.looks)
 }
 
+// AwaitEnd looks in virtual time, where that costs nothing.
+func (c *fakeChmpx) AwaitEnd(ctx context.Context, st daemon.Status) error {
+	for {
+		c.mu.Lock()
+		gone := c.slave == nil || c.pid != st.PID
+		c.mu.Unlock()
+		if gone {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
 func (c *fakeChmpx) Status(ctx context.Context, group string, ctlPort int) (daemon.Status, error) {
 	c.mu.Lock()
 	c.looks = append(c.looks, time.Now())
@@ -161,7 +184,14 @@ func (c *fakeChmpx) Status(ctx context.Context, group string, ctlPort int) (daem
 	if failing != nil {
 		return daemon.Status{}, failing
 	}
-	return c.status(group, ctlPort)
+	st, err := c.status(group, ctlPort)
+	c.mu.Lock()
+	after := c.after
+	c.mu.Unlock()
+	if after != nil {
+		after(err)
+	}
+	return st, err
 }
 
 func (c *fakeChmpx) status(group string, ctlPort int) (daemon.Status, error) {
@@ -203,10 +233,11 @@ func (c *fakeChmpx) reload() {
 	if c.noticed.IsZero() {
 		c.noticed = time.Now()
 	}
-	if c.deaf || time.Since(c.noticed) < c.lag {
+	if c.deaf || time.Since(c.noticed) < c.lag || c.guarded() {
 		return
 	}
 	c.loaded, c.noticed, c.known = b, time.Time{}, nil
+	c.inode, _ = os.Stat(c.path)
 	config, err := fakechmpx.Load(b, c.machine())
 	if err != nil {
 		c.died, c.slave = err.Error(), nil
@@ -215,6 +246,14 @@ func (c *fakeChmpx) reload() {
 	if effect := c.slave.Reload(config); effect == fakechmpx.Crashed || effect == fakechmpx.Refused {
 		c.died = string(effect)
 	}
+}
+
+// guarded reports whether the file that chmpx has loaded still has a name, so that
+// the kernel does not tell of its deletion.
+func (c *fakeChmpx) guarded() bool {
+	dir, base := filepath.Split(c.path)
+	info, err := os.Stat(filepath.Join(dir, "."+strings.TrimSuffix(base, ".ini")+".guard.ini"))
+	return err == nil && os.SameFile(info, c.inode)
 }
 
 // fakeUnit is chmpx's unit.

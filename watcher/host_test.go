@@ -295,9 +295,11 @@ func (h loaderOf) Check(ctx context.Context, path string) error {
 	if why := h.chmpx.wouldEnd(b); why != nil && opinion == nil {
 		h.t.Errorf("a staged file would end chmpx: %v", why)
 	}
-	h.mu.Lock()
-	h.staged = append(h.staged, string(b))
-	h.mu.Unlock()
+	if path != h.config.File.HeldPath() {
+		h.mu.Lock()
+		h.staged = append(h.staged, string(b))
+		h.mu.Unlock()
+	}
 	if opinion != nil {
 		return (*opinion)(ctx)
 	}
@@ -336,10 +338,10 @@ func (h *host) stop() {
 	if d := time.Since(start); d != 0 {
 		h.t.Errorf("Run took %v to end", d)
 	}
-	h.noTemporary()
+	h.noTemporary(".slave.held.ini") // which waits for a restart of chmpx
 }
 
-func (h *host) noTemporary() {
+func (h *host) noTemporary(but ...string) {
 	h.t.Helper()
 	var left []string
 	for _, dir := range []string{h.dir, filepath.Dir(h.config.StateFile)} {
@@ -351,7 +353,7 @@ func (h *host) noTemporary() {
 			left = append(left, e.Name())
 		}
 	}
-	known := []string{"role-token", "slave.ini", ".slave.lock", "state", "state.json"}
+	known := append(but, "role-token", "slave.ini", ".slave.lock", "state", "state.json")
 	for _, name := range left {
 		if !slices.Contains(known, name) {
 			h.t.Errorf("a file was left behind: %s", name)

@@ -31,13 +31,14 @@ type loop struct {
 	ring         ring
 	unit         unitJobs
 	pace         pace
+	hold         hold
 	clock        clock
 	alive        alive
 
 	// What is done beside the loop, at most one of each.
-	check, request, look, job op
-	results                   chan any
-	running                   sync.WaitGroup
+	check, request, look, job, end op
+	results                        chan any
+	running                        sync.WaitGroup
 
 	shown Status // the latest that Changed was called with
 }
@@ -70,7 +71,7 @@ func (w *Watcher) newLoop(ctx context.Context, once bool) *loop {
 		request: op{name: "the request to K2HR3"},
 		look:    op{name: "the probe of chmpx"},
 		job:     op{name: "the job of chmpx's unit"},
-		results: make(chan any, 4),
+		results: make(chan any, 5),
 	}
 }
 
@@ -104,6 +105,7 @@ func (l *loop) recover() {
 		return
 	}
 	l.output.adopt(b, l.Judge.Judge(l.ctx, b, nil))
+	l.recallHeld(time.Now())
 	if s.Sum == l.output.file.sum && s.Origin == l.Origin {
 		l.output.tag(s.ETag)
 	}
@@ -216,6 +218,9 @@ func (l *loop) result(now time.Time, r any) {
 	case jobDone:
 		l.job.busy = false
 		l.jobDone(now, r)
+	case ended:
+		l.end.busy = false
+		l.chmpxEnded(now, r)
 	}
 }
 

@@ -3,6 +3,7 @@ package watcher
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -24,10 +25,23 @@ func (l *loop) startProbe(now time.Time) {
 		l.probe.plan(now, max(l.Peek, time.Second))
 		return
 	}
+	other := l.hold.target()
 	l.start(now, &l.look, probeLimit, func(ctx context.Context) any {
-		st, err := l.Chmpx.Status(ctx, config.Group, max(config.SelfCtlPort, 0))
-		return probed{st, err}
+		p := l.lookFor(ctx, config)
+		if other != nil && errors.Is(p.err, daemon.ErrNotRunning) {
+			if o := l.lookFor(ctx, other); o.err == nil {
+				o.before = true
+				return o
+			}
+		}
+		return p
 	})
+}
+
+// lookFor looks for the chmpx of a configuration.
+func (l *loop) lookFor(ctx context.Context, c *chmpx.Config) probed {
+	st, err := l.Chmpx.Status(ctx, c.Group, max(c.SelfCtlPort, 0))
+	return probed{status: st, err: err}
 }
 
 // probesFirst sees to it that chmpx is probed before anything is put in place
@@ -49,14 +63,24 @@ func (l *loop) probeDone(now time.Time, p probed) {
 		return
 	}
 	before := l.probe.result(p)
+	if l.hold.guarded() {
+		l.watchGuard(now, p)
+	}
 	switch {
+	case l.hold.guarded():
+		l.probe.plan(now, holdProbe)
+	case l.hold.waits() && l.probe.found == notRunning:
+		l.applyHeld(now)
 	case l.confirmation.pending != nil:
 		l.confirming(now, p)
 	case p.err == nil && l.output.file.config != nil:
 		l.watchRing(now, before, p.status)
-		l.probe.planLater(now)
+		l.probe.planLater(now, l.hold.waits())
 	default:
-		l.probe.planLater(now)
+		l.probe.planLater(now, l.hold.waits())
+	}
+	if l.hold.waits() && l.probe.found == running {
+		l.awaitEnd(now)
 	}
 	if r := l.poll.takeUnseen(); r != nil {
 		l.consider(now, *r)
@@ -79,7 +103,7 @@ func (l *loop) confirming(now time.Time, p probed) {
 		l.notTaken(now, p.status)
 	}
 	if l.confirmation.pending == nil {
-		l.probe.planLater(now)
+		l.probe.planLater(now, l.hold.waits())
 	}
 }
 

@@ -115,8 +115,10 @@ func (l *loop) consider(now time.Time, r reply) {
 	switch {
 	case r.answer.NotModified:
 		l.poll.takePending()
-		l.output.accept()
+		l.accept()
 		l.poll.same(now, r, l.scene())
+	case l.hold.guarded():
+		l.poll.keepWaiting(r)
 	case l.job.busy:
 		// A newer text supersedes what the job is for. systemd goes on with it.
 		l.poll.keepWaiting(r)

@@ -56,6 +56,12 @@ func (o *output) putInPlace(c candidate, old daemon.Inode) {
 	o.replaced = old
 }
 
+// restore takes note that a version from before is in place again.
+func (o *output) restore(before inPlace) {
+	o.file = before
+	o.etag = ""
+}
+
 // knownETag is that of the text in place. Without a good file the text is
 // wanted even if it is the same.
 func (o *output) knownETag() string {

@@ -41,6 +41,7 @@ func TestWithoutAStampTheTextsOwnRevisionStays(t *testing.T) {
 		}
 		h.cluster.SetText(strings.Replace(text, "4711", "4712", 1))
 		h.send(AskNow)
+		h.pass(leastAskPause + leastReplacePause)
 		if h.revision() != 4712 {
 			t.Errorf("revision %d: with the stamp off a new FILEVERSION is a change", h.revision())
 		}

@@ -53,6 +53,7 @@ func (p presence) message() string {
 type probed struct {
 	status daemon.Status
 	err    error
+	before bool // the chmpx is one of the file before, which is guarded
 }
 
 func (r probed) presence() presence {
@@ -71,9 +72,12 @@ func newProbe(c Config, log *slog.Logger) probe { return probe{log: log, peek: c
 
 func (p *probe) plan(now time.Time, d time.Duration) { p.next.set(now.Add(d)) }
 
-// planLater plans the next probe while no revision is to be confirmed.
-func (p *probe) planLater(now time.Time) {
+// planLater plans the next probe while no revision is to be confirmed. soon: a
+// held file waits for what it shows.
+func (p *probe) planLater(now time.Time, soon bool) {
 	switch {
+	case soon:
+		p.plan(now, holdProbe)
 	case p.peek == 0:
 	case p.found == notInstalled:
 		p.plan(now, max(p.peek, absentPause))
@@ -112,14 +116,15 @@ func (p *probe) logPresence(r probed) {
 	p.log.Info(p.found.message(), "reason", r.err)
 }
 
-// running returns what the live chmpx runs, for the judge. file is what is in
+// mayRun returns what a live chmpx may run, for the judge. file is what is in
 // place, and confirmed whether chmpx is known to run that.
-func (p *probe) running(file *chmpx.Config, confirmed bool) *chmpx.Running {
+func (p *probe) mayRun(file *chmpx.Config, confirmed bool) *chmpx.Running {
 	switch {
-	case p.last == nil && (p.found == notRunning || file == nil):
+	case p.last == nil && file == nil:
 		return nil
 	case p.last == nil:
-		// It cannot be looked at. It may run, and then runs this file.
+		// It was down or not to be seen when it was looked at. By now it may run,
+		// and then runs this file.
 		return &chmpx.Running{Config: file}
 	}
 	// What chmpxstatus does not show is that of the file, if chmpx runs it.

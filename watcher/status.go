@@ -82,6 +82,8 @@ const (
 	NoServer
 	// Refused: the text is not fit for chmpx.
 	Refused
+	// Held: the text is not fit for the chmpx that runs, and waits for another.
+	Held
 	// Unwritable: the file cannot be replaced or put back.
 	Unwritable
 	// NoMember: the host may not be a member of the role.
@@ -166,6 +168,8 @@ func applyingKind(err error) TroubleKind {
 		return Unwritable
 	case onlyNoServer(refusal.Report):
 		return NoServer
+	case refusal.Held:
+		return Held
 	}
 	return Refused
 }

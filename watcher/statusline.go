@@ -47,6 +47,8 @@ func (s Status) text(t Trouble) string {
 		return "K2HR3 lists no server" + since
 	case Refused:
 		return "RESOURCE refused" + since + why
+	case Held:
+		return "RESOURCE waits for a restart of chmpx since " + at(t.Since) + why
 	case Unwritable:
 		return "cannot replace slave.ini" + since + why
 	case NoMember:

@@ -96,6 +96,8 @@ type SecondOpinion interface {
 // Prober looks at the running chmpx; it is a *daemon.Prober outside of tests.
 type Prober interface {
 	Status(ctx context.Context, group string, ctlPort int) (daemon.Status, error)
+	// AwaitEnd returns nil when the chmpx of a status may have ended.
+	AwaitEnd(ctx context.Context, st daemon.Status) error
 }
 
 // Unit steers chmpx's systemd unit; it is a *daemon.Unit outside of tests.
