@@ -25,8 +25,8 @@ const (
 // RunsHelper tells whether the unit runs chmpx under chmpx's own service helper.
 func (s UnitState) RunsHelper() bool { return path.Base(s.Command) == helperProgram }
 
-// CheckHelper returns an error if the unit runs chmpx under chmpx's own service helper and that does
-// not run it on file, or may not. dir is the helper's directory.
+// CheckHelper returns an error if the unit runs chmpx under chmpx's own service helper and that
+// does not run it on file, or may not. dir is the helper's directory.
 func (u *Unit) CheckHelper(ctx context.Context, dir, file string) error {
 	st, err := u.State(ctx)
 	if err != nil || !st.RunsHelper() {
