@@ -22,11 +22,11 @@ const (
 	helperDefault  = "chmpx.ini"
 )
 
-// RunsHelper reports whether the unit runs chmpx under chmpx's own service helper.
+// RunsHelper tells whether the unit runs chmpx under chmpx's own service helper.
 func (s UnitState) RunsHelper() bool { return path.Base(s.Command) == helperProgram }
 
-// CheckHelper returns an error if the unit runs chmpx under chmpx's own service helper, and the
-// helper runs it on another file, or does not say on which. dir is the helper's directory.
+// CheckHelper returns an error if the unit runs chmpx under chmpx's own service helper and that
+// does not run it on file, or may not. dir is the helper's directory.
 func (u *Unit) CheckHelper(ctx context.Context, dir, file string) error {
 	st, err := u.State(ctx)
 	if err != nil || !st.RunsHelper() {
@@ -35,7 +35,7 @@ func (u *Unit) CheckHelper(ctx context.Context, dir, file string) error {
 	runs, said, err := HelperFile(os.DirFS("/"), dir)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s runs chmpx under chmpx's own service helper, and does not say on which file: %w", u.Name, err)
+		return fmt.Errorf("%s runs chmpx under chmpx's own service helper, and nothing tells on which file: %w", u.Name, err)
 	case runs != file:
 		return fmt.Errorf("%s runs chmpx under chmpx's own service helper, on %s (as %s says) and not on %s: name the same file in both places", u.Name, runs, said, file)
 	}

@@ -38,7 +38,7 @@ func LoadLenient(v Verb, args []string, h System) (*Options, error) {
 		return o, nil
 	}
 	env := readEnvironment(h, p)
-	if name, named := findConfig(flags, env, h, p); name != "" {
+	if name, named := findConfig(flags, env, h); name != "" {
 		o.ConfigFile = name
 		readConfig(h, name, named, o.settings, p)
 	}
@@ -80,7 +80,7 @@ func readEnvironment(h System, p *problems) map[string]Setting {
 
 // findConfig returns the path of the configuration file, empty if that is not a good path, and
 // whether somebody named it.
-func findConfig(flags, env map[string]Setting, h System, p *problems) (name string, named bool) {
+func findConfig(flags, env map[string]Setting, h System) (name string, named bool) {
 	s, ok := flags["config"]
 	if !ok {
 		s, ok = env["config"]

@@ -15,9 +15,9 @@ type CUK struct{ key string }
 const maxCUK = 255 // far more than an instance's id has
 
 // ParseCUK returns the key s. It refuses what K2HR3 takes and regrets: K2HR3 keeps hosts by "ip
-// port cuk", so that one with a blank becomes an entry that nobody can list or remove (docs/k2hr3.md
-// A.3); without a key it takes every host of the address (docs/k2hr3.md C.3, C.7). It also refuses
-// what chmpx would read otherwise: quotes and backslashes (docs/chmpx.md A.5).
+// port cuk", so that one with a blank becomes an entry that nobody can list or remove
+// (docs/k2hr3.md A.3); without a key it takes every host of the address (docs/k2hr3.md C.3, C.7).
+// It also refuses what chmpx would read otherwise: quotes and backslashes (docs/chmpx.md A.5).
 func ParseCUK(s string) (CUK, error) {
 	switch {
 	case s == "":
