@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"k2hdkc-slave-agent/atomicfile"
+	"k2hdkc-slave-agent/render/atomicfile"
 )
 
 // Why a file cannot be replaced. The errors of [File] wrap one of these, or the system's error

@@ -9,7 +9,7 @@ import (
 	"io/fs"
 	"os"
 
-	"k2hdkc-slave-agent/atomicfile"
+	"k2hdkc-slave-agent/render/atomicfile"
 	"k2hdkc-slave-agent/watcher/member"
 )
 

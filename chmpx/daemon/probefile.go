@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"k2hdkc-slave-agent/atomicfile"
+	"k2hdkc-slave-agent/render/atomicfile"
 	"k2hdkc-slave-agent/chmpx"
 )
 

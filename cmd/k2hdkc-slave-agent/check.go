@@ -12,7 +12,7 @@ import (
 	"k2hdkc-slave-agent/chmpx/conftest"
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/options"
-	"k2hdkc-slave-agent/host"
+	"k2hdkc-slave-agent/watcher/host"
 	"k2hdkc-slave-agent/watcher"
 )
 

@@ -15,7 +15,7 @@ import (
 
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/cmd/service"
-	"k2hdkc-slave-agent/host"
+	"k2hdkc-slave-agent/watcher/host"
 	"k2hdkc-slave-agent/watcher/member"
 )
 

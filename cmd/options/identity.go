@@ -4,7 +4,7 @@ import (
 	"path"
 	"slices"
 
-	"k2hdkc-slave-agent/host"
+	"k2hdkc-slave-agent/watcher/host"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 

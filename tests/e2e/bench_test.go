@@ -17,7 +17,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/chmpx/ini"
-	thishost "k2hdkc-slave-agent/host"
+	thishost "k2hdkc-slave-agent/watcher/host"
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/watcher"
 	"k2hdkc-slave-agent/watcher/k2hr3"

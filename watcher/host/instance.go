@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"strings"
 
-	"k2hdkc-slave-agent/atomicfile"
+	"k2hdkc-slave-agent/render/atomicfile"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
