@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 
-	"k2hdkc-slave-agent/render/atomicfile"
 	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/render/atomicfile"
 )
 
 const (

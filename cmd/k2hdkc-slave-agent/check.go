@@ -12,8 +12,8 @@ import (
 	"k2hdkc-slave-agent/chmpx/conftest"
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/options"
-	"k2hdkc-slave-agent/watcher/host"
 	"k2hdkc-slave-agent/watcher"
+	"k2hdkc-slave-agent/watcher/host"
 )
 
 // maxFile bounds what check reads; a configuration of that size would be

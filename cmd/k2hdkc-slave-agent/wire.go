@@ -14,9 +14,9 @@ import (
 	"k2hdkc-slave-agent/chmpx/conftest"
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/options"
-	"k2hdkc-slave-agent/watcher/host"
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/watcher"
+	"k2hdkc-slave-agent/watcher/host"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
 )

@@ -17,9 +17,9 @@ import (
 
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/chmpx/ini"
-	thishost "k2hdkc-slave-agent/watcher/host"
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/watcher"
+	thishost "k2hdkc-slave-agent/watcher/host"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
 )
