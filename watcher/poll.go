@@ -62,6 +62,7 @@ type poll struct {
 	waiting *reply    // a change that waits for the end of a job of chmpx's unit
 
 	failures  backoff
+	flips     backoff   // answers that contradict each other
 	hasty     backoff   // answers to held requests that come at once, for nothing
 	notBefore time.Time // K2HR3 wants no request earlier
 	chase     *chase    // nil: the ring gives no reason to ask
@@ -259,9 +260,16 @@ func (p *poll) replaced(now time.Time, r reply, s scene) {
 	p.plan(now, p.pauseAfterSame(now, r, s))
 }
 
+// contradicted plans the next request to a K2HR3 that contradicts itself: the one
+// text may be as right as the other, so that it is asked ever less often.
+func (p *poll) contradicted(now time.Time, s scene) {
+	p.plan(now, p.flips.pause(p.longest(s)))
+}
+
 // same plans the next request after an answer that changes nothing.
 func (p *poll) same(now time.Time, r reply, s scene) {
 	p.failures.reset()
+	p.flips.reset()
 	p.plan(now, p.pauseAfterSame(now, r, s))
 }
 

@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,6 +83,8 @@ const (
 	NoServer
 	// Refused: the text is not fit for chmpx.
 	Refused
+	// Contradiction: K2HR3 answers with one text and another in turn.
+	Contradiction
 	// Held: the text is not fit for the chmpx that runs, and waits for another.
 	Held
 	// Unwritable: the file cannot be replaced or put back.
@@ -139,7 +142,7 @@ func (l *loop) notApplying() error {
 	if err := l.repair.failure.err; err != nil {
 		return err
 	}
-	return l.output.refusal.err
+	return cmp.Or(l.output.refusal.err, l.flips.wrong.err)
 }
 
 // since makes a Trouble of an error, with what was known of it before.
@@ -164,6 +167,8 @@ func silenceKind(err error) TroubleKind {
 func applyingKind(err error) TroubleKind {
 	var refusal *Refusal
 	switch {
+	case errors.Is(err, errFlips):
+		return Contradiction
 	case !errors.As(err, &refusal):
 		return Unwritable
 	case onlyNoServer(refusal.Report):
