@@ -12,6 +12,7 @@ import (
 	"k2hdkc-slave-agent/packaging/awaitchmpx"
 	"k2hdkc-slave-agent/packaging/generator"
 	"k2hdkc-slave-agent/packaging/maintain"
+	"k2hdkc-slave-agent/packaging/takeheld"
 )
 
 // otherNames are what the program is besides the agent, by the name that it is
@@ -22,6 +23,7 @@ func otherNames() map[string]func(args []string) int {
 	return map[string]func(args []string) int{
 		generator.Name:  generator.Main,
 		awaitchmpx.Name: awaitchmpx.Main,
+		takeheld.Name:   takeheld.Main,
 		maintain.Name: func(args []string) int {
 			return maintain.Main(args, os.Stdout, unregisterAsUnit)
 		},
