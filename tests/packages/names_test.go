@@ -218,11 +218,11 @@ func TestMaintain(t *testing.T) {
 		"/etc/programs/systemctl":             "#!/bin/sh\ncase $1 in show) echo failed ;; restart) echo no >&2; exit 1 ;; esac\n",
 	})
 	env := []string{"PATH=/etc/programs:/bin"}
-	if out, err := h.run(env, maintain, "leave"); err != nil || out != "k2hdkc-slave-agent: this host could not be taken out of its role; K2HR3 may list it until it is removed there.\n" {
+	if out, err := h.run(env, maintain, "leave"); err != nil || out != "k2hdkc-slave-agent: cannot take this host out of its role; K2HR3 may list it until somebody removes it there.\n" {
 		t.Errorf("leave: %v\n%s", err, out)
 	}
 	out, err := h.run(env, "unshare", "--mount", "sh", "-c", `mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && exec "$@"`, "sh", maintain, "restart")
-	if err != nil || !strings.HasPrefix(out, "no\nk2hdkc-slave-agent: the restart of the agent has failed;") {
+	if err != nil || !strings.HasPrefix(out, "no\nk2hdkc-slave-agent: the restart of the agent failed:") {
 		t.Errorf("restart: %v\n%s", err, out)
 	}
 }
