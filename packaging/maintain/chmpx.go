@@ -2,6 +2,7 @@ package maintain
 
 import (
 	"bytes"
+	"k2hdkc-slave-agent/render/atomicfile"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,13 +81,9 @@ func (h *host) leaveBehind() {
 		return
 	}
 	file := h.path(ownDropIn)
-	next := file + ".new"
 	err = os.MkdirAll(filepath.Dir(file), 0o755)
 	if err == nil {
-		err = os.WriteFile(next, leftDropIn(vendor), 0o644)
-	}
-	if err == nil {
-		err = os.Rename(next, file)
+		err = atomicfile.Write(file, leftDropIn(vendor), 0o644)
 	}
 	if err != nil {
 		h.say("chmpx.service will not find %s after a reboot: %v", slaveINI, err)
