@@ -112,9 +112,6 @@ func newPoll(c Config, log *slog.Logger) poll {
 	return poll{interval: c.Interval, wait: c.Wait, silence: trouble{log: log}}
 }
 
-// alarms are the moments at which poll wants to act.
-func (p *poll) alarms() time.Time { return earliest(p.next, p.latest) }
-
 // plan sets the next request d from now, but not before K2HR3 wants it. A request
 // that somebody wants comes as soon as it may.
 func (p *poll) plan(now time.Time, d time.Duration) {

@@ -97,7 +97,7 @@ func leftDropIn(vendor []byte) []byte {
 		"# " + slaveINI + ". Installing the package again, or purging it, takes this away; it\n" +
 		"# may be deleted as soon as chmpx is configured in another way.\n")
 	for line := range bytes.Lines(vendor) {
-		if line[0] != '#' && !bytes.HasPrefix(line, []byte("ExecReload=")) {
+		if line[0] != '#' && !bytes.Contains(line, []byte("/usr/libexec/k2hdkc-slave-agent/")) {
 			left = append(left, line...)
 		}
 	}
