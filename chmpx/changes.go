@@ -1,6 +1,7 @@
 package chmpx
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -9,8 +10,8 @@ import (
 // ChangeKind says what changed.
 type ChangeKind int
 
+// A value of [GLOBAL] is another one; a node came, went, or is described in another way.
 const (
-	// ValueChanged is a value of [GLOBAL].
 	ValueChanged ChangeKind = iota
 	ServerJoined
 	ServerLeft
@@ -27,7 +28,7 @@ type Change struct {
 	Key string
 	// Old and New are the values, for those kinds.
 	Old, New string
-	// Node is the node concerned, as it is now, or was for the …Left kinds.
+	// Node is the node in the new configuration, or in the old one for the …Left kinds.
 	Node *Node
 }
 
@@ -63,16 +64,16 @@ func change(old, new string) string {
 // label names the node: NAME:CTLPORT, and the seed or CUK if there is one.
 func (n *Node) label() string {
 	s := clip(n.Name) + ":" + strconv.Itoa(n.CtlPort)
-	if id := or(n.Seed, n.CUK); id != "" && id != n.Name {
+	if id := cmp.Or(n.Seed, n.CUK); id != "" && id != n.Name {
 		s += " (" + clip(id) + ")"
 	}
 	return s
 }
 
-// Changes lists what chmpx would find different between old and new (spec
-// D.3), values first, then servers, then slaves. An empty list means that
-// chmpx would take no notice: DATE, SELFCUK, the K2H values, comments and the
-// order of anything are not compared.
+// Changes lists what chmpx would find different between old and new
+// (docs/chmpx.md D.3), values first, then servers, then slaves. An empty list
+// means that chmpx would take no notice: it does not compare DATE, SELFCUK, the
+// K2H values, comments and the order of anything.
 func Changes(old, new *Config) []Change {
 	changes := changedValues(old, new)
 	changes = append(changes, changedNodes(old.Servers, new.Servers, ServerJoined, ServerLeft, ServerChanged)...)
@@ -99,12 +100,7 @@ func changedValues(old, new *Config) []Change {
 	add("MODE", modeText(old), modeText(new))
 	add("DELIVERMODE", old.DeliverMode, new.DeliverMode)
 	add("CHMPXIDTYPE", old.IDType, new.IDType)
-	addPort := func(key string, was, is int) {
-		if was != is {
-			changes = append(changes, Change{Kind: ValueChanged, Key: key, Old: portText(was), New: portText(is)})
-		}
-	}
-	addPort("SELFCTLPORT", old.SelfCtlPort, new.SelfCtlPort)
+	add("SELFCTLPORT", portText(old.SelfCtlPort), portText(new.SelfCtlPort))
 	for _, x := range []struct {
 		key     string
 		was, is int
@@ -166,7 +162,7 @@ func portText(p int) string {
 	return strconv.Itoa(p)
 }
 
-// nodeID is what a node is recognised by across two configurations.
+// nodeID identifies a node across two configurations.
 type nodeID struct {
 	name    string
 	ctlPort int
@@ -176,8 +172,8 @@ type nodeID struct {
 
 func (n *Node) id() nodeID { return nodeID{n.Name, n.CtlPort, n.CUK, n.Seed} }
 
-// changedNodes compares two lists as chmpx's nodes: a node with another CUK or
-// seed is another node.
+// changedNodes compares two lists as chmpx does: a node with another CUK or seed
+// is another node.
 func changedNodes(old, new []Node, joined, left, changed ChangeKind) []Change {
 	before := make(map[nodeID][]*Node, len(old))
 	for i := range old {

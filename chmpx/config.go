@@ -41,13 +41,13 @@ const (
 type Config struct {
 	Group       string
 	FileVersion int
-	// Mode is MODE as written. Server is what it comes to: MODE is SERVER, or it
-	// is missing and Judge found this host among the server nodes.
+	// Mode is MODE as written. Server reports whether chmpx runs as a server: MODE
+	// is SERVER, or it is missing and Judge found this host among the server nodes.
 	Mode        Mode
 	Server      bool
 	DeliverMode DeliverMode
 	IDType      IDType
-	// SelfCtlPort is Unset if any control port is this node's.
+	// SelfCtlPort is Unset if this host's entry may have any control port.
 	SelfCtlPort int
 	SelfCUK     string
 	// Date is as written; chmpx does not compare it.
@@ -89,8 +89,8 @@ type Node struct {
 	// written: a pattern or a POSIX extended regular expression.
 	Name      string
 	CUK, Seed string
-	// Port is Unset for a slave. Ports are as chmpx stores them: what is above
-	// 32767 in the file is negative here, and of no use to chmpx.
+	// Port is Unset for a slave. Ports are as chmpx stores them: one above 32767 in
+	// the file is negative here, and of no use to chmpx.
 	Port, CtlPort int
 	Endpoints     []HostPort
 	CtlEndpoints  []HostPort

@@ -4,7 +4,7 @@ import (
 	"strings"
 )
 
-// Defaults and limits of chmpx 1.0.113 (spec B.2).
+// Defaults and limits of chmpx 1.0.113 (docs/chmpx.md B.2).
 const (
 	limitChmpx    = 32768
 	limitServerMQ = 128
@@ -65,7 +65,7 @@ func (l *loader) loadGlobal() {
 
 func (l *loader) required(key, mend string) {
 	if l.global[key].line == 0 {
-		l.add(Reject, RuleRequiredKey, 0, key, "%s is missing in [GLOBAL]: chmpx fails to load the file and ends; %s", key, mend)
+		l.add(Reject, RuleRequiredKey, 0, key, "%s is missing in [GLOBAL]: chmpx cannot load the file and exits; %s", key, mend)
 	}
 }
 
@@ -109,7 +109,7 @@ func (l *loader) loadModes() {
 	}
 }
 
-// settleMerge adjusts the merge flags to each other, as the load does last.
+// settleMerge makes the merge flags agree, as the load does last.
 func (l *loader) settleMerge() {
 	c := l.cfg
 	switch {
@@ -121,11 +121,11 @@ func (l *loader) settleMerge() {
 }
 
 func (l *loader) badValue(e entry, key, want string) {
-	l.add(Reject, RuleBadValue, e.line, key, "%s is %s: chmpx only knows %s, fails to load the file and ends", key, quote(e.value), want)
+	l.add(Reject, RuleBadValue, e.line, key, "%s is %s, but chmpx takes only %s: it cannot load the file and exits", key, quote(e.value), want)
 }
 
-// number reads a number of [GLOBAL]; text that is none counts as what C's atoi
-// makes of it.
+// number reads a number of [GLOBAL]. What is not a number counts as what C's
+// atoi makes of it.
 func (l *loader) number(key string, absent int) int {
 	e := l.global[key]
 	if e.line == 0 {
@@ -152,13 +152,13 @@ func (l *loader) atMost(key string, absent, most int) int {
 }
 
 func (l *loader) clamped(key string, n int) {
-	l.add(Accept, RuleClamped, l.global[key].line, key, "%s is more than chmpx allows, which takes %d instead", key, n)
+	l.add(Accept, RuleClamped, l.global[key].line, key, "%s is above the limit of chmpx, which uses %d instead", key, n)
 }
 
 func (l *loader) atLeast(key string, absent, least int) int {
 	n := l.number(key, absent)
 	if n < least {
-		l.add(Reject, RuleBadValue, l.global[key].line, key, "%s is %s, which chmpx reads as %d; it must be at least %d: chmpx fails to load the file and ends", key, quote(l.global[key].value), n, least)
+		l.add(Reject, RuleBadValue, l.global[key].line, key, "%s is %s, which chmpx reads as %d, but it has to be at least %d: chmpx cannot load the file and exits", key, quote(l.global[key].value), n, least)
 	}
 	return n
 }

@@ -8,8 +8,8 @@ import (
 // maxHostPorts is how many elements of an end point or peer list chmpx uses.
 const maxHostPorts = 4
 
-// hostPorts reads a comma list of host[:port]. Elements chmpx can't read are
-// skipped, as chmpx does, and counted.
+// hostPorts reads a comma list of host[:port]. It skips elements that chmpx
+// cannot read, as chmpx does, and counts them.
 func hostPorts(list string, defaultPort int) (pairs []HostPort, skipped int) {
 	if list == "" {
 		return nil, 0
@@ -55,7 +55,7 @@ func hostPort(s string, defaultPort int) (HostPort, bool) {
 	return HostPort{s, defaultPort}, isIPv4(s) || isHostName(s)
 }
 
-// splitPort takes trailing digits and the separator in front of them off s.
+// splitPort cuts trailing digits and the separator before them off s.
 func splitPort(s string) (host, digits string, sep byte, ok bool) {
 	i := len(s)
 	for i > 0 && '0' <= s[i-1] && s[i-1] <= '9' {
@@ -80,8 +80,8 @@ func cutZone(s string) string {
 	return s[:i]
 }
 
-// unmap turns an IPv4 address in IPv6 clothes into the plain one. chmpx goes by
-// the text in front, and takes the last four bytes whatever they are.
+// unmap turns an IPv4 address that is written as an IPv6 one into the plain one.
+// chmpx goes by the prefix, and takes the last four bytes whatever they are.
 func unmap(s string) string {
 	if !strings.HasPrefix(s, "::ffff:") {
 		return s

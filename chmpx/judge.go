@@ -2,13 +2,13 @@ package chmpx
 
 import "context"
 
-// Judge says what becomes of a chmpx that is a slave on host and gets b as its
-// configuration: by a fresh start, and, if running is not nil, by a live
-// reload. The file may be loaded at every moment of its life, so both count.
+// Judge says what a chmpx that is a slave on host does when it gets b as its
+// configuration: at a fresh start, and, if running is not nil, at a live reload.
+// chmpx may load the file at any moment, so both count.
 //
-// Names are only looked up where the own entry could hide behind them, all at
-// once, and for five seconds at most (less if ctx ends earlier). What could
-// not be looked up in time never rejects a file on its own; see RuleSelfUnsure.
+// Judge looks up only names that could be this host's, all at once, and for five
+// seconds at most (less if ctx ends earlier). A name that it could not look up in
+// time is never the only reason to reject a file; see RuleSelfUnsure.
 func Judge(ctx context.Context, b []byte, host Host, running *Running) Report {
 	l := &loader{findings: &findings{}, paths: host.Paths}
 	cfg := l.load(b)

@@ -38,8 +38,8 @@ var nodeKeyNames = [numNodeKeys]string{
 
 func (k nodeKey) String() string { return nodeKeyNames[k] }
 
-// nodeKeyOf tells which node key a text is. SLVNODE reads fewer of them, which
-// loadSlaves knows; the others do no harm there.
+// nodeKeyOf returns the node key of that name. chmpx reads fewer of them in
+// SLVNODE, as loadSlaves knows; the others do no harm there.
 func nodeKeyOf(s string) nodeKey {
 	for k, name := range nodeKeyNames {
 		if s == name {

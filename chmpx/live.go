@@ -1,33 +1,35 @@
 package chmpx
 
-// Running is what a chmpx that runs now was started with, and has room for.
-// Fields that are not known stay zero, and their rules are not applied.
+import "cmp"
+
+// Running is what a chmpx that runs now was started with, and has room for. A
+// field that is not known stays zero, and its rules do not apply.
 type Running struct {
 	Group  string
 	IDType IDType
 	// MaxChmpx is the size of its node tables, FreeSlots how many entries are
 	// free. FreeSlots counts only if MaxChmpx is not 0.
 	MaxChmpx, FreeSlots int
-	// SSL tells whether it was started with TLS on for any node, if SSLKnown.
+	// SSL reports whether it was started with TLS on for any node, if SSLKnown.
 	SSL, SSLKnown            bool
 	SelfCtlPort              int // 0: not known
 	MaxMQServer, MaxMQClient int
 	// Servers are the server nodes it has now.
 	Servers []RunningServer
-	// Config is the configuration it was last seen to apply. It fills in for
-	// whatever else is not known.
+	// Config is the latest configuration that it is known to have applied. It
+	// supplies whatever else is not known.
 	Config *Config
 }
 
-// RunningServer is a server node as the process has it: names come from the
-// resolver there, so nodes are told apart by control port, CUK and seed.
+// RunningServer is a server node as the process has it. Its names come from the
+// resolver, so control port, CUK and seed tell nodes apart.
 type RunningServer struct {
 	CtlPort   int
 	CUK, Seed string
 }
 
-// checkLive looks at what a live reload into the running process would do
-// (spec D.5). Nothing of it hurts a fresh start.
+// checkLive finds what a live reload would do to the running process
+// (docs/chmpx.md D.5). None of it hurts a fresh start.
 func (l *loader) checkLive(r *Running) {
 	if r == nil {
 		return
@@ -36,16 +38,16 @@ func (l *loader) checkLive(r *Running) {
 	if was == nil {
 		was = &Config{SelfCtlPort: Unset}
 	}
-	const restart = "restart chmpx to take it over"
+	const restart = "restart chmpx to apply it"
 
-	if group := or(r.Group, was.Group); group != "" && group != c.Group {
-		l.add(Dangerous, RuleLiveGroup, l.global["GROUP"].line, "GROUP", "the running chmpx is of GROUP %s: it refuses a reload with GROUP %s and applies nothing of it; %s", quote(group), quote(c.Group), restart)
+	if group := cmp.Or(r.Group, was.Group); group != "" && group != c.Group {
+		l.add(Dangerous, RuleLiveGroup, l.global["GROUP"].line, "GROUP", "the running chmpx has GROUP %s: it refuses to reload a file with GROUP %s and applies nothing of it; %s", quote(group), quote(c.Group), restart)
 	}
-	if id := or(r.IDType, was.IDType); id != IDUnknown && id != c.IDType {
-		l.add(Dangerous, RuleLiveIDType, l.global["CHMPXIDTYPE"].line, "CHMPXIDTYPE", "the running chmpx has CHMPXIDTYPE %s: it refuses a reload with %s and applies nothing of it; %s", id, c.IDType, restart)
+	if id := cmp.Or(r.IDType, was.IDType); id != IDUnknown && id != c.IDType {
+		l.add(Dangerous, RuleLiveIDType, l.global["CHMPXIDTYPE"].line, "CHMPXIDTYPE", "the running chmpx has CHMPXIDTYPE %s: it refuses to reload a file with %s and applies nothing of it; %s", id, c.IDType, restart)
 	}
 	if c.HasSSL() && !r.SSL && (r.SSLKnown || r.Config != nil && !was.HasSSL()) {
-		l.add(Dangerous, RuleLiveTLS, l.global["SSL"].line, "SSL", "the running chmpx was started without TLS: switched on by a reload, it crashes at the first connection; %s", restart)
+		l.add(Dangerous, RuleLiveTLS, l.global["SSL"].line, "SSL", "the running chmpx was started without TLS: if a reload switches TLS on, chmpx crashes at the first connection; %s", restart)
 	}
 	l.liveTables(r, was, restart)
 
@@ -54,10 +56,10 @@ func (l *loader) checkLive(r *Running) {
 		wasPort = was.SelfCtlPort
 	}
 	if wasPort != 0 && wasPort != Unset && wasPort != c.SelfCtlPort && c.SelfCtlPort != Unset {
-		l.add(Dangerous, RuleLivePort, l.global["SELFCTLPORT"].line, "SELFCTLPORT", "the running chmpx listens on control port %d and keeps it: after a reload with SELFCTLPORT %d client programs no longer find it; %s", wasPort, c.SelfCtlPort, restart)
+		l.add(Dangerous, RuleLivePort, l.global["SELFCTLPORT"].line, "SELFCTLPORT", "the running chmpx listens on control port %d and keeps it: after a reload with SELFCTLPORT %d, client programs no longer find chmpx; %s", wasPort, c.SelfCtlPort, restart)
 	}
 	if r.Config != nil && was.DeliverMode != c.DeliverMode {
-		l.add(Dangerous, RuleLiveMode, l.global["DELIVERMODE"].line, "DELIVERMODE", "the running chmpx delivers by %s and keeps doing so after a reload with %s, while other nodes change; %s", was.DeliverMode, c.DeliverMode, restart)
+		l.add(Dangerous, RuleLiveMode, l.global["DELIVERMODE"].line, "DELIVERMODE", "the running chmpx delivers by %s and keeps doing so after a reload with %s, while other nodes switch; %s", was.DeliverMode, c.DeliverMode, restart)
 	}
 }
 
@@ -67,17 +69,17 @@ func (l *loader) liveTables(r *Running, was *Config, restart string) {
 		key      string
 		old, new int
 	}{
-		{"MAXMQSERVER", or(r.MaxMQServer, was.MaxMQServer), c.MaxMQServer},
-		{"MAXMQCLIENT", or(r.MaxMQClient, was.MaxMQClient), c.MaxMQClient},
+		{"MAXMQSERVER", cmp.Or(r.MaxMQServer, was.MaxMQServer), c.MaxMQServer},
+		{"MAXMQCLIENT", cmp.Or(r.MaxMQClient, was.MaxMQClient), c.MaxMQClient},
 	} {
 		if x.old != 0 && x.new > x.old {
-			l.add(Dangerous, RuleLiveTables, l.global[x.key].line, x.key, "%s rises from %d to %d: the running chmpx stores the number, but its tables keep their size, and it overruns them; %s", x.key, x.old, x.new, restart)
+			l.add(Dangerous, RuleLiveTables, l.global[x.key].line, x.key, "%s rises from %d to %d: the running chmpx takes the new number but not larger tables, and overruns the old ones; %s", x.key, x.old, x.new, restart)
 		}
 	}
 	line := l.global["MAXCHMPX"].line
-	size := or(r.MaxChmpx, was.MaxChmpx)
+	size := cmp.Or(r.MaxChmpx, was.MaxChmpx)
 	if size != 0 && c.MaxChmpx != size {
-		l.add(Accept, RuleLiveTables, line, "MAXCHMPX", "MAXCHMPX changes from %d to %d, but the running chmpx keeps its tables until it is restarted", size, c.MaxChmpx)
+		l.add(Accept, RuleLiveTables, line, "MAXCHMPX", "MAXCHMPX changes from %d to %d; the running chmpx keeps its tables until you restart it", size, c.MaxChmpx)
 	}
 	switch {
 	case r.MaxChmpx != 0:
@@ -120,13 +122,4 @@ func (l *loader) newServers(r *Running, was *Config) int {
 		}
 	}
 	return added
-}
-
-// or returns the first value that is not zero.
-func or[T comparable](a, b T) T {
-	var zero T
-	if a != zero {
-		return a
-	}
-	return b
 }

@@ -8,10 +8,10 @@ import (
 	"k2hdkc-slave-agent/chmpx/ini"
 )
 
-// PathKind is what stands at a path.
+// PathKind is what a path leads to.
 type PathKind int
 
-// The kinds of paths chmpx tells apart, after following symbolic links.
+// The kinds of paths that chmpx distinguishes, after following symbolic links.
 const (
 	NoPath PathKind = iota
 	RegularFile
@@ -19,14 +19,13 @@ const (
 	OtherPath
 )
 
-// Load does what chmpx's load does (spec A, B, C.1, C.2), without asking who
-// this host is. paths tells what stands at a path that a TLS key names; nil
-// asks the file system. The configuration is nil if the load would fail; the
-// findings then hold at least one Reject, and all of them rather than only the
-// first one chmpx would stop at.
+// Load does what chmpx's load does (docs/chmpx.md A, B, C.1, C.2), without asking
+// who this host is. paths says what a path in a TLS key leads to; nil asks the
+// file system. The configuration is nil if the load would fail; the findings then
+// hold every reason, not only the first one, at which chmpx would stop.
 //
 // One rule of the load needs the host and is left to Judge: MODE=SLAVE with
-// this host among the server nodes, and MODE=SERVER without.
+// this host among the server nodes, and MODE=SERVER without it.
 func Load(b []byte, paths func(path string) PathKind) (*Config, []Finding) {
 	l := &loader{findings: &findings{}, paths: paths}
 	cfg := l.load(b)
@@ -59,7 +58,7 @@ func (l *loader) load(b []byte) *Config {
 	return l.cfg
 }
 
-// loader is one load on its way.
+// loader is the state of one load.
 type loader struct {
 	*findings
 	paths      func(string) PathKind
@@ -73,13 +72,13 @@ type loader struct {
 	tls      tlsState
 }
 
-// entry is a key's value and where it stands; line 0: the key is absent.
+// entry is a key's value and its line; line 0: the key is absent.
 type entry struct {
 	value string
 	line  int
 }
 
-// block is one node as written, keys of merged blocks put together.
+// block is one node as written, with the keys of all blocks merged into it.
 type block struct {
 	line int
 	v    [numNodeKeys]entry
@@ -135,14 +134,14 @@ func (l *loader) scan(b []byte) {
 			if open == nil {
 				l.setGlobal(line)
 			} else {
-				l.setNode(in, open, line)
+				l.setNode(open, line)
 			}
 		}
 	}
 	l.closeBlock(in, open)
 }
 
-// newBlock takes a block from a row made for several.
+// newBlock takes a block from a row that is allocated for several.
 func (l *loader) newBlock(line int) *block {
 	if len(l.row) == 0 {
 		l.row = make([]block, 32)
@@ -164,7 +163,7 @@ func (l *loader) setGlobal(line ini.Line) {
 	l.global[line.Key] = entry{line.Value, line.Number}
 }
 
-func (l *loader) setNode(in *blocks, open *block, line ini.Line) {
+func (l *loader) setNode(open *block, line ini.Line) {
 	k := nodeKeyOf(line.Key)
 	if k == noNodeKey {
 		l.noteUnknownKey(line)
@@ -184,7 +183,7 @@ func (l *loader) closeBlock(in *blocks, b *block) {
 	}
 	in.headers++
 	if b.v[keyName].line == 0 {
-		l.add(Accept, RuleNodeNoName, b.line, "NAME", "this [%s] has no NAME: chmpx drops it without a word", in.section)
+		l.add(Accept, RuleNodeNoName, b.line, "NAME", "this [%s] has no NAME: chmpx drops it silently", in.section)
 		return
 	}
 	id := [2]string{b.v[keyName].value, b.v[keyCtlPort].value}
@@ -195,7 +194,7 @@ func (l *loader) closeBlock(in *blocks, b *block) {
 		return
 	}
 	l.add(Accept, RuleMergedNodes, b.line, "NAME",
-		"NAME %s and CTLPORT %s are those of the [%s] in line %d: chmpx makes one node of both, and the keys of the later one win; two nodes on one address need different CTLPORTs",
+		"NAME %s and CTLPORT %s are the same as in the [%s] in line %d: chmpx merges the two into one node, and the later keys win; give two nodes on one address different CTLPORTs",
 		quote(id[0]), quote(id[1]), in.section, first.line)
 	for k, e := range b.v {
 		if e.line != 0 {
@@ -218,7 +217,7 @@ func (l *loader) noteUnknownSection(line ini.Line) {
 	name := strings.ToUpper(strings.Trim(line.Key, " \t"))
 	switch name {
 	case ini.Global, ini.SvrNode, ini.SlvNode:
-		l.add(Accept, RuleUnknownSection, line.Number, "", "chmpx does not know the section [%s] and skips it; [%s] in upper case without blanks is probably meant", clip(line.Key), name)
+		l.add(Accept, RuleUnknownSection, line.Number, "", "chmpx does not know the section [%s] and skips it; you probably mean [%s], in upper case without blanks", clip(line.Key), name)
 	case "K2HDKC": // for the k2hdkc server daemon
 	default:
 		l.add(Accept, RuleUnknownSection, line.Number, "", "chmpx does not know the section [%s] and skips its lines", clip(line.Key))
@@ -229,7 +228,7 @@ func (l *loader) noteDropped(line ini.Line) {
 	switch line.Reason {
 	case ini.UnknownSection:
 	case ini.NoSection:
-		l.add(Accept, RuleDroppedLine, line.Number, "", "chmpx ignores this line: it stands before the first section header")
+		l.add(Accept, RuleDroppedLine, line.Number, "", "chmpx ignores this line: it comes before the first section header")
 	case ini.NoKey:
 		l.add(Accept, RuleDroppedLine, line.Number, "", "chmpx drops this line: %s", line.Reason)
 	default:
@@ -237,7 +236,7 @@ func (l *loader) noteDropped(line ini.Line) {
 		if knownIn(line.Section, line.Key) {
 			v, key = Dangerous, line.Key
 		}
-		l.add(v, RuleDroppedLine, line.Number, key, "chmpx drops this line: %s; there are no continuation lines, and quotes must close on the same line", line.Reason)
+		l.add(v, RuleDroppedLine, line.Number, key, "chmpx drops this line: %s; chmpx has no continuation lines, and a quote has to close on its own line", line.Reason)
 	}
 }
 
@@ -245,7 +244,7 @@ func (l *loader) noteUnknownKey(line ini.Line) {
 	upper := strings.ToUpper(line.Key)
 	switch {
 	case knownIn(line.Section, upper):
-		l.add(Accept, RuleUnknownKey, line.Number, upper, "chmpx does not know the key %s and ignores it; %s in upper case is probably meant", quote(line.Key), upper)
+		l.add(Accept, RuleUnknownKey, line.Number, upper, "chmpx does not know the key %s and ignores it; you probably mean %s, in upper case", quote(line.Key), upper)
 	case isGlobalKey(line.Key) || nodeKeyOf(line.Key) != noNodeKey:
 		l.add(Accept, RuleUnknownKey, line.Number, line.Key, "chmpx does not read %s in [%s] and ignores it", line.Key, line.Section)
 	default:
@@ -257,19 +256,19 @@ func (l *loader) noteDuplicate(line ini.Line, old entry) {
 	if line.Value == old.value {
 		return
 	}
-	l.add(Accept, RuleDuplicateKey, line.Number, line.Key, "%s was already set in line %d; the last one wins", line.Key, old.line)
+	l.add(Accept, RuleDuplicateKey, line.Number, line.Key, "line %d sets %s too; the last one wins", old.line, line.Key)
 }
 
-// scanBytes deals with a byte order mark, and tells whether there are bytes
-// that call for a look at each line.
+// scanBytes deals with a byte order mark, and reports whether b has bytes for
+// which each line has to be checked.
 func (l *loader) scanBytes(b []byte) (odd bool) {
 	if bytes.HasPrefix(b, []byte("\ufeff")) {
 		first, _, _ := bytes.Cut(b[3:], []byte("\n"))
 		first = bytes.Trim(first, " \t\r")
 		if len(first) == 0 || first[0] == '#' {
-			l.add(Accept, RuleBytes, 1, "", "the text begins with a UTF-8 byte order mark, which chmpx does not skip; it does no harm here, but would in front of a section header")
+			l.add(Accept, RuleBytes, 1, "", "the text begins with a UTF-8 byte order mark, which chmpx does not skip; here it does no harm, before a section header it would")
 		} else {
-			l.add(Dangerous, RuleBytes, 1, "", "the text begins with a UTF-8 byte order mark, which chmpx takes for part of the first line: a section header there is not recognised and its keys are lost; save the template without it")
+			l.add(Dangerous, RuleBytes, 1, "", "the text begins with a UTF-8 byte order mark, which chmpx takes for part of the first line: a section header there is not recognised and its keys are lost; save the template without the mark")
 		}
 	}
 	for _, c := range b {
@@ -280,7 +279,7 @@ func (l *loader) scanBytes(b []byte) (odd bool) {
 	return false
 }
 
-// isControl marks the control characters a configuration has no use for.
+// isControl marks the control characters that a configuration has no use for.
 var isControl = func() (t [256]bool) {
 	for c := range byte(' ') {
 		t[c] = c != '\n' && c != '\r' && c != '\t'
@@ -292,21 +291,21 @@ var isControl = func() (t [256]bool) {
 // checkBytes looks for control characters where chmpx reads something.
 func (l *loader) checkBytes(b []byte, line ini.Line) {
 	text := b[line.Start:line.End]
-	i := bytes.IndexFunc(text, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f })
+	i := slices.IndexFunc(text, func(c byte) bool { return isControl[c] })
 	if i < 0 {
 		return
 	}
 	switch {
 	case line.Kind == ini.Comment, line.Reason == ini.UnknownSection, line.Reason == ini.NoSection:
-		l.add(Accept, RuleBytes, line.Number, "", "there is a control character (0x%02x) in this line; it does no harm here", text[i])
+		l.add(Accept, RuleBytes, line.Number, "", "this line has a control character (0x%02x); here it does no harm", text[i])
 	case text[i] == 0:
-		l.add(Dangerous, RuleBytes, line.Number, "", "there is a NUL byte in this line: chmpx reads key and value only up to it; the text was damaged on its way")
+		l.add(Dangerous, RuleBytes, line.Number, "", "this line has a NUL byte: chmpx reads key and value only up to it; something damaged the text on its way here")
 	default:
-		l.add(Dangerous, RuleBytes, line.Number, "", "there is a control character (0x%02x) in this line, which chmpx takes for part of the text", text[i])
+		l.add(Dangerous, RuleBytes, line.Number, "", "this line has a control character (0x%02x), which chmpx takes for part of the text", text[i])
 	}
 }
 
-// checkCut looks whether the text seems to end too early.
+// checkCut finds out whether the text seems to end too early.
 func (l *loader) checkCut(b []byte) {
 	if len(b) == 0 || b[len(b)-1] == '\n' {
 		return
@@ -317,8 +316,8 @@ func (l *loader) checkCut(b []byte) {
 	case strings.HasPrefix(text, "[") && !strings.HasSuffix(text, "]"),
 		line.Kind == ini.Pair && line.NoEquals && beginsKnownKey(line.Section, line.Key),
 		line.Reason == ini.OpenQuote:
-		l.add(Dangerous, RuleCut, line.Number, "", "the text ends in the middle of this line (%s): it was probably cut off on its way, and what followed is missing", quote(text))
+		l.add(Dangerous, RuleCut, line.Number, "", "the text ends in the middle of this line (%s): it was probably cut off on its way here, and the rest is missing", quote(text))
 	case l.worst == Reject:
-		l.add(Accept, RuleCut, line.Number, "", "the text ends without a line feed: it may have been cut off on its way")
+		l.add(Accept, RuleCut, line.Number, "", "the text ends without a line feed: it may have been cut off on its way here")
 	}
 }

@@ -10,9 +10,9 @@ import (
 func (l *loader) loadServers() {
 	if len(l.svr.list) == 0 {
 		if l.svr.headers > 0 {
-			l.add(Reject, RuleNoServer, 0, "NAME", "lists no server node: none of its %d [SVRNODE] sections has a NAME; chmpx fails to load such a file and ends", l.svr.headers)
+			l.add(Reject, RuleNoServer, 0, "NAME", "the file lists no server nodes: none of its %d [SVRNODE] sections has a NAME; chmpx cannot load such a file and exits", l.svr.headers)
 		} else {
-			l.add(Reject, RuleNoServer, 0, "", "lists no server node yet: there is no [SVRNODE] section; chmpx fails to load such a file and ends, so wait until a server has joined the cluster")
+			l.add(Reject, RuleNoServer, 0, "", "the file lists no server nodes yet: it has no [SVRNODE] section; chmpx cannot load such a file and exits, so wait until a server has joined the cluster")
 		}
 		return
 	}
@@ -21,14 +21,9 @@ func (l *loader) loadServers() {
 	l.cfg.Servers = make([]Node, 0, len(l.svr.list))
 	n := new(Node)
 	for _, b := range l.svr.list {
-		*n = Node{Name: b.v[keyName].value, Line: b.line}
-		n.Port = l.nodePort(b, keyPort, defaultPort, "server")
-		n.CtlPort = l.nodePort(b, keyCtlPort, defaultCtlPort, "server")
-		n.CUK, n.Seed = b.v[keyCUK].value, b.v[keySeed].value
+		*n = Node{Port: l.nodePort(b, keyPort, defaultPort, "server")}
 		n.Endpoints = l.hostPorts(b, keyEndpoints, n.Port)
-		n.CtlEndpoints = l.hostPorts(b, keyCtlEndpoints, n.CtlPort)
-		n.ForwardPeers = l.hostPorts(b, keyForward, Unset)
-		n.ReversePeers = l.hostPorts(b, keyReverse, Unset)
+		l.readNode(b, n, defaultCtlPort, "server")
 		switch l.cfg.IDType {
 		case IDCUK:
 			l.needsKey(b, keyCUK, "server")
@@ -49,12 +44,12 @@ func (l *loader) expandServer(b *block, n Node) {
 	names, total, err := expandName(n.Name, maxNodes-len(l.cfg.Servers))
 	switch {
 	case err != nil:
-		l.add(Reject, RuleServerName, line, "NAME", "the server NAME %s can't be expanded: %v; chmpx fails to load the file and ends", quote(n.Name), err)
+		l.add(Reject, RuleServerName, line, "NAME", "chmpx cannot expand the server NAME %s: %v; it cannot load the file and exits", quote(n.Name), err)
 	case total > absurdNodes:
 		names = nil
 		l.add(Reject, RuleManyNodes, line, "NAME", "the server NAME %s stands for %d nodes: chmpx would run out of memory or time while it loads the file; it has room for %d at most", quote(n.Name), total, maxNodes)
 	case total > len(names):
-		l.add(Dangerous, RuleManyNodes, line, "NAME", "the server NAME %s brings the file to more than %d nodes, for which chmpx has no room: it overruns its tables and crashes", quote(n.Name), maxNodes)
+		l.add(Dangerous, RuleManyNodes, line, "NAME", "with the server NAME %s the file has more than %d nodes: chmpx has no room for them, overruns its tables and crashes", quote(n.Name), maxNodes)
 	}
 	for _, name := range names {
 		if i := strings.IndexByte(name, '%'); i >= 0 {
@@ -68,11 +63,11 @@ func (l *loader) expandServer(b *block, n Node) {
 // loadSlaves reads the [SLVNODE] blocks.
 func (l *loader) loadSlaves() {
 	if len(l.slv.list) == 0 {
-		const mend = "chmpx fails to load such a file and ends; a cluster without slaves needs a placeholder [SLVNODE]"
+		const mend = "chmpx cannot load such a file and exits; a cluster without slaves needs a placeholder [SLVNODE]"
 		if l.slv.headers > 0 {
-			l.add(Reject, RuleNoSlave, 0, "NAME", "lists no slave node: none of its %d [SLVNODE] sections has a NAME; %s", l.slv.headers, mend)
+			l.add(Reject, RuleNoSlave, 0, "NAME", "the file lists no slave nodes: none of its %d [SLVNODE] sections has a NAME; %s", l.slv.headers, mend)
 		} else {
-			l.add(Reject, RuleNoSlave, 0, "", "lists no slave node: there is no [SLVNODE] section; %s", mend)
+			l.add(Reject, RuleNoSlave, 0, "", "the file lists no slave nodes: it has no [SLVNODE] section; %s", mend)
 		}
 		return
 	}
@@ -80,13 +75,9 @@ func (l *loader) loadSlaves() {
 	defaultCtlPort := l.defaultPort("CTLPORT")
 	l.cfg.Slaves = make([]Node, 0, len(l.slv.list))
 	for _, b := range l.slv.list {
-		l.cfg.Slaves = append(l.cfg.Slaves, Node{Name: b.v[keyName].value, Port: Unset, Line: b.line})
+		l.cfg.Slaves = append(l.cfg.Slaves, Node{Port: Unset})
 		n := &l.cfg.Slaves[len(l.cfg.Slaves)-1]
-		n.CtlPort = l.nodePort(b, keyCtlPort, defaultCtlPort, "slave")
-		n.CUK, n.Seed = b.v[keyCUK].value, b.v[keySeed].value
-		n.CtlEndpoints = l.hostPorts(b, keyCtlEndpoints, n.CtlPort)
-		n.ForwardPeers = l.hostPorts(b, keyForward, Unset)
-		n.ReversePeers = l.hostPorts(b, keyReverse, Unset)
+		l.readNode(b, n, defaultCtlPort, "slave")
 		switch l.cfg.IDType {
 		case IDCUK:
 			l.needsKey(b, keyCUK, "slave")
@@ -95,6 +86,16 @@ func (l *loader) loadSlaves() {
 		}
 		l.slaveTLS(b, n)
 	}
+}
+
+// readNode reads the keys that server and slave nodes have in common, less TLS.
+func (l *loader) readNode(b *block, n *Node, defaultCtlPort int, kind string) {
+	n.Name, n.Line = b.v[keyName].value, b.line
+	n.CtlPort = l.nodePort(b, keyCtlPort, defaultCtlPort, kind)
+	n.CUK, n.Seed = b.v[keyCUK].value, b.v[keySeed].value
+	n.CtlEndpoints = l.hostPorts(b, keyCtlEndpoints, n.CtlPort)
+	n.ForwardPeers = l.hostPorts(b, keyForward, Unset)
+	n.ReversePeers = l.hostPorts(b, keyReverse, Unset)
 }
 
 // defaultPort reads PORT or CTLPORT of [GLOBAL].
@@ -111,14 +112,14 @@ func (l *loader) nodePort(b *block, k nodeKey, absent int, kind string) int {
 		return port(e.value)
 	}
 	if absent == Unset {
-		l.add(Reject, RuleRequiredKey, b.line, k.String(), "%s node %s has no %s and [GLOBAL] gives none (65535 counts as none): chmpx fails to load the file and ends", kind, quote(b.v[keyName].value), k)
+		l.add(Reject, RuleRequiredKey, b.line, k.String(), "%s node %s has no %s and [GLOBAL] has none either (65535 counts as none): chmpx cannot load the file and exits", kind, quote(b.v[keyName].value), k)
 	}
 	return absent
 }
 
 func (l *loader) needsKey(b *block, k nodeKey, kind string) {
 	if b.v[k].line == 0 {
-		l.add(Reject, RuleIdentity, b.line, k.String(), "%s node %s has no %s, which CHMPXIDTYPE = %s needs: chmpx fails to load the file and ends", kind, quote(b.v[keyName].value), k, l.cfg.IDType)
+		l.add(Reject, RuleIdentity, b.line, k.String(), "%s node %s has no %s, which CHMPXIDTYPE = %s needs: chmpx cannot load the file and exits", kind, quote(b.v[keyName].value), k, l.cfg.IDType)
 	}
 }
 

@@ -12,7 +12,7 @@ const (
 	maxName = 1024
 )
 
-// checkNodes looks at nodes that load but do not work.
+// checkNodes finds nodes that load but do not work.
 func (l *loader) checkNodes() {
 	c := l.cfg
 	for i := range c.Servers {
@@ -20,7 +20,7 @@ func (l *loader) checkNodes() {
 		l.checkServerPort(n, "PORT", n.Port, keyPort)
 		l.checkServerPort(n, "CTLPORT", n.CtlPort, keyCtlPort)
 		if n.Name == "" {
-			l.add(Dangerous, RuleServerName, l.keyLine(&l.svr, n, keyName), "NAME", "there is an empty name in this server's NAME list: chmpx keeps a node entry with nothing in it; remove the stray comma")
+			l.add(Dangerous, RuleServerName, l.keyLine(&l.svr, n, keyName), "NAME", "the NAME list of this server has an empty name: chmpx makes it a node without a name; remove the stray comma")
 		}
 		l.checkLengths(&l.svr, n)
 		l.checkServerIdentity(n)
@@ -39,9 +39,9 @@ func (l *loader) checkServerPort(n *Node, key string, p int, k nodeKey) {
 	line := l.keyLine(&l.svr, n, k)
 	switch {
 	case p == 0:
-		l.add(Dangerous, RulePort, line, key, "%s of server node %s is %s, which chmpx reads as 0: no connection to it can work; use 1 to 32767", key, quote(n.Name), quote(written))
+		l.add(Dangerous, RulePort, line, key, "%s of server node %s is %s, which chmpx reads as 0: nobody can connect to it; use 1 to 32767", key, quote(n.Name), quote(written))
 	default:
-		l.add(Dangerous, RulePort, line, key, "%s of server node %s is %s: chmpx keeps ports in 16 signed bits, so no connection to a port above 32767 works; use 1 to 32767", key, quote(n.Name), quote(written))
+		l.add(Dangerous, RulePort, line, key, "%s of server node %s is %s: chmpx keeps ports in 16 signed bits, so nobody can connect to a port above 32767; use 1 to 32767", key, quote(n.Name), quote(written))
 	}
 }
 
@@ -52,12 +52,13 @@ func (l *loader) checkLengths(in *blocks, n *Node) {
 		most int
 	}{{keyName, n.Name, maxName}, {keyCUK, n.CUK, maxCUK}, {keySeed, n.Seed, maxSeed}} {
 		if len(x.text) > x.most {
-			l.add(Dangerous, RuleTooLong, l.keyLine(in, n, x.k), x.k.String(), "%s has %d bytes: chmpx has room for %d and does not check, so it overwrites its own memory; shorten it", x.k, len(x.text), x.most)
+			l.add(Dangerous, RuleTooLong, l.keyLine(in, n, x.k), x.k.String(), "%s has %d bytes: chmpx has room for %d, does not check, and overwrites its own memory; shorten it", x.k, len(x.text), x.most)
 		}
 	}
 }
 
-// checkServerIdentity: an empty identity passes the load, but not the start.
+// checkServerIdentity rejects an empty identity: chmpx loads it, but does not
+// start.
 func (l *loader) checkServerIdentity(n *Node) {
 	k, empty := identityKey(l.cfg.IDType, n)
 	if empty {
@@ -65,7 +66,7 @@ func (l *loader) checkServerIdentity(n *Node) {
 	}
 }
 
-// identityKey tells which key a node's identity comes from, and whether that
+// identityKey returns the key that a node's identity comes from, and whether it
 // is empty.
 func identityKey(t IDType, n *Node) (k nodeKey, empty bool) {
 	switch t {
@@ -79,8 +80,8 @@ func identityKey(t IDType, n *Node) (k nodeKey, empty bool) {
 	return keyName, false
 }
 
-// identity is the text chmpx hashes into the node's identity, as far as it can
-// be told without the name service.
+// identity is the text that chmpx hashes into the node's identity, as far as it
+// is known without the name service.
 func identity(t IDType, n *Node) string {
 	switch t {
 	case IDCUK:
@@ -103,7 +104,7 @@ func identity(t IDType, n *Node) string {
 	return n.Name + ":" + strconv.Itoa(n.CtlPort)
 }
 
-// checkSameIDs finds server nodes with one identity between them.
+// checkSameIDs finds server nodes that have the same identity.
 func (l *loader) checkSameIDs() {
 	c := l.cfg
 	seen := make(map[string]*Node, len(c.Servers))
@@ -137,8 +138,8 @@ func (bs *blocks) blockOf(n *Node) *block {
 	return bs.byLine[n.Line]
 }
 
-// keyLine is where a key of the node stands: in its section, in [GLOBAL] if it
-// comes from there, or else where the section begins.
+// keyLine is the line of a node's key: in its section, in [GLOBAL] if it comes
+// from there, or else the line where the section begins.
 func (l *loader) keyLine(in *blocks, n *Node, k nodeKey) int {
 	if b := in.blockOf(n); b != nil && b.v[k].line != 0 {
 		return b.v[k].line

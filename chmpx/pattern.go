@@ -7,27 +7,27 @@ import (
 )
 
 // maxNodes bounds how many server nodes one file may expand to here. chmpx has
-// room for 32768 nodes at the very most, so what lies beyond is lost anyway.
+// room for 32768 nodes at most.
 const maxNodes = 32768
 
-// absurdNodes is the number of nodes from which chmpx would not get through the
-// load in any useful time and memory: it keeps about 1 KB for each, and looks
-// every one of them up in the DNS, one after the other.
+// absurdNodes is the number of nodes above which chmpx would not finish the load
+// in any useful time and memory: it keeps about 1 KB for each, and looks up every
+// one of them in the DNS, one after the other.
 const absurdNodes = 1 << 20
 
 var (
 	errPatternEmpty    = errors.New("it is empty")
 	errPatternOpen     = errors.New("a [ is not closed")
-	errPatternStray    = errors.New("a ] has no [ in front of it")
+	errPatternStray    = errors.New("a ] has no [ before it")
 	errPatternNothing  = errors.New("there is nothing between [ and ]")
 	errPatternNested   = errors.New("there is a [ within [ ]")
-	errPatternRange    = errors.New("a range is not two numbers or two letters of one case, in ascending order")
+	errPatternRange    = errors.New("a range needs two numbers, or two letters of the same case, in ascending order")
 	errPatternNoResult = errors.New("it expands to no name")
 )
 
-// expandName expands a simple host pattern (spec B.5): brackets with lists and
-// ranges, and a comma list of names at the top. It returns at most limit names,
-// and how many there are in all (which may be far more, and saturates).
+// expandName expands a simple host pattern (docs/chmpx.md B.5): brackets with
+// lists and ranges, and a comma list of names at the top. It returns at most limit
+// names, and how many there are in all (which may be far more, and saturates).
 func expandName(name string, limit int) (names []string, total int, err error) {
 	if name == "" {
 		return nil, 0, errPatternEmpty
@@ -79,7 +79,7 @@ func splitNames(s string) []string {
 	return names
 }
 
-// pattern is literal text with brackets in between: text[0] bracket[0] text[1] …
+// pattern is literal text with brackets between: text[0], brackets[0], text[1], and so on.
 type pattern struct {
 	text     []string
 	brackets [][]choice
@@ -133,7 +133,7 @@ func parsePattern(s string) (pattern, error) {
 		p.text = append(p.text, s[:open])
 		p.brackets = append(p.brackets, choices)
 		if len(choices) == 0 {
-			return p, nil // [,] stands for nothing, and chmpx looks no further
+			return p, nil // [,] expands to nothing, and chmpx reads no further
 		}
 		s = s[shut+1:]
 	}
@@ -188,7 +188,7 @@ func isDigits(s string) bool {
 	return s != ""
 }
 
-// count is how many names the pattern stands for, saturating.
+// count is how many names the pattern expands to, saturating.
 func (p pattern) count() int {
 	n := 1
 	for _, choices := range p.brackets {

@@ -13,23 +13,28 @@ import (
 // literal text where glibc refuses it, refuses a lone ) that glibc takes
 // literally, gives \ a meaning within [ ], and knows neither \< nor \w. So the
 // expression is translated, piece by piece, into one that Go's ordinary
-// compiler reads the same way. Only the yes or no of an unanchored search is
-// asked for, so leftmost-longest does not matter.
+// compiler reads the same way. It only matters whether an unanchored search finds
+// something, not whether it is the leftmost and longest.
 //
-// What can't be translated gives errRegexpBeyond: back references, equivalence
+// What cannot be translated gives errRegexpBeyond: back references, equivalence
 // classes, more than 1000 repetitions, expressions of more than 4096 bytes.
-// Bytes beyond ASCII are matched as UTF-8, which only differs from chmpx for
-// names that are not host names anyway.
+// Bytes beyond ASCII match as UTF-8, which differs from chmpx only for names that
+// are not host names anyway.
 
-// errRegexpBeyond marks an expression that glibc may well accept, but that
-// can't be evaluated here.
-var errRegexpBeyond = errors.New("it uses back references or other means that can't be judged here")
+var (
+	// errRegexpRefused marks an expression that glibc refuses, so that it matches
+	// nothing.
+	errRegexpRefused = errors.New("glibc refuses the expression")
+	// errRegexpBeyond marks an expression that glibc may well accept, but that
+	// cannot be translated.
+	errRegexpBeyond = errors.New("the expression cannot be judged here")
+)
 
 // maxRegexp is the longest expression that is translated.
 const maxRegexp = 4096
 
-// matchERE searches for expr in each of the texts. err is errRegexpBeyond or
-// what glibc would refuse the expression for.
+// matchERE searches for expr in each of the texts. err is errRegexpRefused or
+// errRegexpBeyond.
 func matchERE(expr string, texts []string) (bool, error) {
 	if plainERE(expr) {
 		for _, s := range texts {
@@ -102,7 +107,7 @@ func (t *ereTranslator) translate() error {
 		}
 	}
 	if len(t.open) > 0 {
-		return errors.New("a ( is not closed")
+		return errRegexpRefused
 	}
 	return nil
 }
@@ -144,7 +149,7 @@ func (t *ereTranslator) step() error {
 	return nil
 }
 
-// literal takes over one character that means itself.
+// literal translates one character that means itself.
 func (t *ereTranslator) literal(start int) {
 	for t.pos < len(t.in) && t.in[t.pos]&0xc0 == 0x80 {
 		t.pos++ // the rest of a UTF-8 sequence
@@ -158,7 +163,7 @@ func (t *ereTranslator) put(s string) {
 	t.out = append(t.out, s...)
 }
 
-// anchor appends something that can't.
+// anchor appends something that cannot be repeated.
 func (t *ereTranslator) anchor(s string) {
 	t.atom = -1
 	t.out = append(t.out, s...)
@@ -166,7 +171,7 @@ func (t *ereTranslator) anchor(s string) {
 
 func (t *ereTranslator) repeat(op string) error {
 	if t.atom < 0 {
-		return fmt.Errorf("there is nothing in front of %s to repeat", op)
+		return errRegexpRefused
 	}
 	if t.depth++; t.depth > 256 {
 		return errRegexpBeyond
@@ -181,7 +186,7 @@ func (t *ereTranslator) interval() error {
 	body, rest, found := strings.Cut(t.in[t.pos:], "}")
 	from, to, comma := strings.Cut(body, ",")
 	if !found || !isDigits(from) && (from != "" || !comma) || to != "" && !isDigits(to) {
-		return errors.New("there is something other than numbers between { and }")
+		return errRegexpRefused
 	}
 	t.pos = len(t.in) - len(rest)
 	lo, hi := 0, -1
@@ -196,7 +201,7 @@ func (t *ereTranslator) interval() error {
 	}
 	switch {
 	case hi >= 0 && hi < lo, lo > 32767, hi > 32767, len(from) > 6, len(to) > 6:
-		return errors.New("the numbers between { and } are out of order or too large")
+		return errRegexpRefused
 	case lo > 1000, hi > 1000:
 		return errRegexpBeyond
 	}
@@ -210,7 +215,7 @@ func (t *ereTranslator) interval() error {
 // escape reads \ and what follows, with glibc's extensions.
 func (t *ereTranslator) escape() error {
 	if t.pos == len(t.in) {
-		return errors.New("it ends in a backslash")
+		return errRegexpRefused
 	}
 	c := t.in[t.pos]
 	t.pos++
@@ -245,17 +250,17 @@ var posixClasses = map[string]string{
 	"graph": `!-~`, "cntrl": `\x00-\x1f\x7f`, "xdigit": "0-9A-Fa-f",
 }
 
-// bracket reads [ ]: no backslash escapes, ] is literal in first place.
+// bracket reads [ ]: a backslash does not escape there, and ] is literal in the
+// first place.
 func (t *ereTranslator) bracket() error {
 	out := []byte("[")
 	if t.pos < len(t.in) && t.in[t.pos] == '^' {
 		t.pos++
 		out = append(out, '^')
 	}
-	errOpen := errors.New("a [ is not closed")
 	for first := true; ; first = false {
 		if t.pos >= len(t.in) {
-			return errOpen
+			return errRegexpRefused
 		}
 		if t.in[t.pos] == ']' && !first {
 			t.pos++
@@ -277,10 +282,10 @@ func (t *ereTranslator) bracket() error {
 			hi = t.in[t.pos+1]
 			t.pos += 2
 			if hi < lo {
-				return errors.New("a range in [ ] is not in ascending order")
+				return errRegexpRefused
 			}
 		} else if lo == '-' && !first && t.pos < len(t.in) && t.in[t.pos] != ']' {
-			return errors.New("a - in [ ] has nothing in front of it")
+			return errRegexpRefused
 		}
 		if lo >= 0x80 || hi >= 0x80 {
 			return errRegexpBeyond
@@ -291,7 +296,7 @@ func (t *ereTranslator) bracket() error {
 	return nil
 }
 
-// class reads [:name:] within a bracket; [. .] and [= =] are beyond us.
+// class reads [:name:] within a bracket; [. .] and [= =] are not translated.
 func (t *ereTranslator) class() (string, bool, error) {
 	rest := t.in[t.pos:]
 	if len(rest) < 2 || rest[0] != '[' {
@@ -303,11 +308,11 @@ func (t *ereTranslator) class() (string, bool, error) {
 	case ':':
 		name, _, found := strings.Cut(rest[2:], ":]")
 		if !found {
-			return "", false, errors.New("a [: is not closed")
+			return "", false, errRegexpRefused
 		}
 		class, known := posixClasses[name]
 		if !known {
-			return "", false, fmt.Errorf("there is no character class [:%s:]", clip(name))
+			return "", false, errRegexpRefused
 		}
 		t.pos += len(name) + 4
 		return class, true, nil

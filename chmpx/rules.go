@@ -1,10 +1,10 @@
 package chmpx
 
-// The rules a finding can stand for. They are stable: callers and scripts may
-// compare against them.
+// The rules that findings name. They are stable: callers and scripts may compare
+// with them.
 const (
 	// The text as a whole.
-	RuleEmpty   = "empty-text"   // nothing, or nothing but blanks
+	RuleEmpty   = "empty-text"   // nothing, or only blanks
 	RuleForeign = "foreign-text" // an HTML page, JSON, YAML: not a chmpx INI file
 	RuleCut     = "cut-text"     // ends in the middle of something
 	RuleBytes   = "odd-bytes"    // byte order mark, NUL, control characters
@@ -45,7 +45,6 @@ const (
 	RuleSelfServer   = "self-is-server"
 	RuleSelfIdentity = "self-identity"
 	RuleMode         = "mode"
-	RuleRegexp       = "regexp"
 
 	// What runs now.
 	RuleLiveGroup  = "live-group"
@@ -54,4 +53,7 @@ const (
 	RuleLiveTables = "live-tables"
 	RuleLivePort   = "live-control-port"
 	RuleLiveMode   = "live-mode"
+
+	// What chmpx's own loader makes of the file.
+	RuleSecondOpinion = "second-opinion"
 )

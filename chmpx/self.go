@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Bounds of the search for the own entry.
+// Bounds of the search for this host's entry.
 const (
 	maxLookups = 512     // names looked up for one judgement
 	maxAtOnce  = 16      // lookups under way at a time
@@ -16,8 +16,8 @@ const (
 	maxCompile = 4096    // regular expressions compiled
 )
 
-// answer is yes, no, or "can't be told": a lookup that got no answer, a
-// regular expression that can't be evaluated.
+// answer is yes, no or unsure: a name service that did not answer, a regular
+// expression that cannot be translated.
 type answer int
 
 const (
@@ -28,10 +28,11 @@ const (
 
 // selfSearch is the result of looking for this host in the configuration.
 type selfSearch struct {
-	// server is the server node the load takes for this host (C.3, step 1).
+	// server is the server node that the load takes for this host (docs/chmpx.md
+	// C.3, step 1).
 	server   *Node
 	serverIs answer
-	// entry is the node a start takes for its own (step 2).
+	// entry is the node that a start takes for this host's (step 2).
 	entry    *Node
 	entryIs  answer
 	inServer bool // entry is a server node
@@ -61,7 +62,7 @@ func (l *loader) findSelf(ctx context.Context, host Host) selfSearch {
 		consider(&c.Slaves[i])
 	}
 
-	// Names decide; look up only those in front of the first sure hit.
+	// Names decide; look up only those before the first sure hit.
 	for _, n := range asServer {
 		if m.isHost(n, true, true) == yes {
 			break
@@ -111,10 +112,10 @@ type matcher struct {
 	expand, compile int
 }
 
-// slaveName is a slave's NAME taken apart, which is done once.
+// slaveName is a slave's NAME, analysed once.
 type slaveName struct {
 	names []string // what it expands to as a simple pattern
-	is    answer   // what it is as an expression
+	is    answer   // whether it matches as an expression
 }
 
 type lookup struct {
@@ -140,7 +141,7 @@ func isLoopback(s string) bool {
 	return s == "localhost" || s == "127.0.0.1" || s == "::1" || strings.HasPrefix(s, "::1%")
 }
 
-// portAndCUK compares what needs no name (C.3, step 2, b and c).
+// portAndCUK compares what needs no name (docs/chmpx.md C.3, step 2, b and c).
 func (m *matcher) portAndCUK(c *Config, n *Node) answer {
 	if c.SelfCtlPort != Unset && c.SelfCtlPort != n.CtlPort {
 		return no
@@ -155,7 +156,7 @@ func (m *matcher) portAndCUK(c *Config, n *Node) answer {
 }
 
 // isHost compares the node's NAME, and its FORWARD_PEERS unless in the load,
-// with this host. Names that are not looked up yet are put on the list.
+// with this host. It puts names that are not looked up yet on the list.
 func (m *matcher) isHost(n *Node, server, inLoad bool) answer {
 	if server {
 		// A server's NAME is expanded already.
@@ -260,8 +261,7 @@ func (m *matcher) isName(name string, fold bool) answer {
 	return no
 }
 
-// isOwnAddr compares addresses whatever way they are written. No resolver is
-// needed for that.
+// isOwnAddr compares addresses, however they are written, without a resolver.
 func (m *matcher) isOwnAddr(s string) bool {
 	if strings.IndexByte(s, ':') < 0 {
 		return false // IPv4 is written in one way only
@@ -274,7 +274,8 @@ func (m *matcher) isOwn(s string, fold bool) bool {
 	return m.isLocal[s] || fold && m.isFold[strings.ToLower(s)]
 }
 
-// resolvable tells expressions, which no resolver knows, from names.
+// resolvable reports whether s is a name, not an expression, which no resolver
+// knows.
 func resolvable(s string) bool {
 	if len(s) > 253 {
 		return false
@@ -288,13 +289,13 @@ func resolvable(s string) bool {
 	return true
 }
 
-// lookUp asks for all wanted names at once, in bounded time: what is not there
-// by then stays unsure.
+// lookUp looks up all wanted names at once, in bounded time. A name without an
+// answer by then stays unsure.
 func (m *matcher) lookUp(ctx context.Context) {
 	if len(m.wanted) == 0 {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+	ctx, cancel := context.WithTimeout(ctx, LookupLimit)
 	defer cancel()
 	type result struct {
 		name string
@@ -306,7 +307,7 @@ func (m *matcher) lookUp(ctx context.Context) {
 		names <- name
 	}
 	close(names)
-	results := make(chan result, len(asked)) // roomy: a late answer blocks nobody
+	results := make(chan result, len(asked)) // room for all: a late answer blocks nobody
 	for range min(maxAtOnce, len(asked)) {
 		go func() {
 			for name := range names {

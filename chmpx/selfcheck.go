@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// checkSelf judges what the search found, and returns the own entry.
+// checkSelf judges what the search found, and returns this host's entry.
 func (l *loader) checkSelf(host Host, s selfSearch) *Node {
 	l.checkServerHit(s)
 	if l.loadFailed {
@@ -19,7 +19,7 @@ func (l *loader) checkSelf(host Host, s selfSearch) *Node {
 	c := l.cfg
 	if s.inServer {
 		if c.Mode == ModeSlave {
-			l.add(Dangerous, RuleSelfServer, s.entry.Line, "NAME", "chmpx takes the server node %s for its own entry, though MODE is SLAVE: it starts as a slave under a server's identity; set SELFCTLPORT and SELFCUK so that they tell the two apart", quote(s.entry.Name))
+			l.add(Dangerous, RuleSelfServer, s.entry.Line, "NAME", "chmpx takes the server node %s for this host's entry, although MODE is SLAVE: it starts as a slave with a server's identity; set SELFCTLPORT and SELFCUK so that they tell the two apart", quote(s.entry.Name))
 		}
 		return s.entry
 	}
@@ -37,7 +37,7 @@ func (l *loader) checkServerHit(s selfSearch) {
 		at := s.server.Line
 		switch c.Mode {
 		case ModeSlave:
-			l.add(Reject, RuleSelfServer, at, "NAME", "MODE is SLAVE, but the server node %s is this host, with SELFCTLPORT and SELFCUK alike: chmpx fails to load the file and ends; a slave next to a server needs a CTLPORT or CUK of its own", quote(s.server.Name))
+			l.add(Reject, RuleSelfServer, at, "NAME", "MODE is SLAVE, but the server node %s is this host and has the same SELFCTLPORT and SELFCUK: chmpx cannot load the file and exits; give the slave a CTLPORT or CUK of its own", quote(s.server.Name))
 			l.loadFailed = true
 		case ModeAuto:
 			c.Server = true
@@ -49,32 +49,34 @@ func (l *loader) checkServerHit(s selfSearch) {
 	}
 	switch {
 	case c.Mode == ModeServer && s.serverIs == unsure:
-		l.add(Dangerous, RuleSelfUnsure, line, "MODE", "MODE is SERVER, and it could not be found out in time whether the server node %s is this host", quote(s.server.Name))
+		l.add(Dangerous, RuleSelfUnsure, line, "MODE", "MODE is SERVER, and the agent could not find out whether the server node %s is this host", quote(s.server.Name))
 	case c.Mode == ModeServer:
-		l.add(Reject, RuleMode, line, "MODE", "MODE is SERVER, but no server node with this SELFCTLPORT and SELFCUK is this host: chmpx fails to load the file and ends; on a slave MODE is SLAVE")
+		l.add(Reject, RuleMode, line, "MODE", "MODE is SERVER, but no server node with this SELFCTLPORT and SELFCUK is this host: chmpx cannot load the file and exits; set MODE = SLAVE")
 		l.loadFailed = true
 	case c.Mode == ModeAuto && s.serverIs == unsure:
-		l.add(Dangerous, RuleSelfUnsure, s.server.Line, "NAME", "MODE is missing, and it could not be found out in time whether the server node %s is this host, in which case chmpx would start as a server; set MODE = SLAVE", quote(s.server.Name))
+		l.add(Dangerous, RuleSelfUnsure, s.server.Line, "NAME", "MODE is missing, and the agent could not find out whether the server node %s is this host; if it is, chmpx starts as a server; set MODE = SLAVE", quote(s.server.Name))
 	}
 }
 
-// checkOwnPort: the own control port is the one chmpx listens on.
+// checkOwnPort checks the control port of this host's entry, on which chmpx
+// listens.
 func (l *loader) checkOwnPort(n *Node) {
 	line, written := l.keyLine(&l.slv, n, keyCtlPort), l.keyText(&l.slv, n, keyCtlPort)
 	switch {
 	case n.CtlPort < 0:
-		l.add(Reject, RulePort, line, "CTLPORT", "the own control port is %s: chmpx loads the file, but can't listen on ports above 32767 and does not start; use 1 to 32767", quote(written))
+		l.add(Reject, RulePort, line, "CTLPORT", "this host's control port is %s: chmpx loads the file, but cannot listen on ports above 32767 and does not start; use 1 to 32767", quote(written))
 	case n.CtlPort == 0:
-		l.add(Dangerous, RulePort, line, "CTLPORT", "the own control port is %s, which chmpx reads as 0: it starts on a port the kernel picks, where nobody finds it; use 1 to 32767", quote(written))
+		l.add(Dangerous, RulePort, line, "CTLPORT", "this host's control port is %s, which chmpx reads as 0: it listens on a port that the kernel picks, where nobody finds it; use 1 to 32767", quote(written))
 	}
 }
 
-// checkOwnIdentity: the own entry needs an identity, and one of its own.
+// checkOwnIdentity checks that this host's entry has an identity, and shares it
+// with no other.
 func (l *loader) checkOwnIdentity(n *Node) {
 	t := l.cfg.IDType
 	k, empty := identityKey(t, n)
 	if empty {
-		l.add(Reject, RuleSelfIdentity, l.keyLine(&l.slv, n, k), k.String(), "the own entry %s has no %s, from which CHMPXIDTYPE = %s makes its identity: chmpx loads the file, but does not start; give it one", quote(n.Name), k, t)
+		l.add(Reject, RuleSelfIdentity, l.keyLine(&l.slv, n, k), k.String(), "this host's entry %s has no %s, from which CHMPXIDTYPE = %s makes its identity: chmpx loads the file, but does not start; give it one", quote(n.Name), k, t)
 		return
 	}
 	if t == IDName {
@@ -90,7 +92,7 @@ func (l *loader) checkOwnIdentity(n *Node) {
 	}
 }
 
-// selfNotFound says why no entry is this host's, as well as it can be told.
+// selfNotFound says why no entry is this host's, as far as that is known.
 func (l *loader) selfNotFound(host Host, s selfSearch) {
 	c := l.cfg
 	near := l.nearest(s.m)
@@ -101,36 +103,36 @@ func (l *loader) selfNotFound(host Host, s selfSearch) {
 	const then = "chmpx loads the file, but does not start on this host"
 	switch {
 	case strings.Contains(c.SelfCUK, "__SELF_INSTANCE_ID__"):
-		l.add(Reject, RuleSelfMissing, l.global["SELFCUK"].line, "SELFCUK", "SELFCUK still is the placeholder %s: %s; the agent fills it in, so this is a RESOURCE's raw text", quote(c.SelfCUK), then)
+		l.add(Reject, RuleSelfMissing, l.global["SELFCUK"].line, "SELFCUK", "SELFCUK is still the placeholder %s: %s; this is the raw text of a RESOURCE, in which the agent replaces it", quote(c.SelfCUK), then)
 	case near.byCUK != nil:
 		n := near.byCUK
-		l.add(Reject, RuleSelfMissing, l.keyLine(&l.slv, n, keyName), "NAME", "the entry %s has this host's CUK, but its NAME is no name or address of this host (%s): %s; %s", quote(n.Name), hostAddrs(host), then, nameMend(host, n.Name))
+		l.add(Reject, RuleSelfMissing, l.keyLine(&l.slv, n, keyName), "NAME", "the entry %s has this host's CUK, but its NAME is not a name or address of this host (%s): %s; %s", quote(n.Name), hostAddrs(host), then, nameMend(host, n.Name))
 	case near.byPort != nil && isLoopback(near.byPort.Name) && near.byPort.CUK != "":
 		n := near.byPort
-		l.add(Reject, RuleSelfMissing, n.Line, "CUK", "only the entry %s could be this host, a placeholder whose CUK %s does not fit SELFCUK %s: %s; register this host in the role, and wait until K2HR3 lists it", quote(n.Name), quote(n.CUK), quote(c.SelfCUK), then)
+		l.add(Reject, RuleSelfMissing, n.Line, "CUK", "only the entry %s could be this host, and it is a placeholder whose CUK %s does not match SELFCUK %s: %s; register this host in the role, and wait until K2HR3 lists it", quote(n.Name), quote(n.CUK), quote(c.SelfCUK), then)
 	case near.byPort != nil:
 		n := near.byPort
-		l.add(Reject, RuleSelfMissing, l.keyLine(&l.slv, n, keyCUK), "CUK", "the entry %s is this host's by name and control port, but its CUK is %s and SELFCUK is %s: %s; register this host again under its present CUK", quote(n.Name), quote(n.CUK), quote(c.SelfCUK), then)
+		l.add(Reject, RuleSelfMissing, l.keyLine(&l.slv, n, keyCUK), "CUK", "the entry %s has this host's name and control port, but its CUK is %s and SELFCUK is %s: %s; register this host again with its present CUK", quote(n.Name), quote(n.CUK), quote(c.SelfCUK), then)
 	case near.byHost != nil:
 		n := near.byHost
-		l.add(Reject, RuleSelfMissing, l.keyLine(&l.slv, n, keyCtlPort), "CTLPORT", "the entry %s is this host's by name, but its CTLPORT is %s and SELFCTLPORT is %d: %s", quote(n.Name), quote(l.keyText(&l.slv, n, keyCtlPort)), c.SelfCtlPort, then)
+		l.add(Reject, RuleSelfMissing, l.keyLine(&l.slv, n, keyCtlPort), "CTLPORT", "the entry %s has this host's name, but its CTLPORT is %s and SELFCTLPORT is %d: %s", quote(n.Name), quote(l.keyText(&l.slv, n, keyCtlPort)), c.SelfCtlPort, then)
 	default:
 		l.add(Reject, RuleSelfMissing, 0, "", "none of the %d slave nodes is this host (%s): %s; register this host in the role, and wait until K2HR3 lists it", len(c.Slaves), hostAddrs(host), then)
 	}
 }
 
-// selfUnsure: some name could not be looked up in time. With a CUK that is this
-// host's the file was made for this host, and chmpx asks again by itself when
-// it starts; without one nothing speaks for it.
+// selfUnsure is for an entry whose name could not be looked up in time. With this
+// host's CUK the file was made for this host, and chmpx looks the name up itself
+// when it starts; without it nothing else says so.
 func (l *loader) selfUnsure(s selfSearch) {
 	v, why := Dangerous, "and nothing else says so"
 	if s.entry.CUK != "" && s.entry.CUK == l.cfg.SelfCUK && !s.inServer {
 		v, why = Accept, "but the CUK is this host's; if the name does not resolve when chmpx starts, it does not start"
 	}
-	l.add(v, RuleSelfUnsure, s.entry.Line, "NAME", "it could not be found out in time whether the entry %s is this host, %s; see to name resolution, or put the name into /etc/hosts", quote(s.entry.Name), why)
+	l.add(v, RuleSelfUnsure, s.entry.Line, "NAME", "the agent could not find out whether the entry %s is this host, %s; check name resolution, or put the name into /etc/hosts", quote(s.entry.Name), why)
 }
 
-// nearMisses are entries that are this host's but for one thing.
+// nearMisses are entries that would be this host's but for one thing.
 type nearMisses struct{ byCUK, byPort, byHost *Node }
 
 func (l *loader) nearest(m *matcher) nearMisses {
@@ -152,7 +154,8 @@ func (l *loader) nearest(m *matcher) nearMisses {
 	return near
 }
 
-// namedHere compares without further lookups.
+// namedHere reports whether the node has a name of this host, without further
+// lookups.
 func (m *matcher) namedHere(n *Node) bool {
 	if m.isLocal[n.Name] || isLoopback(n.Name) {
 		return true
@@ -165,7 +168,7 @@ func (m *matcher) namedHere(n *Node) bool {
 	return false
 }
 
-// nameMend says how to make a NAME resolve to this host.
+// nameMend says what to do so that a NAME resolves to this host.
 func nameMend(host Host, name string) string {
 	addr := "ADDRESS"
 	if addrs := ownAddrs(host); len(addrs) > 0 {
@@ -189,7 +192,7 @@ func hostAddrs(host Host) string {
 	return strings.Join(addrs, ", ")
 }
 
-// ownAddrs are the host's addresses another host could use, IPv4 first.
+// ownAddrs are the host's addresses that another host could use, IPv4 first.
 func ownAddrs(host Host) []string {
 	var four, six []string
 	for _, s := range host.Addrs {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// maxPath is from which length on chmpx refuses a path.
+// maxPath is the length from which on chmpx refuses a path.
 const maxPath = 1024
 
 // tlsState is what the TLS rules need to know across the file.
@@ -40,7 +40,7 @@ func unsetPath(s string) bool { return s == "" || strings.EqualFold(s, "NULL") }
 
 var sslVersions = []string{"DEFAULT", "SSLV2", "SSLV3", "TLSV1.0", "TLSV1.1", "TLSV1.2", "TLSV1.3"}
 
-// whose names a node in a message, if there is one.
+// whose names a node in a message, or a section.
 type whose struct {
 	kind string
 	n    *Node
@@ -71,7 +71,7 @@ func (l *loader) loadGlobalTLS() {
 				l.needsSSL(key)
 			}
 		}
-		t.serverCert, t.serverPrivKey = "", "" // said once
+		t.serverCert, t.serverPrivKey = "", "" // one finding is enough
 	}
 	t.slaveCert = l.certFile(l.global["SLAVE_CERT"], "SLAVE_CERT", globalSection)
 	t.slavePrivKey = l.certFile(l.global["SLAVE_PRIKEY"], "SLAVE_PRIKEY", globalSection)
@@ -80,7 +80,7 @@ func (l *loader) loadGlobalTLS() {
 }
 
 func (l *loader) needsSSL(key string) {
-	l.add(Reject, RuleTLS, l.global[key].line, key, "%s is set in [GLOBAL] while SSL is off there: chmpx fails to load the file and ends; switch SSL on in [GLOBAL] or remove %s", key, key)
+	l.add(Reject, RuleTLS, l.global[key].line, key, "%s is set in [GLOBAL] while SSL is off there: chmpx cannot load the file and exits; set SSL = on in [GLOBAL] or remove %s", key, key)
 }
 
 func (l *loader) loadSSLMinVer() {
@@ -109,7 +109,7 @@ func (l *loader) loadNSSDB() {
 	}
 	switch {
 	case e.value == "" || l.paths(e.value) != Directory:
-		l.add(Reject, RuleTLSFile, e.line, "NSSDB_DIR", "NSSDB_DIR is %s, which is no directory here: chmpx fails to load the file and ends; unlike the other paths it must not be empty or NULL", quote(e.value))
+		l.add(Reject, RuleTLSFile, e.line, "NSSDB_DIR", "NSSDB_DIR is %s, which is not a directory on this host: chmpx cannot load the file and exits; unlike the other paths, this one cannot be empty or NULL", quote(e.value))
 	case !l.tls.ssl:
 		l.needsSSL("NSSDB_DIR")
 	case len(e.value) >= maxPath:
@@ -120,7 +120,7 @@ func (l *loader) loadNSSDB() {
 }
 
 func (l *loader) pathTooLong(e entry, key string) {
-	l.add(Reject, RuleTLSFile, e.line, key, "%s has %d bytes: chmpx takes paths of up to %d and fails to load the file", key, len(e.value), maxPath-1)
+	l.add(Reject, RuleTLSFile, e.line, key, "%s has %d bytes: chmpx takes paths of at most %d bytes; it cannot load the file and exits", key, len(e.value), maxPath-1)
 }
 
 // caPath reads a CAPATH, which may be a directory or a file.
@@ -133,7 +133,7 @@ func (l *loader) caPath(e entry, where whose) (path string, isFile bool) {
 	case RegularFile:
 		isFile = true
 	default:
-		l.add(Reject, RuleTLSFile, e.line, "CAPATH", "CAPATH %s of %s does not exist on this host as a directory or a file: chmpx fails to load the file and ends; install it first", quote(e.value), where)
+		l.add(Reject, RuleTLSFile, e.line, "CAPATH", "CAPATH %s of %s is not a directory or a file on this host: chmpx cannot load the file and exits; install it first", quote(e.value), where)
 	}
 	if len(e.value) >= maxPath {
 		l.pathTooLong(e, "CAPATH")
@@ -156,7 +156,7 @@ func (l *loader) certFile(e entry, key string, where whose) string {
 }
 
 func (l *loader) noSuchFile(e entry, key string, where whose) {
-	l.add(Reject, RuleTLSFile, e.line, key, "%s %s of %s does not exist on this host as a file: chmpx fails to load the file and ends; install it first", key, quote(e.value), where)
+	l.add(Reject, RuleTLSFile, e.line, key, "%s %s of %s is not a file on this host: chmpx cannot load the file and exits; install it first", key, quote(e.value), where)
 }
 
 // serverTLS reads the TLS keys of a server node.
@@ -168,7 +168,7 @@ func (l *loader) serverTLS(b *block, n *Node) {
 	t.anySSL = t.anySSL || n.SSL
 	t.anyVerify = t.anyVerify || n.VerifyPeer
 	if n.VerifyPeer && !n.SSL {
-		l.add(Reject, RuleTLS, lineOf(b, keyVerifyPeer), "SSL_VERIFY_PEER", "%s has SSL_VERIFY_PEER on but SSL off: chmpx fails to load the file and ends", where)
+		l.add(Reject, RuleTLS, lineOf(b, keyVerifyPeer), "SSL_VERIFY_PEER", "%s has SSL_VERIFY_PEER on but SSL off: chmpx cannot load the file and exits", where)
 	}
 
 	n.CAPath, n.CAFile = t.caPath, t.caFile
@@ -192,13 +192,13 @@ func (l *loader) serverTLS(b *block, n *Node) {
 	}{{keyServerCert, n.ServerCert}, {keyServerPrivKey, n.ServerPrivKey}} {
 		switch {
 		case n.SSL && x.value == "":
-			l.add(Reject, RuleTLS, lineOf(b, x.k), x.k.String(), "%s has SSL on but no %s: chmpx fails to load the file and ends, on a slave too; set %s here or in [GLOBAL]", where, x.k, x.k)
+			l.add(Reject, RuleTLS, lineOf(b, x.k), x.k.String(), "%s has SSL on but no %s: chmpx cannot load the file and exits, on a slave too; set %s here or in [GLOBAL]", where, x.k, x.k)
 		case !n.SSL && x.value != "":
-			l.add(Reject, RuleTLS, lineOf(b, x.k), x.k.String(), "%s has SSL off but a %s: chmpx fails to load the file and ends; set %s = NULL here or switch SSL on", where, x.k, x.k)
+			l.add(Reject, RuleTLS, lineOf(b, x.k), x.k.String(), "%s has SSL off but a %s: chmpx cannot load the file and exits; set %s = NULL or SSL = on here", where, x.k, x.k)
 		}
 	}
 	if (n.SlaveCert == "") != (n.SlavePrivKey == "") {
-		l.add(Reject, RuleTLS, lineOf(b, keySlaveCert), "SLAVE_CERT", "%s has only one of SLAVE_CERT and SLAVE_PRIKEY: chmpx fails to load the file and ends; set both or none", where)
+		l.add(Reject, RuleTLS, lineOf(b, keySlaveCert), "SLAVE_CERT", "%s has only one of SLAVE_CERT and SLAVE_PRIKEY: chmpx cannot load the file and exits; set both or neither", where)
 	}
 }
 
@@ -212,7 +212,7 @@ func (l *loader) slaveTLS(b *block, n *Node) {
 		n.CAPath, n.CAFile = l.caPath(e, where)
 	}
 	if n.CAPath != "" && !t.anySSL {
-		l.add(Reject, RuleTLS, lineOf(b, keyCAPath), "CAPATH", "%s has a CAPATH, but no server node has SSL on: chmpx fails to load the file and ends", where)
+		l.add(Reject, RuleTLS, lineOf(b, keyCAPath), "CAPATH", "%s has a CAPATH, but no server node has SSL on: chmpx cannot load the file and exits", where)
 	}
 	n.SlaveCert, n.SlavePrivKey = t.slaveCert, t.slavePrivKey
 	if e := b.v[keySlaveCert]; e.line != 0 {
@@ -231,7 +231,7 @@ func (l *loader) slaveTLS(b *block, n *Node) {
 		}
 	}
 	if n.SlaveCert != "" && n.SlavePrivKey == "" {
-		l.add(Reject, RuleTLS, lineOf(b, keySlaveCert), "SLAVE_PRIKEY", "%s has a SLAVE_CERT but no SLAVE_PRIKEY: chmpx fails to load the file and ends", where)
+		l.add(Reject, RuleTLS, lineOf(b, keySlaveCert), "SLAVE_PRIKEY", "%s has a SLAVE_CERT but no SLAVE_PRIKEY: chmpx cannot load the file and exits", where)
 	}
 	l.slaveCertRule(t.anyVerify, n, where, lineOf(b, keySlaveCert))
 }
@@ -243,24 +243,24 @@ func (l *loader) checkNodeTLS() {
 		n := &l.cfg.Servers[i]
 		where := whose{"server", n}
 		if !t.anySSL && n.CAPath != "" {
-			l.add(Reject, RuleTLS, n.Line, "CAPATH", "%s has a CAPATH, but no server node has SSL on: chmpx fails to load the file and ends", where)
+			l.add(Reject, RuleTLS, n.Line, "CAPATH", "%s has a CAPATH, but no server node has SSL on: chmpx cannot load the file and exits", where)
 		}
 		l.slaveCertRule(t.anyVerify, n, where, n.Line)
 	}
 }
 
-// slaveCertRule: with peer verification every node needs a client certificate,
-// without it none may have one.
+// slaveCertRule checks that with peer verification every node has a client
+// certificate, and without it none.
 func (l *loader) slaveCertRule(verify bool, n *Node, where whose, line int) {
 	switch {
 	case verify && n.SlaveCert == "":
-		l.add(Reject, RuleTLS, line, "SLAVE_CERT", "%s has no SLAVE_CERT, but a server node has SSL_VERIFY_PEER on: chmpx fails to load the file and ends; set SLAVE_CERT and SLAVE_PRIKEY in [GLOBAL]", where)
+		l.add(Reject, RuleTLS, line, "SLAVE_CERT", "%s has no SLAVE_CERT, but a server node has SSL_VERIFY_PEER on: chmpx cannot load the file and exits; set SLAVE_CERT and SLAVE_PRIKEY in [GLOBAL]", where)
 	case !verify && n.SlaveCert != "":
-		l.add(Reject, RuleTLS, line, "SLAVE_CERT", "%s has a SLAVE_CERT, but no server node has SSL_VERIFY_PEER on: chmpx fails to load the file and ends", where)
+		l.add(Reject, RuleTLS, line, "SLAVE_CERT", "%s has a SLAVE_CERT, but no server node has SSL_VERIFY_PEER on: chmpx cannot load the file and exits", where)
 	}
 }
 
-// lineOf is where a node's key stands, or else where the node begins.
+// lineOf is the line of a node's key, or else the line where the node begins.
 func lineOf(b *block, k nodeKey) int {
 	if line := b.v[k].line; line != 0 {
 		return line

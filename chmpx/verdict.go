@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// Verdict is what becomes of a chmpx that gets a configuration.
+// Verdict is what happens to a chmpx that gets a configuration.
 type Verdict int
 
 const (
-	// Accept: loads, starts, and is safe to swap in under a running chmpx.
+	// Accept: chmpx loads it, starts on it, and survives a live reload of it.
 	Accept Verdict = iota
 	// Dangerous: chmpx starts on it, but breaks later or on a live reload.
 	Dangerous
-	// Reject: the load fails, which ends a running chmpx, or a fresh start does.
+	// Reject: the load fails, and a running chmpx exits; or a fresh start fails.
 	Reject
 )
 
@@ -32,7 +32,7 @@ func (v Verdict) String() string {
 	return "Verdict(" + strconv.Itoa(int(v)) + ")"
 }
 
-// Finding is one thing to say about a configuration.
+// Finding is one remark on a configuration.
 type Finding struct {
 	// Line counts from 1; 0 means the whole file.
 	Line int
@@ -42,7 +42,7 @@ type Finding struct {
 	Verdict Verdict
 	// Rule is one of the Rule constants.
 	Rule string
-	// Text says what is wrong, what chmpx does about it and how to mend it.
+	// Text says what is wrong, what chmpx does then, and what to do about it.
 	Text string
 }
 
@@ -59,8 +59,8 @@ type Report struct {
 	Findings []Finding
 	// Config is nil if the load would fail.
 	Config *Config
-	// Self is the entry chmpx takes for its own when it starts on this host,
-	// nil if it finds none. It points into Config.
+	// Self is the entry that chmpx takes for this host's when it starts, nil if it
+	// finds none. It points into Config.
 	Self *Node
 }
 
@@ -69,11 +69,32 @@ func (r Report) Has(rule string) bool {
 	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Rule == rule })
 }
 
+// Weigh adds the verdict of program, which runs chmpx's own loader, on the same file, if the two
+// disagree on whether it loads. refusal is why it does not load there; empty: it loads. A file that
+// loads there may still be refused here for other reasons.
+func (r *Report) Weigh(program, refusal string) {
+	f := Finding{Rule: RuleSecondOpinion}
+	switch {
+	case refusal == "" && r.Config == nil:
+		f.Text = program + " loads it, which this agent does not: this is worth a bug report"
+		r.Findings = append(r.Findings, f)
+		return
+	case refusal == "" || r.Verdict == Reject:
+		return
+	case r.Verdict == Accept:
+		f.Text = program + " refuses what this agent accepts: " + refusal
+	default:
+		f.Text = program + " does not load it: " + refusal
+	}
+	f.Verdict, r.Verdict = Reject, Reject
+	r.Findings = slices.Insert(r.Findings, 0, f)
+}
+
 // maxFindings is how many findings of one rule and key are listed one by one;
 // a file with thousands of bad nodes should not fill the journal.
 const maxFindings = 8
 
-// findings collects what is found, and how often.
+// findings collects findings, and counts those of one kind.
 type findings struct {
 	list  []Finding
 	count map[findingKind]int
@@ -116,7 +137,7 @@ func (f *findings) sorted() []Finding {
 	return f.list
 }
 
-// quote makes text from the file fit for a message: shortened, escaped, quoted.
+// quote makes text from the file safe in a message: shortened, escaped, quoted.
 func quote(s string) string {
 	const most = 80
 	if len(s) > most {

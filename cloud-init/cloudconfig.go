@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// CloudConfig writes the user data as YAML for cloud-init's modules. It is an
-// error if no VM could use it.
+// CloudConfig writes the user data as YAML for cloud-init's modules. An error says
+// why no VM could use it.
 func (u UserData) CloudConfig() (string, error) {
 	apt, yum, err := u.families()
 	if err != nil {
@@ -27,7 +27,7 @@ func (u UserData) CloudConfig() (string, error) {
 	doc = append(doc,
 		entry{"package_update", true},
 		entry{"packages", names},
-		// A list, so that it is a script of its own whatever else is run.
+		// A list, so that it is a script of its own, whatever else runs.
 		entry{"runcmd", sequence{sequence{"sh", "-c", u.settleScript()}}},
 	)
 	var b strings.Builder
@@ -37,10 +37,10 @@ func (u UserData) CloudConfig() (string, error) {
 	return fits(b.String())
 }
 
-// writeHead writes comments that tell what the text is.
+// writeHead writes comments that say what the text is.
 func (u UserData) writeHead(b *strings.Builder) {
-	fmt.Fprintf(b, "# Makes a VM a slave node, a member of %s.\n", quote(u.Role))
-	b.WriteString("# Printed by k2hdkc-slave-agent user-data. It may hold secrets: keep it from others.\n")
+	fmt.Fprintf(b, "# Makes a VM a slave node, a member of %q.\n", u.Role)
+	b.WriteString("# Printed by k2hdkc-slave-agent user-data. It may contain secrets: do not show it to others.\n")
 }
 
 func (u UserData) writeFiles() sequence {
@@ -58,7 +58,7 @@ func octal(mode fs.FileMode) string { return fmt.Sprintf("%#o", mode.Perm()) }
 func (u UserData) aptSources() mapping {
 	var m mapping
 	for _, r := range u.Repos {
-		// Not appended, as a clone's cloud-init does it all again.
+		// Not appended: on a clone of the VM, cloud-init does it all again.
 		m = append(m, entry{r.name, mapping{{"source", r.aptLine()}, {"append", false}}})
 	}
 	return m

@@ -10,33 +10,37 @@ import (
 const (
 	armourHead  = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 	armourTail  = "-----END PGP PUBLIC KEY BLOCK-----"
-	wantsArmour = "it has to be what `gpg --armor --export KEY` prints"
+	wantsArmour = "give the file that `gpg --armor --export KEY` prints"
 )
+
+// The armour is read here, without a library: go-crypto's reader of armour ignores
+// the checksum and takes half a block for a whole one, its reader of packets would
+// make the program 230 KB larger, and one that reads keys a megabyte.
 
 // publicKey returns the block of an armoured OpenPGP public key in a text. No
 // error repeats any of it.
 func publicKey(text string) (string, error) {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	if strings.Contains(text, "PRIVATE KEY") {
-		return "", errors.New("there is a private key in it, which must not leave the place where packages are signed: " + wantsArmour)
+		return "", errors.New("the key file has a private key in it, which must not leave the place where packages are signed: " + wantsArmour)
 	}
 	_, rest, begins := strings.Cut(text, armourHead+"\n")
 	body, after, ends := strings.Cut(rest, "\n"+armourTail)
 	switch {
 	case !begins:
-		return "", errors.New("there is no armoured public key in it: " + wantsArmour)
+		return "", errors.New("the key file has no armoured public key: " + wantsArmour)
 	case !ends:
-		return "", errors.New("the public key in it is cut off: " + wantsArmour)
+		return "", errors.New("the public key in the key file is cut off: " + wantsArmour)
 	case strings.Contains(after, armourHead):
-		return "", errors.New("there is more than one block in it, of which apt would read one: export all keys in one go")
+		return "", errors.New("the key file has more than one block, and apt reads only the first: export all keys with one command")
 	}
 	if err := checkArmour(body); err != nil {
-		return "", fmt.Errorf("the public key in it is damaged (%w): %s", err, wantsArmour)
+		return "", fmt.Errorf("the public key in the key file is damaged (%w): %s", err, wantsArmour)
 	}
 	return armourHead + "\n" + body + "\n" + armourTail + "\n", nil
 }
 
-// checkArmour decodes what is between head and tail: headers, an empty line,
+// checkArmour decodes the text between head and tail: headers, an empty line,
 // base64, and a checksum that newer programs leave out (RFC 9580, 6).
 func checkArmour(body string) error {
 	headers, data, ok := strings.Cut("\n"+body, "\n\n")
@@ -45,7 +49,7 @@ func checkArmour(body string) error {
 	}
 	for line := range strings.SplitSeq(strings.TrimPrefix(headers, "\n"), "\n") {
 		if line != "" && !strings.Contains(line, ": ") {
-			return errors.New("a line before the data is no header")
+			return errors.New("a line before the data is not a header")
 		}
 	}
 	data, sum := cutChecksum(data)
@@ -54,7 +58,7 @@ func checkArmour(body string) error {
 		return errors.New("not base64")
 	}
 	if sum != "" && sum != checksum(packets) {
-		return errors.New("its checksum is another one")
+		return errors.New("its checksum does not match")
 	}
 	if len(packets) < 2 || packetTag(packets[0]) != tagPublicKey {
 		return errors.New("it does not begin with a public key")

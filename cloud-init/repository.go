@@ -42,7 +42,7 @@ func ParseRepository(name, spec, key string) (Repository, error) {
 		r.yum = fields[1]
 		err = checkURL(r.yum, yumPath)
 	default:
-		err = fmt.Errorf("%.200q is no repository: write its URL, \"deb URL SUITE COMPONENT...\" or \"rpm URL\"", spec)
+		err = fmt.Errorf("%.200q is not a repository: give its URL, \"deb URL SUITE COMPONENT...\" or \"rpm URL\"", spec)
 	}
 	return r, err
 }
@@ -57,8 +57,8 @@ func (r Repository) yumFile() string { return "/etc/yum.repos.d/" + r.name + ".r
 
 func (r Repository) title() string { return "Packages of " + r.name }
 
-// In a path nothing may stand that apt, dnf or cloud-init would replace: cloud-init
-// takes $ in apt's lines and % in yum's for its own.
+// A path must not have anything that apt, dnf or cloud-init would replace:
+// cloud-init replaces $ in apt's lines and % in yum's.
 var (
 	plainPath = regexp.MustCompile(`^[A-Za-z0-9._~/+@:-]*$`)
 	yumPath   = regexp.MustCompile(`^([A-Za-z0-9._~/+@:-]|\$basearch|\$releasever)*$`)
@@ -70,22 +70,22 @@ func checkURL(s string, path *regexp.Regexp) error {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || u.Scheme == "" || u.Host == "":
-		return fmt.Errorf("%.200q is not the URL of a repository: it has to look like https://HOST/PATH", hideUser(s))
+		return fmt.Errorf("%.200q is not the URL of a repository: give one like https://HOST/PATH", hideUser(s))
 	case u.Scheme != "http" && u.Scheme != "https":
 		return fmt.Errorf("the repository's URL has scheme %q: a new VM can only use http or https", u.Scheme)
 	case u.User != nil:
-		return errors.New("the repository's URL has a user name in it, which every user of the VM could read: leave it off, and let the VMs in by their network")
+		return errors.New("the repository's URL has a user name in it, which every user of the VM could read: leave it out, and admit the VMs by their network")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return errors.New("the repository's URL has a query or fragment: leave it off")
+		return errors.New("the repository's URL has a query or fragment: leave it out")
 	case !path.MatchString(u.Path) || u.RawPath != "" || strings.Contains(s, "%") || !hostPort.MatchString(u.Host):
-		return fmt.Errorf("the repository's URL %.200q has characters that apt, dnf or cloud-init would not take as they are: use letters, digits and ._~/+@:- only", s)
+		return fmt.Errorf("the repository's URL %.200q has characters that apt, dnf or cloud-init would not take literally: use letters, digits and ._~/+@:- only", s)
 	}
 	return nil
 }
 
 var hostPort = regexp.MustCompile(`^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$`)
 
-// hideUser keeps a password out of a message about a URL that is none.
+// hideUser keeps a password out of a message about what is not a URL.
 func hideUser(s string) string {
 	if i := strings.LastIndex(s, "@"); i >= 0 {
 		return "..." + s[i:]
@@ -94,9 +94,9 @@ func hideUser(s string) string {
 }
 
 func checkApt(fields []string) error {
-	const form = "it has to look like \"deb URL SUITE COMPONENT...\""
+	const form = "write \"deb URL SUITE COMPONENT...\""
 	if strings.HasPrefix(fields[0], "[") {
-		return errors.New("the repository for apt has options in brackets: leave them off, signed-by is added here")
+		return errors.New("the repository for apt has options in brackets: leave them out; the user data adds signed-by")
 	}
 	if err := checkURL(fields[0], plainPath); err != nil {
 		return err
@@ -108,9 +108,9 @@ func checkApt(fields []string) error {
 	flat := strings.HasSuffix(suite, "/")
 	switch {
 	case !aptSuite.MatchString(suite):
-		return fmt.Errorf("the suite %.200q of the repository for apt has characters that no suite has; the one thing replaced is $RELEASE", suite)
+		return fmt.Errorf("the suite %.200q of the repository for apt has characters that no suite has; only $RELEASE is replaced", suite)
 	case flat && len(components) > 0:
-		return fmt.Errorf("the suite %s ends in /, which means a repository without components: leave them off", suite)
+		return fmt.Errorf("the suite %s ends in /, which means a repository without components: leave them out", suite)
 	case !flat && len(components) == 0:
 		return errors.New("the repository for apt names no component: " + form)
 	}

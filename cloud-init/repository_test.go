@@ -30,20 +30,20 @@ func TestRepositoriesThatAreTaken(t *testing.T) {
 
 func TestRepositoriesThatAreRefused(t *testing.T) {
 	tests := []struct{ name, spec, want string }{
-		{"nothing", "", "is no repository"},
+		{"nothing", "", "is not a repository"},
 		{"no URL", "packages.example.com/k2hdkc", "not the URL of a repository"},
 		{"another scheme", "ftp://h.example/a", `scheme "ftp"`},
 		{"a file of this host", "file:///srv/repo", "not the URL of a repository"},
 		{"no host", "https:///a", "not the URL of a repository"},
 		{"a password", "https://me:secret@h.example/a", "user name"},
-		{"a password in what is no URL", "h.example:me:secret@x y", "is no repository"},
+		{"a password in what is no URL", "h.example:me:secret@x y", "is not a repository"},
 		{"a query", "https://h.example/a?b=c", "query or fragment"},
-		{"what dnf replaces, in both", "https://h.example/$basearch", "would not take as they are"},
-		{"what another thing replaces", "rpm https://h.example/$awsregion", "would not take as they are"},
-		{"a percent sign", "https://h.example/a%20b", "would not take as they are"},
-		{"a quote", "https://h.example/a'b", "would not take as they are"},
-		{"a command", "https://h.example/`id`", "would not take as they are"},
-		{"a command for the shell", "deb https://h.example/$(id) stable main", "would not take as they are"},
+		{"what dnf replaces, in both", "https://h.example/$basearch", "would not take literally"},
+		{"what another thing replaces", "rpm https://h.example/$awsregion", "would not take literally"},
+		{"a percent sign", "https://h.example/a%20b", "would not take literally"},
+		{"a quote", "https://h.example/a'b", "would not take literally"},
+		{"a command", "https://h.example/`id`", "would not take literally"},
+		{"a command for the shell", "deb https://h.example/$(id) stable main", "would not take literally"},
 		{"options of apt", "deb [trusted=yes] https://h.example/a stable main", "options in brackets"},
 		{"no suite", "deb https://h.example/a", "names no suite"},
 		{"no component", "deb https://h.example/a stable", "names no component"},
@@ -51,8 +51,8 @@ func TestRepositoriesThatAreRefused(t *testing.T) {
 		{"a variable as suite", "deb https://h.example/a $MIRROR main", "$RELEASE"},
 		{"a command as suite", "deb https://h.example/a $(id) main", "$RELEASE"},
 		{"a command as component", "deb https://h.example/a stable `id`", "component"},
-		{"too much for rpm", "rpm https://h.example/a stable main", "is no repository"},
-		{"two URLs", "https://h.example/a https://h.example/b", "is no repository"},
+		{"too much for rpm", "rpm https://h.example/a stable main", "is not a repository"},
+		{"two URLs", "https://h.example/a https://h.example/b", "is not a repository"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// settleText is the script both formats end with: it installs what is missing,
-// starts the units and reports.
+// settleText is the script that both formats end with: it installs what is
+// missing, starts the units and reports.
 //
 //go:embed settle.sh
 var settleText string
 
-// settleScript fills the text in by hand: with text/template the agent would be
-// a fifth larger.
+// settleScript fills in the text without text/template, which would make the
+// program a fifth larger.
 func (u UserData) settleScript() string {
 	unit, active := "", ""
 	if u.Unit != "" {
@@ -24,8 +24,8 @@ func (u UserData) settleScript() string {
 	return "set -eu\n" + fill.Replace(settleText)
 }
 
-// Script writes the user data as a shell script for root. It can be run again
-// without harm. It is an error if no VM could use it.
+// Script writes the user data as a shell script for root, which may run again
+// without harm. An error says why no VM could use it.
 func (u UserData) Script() (string, error) {
 	apt, yum, err := u.families()
 	if err != nil {
@@ -70,7 +70,7 @@ func (u UserData) writeApt(b *strings.Builder, served bool) {
 		return
 	}
 	for _, r := range u.Repos {
-		release := strings.Contains(r.apt, "$RELEASE") // the only thing in it that a shell would replace
+		release := strings.Contains(r.apt, "$RELEASE") // the only thing in it that a shell replaces
 		if release {
 			b.WriteString("\tRELEASE=$(. /etc/os-release && echo \"${VERSION_CODENAME:?this release has no name}\")\n")
 		}
@@ -110,7 +110,7 @@ func (r Repository) yumText() string {
 		r.name, r.title(), r.yum, gpgcheck, r.keyPath())
 }
 
-// shellQuote writes a word that a shell takes as it is.
+// shellQuote writes a word that a shell takes literally.
 func shellQuote(s string) string {
 	plain := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-:@+", r)

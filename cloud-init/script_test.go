@@ -285,7 +285,7 @@ func TestScriptSaysWhatTheAgentWaitsFor(t *testing.T) {
 		now=$((now + 10)); echo $now >%[1]s; echo $now`, clock))
 	f.program("systemctl", `case "$*" in *is-active*) exit 3 ;; *StatusText*) echo "waiting for the role" ;; esac`)
 	out, _, _, err := f.run(shells(t)[0], render(t, f.userData("apt-get").Script))
-	if err != nil || !strings.HasSuffix(out, "check: not OK yet; the agent goes on trying: waiting for the role\n") {
+	if err != nil || !strings.HasSuffix(out, "check: not OK yet; the agent keeps trying: waiting for the role\n") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

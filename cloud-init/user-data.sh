@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes a VM a slave node, a member of "yrn:yahoo:::shop:role:orders/slave".
-# Printed by k2hdkc-slave-agent user-data. It may hold secrets: keep it from others.
+# Printed by k2hdkc-slave-agent user-data. It may contain secrets: do not show it to others.
 set -eu
 umask 022
 
@@ -76,8 +76,8 @@ install_packages() {
 
 installed() { command -v chmpx >/dev/null && command -v k2hdkc-slave-agent >/dev/null; }
 
-# There is no end to this: nobody is here to try again once the network or the
-# repository is back.
+# Never give up: nobody is here to try again when the network or the repository
+# is back.
 pause=2
 until installed || install_packages; do
 	say "the packages cannot be installed yet; trying again in $pause s"
@@ -86,9 +86,9 @@ until installed || install_packages; do
 	[ "$pause" -le 300 ] || pause=300
 done
 
-# An agent that the image has had already may need other rights for this
-# configuration, which its unit gets at a reload. No start is waited for here:
-# this is a part of the boot.
+# An agent that was already in the image may need other rights for this
+# configuration, which its unit gets at a reload. Do not wait for a start: this is
+# part of the boot.
 rights() { systemctl show --property=DropInPaths k2hdkc-slave-agent.service; }
 had=$(rights)
 systemctl daemon-reload
@@ -98,12 +98,12 @@ for unit in k2hdkc-slave-agent.service chmpx.service; do
 	systemctl --no-block start "$unit"
 done
 
-# The result goes to the console's log, for who cannot log in.
+# The result goes to the console's log, for people who cannot log in.
 working() { timeout 10 k2hdkc-slave-agent check >/dev/null 2>&1 && systemctl --quiet is-active chmpx.service; }
 end=$(($(date +%s) + 60))
 until working; do
 	if [ "$(date +%s)" -ge "$end" ]; then
-		say "check: not OK yet; the agent goes on trying: $(systemctl show --property=StatusText --value k2hdkc-slave-agent.service)"
+		say "check: not OK yet; the agent keeps trying: $(systemctl show --property=StatusText --value k2hdkc-slave-agent.service)"
 		exit 0
 	fi
 	sleep 0.5

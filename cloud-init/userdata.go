@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Where a new VM keeps what it is given. The token is in the place the agent
-// looks at by itself.
+// Where a new VM keeps its files. The token is where the agent looks for it without
+// being configured.
 const (
 	ConfigPath = "/etc/k2hdkc/slave-agent.ini"
 	TokenPath  = "/etc/k2hdkc/role-token"
@@ -18,7 +18,7 @@ const (
 	KeyPath    = "/etc/k2hdkc/k2hr3-key.pem"
 )
 
-// Modes of files: Public is read by other programs too, Private by the agent.
+// Modes of files: others may read Public ones, only root Private ones.
 const (
 	Public  fs.FileMode = 0o644
 	Private fs.FileMode = 0o600
@@ -31,16 +31,16 @@ const MaxBase64 = 65535
 type UserData struct {
 	Role string // for whoever reads the text
 
-	// Files are written in this order, before anything is installed. They are
-	// UTF-8 text. An agent that the image has already takes a configuration up
-	// as it comes, so that has to be the last.
+	// Files are written in this order, before anything is installed. They are UTF-8
+	// text. An agent that is already in the image reads its configuration as soon as
+	// it is there, so that has to be the last.
 	Files []File
 
-	// Repos are added to those the image knows: the agent's, and chmpx's if that
+	// Repos are added to those that the image knows: the agent's, and chmpx's if that
 	// is another one.
 	Repos []Repository
 
-	// Unit is chmpx's systemd unit, enabled and started; empty: it is left alone.
+	// Unit is chmpx's systemd unit, to be enabled and started; empty: leave it alone.
 	Unit string
 }
 
@@ -53,19 +53,19 @@ type File struct {
 
 var packages = []string{"chmpx", "k2hdkc-slave-agent"}
 
-// families tells which families of distributions the repositories serve.
+// families reports which families of distributions the repositories serve.
 func (u UserData) families() (apt, yum bool, err error) {
 	apt, yum = true, true
 	for _, r := range u.Repos {
 		apt, yum = apt && r.apt != "", yum && r.yum != ""
 	}
 	if !apt && !yum {
-		return false, false, errors.New("one repository is for apt alone and the other for dnf and yum alone: no VM has use for both")
+		return false, false, errors.New("one repository is only for apt and the other only for dnf and yum: no VM can use both")
 	}
 	return apt, yum, nil
 }
 
-// files are all files to write: keys first, as they are of use to nobody alone.
+// files are all files to write, the keys first: they do no harm alone.
 func (u UserData) files() []File {
 	var files []File
 	for _, r := range u.Repos {
@@ -73,16 +73,16 @@ func (u UserData) files() []File {
 	}
 	files = append(files, u.Files...)
 	for i, f := range files {
-		// A shell script cannot leave the last line open.
+		// A here-document in a shell script always ends in a line feed.
 		files[i].Text = strings.TrimSuffix(f.Text, "\n") + "\n"
 	}
 	return files
 }
 
-// fits returns the text if a VM can be given it.
+// fits returns the text if it is small enough for Nova.
 func fits(text string) (string, error) {
 	if n := base64.StdEncoding.EncodedLen(len(text)); n > MaxBase64 {
-		return "", fmt.Errorf("the user data has %d bytes, %d after base64, and Nova takes %d of these: leave away what the image can hold, such as certificates in ca-file", len(text), n, MaxBase64)
+		return "", fmt.Errorf("the user data has %d bytes, %d after base64, and Nova takes %d of these: leave out what you can put into the image, such as the certificates in ca-file", len(text), n, MaxBase64)
 	}
 	return text, nil
 }

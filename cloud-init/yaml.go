@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode"
 )
 
-// mapping and sequence are YAML collections in block style. What may be in them
-// are these, strings and booleans.
+// The YAML is written here, without a library: the smallest that is kept would make
+// the program 130 KB larger, for four kinds of values of which none is read back.
+
+// mapping and sequence are YAML collections in block style. They may contain each
+// other, strings and booleans.
 type (
 	mapping  []entry
 	sequence []any
@@ -68,45 +70,18 @@ func writeValue(b *strings.Builder, indent string, value any) {
 			}
 			return
 		}
-		b.WriteString(" " + quote(v) + "\n")
+		b.WriteString(" " + strconv.Quote(v) + "\n") // Go's escapes mean the same in YAML
 	default:
 		b.WriteString("\n")
 		writeYAML(b, indent+step, v)
 	}
 }
 
-// literal tells whether a text survives as a literal block: several lines,
-// the first not indented, one line end at the end, and nothing invisible.
+// literal reports whether a text survives as a literal block: several lines, the
+// first not indented, one line end at the end, and nothing invisible.
 func literal(s string) bool {
 	if strings.Count(s, "\n") < 2 || !strings.HasSuffix(s, "\n") || strings.HasSuffix(s, "\n\n") || s[0] == ' ' || s[0] == '\t' || s[0] == '\n' {
 		return false
 	}
-	return !strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && r != '\t' && !visible(r) })
+	return !strings.ContainsFunc(s, func(r rune) bool { return r != '\n' && r != '\t' && !strconv.IsPrint(r) })
 }
-
-// quote writes a text as a double-quoted scalar.
-func quote(s string) string {
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case visible(r):
-			b.WriteRune(r)
-		default:
-			fmt.Fprintf(&b, `\U%08x`, r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
-}
-
-// visible tells whether a character means itself to every reader of YAML, which
-// line and paragraph separators do not.
-func visible(r rune) bool { return r == ' ' || unicode.IsPrint(r) && r != '\ufeff' && r != '\ufffd' }

@@ -58,27 +58,27 @@ func TestHostileTextsAreReadBack(t *testing.T) {
 
 func readsBack(t *testing.T, python *exec.Cmd) {
 	t.Helper()
-	var list sequence
+	u := example(t)
+	u.Files = nil
 	for _, text := range hostile {
-		list = append(list, mapping{{"text", text}, {"deeper", sequence{sequence{text, mapping{{"x", text}}}, true}}})
+		u.Files = append(u.Files, File{Path: "/etc/k2hdkc/x", Mode: Private, Text: text})
 	}
-	var b strings.Builder
-	writeYAML(&b, "", mapping{{"list", list}})
 	var got struct {
-		List []struct {
-			Text   string
-			Deeper []any
+		Files []struct{ Path, Owner, Permissions, Content string } `json:"write_files"`
+		Run   [][]string                                           `json:"runcmd"`
+	}
+	readBack(t, python, render(t, u.CloudConfig), &got)
+	want := u.files()
+	if len(got.Files) != len(want) {
+		t.Fatalf("%d files were read back, want %d", len(got.Files), len(want))
+	}
+	for i, f := range got.Files {
+		if f.Content != want[i].Text || f.Path != want[i].Path || f.Owner != "root:root" || f.Permissions != octal(want[i].Mode) {
+			t.Errorf("%q was read back as %+q", want[i].Text, f)
 		}
 	}
-	readBack(t, python, "#cloud-config\n"+b.String(), &got)
-	if len(got.List) != len(hostile) {
-		t.Fatalf("%d texts were read back, want %d", len(got.List), len(hostile))
-	}
-	for i, want := range hostile {
-		deeper := []any{[]any{want, map[string]any{"x": want}}, true}
-		if diff := cmp.Diff(deeper, got.List[i].Deeper); diff != "" || got.List[i].Text != want {
-			t.Errorf("%q was read back as %q (-want +got):\n%s", want, got.List[i].Text, diff)
-		}
+	if diff := cmp.Diff([][]string{{"sh", "-c", u.settleScript()}}, got.Run); diff != "" {
+		t.Errorf("the commands (-want +got):\n%s", diff)
 	}
 }
 

@@ -11,15 +11,15 @@
 // Why each step is there:
 //
 //   - chmpx loads its file after every single write to it and ends itself when
-//     a load fails (chmpx 1.0.113, spec chmpx 0.1, 0.2), so the live file is
+//     a load fails (chmpx 1.0.113, docs/chmpx.md 0.1, 0.2), so the live file is
 //     never opened for writing.
 //   - chmpx learns of a replacement by the deletion of the old inode, which
-//     waits for its last link and its last descriptor (spec chmpx D.4). So no
+//     waits for its last link and its last descriptor (docs/chmpx.md D.4). So no
 //     backup is hard-linked, and no descriptor on the old file outlives a
 //     read.
 //   - chmpx, and its configuration test, tell the format by the extension
-//     (spec chmpx A.1), so the temporary file's name ends in .ini too and can
+//     (docs/chmpx.md A.1), so the temporary file's name ends in .ini too and can
 //     be judged by them before it goes live.
-//   - chmpx loses its watch for good on a file that its user cannot read (spec
-//     chmpx 0.4), so owner and mode are right before the rename, not after it.
+//   - chmpx loses its watch for good on a file that its user cannot read
+//     (docs/chmpx.md 0.4), so owner and mode are right before the rename, not after it.
 package render

@@ -6,12 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
+
+	"k2hdkc-slave-agent/render/atomicfile"
 )
 
-// What is wrong with a place that a file cannot be replaced in. The errors of
-// [File] wrap one of these, or the system's error where there is none.
+// Why a file cannot be replaced. The errors of [File] wrap one of these, or the system's error
+// where none of them fits.
 var (
 	ErrSymlink     = errors.New("is a symbolic link")
 	ErrMountPoint  = errors.New("is a mount point of its own")
@@ -20,14 +21,12 @@ var (
 	ErrReadOnly    = errors.New("its file system is read-only")
 	ErrNoSpace     = errors.New("its file system is full")
 
-	// ErrNotDurable is the one error of Commit after which the new file is in
-	// place: the directory could not be flushed, so that a power cut may
-	// bring the old file back.
+	// ErrNotDurable is the one error of Commit after which the new file is in place: the directory
+	// could not be flushed, so that a power cut may bring the old file back.
 	ErrNotDurable = errors.New("is in place, but may not survive a power cut")
 )
 
-// File is the file that is kept right, and what a replacement of it must look
-// like.
+// File is the file that the agent keeps right, and what a replacement of it has to look like.
 type File struct {
 	// Path is absolute and ends in .ini.
 	Path string
@@ -46,8 +45,8 @@ func (f File) Read() ([]byte, error) {
 	return os.ReadFile(f.Path)
 }
 
-// Check reports what would keep the file from being replaced, as far as that
-// shows before there is anything to write.
+// Check returns an error if the file cannot be replaced, as far as that shows before there is
+// anything to write.
 func (f File) Check() error {
 	root, _, err := f.open()
 	if err != nil {
@@ -56,11 +55,13 @@ func (f File) Check() error {
 	return root.Close()
 }
 
-// Stage writes b to a complete file beside the target: same directory, name
-// ending in .ini, final owner and mode, flushed. The caller ends it with
-// Commit or Discard. Only one may be under way at a time; a leftover of an
-// agent that was killed is overwritten.
-func (f File) Stage(b []byte) (_ *Staged, err error) {
+// Stage writes b to a complete file beside the target: same directory, name ending in .ini, final
+// owner and mode, flushed. The caller ends it with Commit or Discard, and stages one at a time.
+// Stage overwrites what an agent that was killed left behind.
+func (f File) Stage(b []byte) (*Staged, error) { return f.stage(b, filepath.Base(f.Path)) }
+
+// stage writes b to a complete file that is to become the file called name in the directory.
+func (f File) stage(b []byte, name string) (_ *Staged, err error) {
 	root, old, err := f.open()
 	if err != nil {
 		return nil, err
@@ -72,22 +73,17 @@ func (f File) Stage(b []byte) (_ *Staged, err error) {
 			err = fmt.Errorf("cannot write %s: %w", s.Path(), explain(err))
 		}
 	}()
-	if err := root.Remove(s.name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	w, err := root.OpenFile(s.name(), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	s.next, err = atomicfile.Create(root, s.name(), name)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.fill(w, b, old); err != nil {
-		w.Close()
+	if err := f.fill(s.next.File, b, old); err != nil {
 		return nil, err
 	}
-	return s, w.Close()
+	return s, s.next.Close()
 }
 
-// fill gives the new file its bytes and everything else that a reader, or the
-// next agent, may see of it.
+// fill gives the new file its bytes and everything else that a reader may see of it.
 func (f File) fill(w *os.File, b []byte, old fs.FileInfo) error {
 	if _, err := w.Write(b); err != nil {
 		return err
@@ -118,9 +114,9 @@ func (f File) mode(old fs.FileInfo) fs.FileMode {
 	}
 }
 
-// chown gives the new file its owner. An owner taken over from the old file
-// that the agent may not give is let go only where everybody may read the file
-// anyway: chmpx must not lose the right to read it.
+// chown gives the new file its owner. If the agent may not give it that of the old file, the file
+// becomes the agent's own only where everybody may read it anyway: chmpx must not lose the right
+// to read it.
 func (f File) chown(w *os.File, old fs.FileInfo, mode fs.FileMode) error {
 	now, err := w.Stat()
 	if err != nil {
@@ -158,8 +154,7 @@ func ids(fi fs.FileInfo) (uid, gid int) {
 	return int(st.Uid), int(st.Gid)
 }
 
-// open opens the file's directory and looks at what stands there: nil when
-// there is no file yet.
+// open opens the file's directory and looks at the file, nil if there is none yet.
 func (f File) open() (*os.Root, fs.FileInfo, error) {
 	dir := filepath.Dir(f.Path)
 	if fi, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) || (err == nil && !fi.IsDir()) {
@@ -186,7 +181,7 @@ func (f File) inspect(root *os.Root) (fs.FileInfo, error) {
 		return nil, fmt.Errorf("cannot replace %s: %w", f.Path, err)
 	case old.Mode()&fs.ModeSymlink != 0:
 		target, _ := os.Readlink(f.Path)
-		return nil, fmt.Errorf("cannot replace %s: it %w to %s, which chmpx would not notice being exchanged: name the file itself as output", f.Path, ErrSymlink, target)
+		return nil, fmt.Errorf("cannot replace %s: it %w to %s, and chmpx would not notice that it leads elsewhere: name the file itself as output", f.Path, ErrSymlink, target)
 	case !old.Mode().IsRegular():
 		return nil, fmt.Errorf("cannot replace %s: it %w", f.Path, ErrNotRegular)
 	}
@@ -196,33 +191,27 @@ func (f File) inspect(root *os.Root) (fs.FileInfo, error) {
 // Staged is a complete replacement that is not in place yet.
 type Staged struct {
 	file File
-	root *os.Root
+	root *os.Root // nil after Commit and Discard
+	next *atomicfile.Next
 }
 
 // name is always the same, so that nothing can pile up.
-func (s *Staged) name() string {
-	base := filepath.Base(s.file.Path)
-	return "." + strings.TrimSuffix(base, ".ini") + ".next.ini"
-}
+func (s *Staged) name() string { return filepath.Base(s.Path()) }
 
-// Path of the staged file, for a second opinion on it.
-func (s *Staged) Path() string {
-	return filepath.Join(filepath.Dir(s.file.Path), s.name())
-}
+// Path returns the path of the staged file, for a second opinion on it.
+func (s *Staged) Path() string { return s.file.beside("next") }
 
-// Commit puts the staged file in place and flushes the directory. After an
-// error the old file is still there, except after [ErrNotDurable].
+// Commit puts the staged file in place and flushes the directory. After an error the old file
+// is still there, except after [ErrNotDurable].
 func (s *Staged) Commit() error {
-	// What stands there may have changed since Stage.
+	defer s.Discard()
+	// The file may have changed since Stage.
 	if _, err := s.file.inspect(s.root); err != nil {
-		s.Discard()
 		return err
 	}
-	if err := s.root.Rename(s.name(), filepath.Base(s.file.Path)); err != nil {
-		s.Discard()
+	if err := s.next.Commit(); err != nil {
 		return fmt.Errorf("cannot replace %s: %w", s.file.Path, explain(err))
 	}
-	defer s.close()
 	if err := syncDir(s.root); err != nil {
 		return fmt.Errorf("%s %w: %w", s.file.Path, ErrNotDurable, err)
 	}
@@ -231,13 +220,12 @@ func (s *Staged) Commit() error {
 
 // Discard removes the staged file. It does nothing after Commit or Discard.
 func (s *Staged) Discard() {
-	if s.root != nil {
-		s.root.Remove(s.name())
-		s.close()
+	if s.root == nil {
+		return
 	}
-}
-
-func (s *Staged) close() {
+	if s.next != nil {
+		s.next.Discard()
+	}
 	s.root.Close()
 	s.root = nil
 }
@@ -251,11 +239,11 @@ func syncDir(root *os.Root) error {
 	return d.Sync()
 }
 
-// explain adds to a system error what it means here and what can be done.
+// explain adds to a system error what it means here and what the operator can do.
 func explain(err error) error {
 	switch {
 	case errors.Is(err, syscall.EBUSY):
-		return fmt.Errorf("it %w, so it cannot be replaced, and chmpx would not survive its being written in place: mount its directory instead: %w", ErrMountPoint, err)
+		return fmt.Errorf("it %w: nothing can take its place, and chmpx does not survive a write to it; mount its directory instead: %w", ErrMountPoint, err)
 	case errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("%w: %w", ErrReadOnly, err)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):

@@ -10,9 +10,8 @@ import (
 // labelAttr is where the kernel keeps a file's SELinux context.
 const labelAttr = "security.selinux"
 
-// copyLabel gives the new file the SELinux label of the one it replaces: a
-// temporary file gets its directory's, and a confined chmpx may not be allowed
-// to read that one.
+// copyLabel gives the new file the SELinux label of the one it replaces. A temporary file gets its
+// directory's label, which a confined chmpx may not be allowed to read.
 func copyLabel(from string, to *os.File) error {
 	label := make([]byte, 256)
 	n, err := unix.Lgetxattr(from, labelAttr, label)

@@ -17,10 +17,9 @@ var ErrLocked = errors.New("another agent keeps this file")
 // process.
 type Lock struct{ f *os.File }
 
-// Lock claims the file for this process, by a lock file beside it: wherever
-// two agents can replace the same file, also from two containers that share
-// the directory, they find each other there. It fails with [ErrLocked] rather
-// than wait for the other one to end.
+// Lock claims the file for this process, by a lock file beside it: two agents that can replace the
+// same file, also from two containers that share the directory, meet there. It fails with
+// [ErrLocked] rather than wait for the other one to exit.
 func (f File) Lock() (*Lock, error) {
 	base := filepath.Base(f.Path)
 	path := filepath.Join(filepath.Dir(f.Path), "."+strings.TrimSuffix(base, ".ini")+".lock")
@@ -45,9 +44,9 @@ func (f File) Lock() (*Lock, error) {
 	return &Lock{l}, nil
 }
 
-// An agent that was killed may leave the lock to a child for a moment: one that
-// was forked, and has yet to give its descriptors up by becoming the program it
-// is meant to be. The next agent must not take that for another agent.
+// An agent that was killed may leave the lock to a child for a moment: one that was forked, and
+// has yet to close its descriptors by becoming the program it is to run. The next agent must not
+// take that child for another agent.
 const (
 	childLimit = time.Second
 	childPause = 20 * time.Millisecond
@@ -63,8 +62,8 @@ func claim(l *os.File) error {
 	}
 }
 
-// Unlock gives the file up. The lock file stays: removing it would race with
-// the next one to lock it.
+// Unlock releases the file. The lock file stays: removing it would race with the next one to lock
+// it.
 func (l *Lock) Unlock() {
 	// Not by closing alone, for the same reason.
 	syscall.Flock(int(l.f.Fd()), syscall.LOCK_UN)

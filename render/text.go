@@ -9,12 +9,12 @@ import (
 )
 
 // Placeholder stands in a RESOURCE for the reader's own instance id. It is no
-// variable of K2HR3's templates; whoever reads the RESOURCE replaces it (spec
-// k2hr3 D.3).
+// variable of K2HR3's templates; whoever reads the RESOURCE replaces it
+// (docs/k2hr3.md D.3).
 const Placeholder = "__SELF_INSTANCE_ID__"
 
 // MaxRevision is the largest FILEVERSION; after it comes 1 again, since chmpx
-// only asks whether the number is another one (spec chmpx B.1).
+// only asks whether the number is another one (docs/chmpx.md B.1).
 const MaxRevision = 1<<31 - 1
 
 // Values are what the text of a RESOURCE lacks.
@@ -53,8 +53,8 @@ func NextRevision(n int) int {
 	return n + 1
 }
 
-// revisionLine finds the FILEVERSION that counts: the last one in GLOBAL (spec
-// chmpx A.3, A.5).
+// revisionLine finds the FILEVERSION that counts: the last one in GLOBAL
+// (docs/chmpx.md A.3, A.5).
 func revisionLine(b []byte) (found ini.Line, ok bool) {
 	for line := range ini.Lines(b) {
 		if line.Kind == ini.Pair && line.Section == ini.Global && line.Key == "FILEVERSION" {

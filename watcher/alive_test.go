@@ -111,7 +111,7 @@ func TestSignsOfLifeWhileEverythingIsSlow(t *testing.T) {
 		on(fakek2hr3.Fault{Name: fakek2hr3.Unavailable, RetryAfter: "30"})(h)
 		h.pass(time.Hour)
 		d.quiet(t)
-		h.log.want(t, 0, "does not come to its end")
+		h.log.want(t, 0, "is stuck")
 	})
 }
 
@@ -170,15 +170,15 @@ func TestNoSignOfLifeWhileSomethingIsStuck(t *testing.T) {
 			}
 			h.meddle.Store(&m)
 			h.send(AskNow)
-		}, "seeing to the membership", 30 * time.Minute},
+		}, "the check of the membership", 30 * time.Minute},
 		"the look at chmpx": {func(h *host, release chan struct{}) {
 			h.chmpx.set(func(c *fakeChmpx) { c.stuck = release })
-		}, "the look at chmpx", 3 * time.Minute},
+		}, "the probe of chmpx", 3 * time.Minute},
 		"chmpx's unit": {func(h *host, release chan struct{}) {
 			h.unit.sticks(release)
 			h.join(2)
 			h.send(AskNow)
-		}, "telling chmpx's unit", 7 * time.Minute},
+		}, "the job of chmpx's unit", 7 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {
@@ -195,7 +195,7 @@ func TestNoSignOfLifeWhileSomethingIsStuck(t *testing.T) {
 				if n := d.count() - before; n != 0 || !d.bites() {
 					t.Errorf("%d signs", n)
 				}
-				h.log.want(t, 1, "ERROR", "does not come to its end", c.what)
+				h.log.want(t, 1, "ERROR", "is stuck", c.what)
 				close(release)
 				h.pass(2 * time.Minute)
 				if d.count() == before {

@@ -26,12 +26,12 @@ func TestAHostThatWasAwayAsksAtOnce(t *testing.T) {
 				h.pass(3 * time.Minute) // calm: the next request is minutes away
 				h.forget()
 				off.Store(int64(tt.jump))
-				h.pass(tick + time.Second)
+				h.pass(clockEvery + time.Second)
 				if asked := len(h.requests(fakek2hr3.OpResource)) == 1; asked != tt.asks {
 					t.Errorf("%d requests", len(h.requests(fakek2hr3.OpResource)))
 				}
 				h.forget()
-				h.pass(2 * tick)
+				h.pass(2 * clockEvery)
 				if n := len(h.requests(fakek2hr3.OpResource)); n != 0 {
 					t.Errorf("%d more requests for the same jump", n)
 				}

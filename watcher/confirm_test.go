@@ -14,7 +14,7 @@ func (h *host) change(server int) {
 	h.join(server)
 	h.send(AskNow)
 	if !h.lists(server) {
-		h.pass(settle)
+		h.pass(leastAskPause + leastReplacePause + settle)
 	}
 	if !h.lists(server) {
 		h.t.Fatalf("server %d is not in the file", server)
@@ -29,7 +29,7 @@ func TestAChmpxThatTakesTheFileIsConfirmed(t *testing.T) {
 				h.chmpx.set(func(c *fakeChmpx) { c.lag = lag })
 				h.change(2)
 				h.pass(lag + 1100*time.Millisecond)
-				h.log.want(t, 1, "chmpx runs the file in place", "revision=2")
+				h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=2")
 				h.pass(time.Minute)
 				if h.revision() != 2 {
 					t.Errorf("revision %d", h.revision())
@@ -54,13 +54,13 @@ func TestAFileThatChmpxMissedIsPutInPlaceOnceMore(t *testing.T) {
 		if h.revision() != 3 || !h.lists(2) {
 			t.Errorf("revision %d", h.revision())
 		}
-		h.log.want(t, 1, "WARN", "put in place once more", "file=2", "chmpx=1")
-		h.log.want(t, 1, "chmpx runs the file in place", "revision=3")
+		h.log.want(t, 1, "WARN", "replacing the file once more", "file=2", "chmpx=1")
+		h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=3")
 		h.log.want(t, 0, "ERROR")
 		h.chmpx.set(func(c *fakeChmpx) { c.skip = 1 })
 		h.change(3)
 		h.pass(h.config.Confirm + 2*time.Second)
-		h.log.want(t, 1, "chmpx runs the file in place", "revision=5")
+		h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=5")
 	})
 }
 
@@ -74,10 +74,10 @@ func TestAChmpxThatTakesNothingIsToldOfLoudlyAndLeftAlone(t *testing.T) {
 		if h.revision() != 3 {
 			t.Errorf("revision %d: it is put in place once more, and that once only", h.revision())
 		}
-		h.log.want(t, 1, "ERROR", "does not take the file", "restart of chmpx helps")
+		h.log.want(t, 1, "ERROR", "does not load slave.ini", "restart chmpx")
 		h.change(3)
 		h.pass(10 * time.Minute)
-		h.log.want(t, 2, "ERROR", "does not take the file")
+		h.log.want(t, 2, "ERROR", "does not load slave.ini")
 		if jobs := h.unit.jobs(); jobs != "" {
 			t.Errorf("jobs: %s", jobs)
 		}
@@ -85,7 +85,7 @@ func TestAChmpxThatTakesNothingIsToldOfLoudlyAndLeftAlone(t *testing.T) {
 		h.chmpx.set(func(c *fakeChmpx) { c.deaf = false })
 		h.chmpx.start(t) // the operator restarts it
 		h.pass(3 * time.Second)
-		h.log.want(t, 1, "chmpx runs the file in place", "revision=5")
+		h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=5")
 	})
 }
 
@@ -99,11 +99,11 @@ func TestAChmpxThatTakesNothingIsRestartedWhereThatIsWanted(t *testing.T) {
 			h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
 			h.change(2 + round)
 			h.pass(2*h.config.Confirm + 2*time.Second)
-			h.log.want(t, round+1, "ERROR", "is restarted")
+			h.log.want(t, round+1, "ERROR", "restarting it")
 			if jobs := h.unit.jobs(); len(jobs) != (round+1)*len("restart ")-1 {
 				t.Errorf("jobs: %s", jobs)
 			}
-			h.log.want(t, 1, "chmpx runs the file in place", "revision="+string(rune('0'+revision)))
+			h.log.want(t, 1, "chmpx runs the current slave.ini", "revision="+string(rune('0'+revision)))
 			h.pass(leastRestart)
 		}
 	})
@@ -137,7 +137,7 @@ func TestARestartThatDoesNotHelpIsNotRepeated(t *testing.T) {
 		if jobs := h.unit.jobs(); jobs != "restart" {
 			t.Errorf("jobs: %s", jobs)
 		}
-		h.log.want(t, 1, "ERROR", "restart of chmpx helps")
+		h.log.want(t, 1, "ERROR", "restart chmpx")
 	})
 }
 
@@ -154,7 +154,7 @@ func (h *host) killed() {
 func TestAFileThatEndsChmpxIsTakenBackUntilThereIsAnotherText(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.killed()
-		h.log.want(t, 1, "ERROR", "chmpx ended when it got the file", "revision=2")
+		h.log.want(t, 1, "ERROR", "chmpx ended on the new slave.ini", "revision=2")
 		if !h.lists(1) || h.revision() != 3 {
 			t.Fatalf("in place is revision %d:\n%s", h.revision(), h.file())
 		}
@@ -164,7 +164,7 @@ func TestAFileThatEndsChmpxIsTakenBackUntilThereIsAnotherText(t *testing.T) {
 		if !h.lists(1) {
 			t.Error("the text that ended chmpx is back")
 		}
-		h.checkNag("the file in place stays", time.Hour)
+		h.checkNag("RESOURCE not applied; slave.ini unchanged", time.Hour)
 		h.join(3)
 		h.pass(2 * h.config.Interval)
 		if !h.lists(3) {
@@ -201,10 +201,10 @@ func TestAChmpxThatIsStartedLaterIsConfirmed(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.start()
 		h.pass(10 * time.Minute)
-		h.log.want(t, 1, "INFO", "chmpx does not run")
+		h.log.want(t, 1, "INFO", "chmpx is not running")
 		h.chmpx.start(t)
 		h.pass(3 * time.Second)
-		h.log.want(t, 1, "chmpx runs the file in place", "revision=1")
+		h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=1")
 		h.pass(2 * time.Minute)
 		h.forget()
 		h.pass(25 * time.Minute)
@@ -222,7 +222,7 @@ func TestAChmpxThatRunsAnOlderRevisionAtTheAgentsStartIsBroughtUpToDate(t *testi
 		}
 		h.start()
 		h.pass(h.config.Confirm + 3*time.Second)
-		h.log.want(t, 1, "chmpx runs the file in place", "revision=10")
+		h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=10")
 	})
 }
 
@@ -231,14 +231,14 @@ func TestWithoutChmpxstatusTheLogSaysSoOnceAndItIsRarelyLookedFor(t *testing.T) 
 		h.chmpx.missing = true
 		h.start()
 		h.pass(time.Hour)
-		h.log.want(t, 1, "cannot be confirmed", "ring cannot be watched")
+		h.log.want(t, 1, "cannot confirm reloads", "watch the ring")
 		if n := len(h.chmpx.lookedAt()); n < 30 || n > 65 {
 			t.Errorf("%d looks in an hour", n)
 		}
 		h.chmpx.set(func(c *fakeChmpx) { c.missing = false })
 		h.chmpx.start(t)
 		h.pass(absentPause + time.Second)
-		h.log.want(t, 1, "chmpx runs the file in place")
+		h.log.want(t, 1, "chmpx runs the current slave.ini")
 	})
 }
 
@@ -252,7 +252,7 @@ func TestWithConfirmZeroNothingIsSaidOfARevisionThatIsNotTaken(t *testing.T) {
 		if h.revision() != 2 {
 			t.Errorf("revision %d", h.revision())
 		}
-		h.log.want(t, 0, "does not take")
+		h.log.want(t, 0, "does not load")
 	})
 }
 
@@ -268,7 +268,7 @@ func TestANewTextWhileOneIsBeingConfirmedIsAppliedAndConfirmed(t *testing.T) {
 			t.Error("the second text waits for the first to be confirmed")
 		}
 		h.pass(10 * time.Second)
-		h.log.want(t, 1, "chmpx runs the file in place", "revision=3")
+		h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=3")
 		h.log.want(t, 0, "WARN")
 	})
 }
@@ -283,7 +283,7 @@ func TestLooksDoNotPileUpBehindOneThatHangs(t *testing.T) {
 		if n := len(h.chmpx.lookedAt()) - before; n > 27 {
 			t.Errorf("%d looks of ten seconds in five minutes", n)
 		}
-		h.log.want(t, 1, "chmpx cannot be looked at")
+		h.log.want(t, 1, "cannot probe chmpx")
 		h.join(3)
 		h.pass(68 * time.Second)
 		if !h.lists(3) {

@@ -123,7 +123,7 @@ func TestTheEndDuringASecondOpinionLeavesTheFileAndNoTrace(t *testing.T) {
 		if h.file() != before {
 			t.Error("the file was replaced")
 		}
-		h.log.want(t, 0, "stays")
+		h.log.want(t, 0, "keeping")
 	})
 }
 

@@ -47,7 +47,7 @@ func TestAFailureLeavesTheFileAndIsRetriedWithGrowingPauses(t *testing.T) {
 				h.pass(lasts)
 				unchanged()
 				h.checkBackoff(tt.takes, lasts)
-				h.checkNag("gave no text", lasts)
+				h.checkNag("cannot read the RESOURCE", lasts)
 
 				h.api.ClearFaults()
 				h.pass(h.config.Interval + 2*time.Second + tt.takes)

@@ -3,9 +3,11 @@ package watcher
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +29,7 @@ type fakeChmpx struct {
 	pid     int
 	began   time.Time
 	loaded  []byte
+	inode   os.FileInfo // of the file it has loaded
 	ring    []fakechmpx.Member
 	died    string
 	noticed time.Time // when a new file was seen first
@@ -41,6 +44,7 @@ type fakeChmpx struct {
 	missing bool          // chmpxstatus is not installed
 	failing error         // chmpxstatus fails
 	hangs   bool          // chmpxstatus does not return
+	after   func(error)   // called before chmpxstatus returns this error
 	stuck   chan struct{} // and cannot be ended either, until this is closed
 	slow    time.Duration // chmpxstatus takes so long
 }
@@ -85,6 +89,9 @@ func (c *fakeChmpx) begin() error {
 		return err
 	}
 	if err := config.CanStart(c.machine()); err != nil {
+		return err
+	}
+	if c.inode, err = os.Stat(c.path); err != nil {
 		return err
 	}
 	c.slave = fakechmpx.NewSlave(config, c.machine())
@@ -138,6 +145,23 @@ func (c *fakeChmpx) lookedAt() []time.Time {
 	return slices.Clone(c.looks)
 }
 
+// AwaitEnd looks in virtual time, where that costs nothing.
+func (c *fakeChmpx) AwaitEnd(ctx context.Context, st daemon.Status) error {
+	for {
+		c.mu.Lock()
+		gone := c.slave == nil || c.pid != st.PID
+		c.mu.Unlock()
+		if gone {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
 func (c *fakeChmpx) Status(ctx context.Context, group string, ctlPort int) (daemon.Status, error) {
 	c.mu.Lock()
 	c.looks = append(c.looks, time.Now())
@@ -160,7 +184,14 @@ func (c *fakeChmpx) Status(ctx context.Context, group string, ctlPort int) (daem
 	if failing != nil {
 		return daemon.Status{}, failing
 	}
-	return c.status(group, ctlPort)
+	st, err := c.status(group, ctlPort)
+	c.mu.Lock()
+	after := c.after
+	c.mu.Unlock()
+	if after != nil {
+		after(err)
+	}
+	return st, err
 }
 
 func (c *fakeChmpx) status(group string, ctlPort int) (daemon.Status, error) {
@@ -202,10 +233,11 @@ func (c *fakeChmpx) reload() {
 	if c.noticed.IsZero() {
 		c.noticed = time.Now()
 	}
-	if c.deaf || time.Since(c.noticed) < c.lag {
+	if c.deaf || time.Since(c.noticed) < c.lag || c.guarded() {
 		return
 	}
 	c.loaded, c.noticed, c.known = b, time.Time{}, nil
+	c.inode, _ = os.Stat(c.path)
 	config, err := fakechmpx.Load(b, c.machine())
 	if err != nil {
 		c.died, c.slave = err.Error(), nil
@@ -214,6 +246,14 @@ func (c *fakeChmpx) reload() {
 	if effect := c.slave.Reload(config); effect == fakechmpx.Crashed || effect == fakechmpx.Refused {
 		c.died = string(effect)
 	}
+}
+
+// guarded reports whether the file that chmpx has loaded still has a name, so that
+// the kernel does not tell of its deletion.
+func (c *fakeChmpx) guarded() bool {
+	dir, base := filepath.Split(c.path)
+	info, err := os.Stat(filepath.Join(dir, "."+strings.TrimSuffix(base, ".ini")+".guard.ini"))
+	return err == nil && os.SameFile(info, c.inode)
 }
 
 // fakeUnit is chmpx's unit.
@@ -284,6 +324,7 @@ type logbook struct {
 	mu    sync.Mutex
 	lines []string
 	shown []string // from Info on, since the last forget
+	errs  []error  // every error that was logged
 	least slog.Level
 }
 
@@ -304,18 +345,28 @@ func (w withAttrs) Handle(ctx context.Context, r slog.Record) error {
 }
 
 func (l *logbook) Handle(_ context.Context, r slog.Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	line := fmt.Sprintf("%s %s %s", r.Time.Format("15:04:05.000"), r.Level, r.Message)
 	r.Attrs(func(a slog.Attr) bool {
 		line += " " + a.String()
+		if err, ok := a.Value.Any().(error); ok {
+			l.errs = append(l.errs, err)
+		}
 		return true
 	})
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.lines = append(l.lines, line)
 	if r.Level >= slog.LevelInfo {
 		l.shown = append(l.shown, line)
 	}
 	return nil
+}
+
+// hasError reports whether an error of a kind was logged.
+func (l *logbook) hasError(kind error) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.ContainsFunc(l.errs, func(err error) bool { return errors.Is(err, kind) })
 }
 
 func (l *logbook) all() []string {

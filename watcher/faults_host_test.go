@@ -22,7 +22,7 @@ func timeFaults() []fault {
 	}
 	row := func(name, wrong string, d time.Duration) fault {
 		return fault{name: name, wrong: wrong, does: "asks at once, and goes on at its rhythm", before: before, strike: step(d),
-			sees: 15 * time.Second, asks: 70, says: []string{"the clock has jumped"}, once: true}
+			sees: 15 * time.Second, asks: 70, says: []string{"the clock jumped"}, once: true}
 	}
 	return []fault{
 		row("a day ahead", "the clock is set a day ahead", 24*time.Hour),
@@ -40,7 +40,7 @@ func foreign(what string) func(h *host) {
 func diskFaults() []fault {
 	repaired := func(name, what string) fault {
 		return fault{name: name, wrong: "somebody has the file " + what, does: "puts the last good one back at once, under the next revision",
-			strike: foreign(what), edit: true, sees: 5 * time.Second, writes: 2, asks: 60, says: []string{"by somebody else"}, once: true}
+			strike: foreign(what), edit: true, sees: 5 * time.Second, writes: 2, asks: 60, says: []string{"restoring the last good one"}, once: true}
 	}
 	var busy atomic.Bool
 	return append([]fault{
@@ -60,7 +60,7 @@ func diskFaults() []fault {
 					}
 				}()
 			}, heal: func(h *host) { busy.Store(false); h.pass(10 * time.Second) },
-			edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 20, says: []string{"by somebody else"}},
+			edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 20, says: []string{"restoring the last good one"}},
 		{name: "the file is a link", wrong: "somebody puts a symbolic link in the file's place", does: "says that chmpx would not notice its exchange; does not follow it",
 			strike: func(h *host) {
 				h.edit(func(path string) error {
@@ -78,7 +78,7 @@ func diskFaults() []fault {
 			strike: func(h *host) {
 				h.edit(func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) })
 			}, heal: func(h *host) { h.edit(os.Remove) },
-			edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 20, says: []string{"could not be put back"}},
+			edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 20, says: []string{"cannot restore slave.ini"}},
 		{name: "the directory vanishes", wrong: "the directory of the file is moved away, and comes back", does: "goes on, says so, and is right when it is back",
 			strike: func(h *host) { h.rename(h.dir, h.dir+".away") }, heal: func(h *host) { h.rename(h.dir+".away", h.dir) },
 			edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 20, says: []string{"its directory is not there"}},
@@ -123,7 +123,7 @@ func stateFaults() []fault {
 		})
 	}
 	const starts = "starts without it: asks for the whole text once, and writes nothing that has not changed"
-	const told = "what was remembered cannot be used"
+	const told = "cannot use the saved state"
 	quick := func(f fault) fault {
 		f.sees, f.asks = 5*time.Second, 60
 		return f
@@ -153,10 +153,10 @@ func stateFaults() []fault {
 				if err := errors.Join(os.Remove(dir), os.Mkdir(dir, 0o755)); err != nil {
 					h.t.Fatal(err)
 				}
-			}, says: []string{"cannot remember what was applied"}}),
+			}, says: []string{"cannot save the state"}}),
 		quick(fault{name: "the agent is killed", wrong: "the agent ends at any moment, and starts again", does: "goes on where it was, writes nothing that has not changed",
 			strike: restart(func(*host) error { return nil }), hush: true}),
-		quick(fault{name: "the file and the state are lost", wrong: "the agent starts, and both are gone; chmpx runs", does: "puts a file in place with a revision that chmpx does not run",
+		quick(fault{name: "the file and the state are lost", wrong: "the agent starts, and both are gone; chmpx runs", does: "puts a file in place with a revision that chmpx is not running",
 			strike: restart(func(h *host) error { return errors.Join(os.Remove(h.config.StateFile), os.Remove(h.config.File.Path)) }),
 			edit:   true, hush: true, writes: -1}),
 	}
@@ -184,29 +184,29 @@ func chmpxFaults() []fault {
 					h.t.Errorf("jobs: %s", jobs)
 				}
 				h.chmpx.start(h.t)
-			}, sees: 6 * time.Minute, asks: 30, says: []string{"chmpx's unit is not running", why}, once: true}
+			}, sees: 6 * time.Minute, asks: 30, says: []string{"chmpx's unit is not running; not starting it", why}, once: true}
 	}
 	return []fault{
 		{name: "chmpx is down", wrong: "chmpx has ended", does: "keeps the file right for its next start; says once that it does not run",
 			strike: func(h *host) { h.chmpx.stop() }, heal: func(h *host) { h.chmpx.start(h.t) }, sees: 6 * time.Minute, asks: 50,
-			says: []string{"chmpx does not run"}},
+			says: []string{"chmpx is not running"}},
 		{name: "chmpx is restarted", wrong: "somebody restarts chmpx", does: "sees that it runs the file",
 			strike: func(h *host) { h.chmpx.start(h.t) }, sees: 5 * time.Second, asks: 20, hush: true},
 		{name: "chmpx is late", wrong: "chmpx takes a file 20 s later, as with a slow name service", does: "waits for it",
 			strike: set(func(c *fakeChmpx) { c.lag = 20 * time.Second }), sees: 5 * time.Second, asks: 20, hush: true},
 		{name: "chmpx misses a file", wrong: "chmpx does not notice a replacement", does: "puts the file in place once more",
-			strike: set(func(c *fakeChmpx) { c.skip = 1 }), sees: 5 * time.Second, writes: 2, asks: 20, says: []string{"put in place once more"}, once: true},
+			strike: set(func(c *fakeChmpx) { c.skip = 1 }), sees: 5 * time.Second, writes: 2, asks: 20, says: []string{"replacing the file once more"}, once: true},
 		{name: "chmpx has lost its watch", wrong: "chmpx notices no replacement any more", does: "puts the file in place once more, then says that a restart of chmpx helps",
 			strike: set(func(c *fakeChmpx) { c.deaf = true }), heal: restarted, sees: 5 * time.Second, writes: 2, asks: 60,
-			says: []string{"chmpx does not take the file", "a restart of chmpx helps"}, once: true},
+			says: []string{"chmpx does not load slave.ini", "restart chmpx"}, once: true},
 		{name: "chmpxstatus is gone", wrong: "chmpxstatus is not installed any more", does: "keeps the file right at the interval; says what cannot be done without",
 			strike: set(func(c *fakeChmpx) { c.missing = true }), heal: set(func(c *fakeChmpx) { c.missing = false }), sees: 6 * time.Minute, asks: 50,
-			says: []string{"reloads cannot be confirmed"}, once: true},
+			says: []string{"cannot confirm reloads"}, once: true},
 		{name: "chmpxstatus hangs", wrong: "chmpxstatus does not return", does: "gives it up after 10 s each time, one at a time; keeps the file right at the interval",
 			strike: set(func(c *fakeChmpx) { c.hangs = true }), heal: set(func(c *fakeChmpx) { c.hangs = false }), sees: 6 * time.Minute, asks: 50, writes: -1,
-			says: []string{"chmpx cannot be looked at"}, once: true},
+			says: []string{"cannot probe chmpx"}, once: true},
 		{name: "the ring knows a server that K2HR3 never will", wrong: "a server is in the ring without being registered", does: "asks for a minute, then at the interval",
-			strike: func(h *host) { h.chmpx.setRing(1, 99) }, late: true, asks: 70, says: []string{"chmpx knows other servers than the file", "only chmpx has"}, once: true},
+			strike: func(h *host) { h.chmpx.setRing(1, 99) }, late: true, asks: 70, says: []string{"chmpx has other servers than slave.ini", "only chmpx has"}, once: true},
 		{name: "the ring flaps", wrong: "a server comes into the ring and leaves it every 20 s", does: "asks each time, and spaces its requests",
 			strike: func(h *host) {
 				for range 30 {

@@ -22,7 +22,7 @@ func newToken(h *host) {
 }
 
 func tokenFaults() []fault {
-	const silent = "K2HR3 gave no text; the file in place stays"
+	const silent = "cannot read the RESOURCE from K2HR3; slave.ini unchanged"
 	healed := func(h *host) { h.api.ClearFaults(); newToken(h) }
 	write := func(text string) func(h *host) {
 		return func(h *host) {
@@ -43,7 +43,7 @@ func tokenFaults() []fault {
 			asks: 430, puts: 1, says: []string{silent, "role token"}},
 		{name: "the only right is deleted", wrong: "the role token is deleted of a host that K2HR3 does not know by its address", does: "keeps the file; says what to do; uses a new one at once",
 			before: tokenOnly, strike: func(h *host) { h.removeToken() }, heal: healed, within: 5 * time.Second,
-			asks: 270, puts: 1, says: []string{"membership is not certain", "no role token", "role-token-file"}},
+			asks: 270, puts: 1, says: []string{"membership unconfirmed", "no role token", "role-token-file"}},
 		{name: "the token file is garbage", wrong: "the token file of such a host has something else in it", does: "keeps the file; says so without showing it",
 			before: tokenOnly, strike: write("correct horse battery staple\n"), heal: func(h *host) {
 				for _, line := range h.log.all() {
@@ -59,7 +59,7 @@ func tokenFaults() []fault {
 			before: tokenOnly, strike: write("U=0123456789abcdef\n"), heal: healed, within: 5 * time.Second, asks: 240, puts: 1, says: []string{silent, "user token"}},
 		{name: "the token is rotated", wrong: "the role token of such a host is replaced, the old one is revoked", does: "uses the new one at once",
 			before: tokenOnly, strike: func(h *host) { h.cluster.Revoke(h.token); newToken(h) }, heal: (*host).clear, within: 6 * time.Minute,
-			sees: 5 * time.Second, asks: 170, puts: 1, says: []string{"membership is not certain"}},
+			sees: 5 * time.Second, asks: 170, puts: 1, says: []string{"membership unconfirmed"}},
 	}
 }
 
@@ -73,7 +73,7 @@ func twoAddresses(h *host) {
 }
 
 func identityFaults() []fault {
-	const silent = "K2HR3 gave no text; the file in place stays"
+	const silent = "cannot read the RESOURCE from K2HR3; slave.ini unchanged"
 	forgotten := func(h *host) { h.cluster.DropSlave(ownAddr, ownCUK) }
 	name := func(s string) func(h *host) { return func(h *host) { h.name.Store(&s) } }
 	return []fault{
@@ -84,10 +84,10 @@ func identityFaults() []fault {
 			strike: forgotten, sees: 5 * time.Second, asks: 40, puts: 1, says: []string{"registered with K2HR3", "missed it 3 times"}, once: true},
 		{name: "forgotten without a token", wrong: "K2HR3 removes the host, and it has no role token any more", does: "keeps the file; says what to do; registers as soon as there is a token",
 			strike: func(h *host) { h.removeToken(); forgotten(h) }, heal: newToken, within: 5 * time.Second, asks: 290, puts: 1,
-			says: []string{"membership is not certain", "no role token", "/etc/k2hdkc/role-token"}},
+			says: []string{"membership unconfirmed", "no role token", "/etc/k2hdkc/role-token"}},
 		{name: "registrations have no effect", wrong: "K2HR3 forgets the host, takes its registration and does not count it as a member", does: "keeps the file; says so; tries again with growing pauses up to five minutes",
 			strike: func(h *host) { forgotten(h); on(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut})(h) }, within: 6 * time.Minute, asks: 280, puts: -1,
-			says: []string{"membership is not certain", "registered, but not a member"}},
+			says: []string{"membership unconfirmed", "registered, but not a member"}},
 		{name: "removed once and again", wrong: "somebody removes the host each time it has registered", does: "registers anew after three looks each time, 40 s apart at least",
 			strike: func(h *host) {
 				for range 5 {
@@ -100,7 +100,7 @@ func identityFaults() []fault {
 			asks: 450, puts: 1, says: []string{silent}},
 		{name: "the role is recreated", wrong: "an administrator makes the role anew: its members and tokens are gone", does: "keeps the file; says that a new role token is wanted",
 			strike: func(h *host) { h.cluster.SetRole(false); h.cluster.SetRole(true) }, heal: newToken, within: 5 * time.Second,
-			asks: 430, puts: 1, says: []string{"membership is not certain", "issue a new role token"}},
+			asks: 430, puts: 1, says: []string{"membership unconfirmed", "issue a new role token"}},
 		{name: "the policy is removed", wrong: "the role may not read the RESOURCE any more", does: "keeps the file; says what to look at",
 			strike: func(h *host) { h.cluster.SetPolicy(false) }, heal: func(h *host) { h.cluster.SetPolicy(true) }, asks: 220, says: []string{silent, "policy"}},
 		{name: "the RESOURCE is removed", wrong: "the RESOURCE is deleted", does: "keeps the file; says what to look at",
@@ -115,7 +115,7 @@ func identityFaults() []fault {
 			asks: 30, puts: 1, writes: -1, says: []string{"the old address stays in the role", "administrator"}, once: true},
 		{name: "another address and no token", wrong: "the host gets another address, and has no role token any more", does: "keeps the file, and its old entry; registers as soon as there is a token",
 			before: twoAddresses, strike: func(h *host) { h.removeToken(); h.moveTo(secondAddr) }, heal: newToken, within: 5 * time.Second,
-			asks: 290, puts: 1, says: []string{"membership is not certain", "no role token"}},
+			asks: 290, puts: 1, says: []string{"membership unconfirmed", "no role token"}},
 		{name: "another address and a dead token", wrong: "the host gets another address, and its role token is revoked", does: "keeps the file; tells once that it has left the old address",
 			before: twoAddresses, strike: func(h *host) { h.cluster.Revoke(h.token); h.moveTo(secondAddr) }, heal: newToken, within: 5 * time.Second,
 			asks: 420, puts: 1, says: []string{"left the role under the old address"}, once: true},
@@ -134,10 +134,10 @@ func identityFaults() []fault {
 			strike: func(h *host) {
 				h.cluster.AddSlave(secondAddr, copyCUK, secondAddr)
 				h.becomeCopy(secondAddr, secondAddr)
-			}, heal: func(h *host) { h.chmpx.start(h.t) }, sees: 70 * time.Second, writes: -1, asks: 60, also: (*host).isCopy, says: []string{"chmpx does not run"}},
+			}, heal: func(h *host) { h.chmpx.start(h.t) }, sees: 70 * time.Second, writes: -1, asks: 60, also: (*host).isCopy, says: []string{"chmpx is not running"}},
 		{name: "another CUK under the same address", wrong: "the host is built anew, with its address, slave.ini and state", does: "takes out who it was, registers as itself, and gets its own SELFCUK",
 			strike: func(h *host) { h.becomeCopy(ownAddr, ownAddr) }, heal: func(h *host) { h.chmpx.start(h.t) }, sees: 70 * time.Second, writes: -1,
-			asks: 70, puts: 1, also: (*host).isNew, says: []string{"left the role under the CUK before"}, once: true},
+			asks: 70, puts: 1, also: (*host).isNew, says: []string{"left the role under the former CUK"}, once: true},
 	}
 }
 

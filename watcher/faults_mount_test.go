@@ -95,7 +95,7 @@ func (h *host) empty() {
 }
 
 func mountFaults() []fault {
-	const fails = "slave.ini could not be replaced"
+	const fails = "cannot replace slave.ini"
 	return []fault{
 		{name: "the disk is full", wrong: "there is no space on the file's disk", does: "keeps the file, leaves nothing behind; says so", run: mounted,
 			strike: (*host).fill, heal: (*host).empty, asks: 120, says: []string{fails, "free some space"}},
@@ -112,7 +112,7 @@ func mountFaults() []fault {
 				f.Write(make([]byte, 2*len(before)))
 				f.Close()
 			}, heal: (*host).empty, edit: true, sees: time.Second, late: true, writes: -1, within: 2 * time.Minute,
-			asks: 60, says: []string{"by somebody else"}},
+			asks: 60, says: []string{"restoring the last good one"}},
 		{name: "the disk is read-only", wrong: "the kernel has made the file's disk read-only after an error", does: "keeps the file; says so", run: mounted,
 			strike: (*host).readOnly, heal: (*host).writable, asks: 120, says: []string{fails, "read-only"}},
 		{name: "the file is a mount point", wrong: "somebody mounts a single file over slave.ini, as container runtimes do", does: "keeps the file; says that its directory is to be mounted instead", run: mounted,

@@ -56,7 +56,7 @@ func everySecond() meddler {
 }
 
 func networkFaults() []fault {
-	const silent = "K2HR3 gave no text; the file in place stays"
+	const silent = "cannot read the RESOURCE from K2HR3; slave.ini unchanged"
 	const keeps = "keeps the file; asks again with pauses that grow up to the interval"
 	rows := []fault{
 		{name: "connections are cut", wrong: "every connection ends before an answer", does: keeps,
@@ -68,9 +68,9 @@ func networkFaults() []fault {
 				h.cluster.DropSlave(ownAddr, ownCUK)
 				on(fakek2hr3.Fault{Name: fakek2hr3.Cut}, fakek2hr3.OpRegister)(h)
 			},
-			within: 6 * time.Minute, asks: 300, puts: 1, says: []string{"membership is not certain", "register in role", "EOF"}},
+			within: 6 * time.Minute, asks: 300, puts: 1, says: []string{"membership unconfirmed", "register in role", "EOF"}},
 		{name: "looks for membership are cut", wrong: "the connection of each look for the membership ends", does: "goes on reading",
-			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Cut}, fakek2hr3.OpProbe), sees: 5 * time.Second, asks: 100, says: []string{"membership is not certain", "EOF"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Cut}, fakek2hr3.OpProbe), sees: 5 * time.Second, asks: 100, says: []string{"membership unconfirmed", "EOF"}},
 		{name: "nothing answers", wrong: "K2HR3 takes connections and never answers", does: keeps + "; gives each request up in time",
 			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Hang}), asks: 60, says: []string{silent, "no whole answer within"}},
 		{name: "a registration hangs", wrong: "K2HR3 has forgotten the host, and never answers a registration", does: "keeps the file, and goes on asking",
@@ -78,7 +78,7 @@ func networkFaults() []fault {
 				h.cluster.DropSlave(ownAddr, ownCUK)
 				on(fakek2hr3.Fault{Name: fakek2hr3.Hang}, fakek2hr3.OpRegister)(h)
 			},
-			within: 6 * time.Minute, asks: 210, puts: 1, says: []string{"membership is not certain", "register in role", "no whole answer"}},
+			within: 6 * time.Minute, asks: 210, puts: 1, says: []string{"membership unconfirmed", "register in role", "no whole answer"}},
 		{name: "drip", wrong: "an answer comes in at a byte a second", does: keeps + "; gives it up in time",
 			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Drip, Delay: time.Second}, read), within: 140 * time.Second, asks: 40, says: []string{silent}},
 		{name: "slow", wrong: "every answer takes 5 s", does: "waits for it",

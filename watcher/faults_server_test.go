@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"k2hdkc-slave-agent/tests/fakek2hr3"
@@ -23,7 +24,7 @@ func unmeddled(h *host) { h.meddle.Store(nil) }
 func status(code int) fakek2hr3.Fault { return fakek2hr3.Fault{Name: fakek2hr3.Redirect, Status: code} }
 
 func serverFaults() []fault {
-	const silent = "K2HR3 gave no text; the file in place stays"
+	const silent = "cannot read the RESOURCE from K2HR3; slave.ini unchanged"
 	const keeps = "keeps the file; asks again with pauses that grow up to the interval"
 	return []fault{
 		{name: "401 to every read", wrong: "K2HR3 refuses every read as unauthorized", does: keeps + "; tries address and token each time, and keeps the token",
@@ -54,29 +55,29 @@ func serverFaults() []fault {
 				on(fakek2hr3.Fault{Name: fakek2hr3.NotFound}, read)(h)
 			}, asks: 110, says: []string{silent, "404"}},
 		{name: "empty text", wrong: "the RESOURCE's text is empty", does: "refuses the text, keeps the file, asks again with growing pauses",
-			strike: on(fakek2hr3.Fault{Name: fakek2hr3.EmptyText}), asks: 110, says: []string{"the file in place stays", "is not put in place", "reject"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.EmptyText}), asks: 110, says: []string{"RESOURCE not applied; slave.ini unchanged", "not applied", "reject"}},
 		{name: "broken template", wrong: "the RESOURCE's template has a fault", does: keeps + "; does not log the template",
 			strike: on(fakek2hr3.Fault{Name: fakek2hr3.BrokenTemplate}), asks: 130, says: []string{silent, "its owner has to correct it"}},
 		{name: "no server node", wrong: "all server nodes have left the cluster", does: "keeps the last file until there is one again, since chmpx ends on a file without servers",
-			strike: func(h *host) { h.leave(1) }, late: true, asks: 100, says: []string{"the file in place stays", "no server node yet"}},
+			strike: func(h *host) { h.leave(1) }, late: true, asks: 100, says: []string{"RESOURCE not applied; slave.ini unchanged", "no server nodes yet"}},
 		{name: "fewer servers than min-servers", wrong: "the answer lists fewer server nodes than the operator wants", does: "keeps the file",
 			before: func(h *host) { h.config.MinServers = 2; h.join(3) },
-			strike: func(h *host) { h.leave(3) }, late: true, asks: 100, says: []string{"the file in place stays", "min-servers (2)"}},
+			strike: func(h *host) { h.leave(3) }, late: true, asks: 100, says: []string{"RESOURCE not applied; slave.ini unchanged", "min-servers (2)"}},
 		{name: "a server registers again", wrong: "one answer comes in the moment in which a server registers again, and lacks it", does: "puts it in place, sees in the ring that it was wrong, and asks again at once",
 			strike: on(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, CUK: serverCUK(1), Next: 1}, read), sees: 20 * time.Second, writes: 2, asks: 30, hush: true},
 		{name: "the only server registers again", wrong: "the same, and no other server is left in the answer", does: "refuses the text and asks again",
-			strike: on(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, Next: 1}, read), late: true, asks: 20, says: []string{"no server node yet"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, Next: 1}, read), late: true, asks: 20, says: []string{"no server nodes yet"}},
 		{name: "this host is missing in one answer", wrong: "an answer lacks this host, without which chmpx could not be started again", does: "refuses the text, asks again, and does not register for it",
-			strike: on(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, CUK: ownCUK, Next: 1}, read), sees: 10 * time.Second, asks: 30, says: []string{"the file in place stays", "reject"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, CUK: ownCUK, Next: 1}, read), sees: 10 * time.Second, asks: 30, says: []string{"RESOURCE not applied; slave.ini unchanged", "reject"}},
 		{name: "a text that kills chmpx", wrong: "somebody has spoilt the RESOURCE: chmpx would end on it", does: "refuses the text, keeps the file",
-			strike: spoilt("= SLAVE\n", "= SLAVES\n"), heal: mended, late: true, asks: 110, says: []string{"the file in place stays", "reject"}},
+			strike: spoilt("= SLAVE\n", "= SLAVES\n"), heal: mended, late: true, asks: 110, says: []string{"RESOURCE not applied; slave.ini unchanged", "reject"}},
 		{name: "a text that overruns chmpx's tables", wrong: "MAXCHMPX is less than there are servers", does: "refuses the text, keeps the file",
-			strike: spoilt("MAXCHMPX            = 256", "MAXCHMPX            = 1"), heal: mended, late: true, asks: 100, says: []string{"the file in place stays", "dangerous"}},
-		{name: "another GROUP", wrong: "the RESOURCE becomes that of another cluster, which a running chmpx never takes", does: "refuses the text while chmpx runs, keeps the file",
-			strike: spoilt("GROUP               = orders", "GROUP               = invoices"), heal: mended, late: true, asks: 100, says: []string{"the file in place stays", "GROUP"}},
+			strike: spoilt("MAXCHMPX            = 256", "MAXCHMPX            = 1"), heal: mended, late: true, asks: 100, says: []string{"RESOURCE not applied; slave.ini unchanged", "dangerous"}},
+		{name: "another GROUP", wrong: "the RESOURCE becomes that of another cluster, which a running chmpx never takes", does: "holds the text until chmpx is restarted, keeps the file",
+			strike: spoilt("GROUP               = orders", "GROUP               = invoices"), heal: mended, late: true, asks: 100, says: []string{"RESOURCE waits for a restart of chmpx", "GROUP"}},
 		{name: "half a text", wrong: "the RESOURCE's text was saved by halves", does: "refuses the text, keeps the file",
 			strike: func(h *host) { text := h.cluster.Text(); h.cluster.SetText(text[:len(text)/2]) }, heal: mended, late: true, asks: 110,
-			says: []string{"the file in place stays", "is not put in place"}},
+			says: []string{"RESOURCE not applied; slave.ini unchanged", "not applied"}},
 	}
 }
 
@@ -93,7 +94,7 @@ func spoilt(what, with string) func(h *host) {
 func mended(h *host) { h.cluster.ClearText() }
 
 func wrongAnswerFaults() []fault {
-	const silent = "K2HR3 gave no text; the file in place stays"
+	const silent = "cannot read the RESOURCE from K2HR3; slave.ini unchanged"
 	const keeps = "keeps the file; asks again with pauses that grow up to the interval"
 	rows := []fault{
 		{name: "a web page", wrong: "a portal or proxy answers 200 with HTML", does: keeps,
@@ -131,7 +132,7 @@ func wrongAnswerFaults() []fault {
 					return next.RoundTrip(req)
 				}
 				return notModified(req, next)
-			}), heal: unmeddled, asks: 80, says: []string{"chmpx knows other servers than the file"}, once: true},
+			}), heal: unmeddled, asks: 80, says: []string{"chmpx has other servers than slave.ini"}, once: true},
 		{name: "no ETag", wrong: "the answers have no ETag", does: "compares the texts itself",
 			strike: on(fakek2hr3.Fault{Name: fakek2hr3.NoETag}), sees: 5 * time.Second, asks: 20, hush: true},
 		{name: "the same ETag for another text", wrong: "a gateway gives every text the same ETag", does: "goes by the text",
@@ -164,6 +165,22 @@ func notModified(req *http.Request, next http.RoundTripper) (*http.Response, err
 
 func holds(h *host) { h.api.Hold(time.Minute) }
 
+// inTurn has two replicas answer in turn. The one does not know the last server yet.
+func inTurn(h *host) {
+	var behind atomic.Bool
+	every(func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
+		if strings.Contains(req.URL.Path, "/resource/") {
+			if behind.CompareAndSwap(false, true) {
+				h.join(9)
+			} else {
+				behind.Store(false)
+				h.leave(9)
+			}
+		}
+		return next.RoundTrip(req)
+	})(h)
+}
+
 func holdFaults() []fault {
 	return []fault{
 		{name: "stops holding", wrong: "a K2HR3 that held requests does not any more", does: "asks when the ring tells and at the interval",
@@ -181,9 +198,9 @@ func holdFaults() []fault {
 		{name: "holds longer than asked", wrong: "a held request is answered 15 s late", does: "waits for it, for the time of an answer besides the time asked for",
 			before: holds, strike: every(late(15 * time.Second)), heal: unmeddled, sees: 20 * time.Second, asks: 50, hush: true},
 		{name: "a held request is never answered", wrong: "K2HR3 takes a request to be held, and falls silent", does: "gives it up after wait and timeout, and asks again",
-			before: holds, strike: on(fakek2hr3.Fault{Name: fakek2hr3.Hang}, read), asks: 40, says: []string{"K2HR3 gave no text", "no whole answer within 1m15s"}},
+			before: holds, strike: on(fakek2hr3.Fault{Name: fakek2hr3.Hang}, read), asks: 40, says: []string{"cannot read the RESOURCE from K2HR3", "no whole answer within 1m15s"}},
 		{name: "held requests are cut", wrong: "a middlebox ends what is silent for 30 s", does: "asks again with growing pauses, and is right with each answer it gets",
-			before: holds, strike: every(cutAfter(30 * time.Second)), heal: unmeddled, sees: 5 * time.Second, asks: 70, says: []string{"K2HR3 gave no text"}},
+			before: holds, strike: every(cutAfter(30 * time.Second)), heal: unmeddled, sees: 5 * time.Second, asks: 70, says: []string{"cannot read the RESOURCE from K2HR3"}},
 		{name: "a burst of changes", wrong: "twenty servers join within a few seconds", does: "replaces the file once a second at most",
 			before: holds, strike: func(h *host) {
 				for n := range 20 {
@@ -195,7 +212,15 @@ func holdFaults() []fault {
 					h.t.Errorf("%d replacements", n)
 				}
 			}, sees: 5 * time.Second, writes: -1, asks: 80, hush: true},
+		{name: "replicas disagree and hold", wrong: "two replicas of K2HR3 behind one address have different texts and answer in turn, at once because the ETag differs", does: "asks with growing pauses up to the interval, and says that K2HR3 contradicts itself",
+			before: holds, strike: inTurn, heal: func(h *host) {
+				if n := len(h.texts()); n > 80 {
+					h.t.Errorf("%d replacements", n)
+				}
+				unmeddled(h)
+				h.leave(9)
+			}, late: true, sees: time.Nanosecond, writes: -1, asks: 130, says: []string{"K2HR3 contradicts itself", "replicas"}},
 		{name: "the store goes while a request is held", wrong: "K2HR3's store goes down under a held request", does: "keeps the file; is not registered anew; has a request held again afterwards",
-			before: holds, strike: on(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second}), within: 110 * time.Second, asks: 180, says: []string{"K2HR3 gave no text", "not a member"}},
+			before: holds, strike: on(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second}), within: 110 * time.Second, asks: 180, says: []string{"cannot read the RESOURCE from K2HR3", "not a member"}},
 	}
 }

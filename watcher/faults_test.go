@@ -41,7 +41,7 @@ type fault struct {
 
 	asks int  // requests while the fault lasts, at most
 	puts int  // registrations that K2HR3 took, from the beginning of the fault to the end; -1: any
-	down bool // chmpx does not run at the end
+	down bool // chmpx is not running at the end
 	edit bool // somebody else writes the file
 
 	says []string // words of the one log line that tells
@@ -137,7 +137,7 @@ func (h *host) suffer(f fault) {
 	h.right("after the fault")
 	h.wellAgain(f)
 	dog.quiet(h.t)
-	if line := h.line(); !strings.Contains(line, fmt.Sprintf("revision %d ", h.revision())) {
+	if line := h.line(); !strings.Contains(line, fmt.Sprintf("revision %d", h.revision())) {
 		h.t.Errorf("at the end it says of itself: %s", line)
 	}
 }
@@ -196,7 +196,7 @@ func (h *host) wellAgain(f fault) {
 	case f.down && alive != nil:
 		h.t.Error("chmpx runs")
 	case !f.down && !bytes.Equal(alive, []byte(h.file())):
-		h.t.Errorf("chmpx does not run the file in place, but\n%s", alive)
+		h.t.Errorf("chmpx is not running the file in place, but\n%s", alive)
 	}
 	own := 0
 	for _, s := range h.cluster.Slaves() {

@@ -32,6 +32,7 @@ import (
 
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/watcher/k2hr3"
+	"k2hdkc-slave-agent/watcher/member"
 )
 
 // wire is a host in real time, and the real network below it, on the loopback.
@@ -98,15 +99,20 @@ func (w *wire) serve(address string, conf *tls.Config) *http.Server {
 // run makes the agent and runs it until the test ends.
 func (w *wire) run() {
 	w.t.Helper()
+	api, err := k2hr3.ParseAPI(w.api.String())
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	cfg := w.config
-	cfg.API, cfg.Timeout, cfg.Logger = w.api, cmp.Or(cfg.Timeout, wireTimeout), slog.New(w.log)
+	cfg.API, cfg.Timeout, cfg.Logger = api, cmp.Or(cfg.Timeout, wireTimeout), slog.New(w.log)
 	client, err := k2hr3.New(cfg)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	agent := w.make()
-	agent.Member.Client, agent.Member.Address = client, client.LocalAddress
-	agent.Member.ClientFrom = func(from netip.Addr) (*k2hr3.Client, error) {
+	m := agent.Member.(*member.Member)
+	m.Client, m.Address = client, client.LocalAddress
+	m.ClientFrom = func(from netip.Addr) (*k2hr3.Client, error) {
 		cfg := cfg
 		cfg.From = from
 		return k2hr3.New(cfg)
@@ -443,7 +449,7 @@ func dripping(t *testing.T, f fault) {
 // wireFaults are in real time, so their numbers are of a few seconds and an
 // interval of 0.3 s.
 func wireFaults() []fault {
-	const silent = "K2HR3 gave no text; the file in place stays"
+	const silent = "cannot read the RESOURCE from K2HR3; slave.ini unchanged"
 	const keeps = "keeps the file; says what to do"
 	row := func(f fault) fault {
 		f.lasts, f.within = cmp.Or(f.lasts, 2*time.Second), wireSoon

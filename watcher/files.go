@@ -14,15 +14,14 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// Files sends the path of each of the files that something happens to, until
-// ctx ends. Their directories are watched, not the files: a file that is
-// replaced takes its watch with it. In place of a directory that is not there
-// the nearest one above it is watched, and when it comes, all the files it
-// should have are sent. What cannot be watched is left out, with a word in the
-// log; the interval makes up for it.
+// Files sends the path of each of the files when it changes, until ctx ends. It
+// watches their directories, not the files: a file that is replaced takes its
+// watch with it. While a directory is missing, Files watches the nearest one
+// above it; when the directory appears, Files sends all files it should hold.
+// What cannot be watched is logged and left out; the interval makes up for it.
 //
-// The channel holds one path of each file at most, so a burst of changes may
-// come as one; whoever reads it looks at the file itself.
+// The channel holds each path once at most, so a burst of changes may arrive as
+// one. The reader looks at the file itself.
 func Files(ctx context.Context, log *slog.Logger, files ...string) (<-chan string, error) {
 	n, err := fsnotify.NewWatcher()
 	if err != nil {
@@ -42,17 +41,17 @@ func Files(ctx context.Context, log *slog.Logger, files ...string) (<-chan strin
 	return touched, nil
 }
 
-// fileEvents tells of files.
+// fileEvents turns events of directories into paths of files.
 type fileEvents struct {
 	log     *slog.Logger
 	notify  *fsnotify.Watcher
 	files   []string
 	watched map[string]bool // their directories, and whether those are watched
-	waiting []string        // what is to be told of
+	waiting []string        // the paths to send
 }
 
-// cover sees that every directory is watched, or what it will come in. Of one
-// that has come, the files are told of.
+// cover watches every directory, or the nearest one above it. When a directory
+// has appeared, cover queues its files.
 func (f *fileEvents) cover() {
 	for dir, already := range f.watched {
 		f.watched[dir] = f.nearest(dir) == dir
@@ -86,8 +85,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// touch has the files told of that ok holds for, each one once until it is
-// taken.
+// touch queues every file for which ok is true, each one once until it is sent.
 func (f *fileEvents) touch(ok func(file string) bool) {
 	for _, file := range f.files {
 		if ok(file) && !slices.Contains(f.waiting, file) {
@@ -96,7 +94,7 @@ func (f *fileEvents) touch(ok func(file string) bool) {
 	}
 }
 
-// event takes one event: of a file, or of a directory on the way to one.
+// event handles one event: of a file, or of a directory on the way to one.
 func (f *fileEvents) event(e fsnotify.Event) {
 	f.touch(func(file string) bool { return file == e.Name })
 	if gone := e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename); gone && f.watched[e.Name] {
@@ -111,7 +109,7 @@ func (f *fileEvents) event(e fsnotify.Event) {
 	}
 }
 
-// forward hands on what happens to the files.
+// forward sends the queued paths.
 func (f *fileEvents) forward(ctx context.Context, touched chan<- string) {
 	for {
 		var out chan<- string

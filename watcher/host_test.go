@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -54,15 +53,14 @@ type host struct {
 	name    atomic.Pointer[string] // its full name that resolves, nil: none does
 	meddle  atomic.Pointer[meddler]
 
-	dir     string
-	config  Config
-	chmpx   *fakeChmpx
-	unit    *fakeUnit // nil: no systemd
-	blind   bool      // there is no chmpxstatus configured at all
-	log     *logbook
-	dog     *watchdog         // nil: nobody wants signs of life
-	lines   []string          // what the watcher said how it is, the latest few
-	explain func(error) error // its Explain
+	dir    string
+	config Config
+	chmpx  *fakeChmpx
+	unit   *fakeUnit // nil: no systemd
+	blind  bool      // there is no chmpxstatus configured at all
+	log    *logbook
+	dog    *watchdog // nil: nobody wants signs of life
+	lines  []string  // what the watcher said how it is, the latest few
 
 	w      *Watcher
 	events chan Event
@@ -90,6 +88,7 @@ func newHost(t *testing.T) *host {
 	h.join(1)
 	h.setToken(h.cluster.RoleToken("slave", 0))
 	h.config = Config{
+		Role:      h.cluster.SlaveRole(),
 		File:      render.File{Path: filepath.Join(h.dir, "slave.ini")},
 		StateFile: filepath.Join(h.dir, "state", "state.json"),
 		Origin:    "http://k2hr3 orders " + ownCUK, InstanceID: ownCUK, MinServers: 1, Stamp: true,
@@ -175,7 +174,7 @@ type meddler func(req *http.Request, next http.RoundTripper) (*http.Response, er
 // client returns a client whose connections come from where the host is when
 // they are made, or from a fixed address.
 func (h *host) client(fixed string) *k2hr3.Client {
-	api, _ := url.Parse("http://k2hr3.shop.example:18080")
+	api, _ := k2hr3.ParseAPI("http://k2hr3.shop.example:18080")
 	client, err := k2hr3.New(k2hr3.Config{API: api, Logger: slog.New(h.log), Transport: line{h, &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if lost := h.lost.Load(); lost != nil && *lost == fixed {
@@ -209,19 +208,21 @@ func (h *host) make() *Watcher {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	cuk, err := k2hr3.ParseCUK(h.config.InstanceID)
+	if err != nil {
+		h.t.Fatal(err)
+	}
 	w := &Watcher{
 		Config: h.config,
 		Member: &member.Member{
-			Client: h.client(""), Role: role, Resource: role.Resource(), CUK: h.config.InstanceID, Log: slog.New(h.log),
+			Client: h.client(""), Role: role, Resource: role.Resource(), CUK: cuk, Log: slog.New(h.log),
 			FullName:   h.fullName,
 			Address:    func(context.Context) (netip.Addr, error) { return netip.MustParseAddr(h.place()), nil },
 			ClientFrom: func(from netip.Addr) (*k2hr3.Client, error) { return h.client(from.String()), nil },
 			TokenFile:  h.tokenFile,
 		},
-		Judge: func(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report {
-			return chmpx.Judge(ctx, b, chmpx.Host{Name: "vm-7", Addrs: h.chmpx.names()}, running)
-		},
-		SecondOpinion: h.second,
+		Judge:         judgeAs{h},
+		SecondOpinion: loaderOf{h},
 		Wall:          h.wall,
 		Log:           slog.New(h.log),
 	}
@@ -235,13 +236,13 @@ func (h *host) make() *Watcher {
 		h.dog.start()
 		w.Alive, w.AliveEvery = h.dog.fed, h.dog.limit/3
 	}
-	w.Changed, w.Explain = h.changed, h.explain
+	w.Changed = h.changed
 	h.w = w
 	return w
 }
 
 // changed keeps the latest of what the watcher says how it is.
-func (h *host) changed(s Snapshot) {
+func (h *host) changed(s Status) {
 	line := s.String()
 	if h.secret(line) || line == "" || len(line) > 400 || strings.ContainsFunc(line, unicode.IsControl) {
 		h.t.Errorf("not fit for a status line: %q", line)
@@ -272,9 +273,19 @@ func (h *host) fullName(context.Context) (string, bool) {
 	return *name, true
 }
 
-// second sees each file that is about to be put in place, and holds it against
+// judgeAs judges files for a host.
+type judgeAs struct{ *host }
+
+func (h judgeAs) Judge(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report {
+	return chmpx.Judge(ctx, b, chmpx.Host{Name: "vm-7", Addrs: h.chmpx.names()}, running)
+}
+
+// loaderOf is the second opinion on the files of a host.
+type loaderOf struct{ *host }
+
+// Check sees each file that is about to be put in place, and holds it against
 // a loader of chmpx's files that the agent does not use.
-func (h *host) second(ctx context.Context, path string) error {
+func (h loaderOf) Check(ctx context.Context, path string) error {
 	b, err := os.ReadFile(path)
 	if err != nil {
 		h.t.Errorf("the staged file: %v", err)
@@ -284,9 +295,11 @@ func (h *host) second(ctx context.Context, path string) error {
 	if why := h.chmpx.wouldEnd(b); why != nil && opinion == nil {
 		h.t.Errorf("a staged file would end chmpx: %v", why)
 	}
-	h.mu.Lock()
-	h.staged = append(h.staged, string(b))
-	h.mu.Unlock()
+	if path != h.config.File.HeldPath() {
+		h.mu.Lock()
+		h.staged = append(h.staged, string(b))
+		h.mu.Unlock()
+	}
 	if opinion != nil {
 		return (*opinion)(ctx)
 	}
@@ -325,10 +338,10 @@ func (h *host) stop() {
 	if d := time.Since(start); d != 0 {
 		h.t.Errorf("Run took %v to end", d)
 	}
-	h.noTemporary()
+	h.noTemporary(".slave.held.ini") // which waits for a restart of chmpx
 }
 
-func (h *host) noTemporary() {
+func (h *host) noTemporary(but ...string) {
 	h.t.Helper()
 	var left []string
 	for _, dir := range []string{h.dir, filepath.Dir(h.config.StateFile)} {
@@ -340,7 +353,7 @@ func (h *host) noTemporary() {
 			left = append(left, e.Name())
 		}
 	}
-	known := []string{"role-token", "slave.ini", ".slave.lock", "state", "state.json"}
+	known := append(but, "role-token", "slave.ini", ".slave.lock", "state", "state.json")
 	for _, name := range left {
 		if !slices.Contains(known, name) {
 			h.t.Errorf("a file was left behind: %s", name)

@@ -57,7 +57,7 @@ func TestOnce(t *testing.T) {
 			done(h)
 			h.chmpx.deaf = true
 			h.join(2)
-		}, "chmpx has not taken it: it runs revision 1, the file is 3", 3},
+		}, "chmpx did not load it: chmpx runs revision 1, slave.ini has 3", 3},
 		{"a change that chmpx does not survive", func(h *host) {
 			done(h)
 			h.chmpx.lag = time.Hour
@@ -66,11 +66,11 @@ func TestOnce(t *testing.T) {
 				time.Sleep(time.Second)
 				h.chmpx.stop()
 			}()
-		}, "does not run any more", 3}, // the file before it is back
+		}, "is not running now", 3}, // the file before it is back
 		{"chmpxstatus is not installed", func(h *host) { h.chmpx.missing = true }, "", 1},
 		{"chmpxstatus hangs", func(h *host) { h.chmpx.hangs = true }, "", 1},
 		{"no chmpxstatus is configured", func(h *host) { h.blind = true }, "", 1},
-		{"a refused text", func(h *host) { done(h); h.leave(1) }, "it lists no server node yet", 1},
+		{"a refused text", func(h *host) { done(h); h.leave(1) }, "it lists no server nodes yet", 1},
 		{"a second opinion against it", func(h *host) {
 			done(h)
 			h.object(func(context.Context) error { return errors.New("no, thank you") })
@@ -138,7 +138,7 @@ func TestOnceWaitsForTheUnitsJob(t *testing.T) {
 		if d := time.Since(start); d < 10*time.Second || d > 12*time.Second {
 			t.Errorf("it took %v", d)
 		}
-		h.log.want(t, 1, "chmpx runs the file in place")
+		h.log.want(t, 1, "chmpx runs the current slave.ini")
 	})
 }
 
@@ -178,7 +178,7 @@ func TestPreviewShowsTheNextFileAndChangesNothing(t *testing.T) {
 		{"no member", first, func(*host) {}, 0, "could be this host"},
 		{"nothing new", applied, func(*host) {}, 0, ""},
 		{"a new server", applied, func(h *host) { h.join(2) }, 2, ""},
-		{"a refused text", applied, func(h *host) { h.leave(1) }, 0, "no server node yet"},
+		{"a refused text", applied, func(h *host) { h.leave(1) }, 0, "no server nodes yet"},
 		{"K2HR3 is not there", applied, func(h *host) { h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Cut}) }, 0, "EOF"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -55,14 +55,14 @@ func TestARefusedTextLeavesTheFileAndALaterGoodOneIsApplied(t *testing.T) {
 					if n := len(h.reads()); n < 20 || n > 100 {
 						t.Errorf("%d reads in 20 minutes", n)
 					}
-					if n := h.log.count("the file in place stays", tt.says); n < 2 || n > 5 {
+					if n := h.log.count("RESOURCE not applied; slave.ini unchanged", tt.says); n < 2 || n > 5 {
 						t.Errorf("the refusal was logged %d times", n)
 					}
 
 					h.cluster.SetText(good) // with the ETag of what is in place
 					h.pass(2 * time.Minute)
 					unchanged()
-					h.log.want(t, 1, "as it should be again")
+					h.log.want(t, 1, "usable again")
 					h.cluster.ClearText()
 					h.join(2)
 					h.pass(70 * time.Second)

@@ -63,8 +63,8 @@ func TestWithoutARoleTokenTheLogSaysWhatToDoAndOneThatComesIsUsedAtOnce(t *testi
 		h.removeToken()
 		h.start()
 		h.pass(10 * time.Minute)
-		h.checkNag("membership is not certain", 10*time.Minute)
-		h.log.want(t, h.log.count("membership is not certain"), "no role token", "/etc/k2hdkc/role-token", "role-token-file")
+		h.checkNag("membership unconfirmed", 10*time.Minute)
+		h.log.want(t, h.log.count("membership unconfirmed"), "no role token", "/etc/k2hdkc/role-token", "role-token-file")
 		h.setToken(h.token)
 		h.send(AskNow)
 		if !h.lists(1) {
@@ -98,9 +98,9 @@ func TestAFailedRegistrationDoesNotStopReading(t *testing.T) {
 				if n := len(h.requests(fakek2hr3.OpProbe)); n < 12 || n > 120 { // each asks twice
 					t.Errorf("%d attempts to join in an hour", n)
 				}
-				h.checkNag("membership is not certain", 61*time.Minute)
+				h.checkNag("membership unconfirmed", 61*time.Minute)
 				h.api.ClearFaults()
-				h.pass(maxKeepPause + time.Minute)
+				h.pass(maxCheckPause + time.Minute)
 				if n := len(h.cluster.Slaves()); n != 2 {
 					t.Errorf("%d members, want this host among them", n)
 				}
@@ -158,7 +158,7 @@ func TestAHostWithoutATokenThatK2HR3ForgotKeepsItsFile(t *testing.T) {
 		h.send(AskNow)
 		h.pass(20 * time.Minute)
 		unchanged()
-		if h.log.count("membership is not certain", "no role token") == 0 {
+		if h.log.count("membership unconfirmed", "no role token") == 0 {
 			t.Error("the log does not say so")
 		}
 		h.cluster.AddSlave(ownAddr, ownCUK, ownAddr)
@@ -221,7 +221,7 @@ func TestARegistrationWithoutEffectIsReported(t *testing.T) {
 		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut})
 		h.start()
 		h.pass(30 * time.Minute)
-		h.checkNag("membership is not certain", 30*time.Minute)
+		h.checkNag("membership unconfirmed", 30*time.Minute)
 		if h.log.count("registered, but not a member", h.cluster.SlaveRole()) == 0 {
 			t.Error("the log does not say so")
 		}
@@ -262,7 +262,7 @@ func TestARotatedRoleTokenIsUsedAtOnce(t *testing.T) {
 		h.applied()
 		h.cluster.Revoke(h.token)
 		h.pass(10 * time.Minute)
-		if h.log.count("gave no text", "role token") == 0 {
+		if h.log.count("cannot read the RESOURCE", "role token") == 0 {
 			t.Error("the log does not tell of the token")
 		}
 		h.join(2)

@@ -4,10 +4,7 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"k2hdkc-slave-agent/chmpx"
 )
 
 func TestALoneSlaveAsksAtOnceWhenTheRingHasAnotherServer(t *testing.T) {
@@ -19,7 +16,7 @@ func TestALoneSlaveAsksAtOnceWhenTheRingHasAnotherServer(t *testing.T) {
 		if !h.lists(2) {
 			t.Error("the new server is not in the file")
 		}
-		h.log.want(t, 1, "chmpx knows other servers than the file", "only chmpx has "+serverName(2))
+		h.log.want(t, 1, "chmpx has other servers than slave.ini", "only chmpx has "+serverName(2))
 		if n := len(h.reads()); n != 1 {
 			t.Errorf("%d reads", n)
 		}
@@ -58,14 +55,14 @@ func TestTheRingIsAskedForNoLongerThanAMinute(t *testing.T) {
 		h.applied()
 		unchanged := h.untouched()
 		h.chmpx.setRing(1, 2) // and K2HR3 will never know it
-		h.pass(ringTries + 30*time.Second)
+		h.pass(chaseFor + 30*time.Second)
 		if n := len(h.reads()); n < 6 || n > 15 {
 			t.Errorf("%d reads", n)
 		}
 		h.pass(2 * time.Minute)
 		reads := h.reads()
 		for i, gap := range gaps(reads) {
-			if since := reads[i].Start.Sub(reads[0].Start); since > ringTries && gap < 54*time.Second {
+			if since := reads[i].Start.Sub(reads[0].Start); since > chaseFor && gap < 54*time.Second {
 				t.Errorf("%v after the ring changed the next read came %v later", since, gap)
 			}
 		}
@@ -76,7 +73,7 @@ func TestTheRingIsAskedForNoLongerThanAMinute(t *testing.T) {
 
 		h.chmpx.setRing(1)
 		h.pass(3 * time.Second)
-		h.log.want(t, 1, "agree on the servers again")
+		h.log.want(t, 1, "list the same servers again")
 	})
 }
 
@@ -166,40 +163,36 @@ func itoa(n int) string { return string(rune('a'+n/26)) + string(rune('a'+n%26))
 // again for a while because K2HR3 does not have it yet.
 func TestNoTwoSlavesHaveTheSameTurn(t *testing.T) {
 	const slaves = 250
-	synctest.Test(t, func(t *testing.T) {
-		config := &chmpx.Config{}
-		for n := range slaves {
-			config.Slaves = append(config.Slaves, chmpx.Node{CUK: "vm-" + itoa(n)})
+	wall := time.Now()
+	perSecond := make(map[int64]int)
+	for place := range slaves {
+		noticed := rand.N(2 * time.Second)
+		next := func(d time.Duration) time.Duration {
+			return turn{place: place, slaves: slaves, wall: wall}.after(d)
 		}
-		perSecond := make(map[int64]int)
-		for n := range slaves {
-			w := &Watcher{Config: Config{InstanceID: "vm-" + itoa(n)}, current: current{config: config}}
-			noticed := rand.N(2 * time.Second)
-			r := ring{since: time.Now()}
-			first := w.slot(noticed)
-			if first > noticed+slaves*each {
-				t.Errorf("slave %d waits until %v", n, first)
-			}
-			for at := first; at < ringTries; at = w.slot(at + r.pause(time.Hour)) {
-				perSecond[int64(at/time.Second)]++
-			}
+		c := chase{since: wall}
+		first := next(noticed)
+		if first > noticed+slaves*turnLength {
+			t.Errorf("slave %d waits until %v", place, first)
 		}
-		for second, n := range perSecond {
-			if n > 20 {
-				t.Errorf("%d requests in second %d", n, second)
-			}
+		for at := first; at < chaseFor; at = next(at + c.pause(wall, time.Hour)) {
+			perSecond[int64(at/time.Second)]++
 		}
-	})
+	}
+	for second, n := range perSecond {
+		if n > 20 {
+			t.Errorf("%d requests in second %d", n, second)
+		}
+	}
 }
 
 func TestALoneSlaveHasItsTurnAtAnyTime(t *testing.T) {
-	for slaves, most := range map[int]time.Duration{0: 0, 1: 0, 2: 2 * each} {
-		w := &Watcher{current: current{config: &chmpx.Config{Slaves: make([]chmpx.Node, slaves)}}}
-		if d := w.slot(0); d > most {
+	for slaves, most := range map[int]time.Duration{0: 0, 1: 0, 2: 2 * turnLength} {
+		if d := (turn{place: -1, slaves: slaves}).after(0); d > most {
 			t.Errorf("%d slaves: %v", slaves, d)
 		}
 	}
-	if d := (&Watcher{}).slot(time.Second); d != time.Second {
+	if d := (turn{place: -1}).after(time.Second); d != time.Second {
 		t.Errorf("without a file: %v", d)
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
+	"k2hdkc-slave-agent/render/atomicfile"
 	"k2hdkc-slave-agent/watcher/member"
 )
 
@@ -62,15 +62,7 @@ func (s state) save(path string) error {
 	if err != nil {
 		return err
 	}
-	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".next")
-	err = os.WriteFile(tmp, append(b, '\n'), 0o600)
-	if err == nil {
-		err = os.Rename(tmp, path)
-	}
-	if err != nil {
-		os.Remove(tmp)
-	}
-	return err
+	return atomicfile.Write(path, append(b, '\n'), 0o600)
 }
 
 func sum(b []byte) string {

@@ -102,7 +102,7 @@ func TestAStateThatIsOfNoUseCostsOneRequest(t *testing.T) {
 					h.start()
 					h.pass(10 * time.Minute)
 					unchanged()
-					h.log.want(t, tt.said, "what was remembered cannot be used")
+					h.log.want(t, tt.said, "cannot use the saved state")
 					whole := 0
 					for _, r := range h.reads() {
 						if r.IfNoneMatch == "" {
@@ -123,7 +123,7 @@ func TestAStateDirectoryThatIsNotThereIsNoReasonToStop(t *testing.T) {
 		h.config.StateFile = h.dir + "/state/not/there.json"
 		h.start()
 		h.change(2)
-		h.log.want(t, 4, "WARN", "cannot remember what was applied")
+		h.log.want(t, 4, "WARN", "cannot save the state")
 		h.config.StateFile = h.dir + "/state/state.json" // for the look at what was left behind
 	})
 }
@@ -205,15 +205,14 @@ func TestNoRevisionIsGivenTwiceInARowWhateverChmpxRuns(t *testing.T) {
 	const top = render.MaxRevision
 	some := []int{0, 1, 2, 3, top / 2, top/2 + 1, top - 1, top}
 	for range 20000 {
-		w := &Watcher{revision: some[rand.N(len(some))]}
+		o := output{revision: some[rand.N(len(some))]}
 		runs := some[rand.N(len(some))]
-		w.looking.last = &daemon.Status{Revision: runs}
 		for range 3 {
-			next := w.nextRevision()
-			if next < 1 || next > top || next == w.revision || next == runs {
-				t.Fatalf("after %d, with chmpx on %d, comes %d", w.revision, runs, next)
+			next := o.nextRevision(&daemon.Status{Revision: runs})
+			if next < 1 || next > top || next == o.revision || next == runs {
+				t.Fatalf("after %d, with chmpx on %d, comes %d", o.revision, runs, next)
 			}
-			w.revision = next
+			o.revision = next
 		}
 	}
 }

@@ -2,13 +2,15 @@ package watcher
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
 )
 
@@ -27,13 +29,15 @@ const (
 
 // Config is what the operator decided.
 type Config struct {
+	// Role is the YRN of the role whose RESOURCE is followed.
+	Role string
 	// File is the file to keep.
 	File render.File
-	// StateFile is where the watcher remembers what it applied. Its loss
-	// costs one request.
+	// StateFile is where the watcher saves what it applied. Its loss costs one
+	// request.
 	StateFile string
-	// Origin names where the text comes from and for whom; what is remembered
-	// of another origin is not used.
+	// Origin names where the text comes from and for whom; what was saved of
+	// another origin is not used.
 	Origin string
 	// InstanceID replaces the placeholder.
 	InstanceID string
@@ -48,7 +52,7 @@ type Config struct {
 	Wait time.Duration
 	// Confirm is how long chmpx may take to show a revision; 0: don't look.
 	Confirm time.Duration
-	// Peek is the pause between looks at chmpx's ring; 0: don't look.
+	// Peek is the pause between probes of chmpx's ring; 0: don't look.
 	Peek time.Duration
 
 	Reload Reload
@@ -58,9 +62,42 @@ type Config struct {
 	RestartUnconfirmed bool
 }
 
+// Member is this host as K2HR3 knows it; it is a *member.Member outside of tests.
+type Member interface {
+	// Keep makes and keeps the host a member. known is what it returned last.
+	Keep(ctx context.Context, known member.Identity) (member.Identity, error)
+	// Registrations is how often Keep has registered the host.
+	Registrations() int
+	// Ask reads the RESOURCE, which K2HR3 may hold for wait.
+	Ask(ctx context.Context, etag string, wait time.Duration) (k2hr3.Answer, error)
+	// Outside reports whether K2HR3 has said to Ask that the host is no member.
+	Outside() bool
+	// Moved reports whether the host reaches K2HR3 from another address than it
+	// is known by.
+	Moved(ctx context.Context, known member.Identity) bool
+	// Ping asks for nothing but whether K2HR3's API is up.
+	Ping(ctx context.Context) error
+	// Longest is the most that one exchange takes, but for the time it is held.
+	Longest() time.Duration
+}
+
+// Judge says what chmpx would make of a file. running is what the live one runs,
+// nil if it does not run or cannot be seen.
+type Judge interface {
+	Judge(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report
+}
+
+// SecondOpinion is asked about a staged file that Judge accepts; the error is
+// why it refuses the file.
+type SecondOpinion interface {
+	Check(ctx context.Context, path string) error
+}
+
 // Prober looks at the running chmpx; it is a *daemon.Prober outside of tests.
 type Prober interface {
 	Status(ctx context.Context, group string, ctlPort int) (daemon.Status, error)
+	// AwaitEnd returns nil when the chmpx of a status may have ended.
+	AwaitEnd(ctx context.Context, st daemon.Status) error
 }
 
 // Unit steers chmpx's systemd unit; it is a *daemon.Unit outside of tests.
@@ -71,18 +108,15 @@ type Unit interface {
 	Restart(ctx context.Context) error
 }
 
-// Watcher keeps one file and one chmpx. Its exported fields are set before
-// Run or Once and not changed afterwards.
+// Watcher keeps one file and one chmpx. Its fields are set before Run, Once or
+// Preview and not changed afterwards.
 type Watcher struct {
 	Config
-	Member *member.Member
-	// Judge says what chmpx would make of a file, running being what the live
-	// one runs, nil if it does not or cannot be seen.
-	Judge func(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report
-	// SecondOpinion is asked about a staged file that Judge accepts. Nil:
-	// there is none.
-	SecondOpinion func(ctx context.Context, path string) error
-	// Chmpx is nil where chmpx cannot be looked at.
+	Member Member
+	Judge  Judge
+	// SecondOpinion is nil where there is none.
+	SecondOpinion SecondOpinion
+	// Chmpx is nil where chmpx cannot be probed.
 	Chmpx Prober
 	// Unit is nil where there is no systemd.
 	Unit Unit
@@ -96,28 +130,10 @@ type Watcher struct {
 	// the time it can take.
 	Alive      func()
 	AliveEvery time.Duration
-	// Changed, which may be nil, is called by Run's loop with each Snapshot
-	// that differs from the one before. It must not block.
-	Changed func(Snapshot)
-	// Explain, which may be nil, adds to an error that may be for want of a right
-	// what is particular to the way the agent runs.
-	Explain func(error) error
+	// Changed, which may be nil, is called by Run's loop with each Status that
+	// differs from the one before. It must not block.
+	Changed func(Status)
 	Log     *slog.Logger
-
-	current  current
-	revision int // the latest that was put in place
-	etag     string
-
-	standing standing
-	asking   asking
-	looking  looking
-	telling  telling
-	clock    clock
-	drift    drift
-	alive    alive
-	shown    Snapshot // the latest that Changed was called with
-
-	ops sync.WaitGroup
 }
 
 // Event is something outside the watcher's own rhythm.
@@ -141,88 +157,105 @@ func (w *Watcher) Run(ctx context.Context, events <-chan Event) error {
 	}
 	defer lock.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
-	defer w.ops.Wait()
+	l := w.newLoop(ctx, false)
+	defer l.close()
 	defer cancel()
-
-	w.begin(ctx)
-	w.clock.start(w.wall())
-	w.keepIn(0)
-	if w.Chmpx != nil {
-		w.looking.timer.Reset(0)
-	}
-	w.startWaiting(ctx)
+	l.begin()
 	if w.Ready != nil {
 		w.Ready()
 	}
-	w.showAlive()
-	for {
-		w.show()
-		select {
-		case <-ctx.Done():
-			return nil
-		case e := <-events:
-			w.event(ctx, e)
-		case <-w.standing.timer.C:
-			w.keep(ctx)
-		case k := <-w.standing.done:
-			w.kept(ctx, k)
-		case <-w.asking.timer.C:
-			w.ask(ctx)
-		case <-w.asking.late.C:
-			w.settleNow(ctx)
-		case a := <-w.asking.done:
-			w.answered(ctx, a)
-		case <-w.looking.timer.C:
-			w.look(ctx)
-		case l := <-w.looking.done:
-			w.looked(ctx, l)
-		case t := <-w.telling.done:
-			w.told(ctx, t)
-		case <-w.clock.timer.C:
-			w.checkClock(ctx)
-		case <-w.drift.timer.C:
-			w.checkDrift(ctx)
-		case <-w.alive.timer.C:
-			w.showAlive()
-		}
+	if w.Alive != nil && w.AliveEvery > 0 {
+		l.showAlive(time.Now())
 	}
+	l.run(events, nil)
+	return nil
 }
 
-// begin finds out what is in place and what is known of it.
-func (w *Watcher) begin(ctx context.Context) {
-	w.standing = standing{timer: stopped(), done: make(chan kept, 1)}
-	w.asking = asking{timer: stopped(), late: stopped(), done: make(chan asked, 1)}
-	w.looking = looking{timer: stopped(), done: make(chan looked, 1)}
-	w.telling = telling{done: make(chan told, 1)}
-	w.drift = drift{timer: stopped()}
-	w.clock = clock{timer: stopped()}
-	w.alive = alive{timer: stopped()}
-	w.shown = Snapshot{}
-	w.recover(ctx)
-}
-
-func stopped() *time.Timer {
-	t := time.NewTimer(time.Hour)
-	t.Stop()
-	return t
-}
-
-func (w *Watcher) event(ctx context.Context, e Event) {
-	switch e {
-	case AskNow:
-		w.looking.fatal = ""
-		w.keep(ctx)
-		w.askAgain(ctx)
-	case OutputTouched:
-		w.checkDrift(ctx)
+// Once makes one pass and returns when its end is known: nothing to do, or the
+// file in place, chmpx's unit told, and chmpx seen to run it (where chmpx can
+// be probed and runs). The error is a *Refusal for a text that is not put in
+// place.
+func (w *Watcher) Once(ctx context.Context) error {
+	lock, err := w.File.Lock()
+	if err != nil {
+		return err
 	}
+	defer lock.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	l := w.newLoop(ctx, true)
+	defer l.close()
+	defer cancel()
+	l.begin()
+	return l.run(nil, l.settled)
 }
 
-// beside runs f in a goroutine that Run waits for.
-func (w *Watcher) beside(f func()) {
-	w.ops.Add(1)
-	go func() {
-		defer w.ops.Done()
-		f()
-	}()
+// Preview returns what Once would put in place, nil if it would change
+// nothing. It changes nothing itself, not even the membership.
+func (w *Watcher) Preview(ctx context.Context) ([]byte, error) {
+	if err := w.File.Check(); err != nil {
+		return nil, err
+	}
+	l := w.newLoop(ctx, true)
+	l.recover()
+	r := w.ask(ctx, "", 0)
+	if r.err != nil {
+		return nil, r.err
+	}
+	c, err := l.judge(r.answer.Text)
+	if err != nil || c.same {
+		return nil, notApplied(err)
+	}
+	return c.bytes, nil
+}
+
+// settled reports whether the pass is over, and what came of it.
+func (l *loop) settled() (bool, error) {
+	joinErr := l.membership.doubts.err
+	switch {
+	case !l.membership.checked:
+		return false, nil
+	case l.poll.silence.err != nil:
+		return true, errors.Join(joinErr, l.poll.silence.err)
+	case l.output.refusal.err != nil:
+		return true, errors.Join(joinErr, notApplied(l.output.refusal.err))
+	case l.request.busy, l.poll.wanted, l.poll.unseen != nil, l.poll.waiting != nil, l.confirmation.pending != nil, l.job.busy:
+		return false, nil
+	}
+	if err := l.unconfirmed(); err != nil {
+		return true, err
+	}
+	return true, l.lacksMembership(joinErr)
+}
+
+// unconfirmed is what is wrong with a chmpx that was to show a new revision.
+func (l *loop) unconfirmed() error {
+	c := &l.confirmation
+	switch {
+	case c.since.IsZero() || c.done:
+		return nil
+	case l.probe.found == running:
+		return fmt.Errorf("slave.ini is replaced, but chmpx did not load it: chmpx runs revision %d, slave.ini has %d",
+			l.probe.last.Revision, l.output.file.config.FileVersion)
+	case (c.ran || l.output.banned != "") && l.probe.last == nil:
+		return errors.New("slave.ini is replaced, but chmpx, which ran before, is not running now: look for the cause in its log")
+	}
+	return nil
+}
+
+// lacksMembership is what is wrong with the membership, unless the file in place
+// proves that the host is a member: it lists it.
+func (l *loop) lacksMembership(joinErr error) error {
+	if place, _ := l.output.place(l.InstanceID); joinErr == nil || place < 0 {
+		return joinErr
+	}
+	l.Log.Warn("slave.ini lists this host, but K2HR3 did not confirm its membership", "error", joinErr)
+	return nil
+}
+
+// wall returns what the clock on the wall shows.
+func (w *Watcher) wall() time.Time {
+	if w.Wall != nil {
+		return w.Wall()
+	}
+	return time.Now()
 }

@@ -12,11 +12,11 @@ import (
 	"k2hdkc-slave-agent/chmpx/tool"
 )
 
-// Where there is no opinion, the error of Check wraps one of these, or what
-// else kept the program from giving one.
+// If there is no verdict, the error of Check wraps one of these, or whatever else
+// kept the program from giving one.
 var (
 	ErrNotInstalled = tool.ErrNotInstalled
-	// ErrTimeout is most likely a slow name service: a load waits for it.
+	// ErrTimeout most likely means a slow name service: a load waits for it.
 	ErrTimeout = tool.ErrTimeout
 )
 
@@ -38,13 +38,13 @@ type Checker struct {
 	Timeout time.Duration // 0: tool.DefaultTimeout, ten seconds
 }
 
-// Check has the file at path loaded, as this process's user. Its name must end
-// in .ini, or chmpx takes it for something else.
+// Check lets chmpxconftest load the file at path, as this process's user. Its name
+// must end in .ini, or chmpx takes it for something else.
 //
-// The error is nil if the file loads, and a *RefusedError if it does not,
-// which goes for a program that crashes over it too. Any other error means
-// that there is no verdict: ErrNotInstalled, ErrTimeout, ctx's, or that of a
-// program that cannot be run or was ended for what it did.
+// The error is nil if the file loads, and a *RefusedError if it does not, or if
+// the program crashes over it. Any other error means that there is no verdict:
+// ErrNotInstalled, ErrTimeout, ctx's, or that of a program that cannot run or had
+// to be killed.
 func (c Checker) Check(ctx context.Context, path string) error {
 	// A relative path could look like an option, or like JSON.
 	path, err := filepath.Abs(path)
@@ -70,7 +70,7 @@ func (c Checker) Check(ctx context.Context, path string) error {
 	return &RefusedError{Program: filepath.Base(c.Command), Said: said}
 }
 
-// loaded finds the verdict.
+// loaded reports whether the output has the verdict that the file loads.
 func loaded(stdout []byte) bool {
 	for line := range bytes.Lines(stdout) {
 		if string(bytes.TrimRight(line, " \t\r\n")) == "configuration{" {
@@ -92,9 +92,8 @@ const (
 	maxSaid    = 300 // bytes
 )
 
-// reasons are the first error lines of what the program printed; the cause
-// comes before its consequences. The path of the file is shortened to its
-// name.
+// reasons are the first error lines that the program printed; the cause comes
+// before its consequences. The path of the file is shortened to its name.
 func reasons(path string, texts ...[]byte) string {
 	var list []string
 	for _, text := range texts {
@@ -108,7 +107,7 @@ func reasons(path string, texts ...[]byte) string {
 	return shorten(printable(strings.Join(list, "; ")))
 }
 
-// reasonOf takes the level, function and line number off an error line.
+// reasonOf cuts the level, function and line number off an error line.
 func reasonOf(line string) (string, bool) {
 	rest, ours := strings.CutPrefix(line, "[CHMPX-ERR] ")
 	if !ours {

@@ -6,99 +6,82 @@ import (
 	"time"
 )
 
-// Outcome is what a look at chmpx says about a revision that was put in place.
+// Outcome is what a probe of chmpx says about a revision that was applied.
 type Outcome int
 
 const (
-	// Pending: not yet; look again.
+	// Pending: not yet; probe again.
 	Pending Outcome = iota
 	// Confirmed: chmpx runs the revision.
 	Confirmed
 	// Gone: chmpx ran and does not run any more; or it did not run before and
 	// has not come up within the limit.
 	Gone
-	// Late: the limit has passed and chmpx lives on an other revision.
+	// Late: the limit has passed and chmpx still runs another revision.
 	Late
-	// Unknown: chmpx cannot be looked at, now or in general.
+	// Unknown: chmpx cannot be probed, now or at all.
 	Unknown
 )
 
-func (o Outcome) String() string {
-	switch o {
-	case Pending:
-		return "pending"
-	case Confirmed:
-		return "confirmed"
-	case Gone:
-		return "gone"
-	case Late:
-		return "late"
-	case Unknown:
-		return "unknown"
-	}
-	return "invalid outcome"
-}
-
 const (
-	// FirstLook is how long after the rename the first look is worth its
-	// while: chmpx shows a new revision within 50 ms when it is not busy.
-	FirstLook = 60 * time.Millisecond
-	// maxPause is the longest pause between two looks.
+	// FirstProbe is how long after the rename to probe chmpx for the first time: it
+	// shows a new revision within 50 ms when it is not busy.
+	FirstProbe = 60 * time.Millisecond
+	// maxPause is the longest pause between two probes.
 	maxPause = time.Second
 )
 
-// Confirmation decides, look by look, whether chmpx has taken a revision. It
-// keeps no time of its own: the caller looks, says when, and waits as told.
+// Confirmation decides, probe by probe, whether chmpx has applied a revision. It
+// has no clock of its own: the caller probes, says when, and waits between.
 type Confirmation struct {
-	revision  int
-	before    *Status
-	deadline  time.Time
-	pause     time.Duration
-	absent    int  // looks in a row that found no chmpx
-	restarted bool // some look found another process than before
+	revision int
+	ran      bool // chmpx ran before the rename, or at a probe since
+	deadline time.Time
+	pause    time.Duration
+	absent   int // probes in a row that found no chmpx
 }
 
 // NewConfirmation starts to wait for revision at now, the moment of the
 // rename, for at most limit. before is the last status from before the rename,
 // nil when chmpx did not run or is about to be restarted on purpose.
 //
-// The caller looks the first time FirstLook later. FILEVERSION is all chmpx
-// shows of its file: when it had the same number before the rename already,
-// the first look confirms and proves nothing.
+// The caller probes the first time FirstProbe later. FILEVERSION is all that chmpx
+// shows of its file: if it had the same number before the rename, the first probe
+// confirms the revision and proves nothing.
 func NewConfirmation(revision int, before *Status, now time.Time, limit time.Duration) *Confirmation {
-	c := &Confirmation{revision: revision, deadline: now.Add(limit), pause: FirstLook}
-	if before != nil {
-		b := *before
-		c.before = &b
-	}
-	return c
+	return &Confirmation{revision: revision, ran: before != nil, deadline: now.Add(limit), pause: FirstProbe}
 }
 
-// Look takes the result of one Prober.Status at now. Any outcome but Pending
-// is final; with Pending, next is how long to wait before the next look. The
-// waits double up to one second, and the last look falls on the limit.
+// Probed takes the result of one Prober.Status at now. Any outcome but Pending is
+// final; with Pending, next is how long to wait before the next probe. The waits
+// double up to one second, and the last probe falls on the limit.
 //
-//   - The revision runs: Confirmed, in whichever process. A chmpx that was
+//   - chmpx runs the revision: Confirmed, in whichever process. A chmpx that was
 //     restarted meanwhile has read the same file.
-//   - Another revision runs: Pending, at the limit Late.
-//   - ErrNotRunning: when chmpx ran before the rename or at an earlier look,
-//     Pending once and Gone at the second look in a row; else Pending, at the
+//   - chmpx runs another revision: Pending, at the limit Late.
+//   - ErrNotRunning: if chmpx ran before the rename or at an earlier probe,
+//     Pending once and Gone at the second probe in a row; else Pending, at the
 //     limit Gone.
-//   - ErrNotInstalled, or chmpx's memory may not be read: Unknown at once.
-//   - Any other failure to look: Pending, at the limit Unknown.
-func (c *Confirmation) Look(now time.Time, st Status, err error) (outcome Outcome, next time.Duration) {
+//   - ErrNotInstalled, or this user may not read chmpx's memory: Unknown at once.
+//   - Any other failed probe: Pending, at the limit Unknown.
+func (c *Confirmation) Probed(now time.Time, st Status, err error) (outcome Outcome, next time.Duration) {
 	switch {
 	case err == nil:
-		outcome = c.running(st)
+		c.ran, c.absent = true, 0
+		if st.Revision == c.revision {
+			return Confirmed, 0
+		}
+		outcome = Late
 	case errors.Is(err, ErrNotRunning):
-		outcome = c.notRunning()
+		// It takes two probes in a row: one may fall into a restart.
+		if c.absent++; c.ran && c.absent >= 2 {
+			return Gone, 0
+		}
+		outcome = Gone
 	case errors.Is(err, ErrNotInstalled), errors.Is(err, fs.ErrPermission):
 		return Unknown, 0
 	default:
 		outcome = Unknown
-	}
-	if outcome == Confirmed || c.certainlyGone() {
-		return outcome, 0
 	}
 	left := c.deadline.Sub(now)
 	if left <= 0 {
@@ -107,27 +90,3 @@ func (c *Confirmation) Look(now time.Time, st Status, err error) (outcome Outcom
 	c.pause = min(2*c.pause, maxPause)
 	return Pending, min(c.pause, left)
 }
-
-// Restarted tells whether a look found another process than the one from
-// before the rename, or one where none had run.
-func (c *Confirmation) Restarted() bool { return c.restarted }
-
-func (c *Confirmation) running(st Status) Outcome {
-	c.absent = 0
-	if c.before == nil || !c.before.SameProcess(st) {
-		c.restarted = true
-	}
-	c.before = &st
-	if st.Revision == c.revision {
-		return Confirmed
-	}
-	return Late
-}
-
-func (c *Confirmation) notRunning() Outcome {
-	c.absent++
-	return Gone
-}
-
-// certainlyGone asks for two looks: one may have met a restart half way.
-func (c *Confirmation) certainlyGone() bool { return c.before != nil && c.absent >= 2 }

@@ -1,12 +1,11 @@
-// Package daemon is the running chmpx as the agent sees it and steers it: what
-// chmpxstatus prints of it, whether it has taken a revision of its file,
-// whether its servers are still those of the file, who keeps it from noticing
-// a new file, and its systemd unit.
+// Package daemon probes and steers the running chmpx: what chmpxstatus prints of
+// it, whether it has applied a revision of its file, whether its servers are still
+// those of the file, who keeps it from noticing a new file, and its systemd unit.
 //
 // The facts are those of chmpx 1.0.113: chmpxstatus attaches the shared memory
 // of the process that has the GROUP and SELFCTLPORT of the file it is given,
-// so a small constant probe file stands in for the real one (spec chmpx F.7).
-// A look touches neither the control port nor the real file, and chmpx does
-// not notice it. Nothing in this package signals chmpx; the unit is started,
-// reloaded and restarted through systemd's D-Bus interface only.
+// so a small constant probe file replaces the real one (docs/chmpx.md F.7). A
+// probe touches neither the control port nor the real file, and chmpx does not
+// notice it. Nothing in this package signals chmpx; only systemd, over D-Bus,
+// starts, reloads and restarts the unit.
 package daemon

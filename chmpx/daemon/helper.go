@@ -2,37 +2,76 @@ package daemon
 
 import (
 	"bufio"
+	"context"
 	"errors"
+	"fmt"
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 )
 
 // The files of chmpx's own service helper, and what it runs chmpx on unless
-// they say otherwise (spec chmpx F.5).
+// they say otherwise (docs/chmpx.md F.5).
 const (
 	helperProgram  = "chmpx-service-helper"
 	helperConf     = "chmpx-service-helper.conf"
 	helperOverride = "override.conf"
 	helperKey      = "CHMPX_INI_CONF_FILE"
+	helperUserKey  = "SUBPROCESS_USER"
 	helperDefault  = "chmpx.ini"
 )
 
 // RunsHelper tells whether the unit runs chmpx under chmpx's own service helper.
 func (s UnitState) RunsHelper() bool { return path.Base(s.Command) == helperProgram }
 
+// CheckHelper returns an error if the unit runs chmpx under chmpx's own service helper and that
+// does not run it on file, or may not. dir is the helper's directory.
+func (u *Unit) CheckHelper(ctx context.Context, dir, file string) error {
+	st, err := u.State(ctx)
+	if err != nil || !st.RunsHelper() {
+		return nil
+	}
+	runs, said, err := HelperFile(os.DirFS("/"), dir)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s runs chmpx under chmpx's own service helper, and nothing tells on which file: %w", u.Name, err)
+	case runs != file:
+		return fmt.Errorf("%s runs chmpx under chmpx's own service helper, on %s (as %s says) and not on %s: name the same file in both places", u.Name, runs, said, file)
+	}
+	return nil
+}
+
 // HelperFile returns the file that chmpx's own service helper runs chmpx on,
 // and which of its files says so; dir is the helper's directory, "/etc/antpickax"
-// on a host, and files the file system from its root on. As soon as there is an
-// override.conf, what that does not mention has its default, whatever the
-// helper's own file says.
+// on a host, and files the file system from its root on.
 func HelperFile(files fs.FS, dir string) (file, said string, err error) {
+	value, said, err := helperSetting(files, dir, helperKey)
+	if err != nil {
+		return "", said, err
+	}
+	if value == "" {
+		value = helperDefault
+	}
+	return absolute(dir, value), said, nil
+}
+
+// HelperUser returns whom chmpx's own service helper runs chmpx as; empty: as root.
+func HelperUser(files fs.FS, dir string) (string, error) {
+	user, _, err := helperSetting(files, dir, helperUserKey)
+	return user, err
+}
+
+// helperSetting returns a setting of the helper, empty if it has its default, and
+// which file says so. As soon as there is an override.conf, what that does not
+// mention has its default, whatever the helper's own file says.
+func helperSetting(files fs.FS, dir, name string) (value, said string, err error) {
 	override := path.Join(dir, helperOverride)
-	value, err := lastValue(files, override, helperConf+":"+helperKey)
+	value, err = lastValue(files, override, helperConf+":"+name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		said = path.Join(dir, helperConf)
-		if value, err = lastValue(files, said, helperKey); errors.Is(err, fs.ErrNotExist) {
+		if value, err = lastValue(files, said, name); errors.Is(err, fs.ErrNotExist) {
 			err = nil
 		}
 	case err == nil:
@@ -41,13 +80,7 @@ func HelperFile(files fs.FS, dir string) (file, said string, err error) {
 			value, err = lastValue(files, absolute(dir, other), key)
 		}
 	}
-	if err != nil {
-		return "", said, err
-	}
-	if value == "" {
-		value = helperDefault
-	}
-	return absolute(dir, value), said, nil
+	return value, said, err
 }
 
 func absolute(dir, file string) string {

@@ -42,6 +42,26 @@ func TestTheFileThatChmpxsHelperRunsItOn(t *testing.T) {
 	}
 }
 
+func TestWhomChmpxsHelperRunsItAs(t *testing.T) {
+	const conf, override = "etc/antpickax/chmpx-service-helper.conf", "etc/antpickax/override.conf"
+	for _, tt := range []struct {
+		name  string
+		files fstest.MapFS
+		want  string
+	}{
+		{"nothing says so", nil, ""},
+		{"its own file", fstest.MapFS{conf: {Data: []byte("SUBPROCESS_USER = k2hdkc\n")}}, "k2hdkc"},
+		{"override", fstest.MapFS{override: {Data: []byte("chmpx-service-helper.conf:SUBPROCESS_USER = k2hdkc\n")}}, "k2hdkc"},
+		{"an override that does not mention it", fstest.MapFS{
+			conf: {Data: []byte("SUBPROCESS_USER = k2hdkc\n")}, override: {Data: []byte("chmpx-service-helper.conf:LOGDIR = /var/log\n")},
+		}, ""},
+	} {
+		if got, err := HelperUser(tt.files, "/etc/antpickax"); err != nil || got != tt.want {
+			t.Errorf("%s: got %q, %v, want %q", tt.name, got, err, tt.want)
+		}
+	}
+}
+
 func TestAUnitThatRunsTheHelper(t *testing.T) {
 	for command, want := range map[string]bool{"/usr/libexec/chmpx-service-helper": true, "/usr/bin/chmpx": false, "": false} {
 		if got := (UnitState{Command: command}).RunsHelper(); got != want {

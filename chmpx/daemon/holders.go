@@ -28,18 +28,18 @@ const (
 // ErrNotAll says that a search could not look everywhere.
 var ErrNotAll = errors.New("not everything could be looked through")
 
-// Inode is one file, whatever its names. The zero value stands for a file that
-// is not known.
+// Inode is one file, whatever its names. The zero value is a file that is not
+// known.
 type Inode struct {
 	Dev, Ino uint64
-	// Born is when it was made, in nanoseconds since 1970, or 0 where the file
-	// system does not keep that. Numbers of files that are gone are soon given
-	// to others.
+	// Born is when it was made, in nanoseconds since 1970, or 0 if the file system
+	// does not keep that. A file system soon gives the number of a file that is gone
+	// to another.
 	Born int64
 }
 
-// InodeOf is the file at path, after symbolic links, as chmpx's own watch has
-// it (spec chmpx D.1). It does not open it.
+// InodeOf returns the file at path, after symbolic links, as chmpx's own watch
+// sees it (docs/chmpx.md D.1). It does not open the file.
 func InodeOf(path string) (Inode, error) {
 	i, err := inodeAt(path, 0)
 	if err != nil {
@@ -48,8 +48,8 @@ func InodeOf(path string) (Inode, error) {
 	return i, nil
 }
 
-// inodeAt asks for what the kernel knows already, so that no server of a
-// network file system has to answer.
+// inodeAt returns what the kernel knows already, so that no server of a network
+// file system has to answer.
 func inodeAt(path string, flags int) (Inode, error) {
 	var st unix.Statx_t
 	flags |= unix.AT_STATX_DONT_SYNC | unix.AT_NO_AUTOMOUNT
@@ -80,17 +80,16 @@ func (h Holder) String() string {
 }
 
 // Holders finds what keeps the old file of path alive after another one was
-// renamed over it, for as long as which chmpx does not learn of the new one
-// (spec chmpx D.4): hard links in the same folder, and processes that have it
-// open. old is its inode, taken before; of one that is not known, the processes
-// alone are found, by the name they opened it by.
+// renamed over it. As long as something does, chmpx does not notice the new file
+// (docs/chmpx.md D.4). It finds hard links in the same folder, and processes that
+// have the old file open. old is its inode, taken before the rename; if that is
+// not known, Holders finds only processes, by the name they opened it by.
 //
 // It opens none of these files, takes two seconds at most, and lists 16 at
-// most. An error that is ErrNotAll comes with what was found nevertheless: the
-// time was up, ctx ended, or there are processes that this one may not look
-// into. That takes CAP_SYS_PTRACE, which even root does not have in a hardened
-// unit. Mappings without a descriptor, and hard links in other folders, are not
-// found.
+// most. With an error that is ErrNotAll it returns what it found nevertheless: the
+// time was up, ctx ended, or this process may not look into some others. That takes
+// CAP_SYS_PTRACE, which even root does not have in a hardened unit. It does not
+// find mappings without a descriptor, and hard links in other folders.
 func Holders(ctx context.Context, path string, old Inode) ([]Holder, error) {
 	return holders(ctx, "/proc", path, old)
 }
@@ -148,7 +147,7 @@ func (s *search) processes() error {
 		}
 	})
 	if closed > 0 && err == nil {
-		err = fmt.Errorf("user %d may not see what some processes (%d) have open, which takes CAP_SYS_PTRACE; for root, `lsof +L1` lists it", os.Geteuid(), closed)
+		err = fmt.Errorf("user %d may not see which files some processes (%d) have open: that takes CAP_SYS_PTRACE; run `lsof +L1` as root to list them", os.Geteuid(), closed)
 	}
 	return err
 }
@@ -170,8 +169,8 @@ func (s *search) process(pid int) bool {
 	return err == nil || ended || s.ctx.Err() != nil
 }
 
-// holds returns the name by which a descriptor has the old file open, or "".
-// Only what has lost its name is looked at closer.
+// holds returns the name by which a descriptor has the old file open, or "". It
+// examines only files that have lost their name.
 func (s *search) holds(fd string) string {
 	link, err := os.Readlink(fd)
 	if err != nil {

@@ -263,7 +263,7 @@ func TestASearchThatCannotLookEverywhere(t *testing.T) {
 	}
 	writeText(t, filepath.Join(proc, "13", "fd"), "closed to us")
 	got, err = holders(t.Context(), proc, path, old)
-	if !errors.Is(err, ErrNotAll) || !strings.Contains(err.Error(), "some processes (1)") {
+	if !errors.Is(err, ErrNotAll) || !strings.Contains(err.Error(), "which files some processes (1) have open") {
 		t.Errorf("a closed process: %v", err)
 	}
 	same(t, "a closed process", got, link)

@@ -33,8 +33,8 @@ func ParseStatus(b []byte) (Status, error) {
 	return p.st, nil
 }
 
-// needed are the parts without which a text is not accepted. The clients come
-// last in chmpxstatus's output: a text that has them was not cut.
+// needed are the parts that a text has to have. The clients come last in
+// chmpxstatus's output: a text that has them was not cut off.
 var needed = [...]struct {
 	name  string
 	block bool
@@ -87,6 +87,16 @@ func (p *parser) next() ([]byte, bool) {
 }
 
 var errCut = errors.New("the text ends within a block")
+
+// within returns the next line of a block; more is false for the one that ends
+// it.
+func (p *parser) within() (line []byte, more bool, err error) {
+	line, ok := p.next()
+	if !ok {
+		return nil, false, errCut
+	}
+	return line, string(bytes.TrimSpace(line)) != "}", nil
+}
 
 func (p *parser) top() error {
 	for {
@@ -160,15 +170,15 @@ func (p *parser) nodes(count int) ([]Node, error) {
 	if count < 0 {
 		return nil, errors.New("a list of nodes without its length")
 	}
-	// The announced length is not trusted with memory: a node takes far more
-	// than 64 bytes of text.
+	// Do not allocate for whatever length is announced: a node takes far more than
+	// 64 bytes of text.
 	list := make([]Node, 0, min(count, len(p.rest)/64))
 	for {
-		line, ok := p.next()
-		if !ok {
-			return nil, errCut
+		line, more, err := p.within()
+		if err != nil {
+			return nil, err
 		}
-		if closes(line) {
+		if !more {
 			break
 		}
 		if _, _, ok := header(line); !ok {
@@ -192,11 +202,11 @@ func (p *parser) node() (Node, error) {
 	var n Node
 	var hasPort bool
 	for {
-		line, ok := p.next()
-		if !ok {
-			return n, errCut
+		line, more, err := p.within()
+		if err != nil {
+			return n, err
 		}
-		if closes(line) {
+		if !more {
 			break
 		}
 		key, value, ok := pair(line)
@@ -260,12 +270,8 @@ func (p *parser) state(value []byte) (string, error) {
 // clients counts the lines of the last block, one for each process.
 func (p *parser) clients() (int, error) {
 	for n := 0; ; n++ {
-		line, ok := p.next()
-		if !ok {
-			return n, errCut
-		}
-		if closes(line) {
-			return n, nil
+		if _, more, err := p.within(); err != nil || !more {
+			return n, err
 		}
 	}
 }
@@ -273,11 +279,11 @@ func (p *parser) clients() (int, error) {
 // skip passes over a block that is of no interest.
 func (p *parser) skip() error {
 	for depth := 1; depth > 0; {
-		line, ok := p.next()
-		if !ok {
-			return errCut
+		line, more, err := p.within()
+		if err != nil {
+			return err
 		}
-		if closes(line) {
+		if !more {
 			depth--
 		} else if _, _, ok := header(line); ok {
 			depth++
@@ -286,15 +292,9 @@ func (p *parser) skip() error {
 	return nil
 }
 
-// closes tells whether a line ends a block.
-func closes(line []byte) bool {
-	return string(bytes.TrimSpace(line)) == "}"
-}
-
-// header takes a line that opens a block apart: "NAME = {" or
-// "NAME [ COUNT ] = {"; count is -1 without one. The name of a block has one
-// blank after it; a key is padded to its column with at least two, so a value
-// "{" does not open a block.
+// header splits a line that opens a block: "NAME = {" or "NAME [ COUNT ] = {";
+// count is -1 without one. The name of a block has one blank after it; a key is
+// padded to its column with at least two, so a value "{" does not open a block.
 func header(line []byte) (name []byte, count int, ok bool) {
 	name, ok = bytes.CutSuffix(line, []byte(" = {"))
 	if !ok || len(name) == 0 || name[len(name)-1] == ' ' {
@@ -316,7 +316,7 @@ func header(line []byte) (name []byte, count int, ok bool) {
 	return short, n, true
 }
 
-// pair takes "KEY = VALUE" apart; no key of chmpxstatus contains a "=".
+// pair splits "KEY = VALUE"; no key of chmpxstatus contains a "=".
 func pair(line []byte) (key, value []byte, ok bool) {
 	key, value, ok = bytes.Cut(line, []byte("="))
 	return bytes.TrimSpace(key), bytes.TrimSpace(value), ok

@@ -207,24 +207,21 @@ func TestParseStatusOfAThousandServers(t *testing.T) {
 
 func TestNodeStateWords(t *testing.T) {
 	tests := []struct {
-		state                             string
-		up, serviceIn, suspended, serving bool
+		state         string
+		up, serviceIn bool
 	}{
-		{serving, true, true, false, true},
-		{crashed, false, true, false, false},
-		{outDown, false, false, false, false},
-		{noServer, true, true, true, false},
-		{"[SLAVE][UP][n/a][Nothing][NoSuspend]", true, false, false, false},
-		{"", false, false, false, false},
+		{serving, true, true},
+		{crashed, false, true},
+		{outDown, false, false},
+		{noServer, true, true},
+		{"[SLAVE][UP][n/a][Nothing][NoSuspend]", true, false},
+		{"", false, false},
 	}
 	for _, tt := range tests {
-		n := Node{State: tt.state, Sockets: 1}
-		if n.Up() != tt.up || n.ServiceIn() != tt.serviceIn || n.Suspended() != tt.suspended || n.Serving() != tt.serving {
-			t.Errorf("%q: up %t, in service %t, suspended %t, serving %t", tt.state, n.Up(), n.ServiceIn(), n.Suspended(), n.Serving())
+		n := Node{State: tt.state}
+		if n.Up() != tt.up || n.ServiceIn() != tt.serviceIn {
+			t.Errorf("%q: up %t, in service %t", tt.state, n.Up(), n.ServiceIn())
 		}
-	}
-	if (Node{State: serving}).Serving() {
-		t.Error("a node without a connection serves")
 	}
 }
 

@@ -6,17 +6,18 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/render/atomicfile"
 )
 
 const (
 	probeName = "probe.ini"
-	// maxGroup is the longest GROUP whose queue names the kernel takes.
-	maxGroup = 238
-	maxPort  = 32767
+	maxPort   = 32767
 )
 
 // probeText is a file that chmpxstatus loads without asking the resolver, and
-// that names the same shared memory as the real one (spec chmpx F.7). Without
+// that names the same shared memory as the real one (docs/chmpx.md F.7). Without
 // a SELFCTLPORT (ctlPort 0) the memory has no port in its name.
 func probeText(group string, ctlPort int) ([]byte, error) {
 	if err := checkGroup(group); err != nil {
@@ -46,8 +47,8 @@ func probeText(group string, ctlPort int) ([]byte, error) {
 }
 
 func checkGroup(group string) error {
-	if group == "" || len(group) > maxGroup {
-		return fmt.Errorf("group of %d bytes: chmpx takes 1 to %d", len(group), maxGroup)
+	if group == "" || len(group) > chmpx.MaxGroup {
+		return fmt.Errorf("group of %d bytes: chmpx takes 1 to %d", len(group), chmpx.MaxGroup)
 	}
 	if strings.ContainsFunc(group, func(r rune) bool { return r == '/' || r < ' ' || r == 0x7f }) {
 		return fmt.Errorf("group %q: chmpx cannot run with a slash or a control character in it", group)
@@ -72,29 +73,10 @@ func quote(value string) string {
 // writeProbe puts text in place as a whole, so that a second program of the
 // agent never finds half of it. A file that says the same already is left
 // alone: who may not write here can still look.
-func writeProbe(dir string, text []byte) (path string, err error) {
-	path = filepath.Join(dir, probeName)
+func writeProbe(dir string, text []byte) (string, error) {
+	path := filepath.Join(dir, probeName)
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
 		return path, nil
 	}
-	f, err := os.CreateTemp(dir, ".probe-*.ini")
-	if err != nil {
-		return "", err
-	}
-	defer func() {
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(text)
-	if err == nil {
-		err = f.Chmod(0o644) // holds no secret
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err != nil {
-		return "", err
-	}
-	return path, os.Rename(f.Name(), path)
+	return path, atomicfile.Write(path, text, 0o644) // holds no secret
 }

@@ -23,17 +23,17 @@ var (
 	ErrNotRunning = errors.New("chmpx is not running")
 	// ErrTimeout says that chmpxstatus gave no answer in time.
 	ErrTimeout = tool.ErrTimeout
-	// ErrNoAccess says that chmpx's shared memory is there but this user may
-	// not open it for writing, as attaching needs. It is an fs.ErrPermission.
+	// ErrNoAccess says that chmpx's shared memory is there, but this user may not
+	// open it for writing, as chmpxstatus has to. It is an fs.ErrPermission.
 	ErrNoAccess = fmt.Errorf("no access to chmpx's shared memory: %w", fs.ErrPermission)
 )
 
-// Prober asks chmpxstatus about the running chmpx. It makes one look at a time
+// Prober probes the running chmpx with chmpxstatus. It makes one probe at a time
 // and may be used from several goroutines. It must not be copied after use.
 type Prober struct {
 	Command string        // name or path of chmpxstatus; empty: not installed
 	Dir     string        // existing folder for the probe file, the agent's own
-	Timeout time.Duration // for one look; 0: ten seconds
+	Timeout time.Duration // for one probe; 0: ten seconds
 
 	mu      sync.Mutex
 	group   string
@@ -46,26 +46,26 @@ type Prober struct {
 	access func(path string, mode uint32) error // nil: access(2)
 }
 
-// Status looks at the chmpx that has this GROUP and SELFCTLPORT (0: it has
-// none). The probe file is written at the first look, when either changes and
-// when it was lost. Errors are ErrNotInstalled, ErrNotRunning, ErrNoAccess,
-// ErrTimeout, ErrFormat, ctx's, or the program's own complaint.
+// Status probes the chmpx that has this GROUP and SELFCTLPORT (0: it has none). It
+// writes the probe file at the first probe, when either changes, and when the file
+// was lost. Errors are ErrNotInstalled, ErrNotRunning, ErrNoAccess, ErrTimeout,
+// ErrFormat, ctx's, or the program's own complaint.
 func (p *Prober) Status(ctx context.Context, group string, ctlPort int) (Status, error) {
 	if p.Command == "" {
-		return Status{}, fmt.Errorf("chmpxstatus %w: no status-command is named", ErrNotInstalled)
+		return Status{}, fmt.Errorf("chmpxstatus %w: status-command is empty", ErrNotInstalled)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.prepare(group, ctlPort); err != nil {
 		return Status{}, err
 	}
-	st, err := p.look(ctx)
+	st, err := p.probe(ctx)
 	if err != nil && ctx.Err() == nil && p.probeLost() {
 		p.path = ""
 		if err := p.prepare(group, ctlPort); err != nil {
 			return Status{}, err
 		}
-		st, err = p.look(ctx)
+		st, err = p.probe(ctx)
 	}
 	if errors.Is(err, ErrNotRunning) {
 		err = p.noAccess(group, ctlPort, err)
@@ -73,7 +73,7 @@ func (p *Prober) Status(ctx context.Context, group string, ctlPort int) (Status,
 	return st, err
 }
 
-// prepare sees that the probe file of this group and port is in place.
+// prepare writes the probe file of this group and port unless it is there.
 func (p *Prober) prepare(group string, ctlPort int) error {
 	if p.path != "" && p.group == group && p.ctlPort == ctlPort {
 		return nil
@@ -83,24 +83,24 @@ func (p *Prober) prepare(group string, ctlPort int) error {
 	}
 	text, err := probeText(group, ctlPort)
 	if err != nil {
-		return fmt.Errorf("chmpxstatus cannot be asked: %w", err)
+		return fmt.Errorf("cannot ask chmpxstatus: %w", err)
 	}
 	path, err := writeProbe(p.Dir, text)
 	if err != nil {
-		return fmt.Errorf("the file for chmpxstatus cannot be written: %w", err)
+		return fmt.Errorf("cannot write the file for chmpxstatus: %w", err)
 	}
 	p.group, p.ctlPort, p.text, p.path = group, ctlPort, text, path
 	return nil
 }
 
-// probeLost tells whether somebody has removed or changed the probe file.
+// probeLost reports whether somebody has removed or changed the probe file.
 func (p *Prober) probeLost() bool {
 	b, err := os.ReadFile(p.path)
 	return err != nil || !bytes.Equal(b, p.text)
 }
 
-// look runs the program once and reads what it prints.
-func (p *Prober) look(ctx context.Context) (Status, error) {
+// probe runs the program once and reads what it prints.
+func (p *Prober) probe(ctx context.Context) (Status, error) {
 	if err := p.ask(ctx); err != nil {
 		return Status{}, err
 	}
@@ -126,7 +126,7 @@ func (p *Prober) ask(ctx context.Context) error {
 	return err
 }
 
-// notAttached tells whether the program ended by itself and found no chmpx.
+// notAttached reports whether the program ended by itself and found no chmpx.
 func (p *Prober) notAttached(err error) bool {
 	var exit *tool.ExitError
 	if !errors.As(err, &exit) && !errors.Is(err, tool.ErrLeftOpen) {
@@ -139,8 +139,8 @@ func (p *Prober) notAttached(err error) bool {
 // that keeps it from the shared memory.
 const attachFailed = "Could not initialize(attach)"
 
-// noAccess turns notRunning into ErrNoAccess when the shared memory is there
-// and it is this user who cannot open it: chmpxstatus itself does not say so.
+// noAccess turns notRunning into ErrNoAccess if the shared memory is there and
+// only this user cannot open it: chmpxstatus itself does not say so.
 func (p *Prober) noAccess(group string, ctlPort int, notRunning error) error {
 	access := p.access
 	if access == nil {
@@ -152,16 +152,16 @@ func (p *Prober) noAccess(group string, ctlPort int, notRunning error) error {
 	case err == nil, errors.Is(err, unix.ENOENT):
 		return notRunning
 	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM), errors.Is(err, unix.EROFS):
-		return fmt.Errorf("%w: %s: %w; run as root or as chmpx's user, with its folder writable", ErrNoAccess, path, err)
+		return fmt.Errorf("%w: %s: %w; run as root or as chmpx's user, and make its folder writable", ErrNoAccess, path, err)
 	}
 	return notRunning
 }
 
-// MemoryDir is where chmpx keeps its shared memory, if that is there when it
-// starts.
+// MemoryDir is where chmpx keeps its shared memory, if the folder is there when
+// chmpx starts.
 const MemoryDir = "/var/lib/antpickax"
 
-// memoryPath is the shared memory's file (spec chmpx F.3).
+// memoryPath is the shared memory's file (docs/chmpx.md F.3).
 func memoryPath(group string, ctlPort int) string {
 	dir := MemoryDir
 	if fi, err := os.Stat(dir); err != nil || !fi.IsDir() {

@@ -172,7 +172,7 @@ func TestProberErrors(t *testing.T) {
 		{"a foreign format", "foreign", nil, ErrFormat, "foreign"},
 		{"neither folder nor program", "prints", func(p *Prober) { p.Dir, p.Command = filepath.Join(noDir, "none"), "no-such-chmpxstatus" }, ErrNotInstalled, ""},
 		{"a group chmpx cannot have", "prints", nil, nil, "slash"},
-		{"no folder for the probe file", "prints", func(p *Prober) { p.Dir = filepath.Join(noDir, "none") }, fs.ErrNotExist, "written"},
+		{"no folder for the probe file", "prints", func(p *Prober) { p.Dir = filepath.Join(noDir, "none") }, fs.ErrNotExist, "cannot write"},
 	}
 	sentinels := []error{ErrNotInstalled, ErrNotRunning, ErrNoAccess, ErrTimeout, ErrFormat, fs.ErrPermission, fs.ErrNotExist}
 	for _, tt := range tests {
@@ -266,7 +266,7 @@ func TestProberWritesTheProbeFileOnlyWhenItMust(t *testing.T) {
 		t.Fatal(err)
 	}
 	look("stock", 9022) // a lost file is written again
-	left, err := filepath.Glob(filepath.Join(p.Dir, ".probe-*"))
+	left, err := filepath.Glob(filepath.Join(p.Dir, ".probe.ini.*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left over: %q, %v", left, err)
 	}

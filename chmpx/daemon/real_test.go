@@ -174,7 +174,7 @@ func TestRealChmpxIsRead(t *testing.T) {
 	if diff := cmp.Diff(want, after, inAnyOrder, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(Status{}, "Started")); diff != "" {
 		t.Errorf("after the reload (-want +got):\n%s", diff)
 	}
-	if !after.SameProcess(st) {
+	if after.PID != st.PID || !after.Started.Equal(st.Started) {
 		t.Errorf("the reload made another process of it: %+v, %+v", st, after)
 	}
 
@@ -188,10 +188,10 @@ func TestRealChmpxIsRead(t *testing.T) {
 func (h *realHost) await(t *testing.T, revision int) Status {
 	t.Helper()
 	c := NewConfirmation(revision, nil, time.Now(), 20*time.Second)
-	for pause := FirstLook; ; {
+	for pause := FirstProbe; ; {
 		time.Sleep(pause)
 		st, err := h.status("orders", 8031)
-		outcome, next := c.Look(time.Now(), st, err)
+		outcome, next := c.Probed(time.Now(), st, err)
 		switch {
 		case outcome == Confirmed:
 			return st

@@ -5,26 +5,26 @@ import "strings"
 // Server is a server node as slave.ini lists it, patterns in NAME expanded and
 // GLOBAL's CTLPORT filled in.
 type Server struct {
-	Name    string // for the reader of a message, and to tell apart servers that share the rest
+	Name    string // for messages, and to tell apart servers that share the rest
 	CtlPort int
 	CUK     string
 }
 
-// Server is the node the way the file lists it.
+// Server returns the node as the file lists it.
 func (n Node) Server() Server { return Server{Name: n.Name, CtlPort: n.CtlPort, CUK: n.CUK} }
 
-// RingDiffers compares the servers chmpx has with those of the file, by
-// control port and CUK. joined are those only chmpx has: a server of the ring
-// that the file does not list, or one the file dropped that still runs. left
-// are those only the file has; their Node says no more than the file does. The
-// state of a node plays no part, for a listed server that is down stays in
-// chmpx's list; see Leaving.
+// RingDiffers compares the servers that chmpx has with those of the file, by
+// control port and CUK. joined are those that only chmpx has: a server of the ring
+// that the file does not list, or one that the file dropped and that still runs.
+// left are those that only the file has; their Node says no more than the file
+// does. The state of a node does not matter, since a listed server that is down
+// stays in chmpx's list; see Leaving.
 //
-// Several servers may share control port and CUK, all those without a CUK on
-// one port for instance. They are then counted, and the name says which of
-// them are over.
+// Several servers may share control port and CUK, for instance all those without a
+// CUK on one port. RingDiffers then counts them, and the name says which of them
+// are left over.
 //
-// The answer means something only while chmpx runs the file's revision.
+// The result means something only while chmpx runs the file's revision.
 func RingDiffers(st Status, file []Server) (joined, left []Node) {
 	type key struct {
 		port int
@@ -72,9 +72,9 @@ func named(list []Server, name string) int {
 	return -1
 }
 
-// Leaving returns the servers that are out of service and down now and were
-// not at the look before. It is a hint only: a server that leaves for good and
-// one that is rebooted look alike as long as the file lists them.
+// Leaving returns the servers that are out of service and down now and were not at
+// the probe before. It is only a hint: a server that leaves for good and one that
+// reboots look the same as long as the file lists them.
 func Leaving(before, now Status) []Node {
 	was := make(map[Server]bool, len(before.Servers))
 	for _, n := range before.Servers {

@@ -8,7 +8,7 @@ import (
 // Status is what chmpxstatus prints of one running chmpx.
 type Status struct {
 	PID       int
-	Started   time.Time // with Revision it tells one run of chmpx from the next
+	Started   time.Time // with PID it tells one run of chmpx from the next
 	Group     string
 	Revision  int // FILEVERSION of the file chmpx has applied
 	MaxNodes  int // MAXCHMPX at the start of the process
@@ -18,11 +18,6 @@ type Status struct {
 	Slaves    []Node // empty on a slave: only servers keep a list of them
 	Clients   int    // processes that have joined chmpx
 	SSL       bool   // this node or any other uses TLS
-}
-
-// SameProcess tells whether both were printed of one and the same process.
-func (s Status) SameProcess(o Status) bool {
-	return s.PID == o.PID && s.Started.Equal(o.Started)
 }
 
 // Node is one node as chmpx has it.
@@ -42,11 +37,3 @@ func (n Node) Up() bool { return strings.Contains(n.State, "[UP]") }
 
 // ServiceIn tells whether the server takes part in the ring.
 func (n Node) ServiceIn() bool { return strings.Contains(n.State, "[SERVICE IN]") }
-
-// Suspended tells whether the node's chmpx runs without a program that serves.
-func (n Node) Suspended() bool { return strings.Contains(n.State, "[Suspend]") }
-
-// Serving tells whether a client of this slave can be served by the node now.
-func (n Node) Serving() bool {
-	return n.Up() && n.ServiceIn() && !n.Suspended() && n.Sockets > 0
-}

@@ -22,7 +22,7 @@ func dialSystemd(ctx context.Context) (bus, error) {
 	return conn, nil
 }
 
-// explainBus tells the errors of a bus apart by what can be done about them.
+// explainBus adds to an error of the bus what it means and what to do about it.
 func explainBus(err error) error {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("%w: %w", ErrNoSystemd, err)
@@ -31,7 +31,7 @@ func explainBus(err error) error {
 	if !errors.As(err, &fault) {
 		return err
 	}
-	// Without systemd the bus tries to start one, and fails in its own ways.
+	// Without systemd the bus tries to start it, and fails in its own ways.
 	if strings.HasPrefix(fault.Name, "org.freedesktop.DBus.Error.Spawn.") {
 		return fmt.Errorf("%w: %w", ErrNoSystemd, err)
 	}
@@ -39,7 +39,7 @@ func explainBus(err error) error {
 	case "org.freedesktop.DBus.Error.ServiceUnknown", "org.freedesktop.DBus.Error.NameHasNoOwner":
 		return fmt.Errorf("%w: %w", ErrNoSystemd, err)
 	case "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired", "org.freedesktop.DBus.Error.AccessDenied":
-		return fmt.Errorf("not allowed (%w): run the agent as root, or let polkit allow its user to manage the unit", err)
+		return fmt.Errorf("systemd does not allow it (%w): run the agent as root, or let polkit allow its user to manage the unit", err)
 	}
 	return err
 }

@@ -92,9 +92,9 @@ type unitObject struct{ active string }
 func (u *unitObject) GetAll(string) (map[string]dbus.Variant, *dbus.Error) {
 	v := dbus.MakeVariant
 	return map[string]dbus.Variant{
-		"LoadState": v("loaded"), "ActiveState": v(u.active), "SubState": v("running"), "UnitFileState": v("enabled"),
-		"CanReload": v(true), "MainPID": v(uint32(4711)), "Result": v("success"), "NRestarts": v(uint32(2)),
-		"ExecMainStatus": v(int32(3)), "InvocationID": v([]byte{1, 2}),
+		"LoadState": v("loaded"), "ActiveState": v(u.active), "UnitFileState": v("enabled"),
+		"CanReload": v(true), "Result": v("success"),
+		"InvocationID": v([]byte{1, 2}),
 		"Job": v(struct {
 			ID   uint32
 			Path dbus.ObjectPath
@@ -129,8 +129,8 @@ func TestStateOverTheBus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := UnitState{LoadState: "loaded", ActiveState: "active", SubState: "running", UnitFileState: "enabled", CanReload: true,
-		MainPID: 4711, Result: "success", Restarts: 2, ExitStatus: 3, invocation: "\x01\x02", busy: true}
+	want := UnitState{LoadState: "loaded", ActiveState: "active", UnitFileState: "enabled", CanReload: true,
+		Result: "success", invocation: "\x01\x02", busy: true}
 	if got != want {
 		t.Errorf("%+v, want %+v", got, want)
 	}

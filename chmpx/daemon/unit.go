@@ -16,13 +16,9 @@ var ErrNoSystemd = errors.New("systemd cannot be reached over D-Bus")
 type UnitState struct {
 	LoadState     string // loaded, not-found, masked, bad-setting, error
 	ActiveState   string // active, reloading, inactive, failed, activating, deactivating
-	SubState      string // running, dead, auto-restart
 	UnitFileState string // enabled, enabled-runtime, disabled, masked, static, linked; empty when unknown
 	CanReload     bool   // the unit has a reload job
-	MainPID       int    // 0: none; often a helper script, not chmpx
 	Result        string // of the latest run: success, exit-code, signal, start-limit-hit
-	Restarts      int    // made by systemd itself
-	ExitStatus    int    // of the latest main process
 	Command       string // what the unit runs, its path alone; chmpx, or a helper script
 
 	invocation string // identifies one run of the unit
@@ -32,9 +28,10 @@ type UnitState struct {
 // Active tells whether the unit runs.
 func (s UnitState) Active() bool { return s.ActiveState == "active" || s.ActiveState == "reloading" }
 
-// StartDecision says whether the agent may start a unit in this state, and
-// why. It starts only what the operator has enabled and what is merely down:
-// anything else is the operator's word, or a fault a start does not cure.
+// StartDecision says whether the agent may start a unit in this state, and why.
+// The agent starts only a unit that the operator has enabled and that is merely
+// down: anything else is the operator's decision, or a fault that a start does not
+// cure.
 func StartDecision(s UnitState) (start bool, why string) {
 	switch s.LoadState {
 	case "loaded":
@@ -52,7 +49,7 @@ func StartDecision(s UnitState) (start bool, why string) {
 	case "failed":
 		return false, fmt.Sprintf("the unit has failed (%s)", s.Result)
 	default:
-		return false, fmt.Sprintf("the unit is %s just now", s.ActiveState)
+		return false, fmt.Sprintf("the unit is %s", s.ActiveState)
 	}
 	switch s.UnitFileState {
 	case "enabled", "enabled-runtime":
@@ -62,7 +59,7 @@ func StartDecision(s UnitState) (start bool, why string) {
 		return false, fmt.Sprintf("the unit is %s, not enabled", s.UnitFileState)
 	}
 	if s.busy {
-		return false, "systemd is at work on the unit already"
+		return false, "systemd is already working on the unit"
 	}
 	return true, "the unit is enabled and down"
 }
@@ -74,7 +71,7 @@ type Unit struct {
 	Timeout time.Duration // for one method, besides ctx's deadline; 0: two minutes
 
 	dial func(context.Context) (bus, error) // nil: the system's
-	poll time.Duration                      // between looks when a job's result was lost; 0: a second
+	poll time.Duration                      // between two questions for the state, when a job's result was lost; 0: a second
 }
 
 // bus is what the unit needs of a connection to systemd.
@@ -87,7 +84,7 @@ type bus interface {
 	Close()
 }
 
-// unitTimeout is longer than systemd's own for starting a service.
+// unitTimeout is longer than systemd's own limit for the start of a service.
 const unitTimeout = 2 * time.Minute
 
 // State asks systemd for the state of the unit.
@@ -102,8 +99,8 @@ func (u *Unit) State(ctx context.Context) (UnitState, error) {
 	return u.state(ctx, conn)
 }
 
-// Start starts the unit and waits for systemd to say that it did. Whether it
-// should be started is StartDecision's to say.
+// Start starts the unit and waits until systemd has done so. StartDecision says
+// whether to start it.
 func (u *Unit) Start(ctx context.Context) error {
 	return u.do(ctx, job{
 		verb:    "start",
@@ -132,8 +129,8 @@ func (u *Unit) Reload(ctx context.Context) error {
 	})
 }
 
-// Restart restarts the unit if it runs. One that does not run is an error: to
-// start it is a decision of its own.
+// Restart restarts the unit if it runs. One that does not run is an error: whether
+// to start it is another decision.
 func (u *Unit) Restart(ctx context.Context) error {
 	return u.do(ctx, job{
 		verb:    "restart",
@@ -158,8 +155,8 @@ type job struct {
 	settled func(before, now UnitState) bool // the state shows that it was done
 }
 
-// mode makes a job fail rather than undo one that is queued: an operator who
-// is stopping the unit is not to be overruled.
+// mode makes a job fail rather than undo one that is queued: the operator may be
+// stopping the unit.
 const mode = "fail"
 
 func (u *Unit) do(ctx context.Context, j job) error {
@@ -198,10 +195,10 @@ func (u *Unit) try(ctx context.Context, j job) error {
 	return u.verdict(word)
 }
 
-var errLost = errors.New("the connection to systemd was lost before it told the result")
+var errLost = errors.New("the connection to systemd was lost before it reported the result")
 
-// wait returns systemd's word on the job. A connection that dies delivers
-// none, so it is watched.
+// wait returns systemd's result of the job. A connection that breaks delivers
+// none, so wait watches it too.
 func (u *Unit) wait(ctx context.Context, conn bus, result <-chan string) (string, error) {
 	check := time.NewTicker(u.pollEvery())
 	defer check.Stop()
@@ -210,7 +207,7 @@ func (u *Unit) wait(ctx context.Context, conn bus, result <-chan string) (string
 		case word := <-result:
 			return word, nil
 		case <-ctx.Done():
-			return "", fmt.Errorf("systemd has not told the result: %w", context.Cause(ctx))
+			return "", fmt.Errorf("systemd has not reported the result: %w", context.Cause(ctx))
 		case <-check.C:
 			if conn.Connected() {
 				continue
@@ -225,8 +222,8 @@ func (u *Unit) wait(ctx context.Context, conn bus, result <-chan string) (string
 	}
 }
 
-// afterLoss finds out by the unit's state what became of a job whose result
-// did not arrive. It asks on until ctx ends, and once if it has ended already.
+// afterLoss finds out from the unit's state what became of a job whose result did
+// not arrive. It asks until ctx ends, and once if ctx has ended already.
 func (u *Unit) afterLoss(ctx context.Context, j job, before UnitState, loss error) error {
 	for {
 		now, err := u.lateState(ctx)
@@ -254,7 +251,8 @@ func (u *Unit) lateState(ctx context.Context) (UnitState, error) {
 	return u.State(ctx)
 }
 
-// verdict turns the result of a job into an error, with the way to the cause.
+// verdict turns the result of a job into an error that says where to find the
+// cause.
 func (u *Unit) verdict(word string) error {
 	switch word {
 	case "done":
@@ -266,9 +264,9 @@ func (u *Unit) verdict(word string) error {
 	case "dependency":
 		return fmt.Errorf("a unit it depends on failed: see `systemctl list-dependencies %s`", u.Name)
 	case "canceled":
-		return errors.New("somebody else cancelled the job")
+		return errors.New("somebody cancelled the job")
 	case "skipped":
-		return fmt.Errorf("systemd skipped the job, it does not apply to the unit's state: see `systemctl status %s`", u.Name)
+		return fmt.Errorf("systemd skipped the job, as it does not apply in the unit's state: see `systemctl status %s`", u.Name)
 	}
 	return fmt.Errorf("the job ended as %q: see `journalctl -u %s`", word, u.Name)
 }
@@ -281,13 +279,9 @@ func (u *Unit) state(ctx context.Context, conn bus) (UnitState, error) {
 	s := UnitState{
 		LoadState:     text(props, "LoadState"),
 		ActiveState:   text(props, "ActiveState"),
-		SubState:      text(props, "SubState"),
 		UnitFileState: text(props, "UnitFileState"),
 		CanReload:     props["CanReload"] == true,
-		MainPID:       integer(props, "MainPID"),
 		Result:        text(props, "Result"),
-		Restarts:      integer(props, "NRestarts"),
-		ExitStatus:    integer(props, "ExecMainStatus"),
 	}
 	s.Command = command(props)
 	if id, ok := props["InvocationID"].([]byte); ok {
@@ -298,7 +292,7 @@ func (u *Unit) state(ctx context.Context, conn bus) (UnitState, error) {
 		s.busy = pair[0] != uint32(0)
 	}
 	if s.LoadState == "" || s.ActiveState == "" {
-		return UnitState{}, fmt.Errorf("state of %s: systemd's answer lacks it", u.Name)
+		return UnitState{}, fmt.Errorf("state of %s: systemd's answer does not have it", u.Name)
 	}
 	return s, nil
 }
@@ -317,16 +311,6 @@ func command(props map[string]any) string {
 func text(props map[string]any, name string) string {
 	s, _ := props[name].(string)
 	return s
-}
-
-func integer(props map[string]any, name string) int {
-	switch n := props[name].(type) {
-	case uint32:
-		return int(n)
-	case int32:
-		return int(n)
-	}
-	return 0
 }
 
 func (u *Unit) limit(ctx context.Context) (context.Context, context.CancelFunc) {

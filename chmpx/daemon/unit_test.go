@@ -114,8 +114,8 @@ func (b *fakeBus) Close() {
 
 func unitProps(active string, more map[string]any) map[string]any {
 	props := map[string]any{
-		"LoadState": "loaded", "ActiveState": active, "SubState": "running", "UnitFileState": "enabled",
-		"CanReload": true, "MainPID": uint32(4711), "Result": "success", "NRestarts": uint32(2), "ExecMainStatus": int32(0),
+		"LoadState": "loaded", "ActiveState": active, "UnitFileState": "enabled",
+		"CanReload": true, "Result": "success",
 		"InvocationID": []byte{1}, "Job": []any{uint32(0), "/"},
 		"ExecStart": [][]any{{"/usr/bin/chmpx", []string{"/usr/bin/chmpx", "-conf", "x.ini"}, false}},
 	}
@@ -131,13 +131,13 @@ func TestUnitState(t *testing.T) {
 		props map[string]any
 		want  UnitState
 	}{
-		{"running", unitProps("active", nil), UnitState{LoadState: "loaded", ActiveState: "active", SubState: "running",
-			UnitFileState: "enabled", CanReload: true, MainPID: 4711, Result: "success", Restarts: 2, Command: "/usr/bin/chmpx"}},
-		{"missing", map[string]any{"LoadState": "not-found", "ActiveState": "inactive", "SubState": "dead", "UnitFileState": "", "CanReload": false},
-			UnitState{LoadState: "not-found", ActiveState: "inactive", SubState: "dead"}},
-		{"failed", unitProps("failed", map[string]any{"CanReload": false, "MainPID": uint32(0), "Result": "start-limit-hit", "ExecMainStatus": int32(1)}),
-			UnitState{LoadState: "loaded", ActiveState: "failed", SubState: "running", UnitFileState: "enabled",
-				Result: "start-limit-hit", Restarts: 2, ExitStatus: 1, Command: "/usr/bin/chmpx"}},
+		{"running", unitProps("active", nil), UnitState{LoadState: "loaded", ActiveState: "active",
+			UnitFileState: "enabled", CanReload: true, Result: "success", Command: "/usr/bin/chmpx"}},
+		{"missing", map[string]any{"LoadState": "not-found", "ActiveState": "inactive", "UnitFileState": "", "CanReload": false},
+			UnitState{LoadState: "not-found", ActiveState: "inactive"}},
+		{"failed", unitProps("failed", map[string]any{"CanReload": false, "Result": "start-limit-hit"}),
+			UnitState{LoadState: "loaded", ActiveState: "failed", UnitFileState: "enabled",
+				Result: "start-limit-hit", Command: "/usr/bin/chmpx"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -330,7 +330,7 @@ func TestStartDecisionStartsOnlyWhatIsEnabledAndDown(t *testing.T) {
 		{"starting", active("activating"), false, "activating"},
 		{"stopping", active("deactivating"), false, "deactivating"},
 		{"failed", with(func(s *UnitState) { s.ActiveState, s.Result = "failed", "start-limit-hit" }), false, "start-limit-hit"},
-		{"a job is queued", with(func(s *UnitState) { s.busy = true }), false, "at work"},
+		{"a job is queued", with(func(s *UnitState) { s.busy = true }), false, "already working"},
 		{"nothing known", UnitState{}, false, "could not load"},
 	}
 	for _, tt := range tests {

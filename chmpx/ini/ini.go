@@ -12,11 +12,11 @@ const (
 	SlvNode = "SLVNODE"
 )
 
-// Kind is what chmpx takes a line for.
+// Kind is what a line is to chmpx.
 type Kind uint8
 
 const (
-	// Blank is a line with nothing but blanks.
+	// Blank is an empty line, or one of blanks.
 	Blank Kind = iota
 	// Comment is a line whose first character is #.
 	Comment
@@ -27,22 +27,6 @@ const (
 	// Dropped is a line that chmpx ignores; Line.Reason says why.
 	Dropped
 )
-
-func (k Kind) String() string {
-	switch k {
-	case Blank:
-		return "blank"
-	case Comment:
-		return "comment"
-	case Section:
-		return "section"
-	case Pair:
-		return "pair"
-	case Dropped:
-		return "dropped"
-	}
-	return "unknown"
-}
 
 // Reason says why a line was dropped.
 type Reason uint8
@@ -59,7 +43,7 @@ const (
 	// OpenBackslash is a line whose key or value ends in a backslash that
 	// escapes nothing.
 	OpenBackslash
-	// NoKey is a line with nothing in front of its =.
+	// NoKey is a line with nothing before its =.
 	NoKey
 )
 
@@ -68,15 +52,15 @@ func (r Reason) String() string {
 	case NotDropped:
 		return ""
 	case NoSection:
-		return "before the first section header"
+		return "it comes before the first section header"
 	case UnknownSection:
-		return "in a section chmpx does not know"
+		return "it is in a section that chmpx does not know"
 	case OpenQuote:
-		return "a quote is not closed"
+		return "it has a quote that is not closed"
 	case OpenBackslash:
-		return "a backslash at the end escapes nothing"
+		return "it ends in a backslash"
 	case NoKey:
-		return "no key in front of ="
+		return "it has no key before the ="
 	}
 	return "unknown"
 }
@@ -92,25 +76,25 @@ type Line struct {
 	// opens: Global, SvrNode, SlvNode, or "" outside all of them.
 	Section string
 	// Key and Value are unquoted and trimmed. For a header, Key is the text
-	// between the brackets. Lines dropped for NoSection or UnknownSection carry
-	// key and value too, if they have any, for the sake of good messages.
+	// between the brackets. Lines dropped for NoSection or UnknownSection have key
+	// and value too, if there are any, for better messages.
 	Key, Value string
 	// Start and End are the byte offsets of the trimmed line.
 	Start, End int
 	// ValueStart and ValueEnd are the byte offsets of the raw value: quotes
 	// included, surrounding blanks and a trailing comment excluded. For an empty
 	// value both are the place where one would go. If the byte at ValueEnd is a #,
-	// a comment follows without a blank, which it can only do after a quote:
-	// whoever writes another value has to put a blank behind it.
+	// a comment follows without a blank, which it can only do after a quote: a new
+	// value needs a blank after it then.
 	ValueStart, ValueEnd int
-	// NoEquals is set for a key without =, which chmpx takes for a key with an
-	// empty value. Whoever puts a value at ValueStart has to write the = too.
+	// NoEquals is set for a key without =, which to chmpx is a key with an empty
+	// value. A value that is put at ValueStart needs an = before it then.
 	NoEquals bool
 }
 
 // Lines yields every line of b in order. It takes time in proportion to
-// len(b), and holds one copy of b, of which keys and values are slices wherever
-// nothing had to be unquoted; it does not keep b.
+// len(b), and holds one copy of b, of which keys and values are slices if nothing
+// had to be unquoted; it does not keep b.
 func Lines(b []byte) iter.Seq[Line] {
 	return func(yield func(Line) bool) {
 		s := string(b)
@@ -151,7 +135,7 @@ func Lines(b []byte) iter.Seq[Line] {
 	}
 }
 
-// header tells the section a header opens, and whether chmpx knows it.
+// header returns the section that a header opens, and whether chmpx knows it.
 func header(text string) (string, bool) {
 	switch text {
 	case "[GLOBAL]":
@@ -221,7 +205,7 @@ func trim(s string, start, end int) (int, int) {
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
-// isSpace is C's isspace: what counts as blank in front of an inline comment.
+// isSpace is C's isspace: what counts as blank before an inline comment.
 func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
 
 // special marks the bytes that need the slow way through unquote.
@@ -307,9 +291,9 @@ scan:
 	return out, p, NotDropped
 }
 
-// gatherer puts the bytes of s together that remain after unquoting. As long as
-// they are neighbours, which they are in a plain "quoted value" or in front of a
-// comment, it needs no memory.
+// gatherer joins the bytes of s that remain after unquoting. As long as they are
+// neighbours, as in a plain "quoted value" or before a comment, it allocates
+// nothing.
 type gatherer struct {
 	s          string
 	start, end int

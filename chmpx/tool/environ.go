@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// Environ is this process's environment without what chmpx's programs read
-// (spec chmpx F.2), what would change the language of their output, and what
-// lets a child speak for the agent to systemd. It is never nil.
+// Environ is this process's environment without the variables that chmpx's
+// programs read (docs/chmpx.md F.2), those that would change the language of their
+// output, and those with which a child could speak to systemd for the agent. It is
+// never nil.
 func Environ() []string { return clean(os.Environ()) }
 
 func clean(environ []string) []string {

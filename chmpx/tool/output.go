@@ -34,15 +34,15 @@ func (o *Output) reset() {
 	o.stderr.Reset()
 }
 
-// bounded collects at most max bytes and takes the rest for nothing. It calls
-// over, when set, at the first byte too many.
+// bounded collects at most max bytes and discards the rest. It calls over, if set,
+// at the first byte too many.
 type bounded struct {
 	buf  *bytes.Buffer
 	max  int
 	over func()
 }
 
-// ReadFrom spares os/exec a copying buffer of its own for every run.
+// ReadFrom saves os/exec a buffer of its own for every run.
 func (w *bounded) ReadFrom(r io.Reader) (int64, error) {
 	room := int64(w.max - w.buf.Len())
 	n, err := w.buf.ReadFrom(io.LimitReader(r, room+1))

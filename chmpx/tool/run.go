@@ -14,19 +14,19 @@ import (
 var (
 	// ErrNotInstalled says that there is no such program.
 	ErrNotInstalled = errors.New("is not installed")
-	// ErrTimeout says that a program was ended because it took too long.
+	// ErrTimeout says that Run killed a program because it took too long.
 	ErrTimeout = errors.New("did not finish in time")
-	// ErrTooMuch says that a program was ended because it printed too much.
+	// ErrTooMuch says that Run killed a program because it printed too much.
 	ErrTooMuch = errors.New("printed more than it ever should")
-	// ErrLeftOpen says that a program ended, but left something behind that
-	// kept its output open, so that the output may not be whole.
+	// ErrLeftOpen says that a program ended, but something that it started kept its
+	// output open, so that the output may not be complete.
 	ErrLeftOpen = errors.New("ended, but something it started keeps its output open")
 )
 
 const (
-	// DefaultTimeout is how long a run may take when nothing else is said.
+	// DefaultTimeout is how long a run may take unless the call says otherwise.
 	DefaultTimeout = 10 * time.Second
-	// outputGrace is how long output may stay open once the program has ended.
+	// outputGrace is how long output may stay open after the program has ended.
 	outputGrace = time.Second
 )
 
@@ -36,12 +36,12 @@ type Call struct {
 	Args    []string
 	Env     []string      // nil: that of [Environ]
 	Timeout time.Duration // 0: DefaultTimeout
-	// MaxOutput bounds what is kept of the standard output, in bytes. A
-	// program that prints more is ended.
+	// MaxOutput bounds what is kept of the standard output, in bytes. Run kills a
+	// program that prints more.
 	MaxOutput int
 }
 
-// ExitError is a program that ended by itself, and not with status 0.
+// ExitError is a program that ended by itself with a status other than 0.
 type ExitError struct {
 	Command string
 	Err     error // an *exec.ExitError
@@ -55,11 +55,11 @@ func (e *ExitError) Error() string {
 
 func (e *ExitError) Unwrap() error { return e.Err }
 
-// Find reports whether the program of a call is there to be run: nil, or
-// ErrNotInstalled, or what keeps it from being run.
+// Find looks for the program of a call: nil, or ErrNotInstalled, or why it cannot
+// run.
 func (c Call) Find() error {
 	if c.Command == "" {
-		return fmt.Errorf("no program is named, so it %w", ErrNotInstalled)
+		return fmt.Errorf("no program is configured, so it %w", ErrNotInstalled)
 	}
 	if _, err := exec.LookPath(c.Command); err != nil {
 		return c.startError(err)
@@ -67,12 +67,12 @@ func (c Call) Find() error {
 	return nil
 }
 
-// Run runs the program to its end and fills out, whatever becomes of it: what
-// it printed before it was ended is there too. The error is nil for status 0,
-// an *ExitError for another one, ErrNotInstalled, ErrTimeout, ErrTooMuch,
-// ErrLeftOpen, ctx's, or the system's where the program cannot be run. When
-// Run returns, the program has ended, and where it had to be ended, or
-// left its output open, so has the rest of its process group.
+// Run runs the program to its end and fills out in any case: what a program
+// printed before Run killed it is there too. The error is nil for status 0, an
+// *ExitError for another one, ErrNotInstalled, ErrTimeout, ErrTooMuch, ErrLeftOpen,
+// ctx's, or the system's if the program cannot run. When Run returns, the program
+// has ended; if Run had to kill it, or it left its output open, the rest of its
+// process group has ended too.
 func Run(ctx context.Context, c Call, out *Output) error {
 	out.reset()
 	if c.Command == "" {
@@ -106,8 +106,8 @@ func Run(ctx context.Context, c Call, out *Output) error {
 	}
 	err := cmd.Wait()
 	if err != nil && (ctx.Err() != nil || errors.Is(err, exec.ErrWaitDelay)) {
-		// What the program left behind still holds its process group, so that
-		// the number cannot be another's yet.
+		// What the program left behind still has its process group, so the number
+		// cannot be another's yet.
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
 	return c.waitError(ctx, err, out)
@@ -133,7 +133,7 @@ func (c Call) waitError(ctx context.Context, err error, out *Output) error {
 	return nil
 }
 
-// ended is the error of a run that was ended from here.
+// ended is the error of a run that Run ended.
 func (c Call) ended(cause error) error {
 	switch {
 	case errors.Is(cause, ErrTimeout):

@@ -221,7 +221,7 @@ func TestAProgramThatCannotBeRun(t *testing.T) {
 		is            error
 		says          string
 	}{
-		{"none", "", ErrNotInstalled, "no program is named"},
+		{"none", "", ErrNotInstalled, "no program is configured"},
 		{"a name that is not in PATH", "no-such-program", ErrNotInstalled, "no-such-program is not installed"},
 		{"a path that is not there", filepath.Join(dir, "none"), ErrNotInstalled, "none is not installed"},
 		{"not executable", script, fs.ErrPermission, "not-executable cannot be run"},

@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/chmpx/conftest"
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/watcher"
+	"k2hdkc-slave-agent/watcher/host"
 )
 
 // maxFile bounds what check reads; a configuration of that size would be
@@ -42,16 +45,37 @@ func (p *program) check(ctx context.Context, o *options.Options) error {
 // their own. The agent that runs has its own probe file, and a reader of the
 // file in place would hold up chmpx's reload of the next one.
 func (p *program) judged(ctx context.Context, o *options.Options, b []byte) chmpx.Report {
-	judge := judge(chmpx.LocalHost)
+	judge := new(host.Local).Judge
 	dir, err := os.MkdirTemp("", options.Program+"-")
 	if err != nil {
-		p.remark("chmpx's own programs are not asked", err)
+		p.note("chmpx's own programs are not asked: %v", err)
 		return judge(ctx, b, nil)
 	}
 	defer os.RemoveAll(dir)
 	report := judge(ctx, b, p.running(ctx, o, b, dir))
 	p.weigh(ctx, o, b, dir, &report)
 	return report
+}
+
+// weigh adds the opinion of chmpxconftest to a report.
+func (p *program) weigh(ctx context.Context, o *options.Options, b []byte, dir string, r *chmpx.Report) {
+	if o.CheckCommand == "" {
+		return
+	}
+	path := filepath.Join(dir, "slave.ini")
+	err := os.WriteFile(path, b, 0o600)
+	if err == nil {
+		err = conftest.Checker{Command: o.CheckCommand}.Check(ctx, path)
+	}
+	var refused *conftest.RefusedError
+	switch {
+	case err == nil:
+		r.Weigh(filepath.Base(o.CheckCommand), "")
+	case errors.As(err, &refused):
+		r.Weigh(refused.Program, refused.Said)
+	case !errors.Is(err, conftest.ErrNotInstalled):
+		p.note("chmpxconftest gives no verdict: %v", err)
+	}
 }
 
 // running is the chmpx that the file in place is for, or the one that b is for,
@@ -77,16 +101,11 @@ func (p *program) running(ctx context.Context, o *options.Options, b []byte, dir
 		case err == nil:
 			return watcher.Running(st, nil)
 		case !errors.Is(err, daemon.ErrNotRunning) && !errors.Is(err, daemon.ErrNotInstalled):
-			p.remark("the running chmpx cannot be looked at, so this is about a fresh start alone", err)
+			p.note("cannot look at the running chmpx, so this is about a fresh start alone: %v", err)
 			return nil
 		}
 	}
 	return nil
-}
-
-// remark tells the operator what a result does not rest on.
-func (p *program) remark(what string, err error) {
-	fmt.Fprintf(p.stderr, "%s: %s: %v\n", options.Program, what, err)
 }
 
 // checked reads the file to check: the one named, standard input, or the

@@ -2,18 +2,13 @@ package main
 
 import (
 	"bytes"
-	"context"
-	"errors"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"k2hdkc-slave-agent/chmpx/conftest"
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/tests/fakechmpx"
 )
@@ -91,7 +86,7 @@ func (s *stage) check(text string, args ...string) result {
 	var stdout, stderr bytes.Buffer
 	p := program{
 		stdin: strings.NewReader(text), stdout: &stdout, stderr: &stderr,
-		host: options.Host{Files: os.DirFS("/"), Dir: s.dir, Environ: []string{
+		system: options.System{Files: os.DirFS("/"), Dir: s.dir, Environ: []string{
 			"K2HDKC_SLAVE_CONFIG=/dev/null",
 			"K2HDKC_SLAVE_OUTPUT=" + s.output(),
 			"K2HDKC_SLAVE_RUN_DIR=" + filepath.Join(s.dir, "run"),
@@ -125,7 +120,7 @@ func TestCheckKnowsTheRunningChmpx(t *testing.T) {
 		{"a server more", inPlace + server("192.0.2.32"), "accept", ""},
 		{"more servers than it has room for", with("MAXCHMPX = 4", "MAXCHMPX = 40") + server("192.0.2.32") + server("192.0.2.33") + server("192.0.2.34"),
 			"dangerous", "3 server nodes are new to the running chmpx"},
-		{"another group", with("GROUP = orders", "GROUP = stock"), "dangerous", "the running chmpx is of GROUP"},
+		{"another group", with("GROUP = orders", "GROUP = stock"), "dangerous", "the running chmpx has GROUP"},
 		{"another identity type, which only the file in place tells", with("CHMPXIDTYPE = NAME", "CHMPXIDTYPE = CUSTOM", "CTLPORT = 9031", "CTLPORT = 9031\nCUSTOM_ID_SEED = a", "NAME = localhost", "NAME = localhost\nCUSTOM_ID_SEED = b"),
 			"dangerous", "the running chmpx has CHMPXIDTYPE NAME"},
 	}
@@ -167,7 +162,7 @@ func TestCheckWithoutARunningChmpx(t *testing.T) {
 		}
 	}
 	got := s.check(inPlace, "-", "--status-command=/bin/true")
-	if got.status != 0 || got.stdout != "accept\n" || !strings.Contains(got.stderr, "the running chmpx cannot be looked at") {
+	if got.status != 0 || got.stdout != "accept\n" || !strings.Contains(got.stderr, "cannot look at the running chmpx") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -214,7 +209,7 @@ func TestCheckAndTheSecondOpinion(t *testing.T) {
 		{"there is none", inPlace, "", result{0, "accept\n", ""}},
 		{"it is not installed", inPlace, "/nowhere/chmpxconftest", result{0, "accept\n", ""}},
 		{"it cannot be run", inPlace, "/etc/passwd",
-			result{0, "accept\n", "k2hdkc-slave-agent: there is no second opinion: /etc/passwd cannot be run: fork/exec /etc/passwd: permission denied\n"}},
+			result{0, "accept\n", "k2hdkc-slave-agent: chmpxconftest gives no verdict: /etc/passwd cannot be run: fork/exec /etc/passwd: permission denied\n"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -237,72 +232,5 @@ func TestCheckGivesTheFileInPlaceToNobody(t *testing.T) {
 	b, err := os.ReadFile(seen)
 	if err != nil || !strings.HasPrefix(string(b), s.tmp) || !strings.HasSuffix(string(b), ".ini\n") {
 		t.Errorf("chmpxconftest was given %q, %v", b, err)
-	}
-}
-
-func TestTheWatchersSecondOpinion(t *testing.T) {
-	s := newStage(t)
-	var log bytes.Buffer
-	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.TimeKey {
-			return slog.Attr{}
-		}
-		return a
-	}}))
-	refuses := s.script(`echo '[CHMPX-ERR] LoadConfiguration(12) : the day is not good.' >&2`)
-	link := filepath.Join(s.dir, "chmpxconftest") // what is installed
-	install := func(path string) {
-		t.Helper()
-		os.Remove(link)
-		if path == "" {
-			return
-		}
-		if err := os.Symlink(path, link); err != nil {
-			t.Fatal(err)
-		}
-	}
-	ask := secondOpinion(conftest.Checker{Command: link, Timeout: 5 * time.Second}, logger)
-	s.put(inPlace)
-	said := func() string {
-		defer log.Reset()
-		return log.String()
-	}
-	steps := []struct {
-		name, installed string
-		err, log        string // parts; empty: none at all
-	}{
-		{"not installed", "", "", "level=INFO msg=\"there is no second opinion"},
-		{"still not", "", "", ""},
-		{"loads", s.programs.Conftest, "", ""},
-		{"refuses", refuses, "chmpxconftest refuses what this agent accepts: the day is not good.", ""},
-		{"gone again", "", "", "is not installed"},
-		{"cannot be run", "/etc/passwd", "", "level=WARN msg=\"no second opinion on the new file; the agent's own counts\""},
-	}
-	for _, step := range steps {
-		install(step.installed)
-		err := ask(t.Context(), s.output())
-		if step.err == "" && err != nil || step.err != "" && (err == nil || err.Error() != step.err) {
-			t.Errorf("%s: error %v", step.name, err)
-		}
-		if got := said(); (got == "") != (step.log == "") || !strings.Contains(got, step.log) {
-			t.Errorf("%s: logged %q", step.name, got)
-		}
-	}
-
-	install(s.programs.Conftest)
-	if err := s.state.Inject(fakechmpx.FaultConftestHang); err != nil {
-		t.Fatal(err)
-	}
-	hasty := secondOpinion(conftest.Checker{Command: link, Timeout: 100 * time.Millisecond}, logger)
-	if err := hasty(t.Context(), s.output()); err != nil {
-		t.Errorf("a check that hangs refused: %v", err)
-	}
-	if got := said(); !strings.Contains(got, "level=WARN") || !strings.Contains(got, "did not finish in time") {
-		t.Errorf("logged %q", got)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := ask(ctx, s.output()); !errors.Is(err, context.Canceled) {
-		t.Errorf("an agent that ends would put the file in place: %v", err)
 	}
 }

@@ -15,9 +15,9 @@ func TestUnifiedDiff(t *testing.T) {
 	tests := []struct{ name, old, new, want string }{
 		{"same", "a\nb\n", "a\nb\n", ""},
 		{"first file", "", "a\nb\n", "--- x\n+++ y\n@@ -0,0 +1,2 @@\n+a\n+b\n"},
-		{"emptied", "a\n", "", "--- x\n+++ y\n@@ -1 +0,0 @@\n-a\n"},
+		{"emptied", "a\n", "", "--- x\n+++ y\n@@ -1,1 +0,0 @@\n-a\n"},
 		{"one line", "a\nb\nc\n", "a\nB\nc\n", "--- x\n+++ y\n@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n"},
-		{"no newline at the end", "a", "b\n", "--- x\n+++ y\n@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n"},
+		{"no newline at the end", "a", "b\n", "--- x\n+++ y\n@@ -1,1 +1,1 @@\n-a\n\\ No newline at end of file\n+b\n"},
 		{"far apart", "1\n2\n3\n4\n5\n6\n7\n8\n9\n10\n", "0\n2\n3\n4\n5\n6\n7\n8\n9\n11\n",
 			"--- x\n+++ y\n@@ -1,4 +1,4 @@\n-1\n+0\n 2\n 3\n 4\n@@ -7,4 +7,4 @@\n 7\n 8\n 9\n-10\n+11\n"},
 	}
@@ -40,6 +40,9 @@ func TestUnifiedDiffPatches(t *testing.T) {
 		var b strings.Builder
 		for range rng.IntN(30) {
 			b.WriteString(strings.Repeat("x", rng.IntN(4)) + "\n")
+		}
+		if rng.IntN(4) == 0 {
+			return b.String() + "no line end"
 		}
 		return b.String()
 	}

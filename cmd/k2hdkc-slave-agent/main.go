@@ -10,19 +10,26 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/cmd/service"
+	"k2hdkc-slave-agent/watcher/host"
+	"k2hdkc-slave-agent/watcher/member"
 )
 
 func main() {
+	if other, ok := otherNames()[filepath.Base(os.Args[0])]; ok {
+		os.Exit(other(os.Args[1:]))
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	host, err := options.ThisHost()
+	system, err := options.ThisSystem()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, options.Program+":", err)
 		os.Exit(1)
 	}
-	p := program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, host: host}
+	p := program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, system: system}
 	status := p.main(ctx, os.Args[1:])
 	stop()
 	os.Exit(status)
@@ -32,8 +39,9 @@ func main() {
 type program struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
-	host           options.Host
-	care           caretaker
+	system         options.System
+	guard          member.Guard
+	instance       host.Recorder
 }
 
 // errSaid ends a run with status 1 whose result says all there is to say.
@@ -52,26 +60,31 @@ func (p *program) main(ctx context.Context, args []string) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.Is(err, errSaid):
+	case errors.Is(err, errSaid), errors.Is(err, service.ErrRestart):
 		return 1
 	case errors.As(err, &usage):
 		fmt.Fprintf(p.stderr, "%s: %v\n%s\n", options.Program, usage.Err, usage.Help)
 		return 2
 	default:
-		fmt.Fprintf(p.stderr, "%s: %v\n", options.Program, err)
+		fmt.Fprintf(p.stderr, "%s: %v\n", options.Program, service.Hint(err))
 		return 1
 	}
 }
 
+// note tells the operator what to mind besides the result.
+func (p *program) note(format string, args ...any) {
+	fmt.Fprintf(p.stderr, "%s: %s\n", options.Program, fmt.Sprintf(format, args...))
+}
+
 // verb runs one verb.
 func (p *program) verb(ctx context.Context, verb options.Verb, args []string) error {
-	o, err := options.Load(verb, args, p.host)
+	o, err := options.Load(verb, args, p.system)
 	if err != nil {
 		return err
 	}
 	switch verb.Name {
 	case "run":
-		return p.run(ctx, o, func() (*options.Options, error) { return options.Load(verb, args, p.host) })
+		return p.run(ctx, o, func() (*options.Options, error) { return options.Load(verb, args, p.system) })
 	case "once":
 		return p.once(ctx, o)
 	case "check":

@@ -13,11 +13,11 @@ import (
 // once is one pass of what run does.
 func (p *program) once(ctx context.Context, o *options.Options) error {
 	log := p.logger(o)
-	w, err := newWatcher(o, log)
+	w, m, err := newWatcher(o, log)
 	if err != nil {
 		return err
 	}
-	defer w.Member.Client.Close()
+	defer m.Close()
 	if o.Switches["dry-run"] {
 		next, err := w.Preview(ctx)
 		if err != nil {
@@ -28,7 +28,7 @@ func (p *program) once(ctx context.Context, o *options.Options) error {
 	if err := prepareDirs(o); err != nil {
 		return err
 	}
-	p.care.look(o, log)
+	p.tidy(o, log)
 	return w.Once(ctx)
 }
 

@@ -15,8 +15,8 @@ func (p *program) register(ctx context.Context, o *options.Options) error {
 	if err != nil {
 		return err
 	}
-	defer m.Client.Close()
-	p.care.look(o, log)
+	defer m.Close()
+	p.tidy(o, log)
 	registered, err := m.Join(ctx)
 	if err != nil {
 		return err
@@ -35,7 +35,7 @@ func (p *program) unregister(ctx context.Context, o *options.Options) error {
 	if err != nil {
 		return err
 	}
-	defer m.Client.Close()
+	defer m.Close()
 	left, err := m.Leave(ctx, watcher.Known(stateFile(o)))
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -14,13 +13,13 @@ import (
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
-// userData prints cloud-init user data for a new VM. What would not work there is
-// refused here, where somebody can mend it.
+// userData prints cloud-init user data for a new VM. It refuses what would not work
+// there, while there is somebody to correct it.
 func (p *program) userData(o *options.Options) error {
-	if err := errors.Join(o.RequireK2HR3(), refuseMetrics(o)); err != nil {
+	if err := o.RequireK2HR3(); err != nil {
 		return err
 	}
-	u := cloudinit.UserData{Role: o.Role}
+	u := cloudinit.UserData{Role: o.Role.String()}
 	if o.Start {
 		u.Unit = o.Unit
 	}
@@ -56,7 +55,7 @@ func (p *program) filesForVM(o *options.Options) ([]cloudinit.File, error) {
 		return nil, err
 	}
 	for _, s := range left {
-		p.note("%s (%s) is this host's own and left out", s.Option.Key, s.Source)
+		p.note("%s (%s) belongs to this host and is left out", s.Option.Key, s.Source)
 	}
 	token, errToken := p.tokenForVM(o)
 	tls, errTLS := tlsForVM(o)
@@ -67,24 +66,20 @@ func (p *program) filesForVM(o *options.Options) ([]cloudinit.File, error) {
 	return append(files, cloudinit.File{Path: cloudinit.ConfigPath, Mode: cloudinit.Public, Text: text}), nil
 }
 
-// K2HR3's tokens (spec k2hr3 B.3). A host takes others too, as a token there is
-// better tried than refused.
-var tokenForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
-
 // tokenForVM is the role token, or K2HR3's user data that has one.
 func (p *program) tokenForVM(o *options.Options) (cloudinit.File, error) {
 	f := cloudinit.File{Path: cloudinit.TokenPath, Mode: cloudinit.Private}
 	name, from := o.FindRoleTokenFile()
 	if name == "" {
-		return f, fmt.Errorf("there is no role token, and a new VM has no other right to register: make one for %s in K2HR3, put it into a file that only you can read, and name that with --role-token-file", o.Role)
+		return f, fmt.Errorf("there is no role token, and a new VM cannot register without one: make one for %s in K2HR3, put it into a file that only you can read, and name the file with --role-token-file", o.Role)
 	}
 	text, err := readText("role-token-file", name)
 	if err != nil {
 		return f, err
 	}
 	token, _, err := k2hr3.ParseTokenFile(text)
-	if err == nil && !token.IsZero() && !tokenForm.MatchString(strings.TrimSpace(text)) {
-		err = errors.New("what is in it is no role token: K2HR3's have 64 digits, 0 to 9 and a to f")
+	if err == nil && !token.IsZero() && !token.HasForm() {
+		err = errors.New("it has no role token: K2HR3's have 64 digits, 0 to 9 and a to f")
 	}
 	if err != nil {
 		return f, fmt.Errorf("role-token-file %s: %w", name, err)
@@ -93,7 +88,7 @@ func (p *program) tokenForVM(o *options.Options) (cloudinit.File, error) {
 		p.note("the role token is this host's, from %s", name)
 	}
 	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o077 != 0 {
-		p.note("others than you may read the role token: chmod 0600 %s", name)
+		p.note("other users can read the role token: chmod 0600 %s", name)
 	}
 	f.Text = strings.TrimSpace(text) + "\n"
 	return f, nil
@@ -141,10 +136,10 @@ func (p *program) repositories(o *options.Options) ([]cloudinit.Repository, erro
 		case r.spec == "" && r.key == "":
 			continue
 		case r.spec == "":
-			errs = append(errs, fmt.Errorf("--%s-key-file has no repository it belongs to: give --%s too", r.flag, r.flag))
+			errs = append(errs, fmt.Errorf("--%s-key-file belongs to no repository: give --%s too", r.flag, r.flag))
 			continue
 		case r.key == "":
-			errs = append(errs, fmt.Errorf("--%s needs --%s-key-file, the public key it is signed with: a new VM has nothing else to check packages by", r.flag, r.flag))
+			errs = append(errs, fmt.Errorf("--%s needs --%s-key-file, the public key that it is signed with: without it a new VM cannot verify the packages", r.flag, r.flag))
 			continue
 		}
 		key, err := readText(r.flag+"-key-file", r.key)
@@ -182,9 +177,4 @@ func readText(option, name string) (string, error) {
 		return "", fmt.Errorf("%s: %s is not a text file; a key or certificate has to be armoured or PEM", option, name)
 	}
 	return string(b), nil
-}
-
-// note tells the operator what to mind; the result is on standard output.
-func (p *program) note(format string, args ...any) {
-	fmt.Fprintf(p.stderr, "%s: %s\n", options.Program, fmt.Sprintf(format, args...))
 }

@@ -31,15 +31,15 @@ const (
 
 // desk is where an operator types the command line.
 type desk struct {
-	t    *testing.T
-	dir  string
-	host options.Host
+	t      *testing.T
+	dir    string
+	system options.System
 }
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
 	d := &desk{t: t, dir: t.TempDir()}
-	d.host = options.Host{Files: os.DirFS("/"), Dir: d.dir, Environ: []string{"K2HDKC_SLAVE_CONFIG=" + d.file("none.ini", 0o644, "")}}
+	d.system = options.System{Files: os.DirFS("/"), Dir: d.dir, Environ: []string{"K2HDKC_SLAVE_CONFIG=" + d.file("none.ini", 0o644, "")}}
 	d.file("token", 0o600, vmToken+"\n")
 	key, err := os.ReadFile("../../cloud-init/testdata/packages.asc")
 	if err != nil {
@@ -68,7 +68,7 @@ func good(more ...string) []string {
 func (d *desk) run(args ...string) (status int, out, messages string) {
 	d.t.Helper()
 	var stdout, stderr bytes.Buffer
-	p := program{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, host: d.host}
+	p := program{stdin: strings.NewReader(""), stdout: &stdout, stderr: &stderr, system: d.system}
 	status = p.main(context.Background(), args)
 	if strings.Contains(stderr.String(), vmToken) {
 		d.t.Errorf("%q: the token is in a message:\n%s", args, stderr.String())
@@ -114,7 +114,7 @@ func configIn(t *testing.T, out string) string {
 
 func TestUserDataTakesOptionsAlong(t *testing.T) {
 	d := newDesk(t)
-	d.host.Environ = []string{
+	d.system.Environ = []string{
 		"K2HDKC_SLAVE_INTERVAL=30s",
 		"K2HDKC_SLAVE_CONFIG=" + d.file("cluster.ini", 0o644, "[slave]\noutput = /etc/antpickax/k2hdkc.ini\ncuk = here\ntag = here.shop.example\n[chmpx]\nstart = no\n"),
 	}
@@ -126,7 +126,7 @@ func TestUserDataTakesOptionsAlong(t *testing.T) {
 	if got := configIn(t, out); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	for _, key := range []string{"cuk (" + d.dir + "/cluster.ini:3) is this host's own", "tag (" + d.dir + "/cluster.ini:4) is this host's own"} {
+	for _, key := range []string{"cuk (" + d.dir + "/cluster.ini:3) belongs to this host", "tag (" + d.dir + "/cluster.ini:4) belongs to this host"} {
 		if !strings.Contains(messages, key) {
 			t.Errorf("%s is not said:\n%s", key, messages)
 		}
@@ -143,7 +143,7 @@ func TestUserDataTakesOptionsAlong(t *testing.T) {
 // A slave makes user data for others like it.
 func TestUserDataFromASlave(t *testing.T) {
 	d := newDesk(t)
-	d.host.Environ = append(d.host.Environ, "CREDENTIALS_DIRECTORY="+d.dir)
+	d.system.Environ = append(d.system.Environ, "CREDENTIALS_DIRECTORY="+d.dir)
 	d.file("role-token", 0o600, vmToken)
 	for name, text := range map[string]string{"k2hr3-api-uri": vmAPI, "k2hr3-role-name": vmRole, "k2hr3-cuk": "this-one"} {
 		d.file(name, 0o644, text)
@@ -241,7 +241,7 @@ func TestUserDataRefusesWhatWouldNotWork(t *testing.T) {
 		want   string
 	}{
 		{"a flag that is none", []string{"--role-tokenfile", "x"}, 2, "did you mean --role-token-file?"},
-		{"a format that is none", []string{"--format", "yaml"}, 2, `"yaml" is none of cloud-config, script`},
+		{"a format that is none", []string{"--format", "yaml"}, 2, `"yaml" is not one of cloud-config, script`},
 		{"an argument", []string{"vm-1"}, 2, "user-data takes none"},
 		{"no scheme", []string{"--api-uri", "k2hr3.shop.example"}, 2, "no scheme"},
 		{"a role that is none", []string{"--role", "orders/slave"}, 2, "not the full YRN of a role"},
@@ -250,7 +250,6 @@ func TestUserDataRefusesWhatWouldNotWork(t *testing.T) {
 		{"a relative path of the VM", []string{"--output", "slave.ini"}, 2, "not an absolute path"},
 		{"a CUK for every VM", []string{"--cuk", "abc"}, 2, "every VM has its own"},
 		{"a comment in a value", []string{"--output", "/etc/a #b.ini"}, 2, "cannot be written into a configuration file"},
-		{"metrics", []string{"--metrics-listen", "127.0.0.1:1"}, 1, "no metrics yet"},
 		{"a token as flag", []string{"--role-token-file", vmToken}, 2, "looks like a token itself"},
 		{"no token file", []string{"--role-token-file", "nowhere"}, 1, "nowhere"},
 		{"an empty token", []string{"--role-token-file", "empty"}, 1, "empty"},
@@ -264,15 +263,15 @@ func TestUserDataRefusesWhatWouldNotWork(t *testing.T) {
 		{"no key", []string{"--chmpx-repo", "https://h.example/a"}, 1, "--chmpx-repo needs --chmpx-repo-key-file"},
 		{"no repository", []string{"--chmpx-repo-key-file", "packages.asc"}, 1, "give --chmpx-repo too"},
 		{"a repository that is none", []string{"--repo", "/srv/repo"}, 1, "--repo: "},
-		{"repositories for two families", []string{"--repo", "deb https://h.example/a stable main", "--chmpx-repo", "rpm https://h.example/a", "--chmpx-repo-key-file", "packages.asc"}, 1, "no VM has use for both"},
+		{"repositories for two families", []string{"--repo", "deb https://h.example/a stable main", "--chmpx-repo", "rpm https://h.example/a", "--chmpx-repo-key-file", "packages.asc"}, 1, "no VM can use both"},
 		{"a private key", []string{"--repo-key-file", "secret.asc"}, 1, "private key"},
 		{"a binary key", []string{"--repo-key-file", "binary"}, 1, "armoured"},
 		{"a key that is none", []string{"--repo-key-file", "cert.pem"}, 1, "no armoured public key"},
 		{"a huge key", []string{"--repo-key-file", "huge"}, 1, "more than 65535 bytes"},
 		{"certificates that are none", []string{"--ca-file", "packages.asc"}, 1, "no PEM certificate"},
-		{"certificates that are broken", []string{"--ca-file", "broken.pem"}, 1, "cannot be read"},
+		{"certificates that are broken", []string{"--ca-file", "broken.pem"}, 1, "cannot read one of its certificates"},
 		{"a certificate without key", []string{"--cert-file", "cert.pem"}, 2, "set key-file too"},
-		{"a key for another certificate", []string{"--cert-file", "other.pem", "--key-file", "key.pem"}, 1, "do not work together"},
+		{"a key for another certificate", []string{"--cert-file", "other.pem", "--key-file", "key.pem"}, 1, "do not belong together"},
 		{"no key in the key's file", []string{"--cert-file", "cert.pem", "--key-file", "cert.pem"}, 1, "no PEM private key"},
 		{"an encrypted key", []string{"--cert-file", "cert.pem", "--key-file", "locked.pem"}, 1, "is encrypted"},
 	} {
@@ -287,8 +286,8 @@ func TestUserDataRefusesWhatWouldNotWork(t *testing.T) {
 
 func TestUserDataNeedsWhatEveryVMNeeds(t *testing.T) {
 	d := newDesk(t)
-	d.host.Files = fstest.MapFS{}
-	d.host.Environ = nil
+	d.system.Files = fstest.MapFS{}
+	d.system.Environ = nil
 	for _, tt := range []struct{ flag, want string }{
 		{"--api-uri", "K2HR3's address is not known"},
 		{"--role", "this host's role is not known"},
@@ -311,7 +310,7 @@ func TestUserDataSaysWhatToMind(t *testing.T) {
 		t.Fatal(err)
 	}
 	status, out, messages := d.run(good("--role-token-file", "open")...)
-	if status != 0 || out == "" || !strings.Contains(messages, "others than you may read the role token: chmod 0600 "+d.dir+"/open") {
+	if status != 0 || out == "" || !strings.Contains(messages, "other users can read the role token: chmod 0600 "+d.dir+"/open") {
 		t.Errorf("a token that everybody may read: status %d\n%s", status, messages)
 	}
 	args := good()

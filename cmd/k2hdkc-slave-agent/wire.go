@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,17 +10,26 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
-	"time"
 
-	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/chmpx/conftest"
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/watcher"
+	"k2hdkc-slave-agent/watcher/host"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
 )
+
+// tidy closes the role tokens to others, and records which instance this host is. Neither is a
+// reason to stop, and a verb that changes nothing does without.
+func (p *program) tidy(o *options.Options, log *slog.Logger) {
+	p.guard.CloseFolder(o.AntpickaxDir, options.AntpickaxRoleToken, log)
+	p.guard.CloseFile(options.OwnRoleToken, log)
+	if o.CUK.IsZero() {
+		p.instance.Update(o.Instance(), log)
+	}
+}
 
 // newMember makes this host's part in the conversation with K2HR3.
 func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
@@ -29,14 +37,6 @@ func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
 		return nil, err
 	}
 	cuk, err := o.ResolveCUK()
-	if err != nil {
-		return nil, err
-	}
-	role, err := k2hr3.ParseRole(o.Role)
-	if err != nil {
-		return nil, err
-	}
-	resource, err := k2hr3.ParseResource(o.Resource)
 	if err != nil {
 		return nil, err
 	}
@@ -51,8 +51,8 @@ func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
 		return nil, err
 	}
 	return &member.Member{
-		Client: client, Role: role, Resource: resource, CUK: cuk, Log: log,
-		FixedTag: o.Tag, FullName: member.HostName,
+		Client: client, Role: o.Role, Resource: o.Resource, CUK: cuk, Log: log,
+		FixedTag: o.Tag, FullName: host.FullName,
 		Address: client.LocalAddress, ClientFrom: clientFrom,
 		ForgetToken: o.ForgetBootstrapToken,
 		TokenFile: func() string {
@@ -62,125 +62,78 @@ func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
 	}, nil
 }
 
-// newWatcher makes the watcher, whole but not running.
-func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, error) {
-	if err := refuseMetrics(o); err != nil {
-		return nil, err
-	}
+// newWatcher makes the watcher, whole but not running. The caller closes its member.
+func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, *member.Member, error) {
 	m, err := newMember(o, log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	file, err := outputFile(o)
 	if err != nil {
-		return nil, err
-	}
-	reload, ok := map[options.Reload]watcher.Reload{
-		options.ReloadAuto: watcher.ReloadAuto, options.ReloadRestart: watcher.ReloadRestart, options.ReloadNone: watcher.ReloadNone,
-	}[o.Reload]
-	if !ok {
-		return nil, fmt.Errorf("reload %q is not wired", o.Reload)
+		return nil, nil, err
 	}
 	w := &watcher.Watcher{
 		Config: watcher.Config{
 			File:       file,
 			StateFile:  stateFile(o),
+			Role:       m.Role.String(),
 			Origin:     fmt.Sprintf("%s %s %s", o.APIURI, o.Resource, m.CUK),
-			InstanceID: m.CUK, MinServers: o.MinServers, Stamp: o.Stamp,
+			InstanceID: m.CUK.String(), MinServers: o.MinServers, Stamp: o.Stamp,
 			Interval: o.Interval, Wait: o.Wait, Confirm: o.Confirm, Peek: o.Peek,
-			Reload: reload, Start: o.Start, RestartUnconfirmed: o.RestartUnconfirmed,
+			Reload: o.Reload, Start: o.Start, RestartUnconfirmed: o.RestartUnconfirmed,
 		},
 		Member: m, Log: log,
-		Judge: judge((&thisHost{look: chmpx.LocalHost}).get),
+		Judge: new(host.Local),
 	}
 	if o.StatusCommand != "" {
 		w.Chmpx = &daemon.Prober{Command: o.StatusCommand, Dir: o.RunDir}
 	}
 	if o.CheckCommand != "" {
-		w.SecondOpinion = secondOpinion(conftest.Checker{Command: o.CheckCommand}, log)
+		w.SecondOpinion = &conftest.Opinion{Checker: conftest.Checker{Command: o.CheckCommand}, Log: log}
 	}
 	if o.Unit != "" {
 		w.Unit = &daemon.Unit{Name: o.Unit}
 	}
-	return w, nil
-}
-
-func refuseMetrics(o *options.Options) error {
-	if o.MetricsListen == "" {
-		return nil
-	}
-	return fmt.Errorf("metrics-listen (%s): this agent has no metrics yet; leave it empty", o.Source("metrics-listen"))
+	return w, m, nil
 }
 
 // stateFile is where the watcher remembers what it did.
 func stateFile(o *options.Options) string { return filepath.Join(o.StateDir, "state.json") }
 
-// lookupLimit bounds what the name service may take of one judgement, for who
-// this host is and who the file means together.
-const lookupLimit = 5 * time.Second
-
-// judge returns a function that judges files for a host.
-func judge(host func(context.Context) (chmpx.Host, error)) func(context.Context, []byte, *chmpx.Running) chmpx.Report {
-	return func(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report {
-		ctx, cancel := context.WithTimeout(ctx, lookupLimit)
-		defer cancel()
-		h, err := host(ctx)
-		if err != nil {
-			return unjudged(err)
-		}
-		return chmpx.Judge(ctx, b, h, running)
-	}
-}
-
-// unjudged is the report of a file that cannot be judged, because the host
-// cannot be looked at: it must not be put in place.
-func unjudged(err error) chmpx.Report {
-	return chmpx.Report{Verdict: chmpx.Dangerous, Findings: []chmpx.Finding{{
-		Verdict: chmpx.Dangerous, Rule: chmpx.RuleSelfUnsure, Text: "cannot tell who this host is: " + err.Error(),
-	}}}
-}
-
+// outputFile is the file to keep, with the ids of the owner and group that it is to have.
 func outputFile(o *options.Options) (render.File, error) {
 	f := render.File{Path: o.Output, Mode: o.Mode}
-	if o.Owner != "" {
-		id, err := number(o.Owner, func(name string) (string, error) {
-			u, err := user.Lookup(name)
-			if err != nil {
-				return "", err
-			}
-			return u.Uid, nil
-		})
+	var errOwner, errGroup error
+	f.Owner, errOwner = id(o.Owner, func(name string) (string, error) {
+		u, err := user.Lookup(name)
 		if err != nil {
-			return f, fmt.Errorf("owner: %w", err)
+			return "", err
 		}
-		f.Owner = &id
-	}
-	if o.Group != "" {
-		id, err := number(o.Group, func(name string) (string, error) {
-			g, err := user.LookupGroup(name)
-			if err != nil {
-				return "", err
-			}
-			return g.Gid, nil
-		})
+		return u.Uid, nil
+	})
+	f.Group, errGroup = id(o.Group, func(name string) (string, error) {
+		g, err := user.LookupGroup(name)
 		if err != nil {
-			return f, fmt.Errorf("group: %w", err)
+			return "", err
 		}
-		f.Group = &id
-	}
-	return f, nil
+		return g.Gid, nil
+	})
+	return f, errors.Join(o.Blame("owner", errOwner), o.Blame("group", errGroup))
 }
 
-// number returns the id of a user or group given by number or name.
-func number(s string, lookup func(string) (string, error)) (int, error) {
-	if id, err := strconv.Atoi(s); err == nil {
-		return id, nil
+// id returns the id of a user or group given by number or name, nil for an empty one.
+func id(s string, lookup func(string) (string, error)) (*int, error) {
+	if s == "" {
+		return nil, nil
 	}
-	id, err := lookup(s)
+	n, err := strconv.Atoi(s)
 	if err != nil {
-		return 0, err
+		if s, err = lookup(s); err != nil {
+			return nil, err
+		}
+		n, err = strconv.Atoi(s)
 	}
-	return strconv.Atoi(id)
+	return &n, err
 }
 
 // prepareDirs makes the agent's own directories where its package or unit has

@@ -10,10 +10,13 @@ import (
 	"unicode"
 
 	"gopkg.in/ini.v1"
+
+	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
-// readConfig adds the values of the configuration file to found. The file may be absent if nobody named it.
-func readConfig(h Host, name string, named bool, found map[string]Setting, p *problems) {
+// readConfig adds the values of the configuration file to found. The file may be absent if nobody
+// named it.
+func readConfig(h System, name string, named bool, found map[string]Setting, p *problems) {
 	text, err := h.read(name)
 	if errors.Is(err, fs.ErrNotExist) && !named {
 		return
@@ -47,7 +50,7 @@ type sectionState int
 const (
 	beforeSections sectionState = iota
 	inKnownSection
-	inUnknownSection // complained of once; what is in it is skipped
+	inUnknownSection // reported once; its keys are skipped
 )
 
 func (c *configFile) fail(format string, args ...any) {
@@ -58,7 +61,7 @@ func (c *configFile) read(line string) {
 	switch {
 	case line == "" || line[0] == '#' || line[0] == ';':
 	case strings.ContainsFunc(line, invisible):
-		c.fail("the line contains a character that cannot be seen: type it anew")
+		c.fail("the line contains an invisible character: type it again")
 	case line[0] == '[':
 		c.readHeader(line)
 	default:
@@ -66,12 +69,12 @@ func (c *configFile) read(line string) {
 	}
 }
 
-// invisible finds what an editor hides: control characters, and byte order marks in the middle of a file, which the library
-// would skip at the beginning of a line.
+// invisible finds what an editor hides: control characters, and byte order marks in the middle of a
+// file, which the library skips at the beginning of a line.
 func invisible(r rune) bool { return r != '\t' && unicode.IsControl(r) || r == '\ufeff' }
 
-// parse lets the library read one line. It knows no line numbers, joins lines and keeps the last of two equal keys when
-// it is given more.
+// parse reads one line with the library. Given more, the library knows no line numbers, joins lines
+// and keeps the last of two equal keys.
 func parse(line string) (*ini.File, error) {
 	return ini.LoadSources(ini.LoadOptions{
 		IgnoreContinuation:  true,
@@ -84,7 +87,7 @@ func (c *configFile) readHeader(line string) {
 	c.section, c.state = "", inUnknownSection
 	name, ok := headerName(line)
 	if !ok {
-		c.fail("%s is not a section: write [k2hr3], [slave], [chmpx] or [agent]", shown(line))
+		c.fail("%s is not a section: write [k2hr3], [slave], [chmpx] or [agent]", k2hr3.Quote(line))
 		return
 	}
 	if slices.Contains(Sections(), name) {
@@ -98,7 +101,7 @@ func (c *configFile) readHeader(line string) {
 	c.fail("unknown section [%s]%s", unquoted(name), hint)
 }
 
-// headerName is strict about what follows the bracket, where the library is not: only a comment may.
+// headerName allows nothing but a comment after the bracket, unlike the library.
 func headerName(line string) (string, bool) {
 	after := strings.TrimSpace(line[strings.LastIndex(line, "]")+1:])
 	if after != "" && after[0] != '#' && after[0] != ';' {
@@ -146,13 +149,13 @@ func (c *configFile) failLine(line string, err error) {
 	value = strings.TrimSpace(value)
 	switch {
 	case !assigned:
-		c.fail("%s is neither a [section] nor KEY = VALUE", shown(line))
+		c.fail("%s is neither a [section] nor KEY = VALUE", k2hr3.Quote(line))
 	case strings.TrimSpace(name) == "":
 		c.fail("there is no key before the =")
 	case strings.HasPrefix(value, "`") || strings.HasPrefix(value, `"""`):
 		c.fail("%s: the quote is not closed: a value ends with its line", strings.TrimSpace(name))
 	default:
-		c.fail("cannot be read: %s", shown(err.Error()))
+		c.fail("cannot be read: %s", k2hr3.Quote(err.Error()))
 	}
 }
 
@@ -161,13 +164,13 @@ func (c *configFile) lookup(name string) (Option, bool) {
 	i := slices.IndexFunc(c.options, func(o Option) bool { return o.Key == name })
 	switch {
 	case i < 0:
-		c.fail("unknown key %s%s", shown(name), c.suggest(name))
+		c.fail("unknown key %s%s", k2hr3.Quote(name), c.suggest(name))
 		return Option{}, false
 	case c.options[i].Section == "":
 		c.fail("%s cannot be set here: use %s or %s", name, c.options[i].Flag(), c.options[i].Env())
 		return Option{}, false
 	case c.state == beforeSections:
-		c.fail("%s stands before the first section: put it under [%s]", name, c.options[i].Section)
+		c.fail("%s comes before the first section: put it under [%s]", name, c.options[i].Section)
 		return Option{}, false
 	case c.options[i].Section != c.section:
 		c.fail("%s does not belong in [%s]: put it under [%s]", name, c.section, c.options[i].Section)

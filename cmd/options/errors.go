@@ -3,10 +3,11 @@ package options
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
 // Program is the name the program is called by.
@@ -28,7 +29,7 @@ func usageErrorf(format string, args ...any) error {
 	return &UsageError{Err: fmt.Errorf(format, args...), Help: Program + " help"}
 }
 
-// problems collects what is wrong, so that everything can be mended in one go.
+// problems collects what is wrong, so that the operator can correct everything in one go.
 type problems struct {
 	list  []error
 	usage bool // at least one of them was typed on the command line
@@ -56,24 +57,7 @@ func (p *problems) err(v Verb) error {
 	return err
 }
 
-var (
-	tokenLike = regexp.MustCompile(`[0-9A-Fa-f]{64}`)
-	// The address of K2HR3's user data is as good as the token in there.
-	userDataLike = regexp.MustCompile(`(?i)/v1/(?:user|ext)data/`)
-)
-
-// shown quotes a value for a message. A secret that got into the wrong place is not repeated.
-func shown(value string) string {
-	if userDataLike.MatchString(value) {
-		return "the value (not shown, it looks like the address of user data)"
-	}
-	if tokenLike.MatchString(value) {
-		return "the value (not shown, it looks like a token)"
-	}
-	return fmt.Sprintf("%.200q", value)
-}
-
-// unquoted is the same for names that need no quotes.
+// unquoted writes a name that needs no quotes, unless it is a secret.
 func unquoted(name string) string {
-	return strings.TrimSuffix(strings.TrimPrefix(shown(name), `"`), `"`)
+	return strings.TrimSuffix(strings.TrimPrefix(k2hr3.Quote(name), `"`), `"`)
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
 // parseFlags reads the command line after the verb. Its error is ErrHelp or a *UsageError.
@@ -41,7 +43,7 @@ func (o *Options) parseFlags(v Verb, args []string) (map[string]Setting, error) 
 	return found, nil
 }
 
-// wantsHelp is true of --help anywhere: who asks for help shall not be sent away over another flag.
+// wantsHelp is true of --help anywhere: whoever asks for help gets it, whatever else is wrong.
 func wantsHelp(args []string) bool {
 	if i := slices.Index(args, "--"); i >= 0 {
 		args = args[:i]
@@ -59,7 +61,8 @@ func (v Verb) lookup(name string) Option {
 	return lookup(name)
 }
 
-// flagSet has a flag for each option, if the verb takes options, and for each flag and switch of the verb.
+// flagSet has a flag for each option, if the verb takes options, and for each flag and switch of
+// the verb.
 func (v Verb) flagSet() *pflag.FlagSet {
 	set := pflag.NewFlagSet(v.Name, pflag.ContinueOnError)
 	set.SetOutput(io.Discard)
@@ -90,9 +93,9 @@ func (o *Options) setSwitch(name, value string) error {
 func (v Verb) checkArgs(args []string) error {
 	switch {
 	case v.Args == "" && len(args) > 0:
-		return fmt.Errorf("unexpected argument %s: %s takes none", shown(args[0]), v.Name)
+		return fmt.Errorf("unexpected argument %s: %s takes none", k2hr3.Quote(args[0]), v.Name)
 	case len(args) > 1:
-		return fmt.Errorf("unexpected argument %s: %s takes one, %s", shown(args[1]), v.Name, v.Args)
+		return fmt.Errorf("unexpected argument %s: %s takes one, %s", k2hr3.Quote(args[1]), v.Name, v.Args)
 	}
 	return nil
 }

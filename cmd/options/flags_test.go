@@ -30,7 +30,7 @@ func TestUsageErrorsSayWhatToType(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Load(verb(t, tt.verb), tt.args, host(nil))
+			_, err := Load(verb(t, tt.verb), tt.args, system(nil))
 			wantError(t, err, tt.want...)
 			var usage *UsageError
 			if !errors.As(err, &usage) {
@@ -56,7 +56,7 @@ func TestHelpWorksEverywhere(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Load(verb(t, "check"), []string{"--", "--help"}, host(nil)); err != nil {
+	if _, err := Load(verb(t, "check"), []string{"--", "--help"}, system(nil)); err != nil {
 		t.Errorf("a file called --help cannot be checked: %v", err)
 	}
 }
@@ -75,7 +75,7 @@ func TestArgumentsAndSwitches(t *testing.T) {
 		{"once", []string{"--dry-run=no"}, []string{}, map[string]bool{"dry-run": false}},
 	}
 	for _, tt := range tests {
-		o, err := Load(verb(t, tt.verb), tt.args, host(nil))
+		o, err := Load(verb(t, tt.verb), tt.args, system(nil))
 		if err != nil {
 			t.Errorf("%s %q: %v", tt.verb, tt.args, err)
 			continue
@@ -92,7 +92,7 @@ func TestArgumentsAndSwitches(t *testing.T) {
 func TestAddedSwitch(t *testing.T) {
 	v := verb(t, "run")
 	v.Switches = append(v.Switches, Switch{Name: "loudly", Help: "x"})
-	if o, err := Load(v, []string{"--loudly"}, host(nil)); err != nil || !o.Switches["loudly"] {
+	if o, err := Load(v, []string{"--loudly"}, system(nil)); err != nil || !o.Switches["loudly"] {
 		t.Errorf("got %+v, %v", o, err)
 	}
 }

@@ -11,20 +11,20 @@ func TestWhereTheCUKComesFrom(t *testing.T) {
 	both := map[string]string{own: "from-antpickax", cloud: "from-cloud\n"}
 	tests := []struct {
 		name         string
-		host         Host
+		system       System
 		args         []string
 		cuk, sourced string
 	}{
-		{"given", host(both), []string{"--cuk=given"}, "given", "flag --cuk"},
-		{"antpickax", host(both), nil, "from-antpickax", own},
-		{"instance id, without its line end", host(map[string]string{cloud: instance + "\n"}), nil, instance, cloud},
-		{"other instance id file", host(map[string]string{"/srv/id": "x"}), []string{"--instance-id-file=/srv/id"}, "x", "/srv/id"},
+		{"given", system(both), []string{"--cuk=given"}, "given", "flag --cuk"},
+		{"antpickax", system(both), nil, "from-antpickax", own},
+		{"instance id, without its line end", system(map[string]string{cloud: instance + "\n"}), nil, instance, cloud},
+		{"other instance id file", system(map[string]string{"/srv/id": "x"}), []string{"--instance-id-file=/srv/id"}, "x", "/srv/id"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			o := mustLoad(t, tt.host, tt.args...)
+			o := mustLoad(t, tt.system, tt.args...)
 			got, err := o.ResolveCUK()
-			if err != nil || got != tt.cuk {
+			if err != nil || got.String() != tt.cuk {
 				t.Errorf("got %q, %v, want %q", got, err, tt.cuk)
 			}
 			if from := o.Source("cuk").String(); from != tt.sourced {
@@ -37,25 +37,25 @@ func TestWhereTheCUKComesFrom(t *testing.T) {
 func TestCUKThatCannotBeUsed(t *testing.T) {
 	const own, cloud = "/etc/antpickax/k2hr3-cuk", "/var/lib/cloud/data/instance-id"
 	tests := []struct {
-		name string
-		host Host
-		want []string
+		name   string
+		system System
+		want   []string
 	}{
-		{"no file", host(nil), []string{"CUK is not known: cannot read " + cloud, "does not exist", "set cuk"}},
-		{"unreadable", deny(host(map[string]string{own: "x", cloud: "y"}), own), []string{"cannot read " + own + ": permission denied"}},
-		{"empty", host(map[string]string{cloud: "\n"}), []string{cloud + ": the CUK in it is empty"}},
-		{"empty file goes before the other", host(map[string]string{own: "", cloud: "y"}), []string{own + ": the CUK in it is empty"}},
-		{"blank", host(map[string]string{cloud: "a b"}), []string{cloud + ": the CUK in it contains a blank", "nobody can find or remove"}},
-		{"two lines", host(map[string]string{cloud: "a\nb\n"}), []string{cloud + ": the CUK in it contains a blank"}},
-		{"no-break space", host(map[string]string{cloud: "a\u00a0b"}), []string{"contains a blank"}},
-		{"control character", host(map[string]string{cloud: "a\x01b"}), []string{cloud + ": the CUK in it contains a control character"}},
-		{"backslash", host(map[string]string{cloud: `a\b`}), []string{"a quote or a backslash"}},
-		{"directory", host(map[string]string{cloud + "/x": ""}), []string{cloud + " is a directory"}},
-		{"not text", host(map[string]string{cloud: "\xff"}), []string{cloud + " is not UTF-8 text"}},
+		{"no file", system(nil), []string{"CUK is not known: cannot read " + cloud, "does not exist", "set cuk"}},
+		{"unreadable", deny(system(map[string]string{own: "x", cloud: "y"}), own), []string{"cannot read " + own + ": permission denied"}},
+		{"empty", system(map[string]string{cloud: "\n"}), []string{cloud + ": the CUK is empty"}},
+		{"empty file goes before the other", system(map[string]string{own: "", cloud: "y"}), []string{own + ": the CUK is empty"}},
+		{"blank", system(map[string]string{cloud: "a b"}), []string{cloud + ": the CUK contains a blank", "nobody can find or remove"}},
+		{"two lines", system(map[string]string{cloud: "a\nb\n"}), []string{cloud + ": the CUK contains a blank"}},
+		{"no-break space", system(map[string]string{cloud: "a\u00a0b"}), []string{"contains a blank"}},
+		{"control character", system(map[string]string{cloud: "a\x01b"}), []string{cloud + ": the CUK contains a control character"}},
+		{"backslash", system(map[string]string{cloud: `a\b`}), []string{"a quote or a backslash"}},
+		{"directory", system(map[string]string{cloud + "/x": ""}), []string{cloud + " is a directory"}},
+		{"not text", system(map[string]string{cloud: "\xff"}), []string{cloud + " is not UTF-8 text"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := mustLoad(t, tt.host).ResolveCUK()
+			_, err := mustLoad(t, tt.system).ResolveCUK()
 			wantError(t, err, tt.want...)
 		})
 	}
@@ -63,12 +63,12 @@ func TestCUKThatCannotBeUsed(t *testing.T) {
 
 func TestCUKIsReadAtEachCall(t *testing.T) {
 	files := fstest.MapFS{}
-	o := mustLoad(t, Host{Files: files})
+	o := mustLoad(t, System{Files: files})
 	if _, err := o.ResolveCUK(); err == nil {
 		t.Fatal("no error without a file")
 	}
 	files["var/lib/cloud/data/instance-id"] = &fstest.MapFile{Data: []byte(instance)}
-	if got, err := o.ResolveCUK(); got != instance || err != nil {
+	if got, err := o.ResolveCUK(); got.String() != instance || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
 }
@@ -89,23 +89,23 @@ func TestWhereTheTokenFileIsFound(t *testing.T) {
 	}
 	tests := []struct {
 		name         string
-		host         Host
+		system       System
 		args         []string
 		file, source string
 	}{
-		{"given, even if it does not exist", host(files(credential, own, antpickax), env), []string{"--role-token-file=/srv/t"}, "/srv/t", "flag --role-token-file"},
-		{"credential first", host(files(credential, own, antpickax), env), nil, credential, credential},
-		{"credential only where systemd says so", host(files(credential, own, antpickax)), nil, own, own},
-		{"no relative credentials", host(files(credential, own), "CREDENTIALS_DIRECTORY=run/credentials/agent"), nil, own, own},
-		{"credentials without a token", host(files(own, antpickax), env), nil, own, own},
-		{"own file before antpickax", host(files(own, antpickax)), nil, own, own},
-		{"antpickax last", host(files(antpickax)), nil, antpickax, antpickax},
-		{"none", host(nil, env), nil, "", "default"},
-		{"one that must not be looked at is not passed over", deny(host(files(own, antpickax)), own), nil, own, own},
+		{"given, even if it does not exist", system(files(credential, own, antpickax), env), []string{"--role-token-file=/srv/t"}, "/srv/t", "flag --role-token-file"},
+		{"credential first", system(files(credential, own, antpickax), env), nil, credential, credential},
+		{"credential only where systemd says so", system(files(credential, own, antpickax)), nil, own, own},
+		{"no relative credentials", system(files(credential, own), "CREDENTIALS_DIRECTORY=run/credentials/agent"), nil, own, own},
+		{"credentials without a token", system(files(own, antpickax), env), nil, own, own},
+		{"own file before antpickax", system(files(own, antpickax)), nil, own, own},
+		{"antpickax last", system(files(antpickax)), nil, antpickax, antpickax},
+		{"none", system(nil, env), nil, "", "default"},
+		{"one that must not be looked at is not passed over", deny(system(files(own, antpickax)), own), nil, own, own},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			o := mustLoad(t, tt.host, tt.args...)
+			o := mustLoad(t, tt.system, tt.args...)
 			if o.RoleTokenFile != tt.file || o.Source("role-token-file").String() != tt.source {
 				t.Errorf("got %q from %s, want %q from %s", o.RoleTokenFile, o.Source("role-token-file"), tt.file, tt.source)
 			}
@@ -115,7 +115,7 @@ func TestWhereTheTokenFileIsFound(t *testing.T) {
 
 func TestTokenFileIsLookedForAgain(t *testing.T) {
 	files := fstest.MapFS{}
-	o := mustLoad(t, Host{Files: files})
+	o := mustLoad(t, System{Files: files})
 	files["etc/k2hdkc/role-token"] = &fstest.MapFile{Data: []byte(token)}
 	if got, _ := o.FindRoleTokenFile(); got != "/etc/k2hdkc/role-token" {
 		t.Errorf("got %q", got)
@@ -123,7 +123,7 @@ func TestTokenFileIsLookedForAgain(t *testing.T) {
 }
 
 func TestInputsNameEveryFileAValueMayComeFrom(t *testing.T) {
-	h := host(nil, "CREDENTIALS_DIRECTORY=/run/credentials/agent")
+	h := system(nil, "CREDENTIALS_DIRECTORY=/run/credentials/agent")
 	got := mustLoad(t, h, "--ca-file", "/etc/ca.pem", "--antpickax-dir", "/opt/a").Inputs()
 	for _, want := range []string{
 		"/etc/k2hdkc/slave-agent.ini", "/etc/k2hdkc/role-token", "/run/credentials/agent/role-token", "/etc/ca.pem",

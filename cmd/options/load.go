@@ -6,16 +6,30 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+
+	"k2hdkc-slave-agent/watcher"
 )
 
-// Load resolves the options for a verb from the arguments after it and from the host.
+// Load resolves the options for a verb from the arguments after it and from the system.
 //
-// It returns ErrHelp if the arguments ask for help, whatever else they contain; an error that is a *UsageError if something
-// on the command line is wrong; another error if the configuration is. Whether K2HR3's address and a role are known at all is
-// only asked by RequireK2HR3. A verb that takes no options reads nothing from the host.
-func Load(v Verb, args []string, h Host) (*Options, error) {
+// It returns ErrHelp if the arguments ask for help, whatever else they contain; a *UsageError if
+// something on the command line is wrong; another error if the configuration is. Only RequireK2HR3
+// asks whether K2HR3's address and a role are known at all. For a verb that takes no options Load
+// reads nothing from the system.
+func Load(v Verb, args []string, h System) (*Options, error) {
+	o, err := LoadLenient(v, args, h)
+	if err != nil {
+		return nil, err
+	}
+	return o, nil
+}
+
+// LoadLenient is Load for a caller that has to go by a configuration that may be wrong: besides the
+// error it returns the options as far as they are right, nil only if the command line cannot be
+// parsed.
+func LoadLenient(v Verb, args []string, h System) (*Options, error) {
 	p := &problems{}
-	o := &Options{host: h, settings: map[string]Setting{}, deferred: map[string]error{}, Switches: map[string]bool{}}
+	o := &Options{system: h, settings: map[string]Setting{}, deferred: map[string]error{}, Switches: map[string]bool{}}
 	flags, err := o.parseFlags(v, args)
 	if err != nil {
 		return nil, err
@@ -24,7 +38,7 @@ func Load(v Verb, args []string, h Host) (*Options, error) {
 		return o, nil
 	}
 	env := readEnvironment(h, p)
-	if name, named := findConfig(flags, env, h, p); name != "" {
+	if name, named := findConfig(flags, env, h); name != "" {
 		o.ConfigFile = name
 		readConfig(h, name, named, o.settings, p)
 	}
@@ -35,14 +49,12 @@ func Load(v Verb, args []string, h Host) (*Options, error) {
 	}
 	o.apply(v, p)
 	o.complete(p)
-	if err := p.err(v); err != nil {
-		return nil, err
-	}
-	return o, nil
+	return o, p.err(v)
 }
 
-// readEnvironment finds the variables that are options. One that only looks like it is a misspelling.
-func readEnvironment(h Host, p *problems) map[string]Setting {
+// readEnvironment finds the variables that are options. One that only looks like an option is a
+// misspelling.
+func readEnvironment(h System, p *problems) map[string]Setting {
 	byName := map[string]Option{}
 	var keys []string
 	for _, opt := range Table() {
@@ -58,7 +70,7 @@ func readEnvironment(h Host, p *problems) map[string]Setting {
 		opt, ok := byName[name]
 		if !ok {
 			asEnv := func(key string) string { return Option{Key: key}.Env() }
-			p.add(fmt.Errorf("environment: %s is no option%s", name, suggest(strings.TrimPrefix(name, envPrefix), keys, asEnv)))
+			p.add(fmt.Errorf("environment: %s is not an option%s", name, suggest(strings.TrimPrefix(name, envPrefix), keys, asEnv)))
 			continue
 		}
 		found[opt.Key] = Setting{Option: opt, Text: value, Source: Source{Kind: FromEnvironment, Name: name}}
@@ -66,8 +78,9 @@ func readEnvironment(h Host, p *problems) map[string]Setting {
 	return found
 }
 
-// findConfig returns the path of the configuration file, empty if it is not a good one, and whether somebody named it.
-func findConfig(flags, env map[string]Setting, h Host, p *problems) (name string, named bool) {
+// findConfig returns the path of the configuration file, empty if that is not a good path, and
+// whether somebody named it.
+func findConfig(flags, env map[string]Setting, h System) (name string, named bool) {
 	s, ok := flags["config"]
 	if !ok {
 		s, ok = env["config"]
@@ -77,7 +90,7 @@ func findConfig(flags, env map[string]Setting, h Host, p *problems) (name string
 	}
 	var o Options
 	if err := s.applyTo(&o, h.Dir); err != nil {
-		return "", true // apply complains of it
+		return "", true // apply reports it
 	}
 	return o.ConfigFile, true
 }
@@ -90,7 +103,7 @@ func (s Setting) applyTo(o *Options, dir string) error {
 	}
 	opt := s.Option
 	if value == "" && opt.Empty == "" {
-		return fmt.Errorf("the value is empty: give one, or leave %s away for the default (%s)", opt.Key, opt.DefaultText())
+		return fmt.Errorf("the value is empty: give one, or remove %s to use the default (%s)", opt.Key, opt.DefaultText())
 	}
 	isPath := opt.Kind == KindFile || opt.Kind == KindDir || opt.Kind == KindCommand && strings.Contains(value, "/")
 	if isPath && value != "" && s.Source.Kind == FromFlag && !path.IsAbs(value) {
@@ -99,7 +112,8 @@ func (s Setting) applyTo(o *Options, dir string) error {
 	return opt.set(o, value)
 }
 
-// apply parses every value, given or default. A path of another host has nothing to do with the working directory here.
+// apply parses every value, given or default. A path on another host has nothing to do with the
+// working directory here.
 func (o *Options) apply(v Verb, p *problems) {
 	for _, opt := range append(Table(), v.Flags...) {
 		s, given := o.settings[opt.Key]
@@ -109,7 +123,7 @@ func (o *Options) apply(v Verb, p *problems) {
 			}
 			s = Setting{Option: opt, Text: opt.Default}
 		}
-		dir := o.host.Dir
+		dir := o.system.Dir
 		if v.elsewhere && !opt.isHere() {
 			dir = ""
 		}
@@ -117,12 +131,13 @@ func (o *Options) apply(v Verb, p *problems) {
 	}
 }
 
-// complete derives what nobody set from other values and files, and compares values with each other.
+// complete derives what nobody set from other values and from files, and compares values with each
+// other.
 func (o *Options) complete(p *problems) {
 	o.fromAntpickax("api-uri", "k2hr3-api-uri", "K2HR3's address")
 	o.fromAntpickax("role", "k2hr3-role-name", "this host's role")
 	if _, given := o.settings["resource"]; !given {
-		o.Resource = resourceOf(o.Role)
+		o.Resource = o.Role.Resource()
 	}
 	o.RoleTokenFile, _ = o.FindRoleTokenFile()
 
@@ -132,7 +147,7 @@ func (o *Options) complete(p *problems) {
 	if o.KeyFile != "" && o.CertFile == "" {
 		p.addFrom(o.Source("key-file"), "key-file", errors.New("a private key needs its certificate: set cert-file too"))
 	}
-	if o.Unit == "" && o.Reload == ReloadRestart {
+	if o.Unit == "" && o.Reload == watcher.ReloadRestart {
 		p.addFrom(o.Source("reload"), "reload", fmt.Errorf("restart needs a unit, but unit is empty (%s)", o.Source("unit")))
 	}
 	if o.Unit == "" && o.RestartUnconfirmed {
@@ -140,15 +155,15 @@ func (o *Options) complete(p *problems) {
 	}
 }
 
-// fromAntpickax takes an option nobody set from a file of K2HR3's own init script. What is wrong with it is only of interest to
-// verbs that talk to K2HR3.
+// fromAntpickax takes an option that nobody set from a file of K2HR3's own init script. Only verbs
+// that talk to K2HR3 care what is wrong with it.
 func (o *Options) fromAntpickax(key, file, what string) {
 	if _, given := o.settings[key]; given || o.AntpickaxDir == "" {
 		return
 	}
 	opt := lookup(key)
 	name := path.Join(o.AntpickaxDir, file)
-	text, err := o.host.read(name)
+	text, err := o.system.read(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		o.deferred[key] = fmt.Errorf("%s is not known: set %s under [%s] in %s, or %s, or %s; there is no %s either",

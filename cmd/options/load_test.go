@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
-	"net/url"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -12,10 +11,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"k2hdkc-slave-agent/watcher"
+	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
 func TestDefaultsOnABareHost(t *testing.T) {
-	got := mustLoad(t, host(nil))
+	got := mustLoad(t, system(nil))
 	want := &Options{
 		ConfigFile:     "/etc/k2hdkc/slave-agent.ini",
 		Interval:       60 * time.Second,
@@ -25,7 +27,7 @@ func TestDefaultsOnABareHost(t *testing.T) {
 		MinServers:     1,
 		Stamp:          true,
 		Unit:           "chmpx.service",
-		Reload:         ReloadAuto,
+		Reload:         watcher.ReloadAuto,
 		Start:          true,
 		StatusCommand:  "chmpxstatus",
 		CheckCommand:   "chmpxconftest",
@@ -38,7 +40,7 @@ func TestDefaultsOnABareHost(t *testing.T) {
 		LogLevel:       slog.LevelInfo,
 		LogFormat:      LogAuto,
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), cmpopts.EquateEmpty()); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), cmpopts.EquateComparable(k2hr3.API{}, k2hr3.Role{}, k2hr3.Resource{}, k2hr3.CUK{}), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)
 	}
 	for _, opt := range Table() {
@@ -87,28 +89,27 @@ antpickax-dir = /etc/other
 instance-id-file = /etc/instance
 log-level = debug
 log-format = json
-metrics-listen = 127.0.0.1:9470
 `))
 	mode := fs.FileMode(0o640)
 	want := &Options{
 		ConfigFile: "/etc/k2hdkc/slave-agent.ini",
-		APIURI:     &url.URL{Scheme: "https", Host: "k2hr3.shop.example:18080"},
-		Role:       shopRole, Resource: "yrn:yahoo:::shop:resource:orders/special",
+		APIURI:     must(k2hr3.ParseAPI("https://k2hr3.shop.example:18080")),
+		Role:       must(k2hr3.ParseRole(shopRole)), Resource: must(k2hr3.ParseResource("yrn:yahoo:::shop:resource:orders/special")),
 		RoleTokenFile: "/etc/k2hdkc/token", ForgetBootstrapToken: true,
 		CAFile: "/etc/k2hdkc/ca.pem", CertFile: "/etc/k2hdkc/cert.pem", KeyFile: "/etc/k2hdkc/key.pem",
 		Interval: 90 * time.Second, Wait: 30 * time.Second, Timeout: 15 * time.Second,
 		Output: "/etc/antpickax/k2hdkc.ini", Mode: &mode, Owner: "k2hdkc", Group: "990",
-		CUK: "vm-1", Tag: "vm-1.shop.example", MinServers: 3,
-		Unit: "chmpx@orders.service", Reload: ReloadRestart,
+		CUK: must(k2hr3.ParseCUK("vm-1")), Tag: "vm-1.shop.example", MinServers: 3,
+		Unit: "chmpx@orders.service", Reload: watcher.ReloadRestart,
 		StatusCommand: "/opt/chmpx/chmpxstatus", RestartUnconfirmed: true, Peek: 500 * time.Millisecond,
 		StateDir: "/srv/agent", RunDir: "/run/agent", AntpickaxDir: "/etc/other", InstanceIDFile: "/etc/instance",
-		LogLevel: slog.LevelDebug, LogFormat: LogJSON, MetricsListen: "127.0.0.1:9470",
+		LogLevel: slog.LevelDebug, LogFormat: LogJSON,
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), cmpopts.EquateEmpty()); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), cmpopts.EquateComparable(k2hr3.API{}, k2hr3.Role{}, k2hr3.Resource{}, k2hr3.CUK{}), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)
 	}
-	if given := got.Given(); len(given) != len(Table())-1 {
-		t.Errorf("%d options are given, want all %d of the file", len(given), len(Table())-1)
+	if given := len(got.settings); given != len(Table())-1 {
+		t.Errorf("%d options are set, want all %d of the file", given, len(Table())-1)
 	}
 }
 
@@ -126,24 +127,24 @@ func TestPrecedence(t *testing.T) {
 	flags := []string{"--role", flag}
 	tests := []struct {
 		name   string
-		host   Host
+		system System
 		args   []string
 		role   string
 		source string
 	}{
-		{"antpickax beats default", host(antpickax), nil, antpx, "/etc/antpickax/k2hr3-role-name"},
-		{"file beats antpickax", host(both), nil, file, "/etc/k2hdkc/slave-agent.ini:3"},
-		{"environment beats file", host(both, envVar), nil, env, "environment K2HDKC_SLAVE_ROLE"},
-		{"environment beats antpickax", host(antpickax, envVar), nil, env, "environment K2HDKC_SLAVE_ROLE"},
-		{"flag beats environment", host(both, envVar), flags, flag, "flag --role"},
-		{"flag beats file", host(both), flags, flag, "flag --role"},
-		{"flag beats antpickax", host(antpickax), flags, flag, "flag --role"},
-		{"the last of two flags counts", host(nil), []string{"--role", file, "--role=" + flag}, flag, "flag --role"},
+		{"antpickax beats default", system(antpickax), nil, antpx, "/etc/antpickax/k2hr3-role-name"},
+		{"file beats antpickax", system(both), nil, file, "/etc/k2hdkc/slave-agent.ini:3"},
+		{"environment beats file", system(both, envVar), nil, env, "environment K2HDKC_SLAVE_ROLE"},
+		{"environment beats antpickax", system(antpickax, envVar), nil, env, "environment K2HDKC_SLAVE_ROLE"},
+		{"flag beats environment", system(both, envVar), flags, flag, "flag --role"},
+		{"flag beats file", system(both), flags, flag, "flag --role"},
+		{"flag beats antpickax", system(antpickax), flags, flag, "flag --role"},
+		{"the last of two flags counts", system(nil), []string{"--role", file, "--role=" + flag}, flag, "flag --role"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			o := mustLoad(t, tt.host, tt.args...)
-			if o.Role != tt.role {
+			o := mustLoad(t, tt.system, tt.args...)
+			if o.Role.String() != tt.role {
 				t.Errorf("role %s, want %s", o.Role, tt.role)
 			}
 			if got := o.Source("role").String(); got != tt.source {
@@ -157,19 +158,19 @@ func TestPrecedenceOverDefault(t *testing.T) {
 	ini := "[k2hr3]\ninterval = 61s"
 	tests := []struct {
 		name   string
-		host   Host
+		system System
 		args   []string
 		want   time.Duration
 		source string
 	}{
-		{"default", host(nil), nil, 60 * time.Second, "default"},
+		{"default", system(nil), nil, 60 * time.Second, "default"},
 		{"file", configured(ini), nil, 61 * time.Second, "/etc/k2hdkc/slave-agent.ini:2"},
 		{"environment", configured(ini, "K2HDKC_SLAVE_INTERVAL=62s"), nil, 62 * time.Second, "environment K2HDKC_SLAVE_INTERVAL"},
 		{"flag", configured(ini, "K2HDKC_SLAVE_INTERVAL=62s"), []string{"--interval=63s"}, 63 * time.Second, "flag --interval"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			o := mustLoad(t, tt.host, tt.args...)
+			o := mustLoad(t, tt.system, tt.args...)
 			if o.Interval != tt.want || o.Source("interval").String() != tt.source {
 				t.Errorf("%s from %s, want %s from %s", o.Interval, o.Source("interval"), tt.want, tt.source)
 			}
@@ -178,7 +179,7 @@ func TestPrecedenceOverDefault(t *testing.T) {
 }
 
 func TestWhichConfigurationFile(t *testing.T) {
-	h := host(map[string]string{
+	h := system(map[string]string{
 		"/srv/env.ini":                "[agent]\nlog-level = error",
 		"/srv/flag.ini":               "[agent]\nlog-level = debug",
 		"/home/op/own.ini":            "[agent]\nlog-level = warn",
@@ -187,11 +188,11 @@ func TestWhichConfigurationFile(t *testing.T) {
 	withEnv := h
 	withEnv.Environ = []string{"K2HDKC_SLAVE_CONFIG=/srv/env.ini"}
 	tests := []struct {
-		name string
-		host Host
-		args []string
-		want slog.Level
-		file string
+		name   string
+		system System
+		args   []string
+		want   slog.Level
+		file   string
 	}{
 		{"default", h, nil, slog.LevelInfo, "/etc/k2hdkc/slave-agent.ini"},
 		{"environment", withEnv, nil, slog.LevelError, "/srv/env.ini"},
@@ -200,7 +201,7 @@ func TestWhichConfigurationFile(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			o := mustLoad(t, tt.host, tt.args...)
+			o := mustLoad(t, tt.system, tt.args...)
 			if o.LogLevel != tt.want || o.ConfigFile != tt.file {
 				t.Errorf("level %s from %s, want %s from %s", o.LogLevel, o.ConfigFile, tt.want, tt.file)
 			}
@@ -209,30 +210,30 @@ func TestWhichConfigurationFile(t *testing.T) {
 }
 
 func TestConfigurationFileThatCannotBeRead(t *testing.T) {
-	dir := host(map[string]string{"/etc/k2hdkc/slave-agent.ini/x": ""})
+	dir := system(map[string]string{"/etc/k2hdkc/slave-agent.ini/x": ""})
 	unreadable := deny(configured(""), "/etc/k2hdkc/slave-agent.ini")
 	binary := configured("[agent]\nlog-level = \xff")
 	long := configured(strings.Repeat("#\n", maxFile))
 	tests := []struct {
-		name  string
-		host  Host
-		args  []string
-		want  []string
-		usage bool
+		name   string
+		system System
+		args   []string
+		want   []string
+		usage  bool
 	}{
-		{"named by flag but absent", host(nil), []string{"--config", "/srv/no.ini"}, []string{"cannot read /srv/no.ini", "does not exist"}, false},
-		{"named by environment but absent", host(nil, "K2HDKC_SLAVE_CONFIG=/srv/no.ini"), nil, []string{"cannot read /srv/no.ini"}, false},
+		{"named by flag but absent", system(nil), []string{"--config", "/srv/no.ini"}, []string{"cannot read /srv/no.ini", "does not exist"}, false},
+		{"named by environment but absent", system(nil, "K2HDKC_SLAVE_CONFIG=/srv/no.ini"), nil, []string{"cannot read /srv/no.ini"}, false},
 		{"directory", dir, nil, []string{"/etc/k2hdkc/slave-agent.ini is a directory"}, false},
 		{"unreadable", unreadable, nil, []string{"cannot read /etc/k2hdkc/slave-agent.ini: permission denied"}, false},
 		{"not text", binary, nil, []string{"/etc/k2hdkc/slave-agent.ini is not UTF-8"}, false},
 		{"endless", long, nil, []string{"/etc/k2hdkc/slave-agent.ini has more than"}, false},
-		{"empty name", host(nil), []string{"--config="}, []string{"flag --config: the value is empty"}, true},
-		{"relative name in the environment", host(nil, "K2HDKC_SLAVE_CONFIG=a.ini"), nil,
+		{"empty name", system(nil), []string{"--config="}, []string{"flag --config: the value is empty"}, true},
+		{"relative name in the environment", system(nil, "K2HDKC_SLAVE_CONFIG=a.ini"), nil,
 			[]string{"environment K2HDKC_SLAVE_CONFIG: \"a.ini\" is not an absolute path"}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err := failLoad(t, tt.host, tt.args, tt.want...)
+			err := failLoad(t, tt.system, tt.args, tt.want...)
 			var usage *UsageError
 			if errors.As(err, &usage) != tt.usage {
 				t.Errorf("usage error: %v, want %v", !tt.usage, tt.usage)
@@ -243,21 +244,21 @@ func TestConfigurationFileThatCannotBeRead(t *testing.T) {
 
 func TestMisspeltEnvironmentVariable(t *testing.T) {
 	tests := []struct{ entry, want string }{
-		{"K2HDKC_SLAVE_API_URL=https://k2hr3", "K2HDKC_SLAVE_API_URL is no option: did you mean K2HDKC_SLAVE_API_URI?"},
-		{"K2HDKC_SLAVE_api_uri=https://k2hr3", "K2HDKC_SLAVE_api_uri is no option: did you mean K2HDKC_SLAVE_API_URI?"},
-		{"K2HDKC_SLAVE_COLOUR=blue", "environment: K2HDKC_SLAVE_COLOUR is no option"},
+		{"K2HDKC_SLAVE_API_URL=https://k2hr3", "K2HDKC_SLAVE_API_URL is not an option: did you mean K2HDKC_SLAVE_API_URI?"},
+		{"K2HDKC_SLAVE_api_uri=https://k2hr3", "K2HDKC_SLAVE_api_uri is not an option: did you mean K2HDKC_SLAVE_API_URI?"},
+		{"K2HDKC_SLAVE_COLOUR=blue", "environment: K2HDKC_SLAVE_COLOUR is not an option"},
 		{"K2HDKC_SLAVE_ROLE_TOKEN=" + token, "a token is only taken from a file, which K2HDKC_SLAVE_ROLE_TOKEN_FILE names"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.entry, func(t *testing.T) {
-			err := failLoad(t, host(nil, tt.entry), nil, tt.want)
+			err := failLoad(t, system(nil, tt.entry), nil, tt.want)
 			var usage *UsageError
 			if errors.As(err, &usage) {
 				t.Error("the environment makes it a usage error")
 			}
 		})
 	}
-	mustLoad(t, host(nil, "K2HDKC_SLAVES=7", "PATH=/bin"))
+	mustLoad(t, system(nil, "K2HDKC_SLAVES=7", "PATH=/bin"))
 }
 
 func TestEverythingWrongIsToldAtOnce(t *testing.T) {
@@ -287,29 +288,12 @@ func TestOptionsThatNeedEachOther(t *testing.T) {
 }
 
 func TestVerbsWithoutOptionsReadNothing(t *testing.T) {
-	h := Host{Files: fstest.MapFS{"etc/k2hdkc/slave-agent.ini": {Data: []byte("rubbish")}}, Environ: []string{"K2HDKC_SLAVE_X=1"}}
+	h := System{Files: fstest.MapFS{"etc/k2hdkc/slave-agent.ini": {Data: []byte("rubbish")}}, Environ: []string{"K2HDKC_SLAVE_X=1"}}
 	o, err := Load(verb(t, "help"), []string{"once"}, h)
 	if err != nil || len(o.Args) != 1 || o.Args[0] != "once" {
 		t.Errorf("got %+v, %v", o, err)
 	}
 	if _, err := Load(verb(t, "version"), []string{"--help"}, h); !errors.Is(err, ErrHelp) {
 		t.Errorf("version --help: %v", err)
-	}
-}
-
-func TestGivenKeepsWhatWasWritten(t *testing.T) {
-	h := configured("[k2hr3]\nrole = "+strings.ToUpper(shopRole), "K2HDKC_SLAVE_PEEK=1s")
-	got := mustLoad(t, h, "--unit=").Given()
-	var texts []string
-	for _, s := range got {
-		texts = append(texts, s.Option.Key+"="+s.Text+" "+s.Source.String())
-	}
-	want := []string{
-		"role=" + strings.ToUpper(shopRole) + " /etc/k2hdkc/slave-agent.ini:2",
-		"unit= flag --unit",
-		"peek=1s environment K2HDKC_SLAVE_PEEK",
-	}
-	if diff := cmp.Diff(want, texts); diff != "" {
-		t.Errorf("given (-want +got):\n%s", diff)
 	}
 }

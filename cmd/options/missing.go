@@ -7,10 +7,9 @@ import (
 	"strings"
 )
 
-// Missing returns the keys of what only others can say and nobody has said yet:
-// api-uri, role and cuk, of which the files that bring them are not there or
-// still empty. The agent can wait for these. What is there and wrong is the
-// error.
+// Missing returns the keys of the options that the agent can wait for: those of api-uri, role and
+// cuk that nobody has set, and whose files are not there or still empty. What is there and wrong is
+// the error.
 func (o *Options) Missing() (keys []string, err error) {
 	var wrong []error
 	for _, from := range []struct{ key, file string }{{"api-uri", "k2hr3-api-uri"}, {"role", "k2hr3-role-name"}} {
@@ -24,7 +23,7 @@ func (o *Options) Missing() (keys []string, err error) {
 		}
 	}
 	if _, err := o.ResolveCUK(); err != nil {
-		if o.awaits(o.cukFile()) {
+		if o.awaits(o.Instance().File()) {
 			keys = append(keys, "cuk")
 		} else {
 			wrong = append(wrong, err)
@@ -33,8 +32,8 @@ func (o *Options) Missing() (keys []string, err error) {
 	return keys, errors.Join(wrong...)
 }
 
-// awaits: the file has yet to come, or to be written.
+// awaits reports whether the file has yet to come, or to be written.
 func (o *Options) awaits(name string) bool {
-	text, err := o.host.read(name)
+	text, err := o.system.read(name)
 	return errors.Is(err, fs.ErrNotExist) || err == nil && strings.TrimSpace(text) == ""
 }

@@ -27,26 +27,26 @@ func TestWhatIsMissing(t *testing.T) {
 		return files
 	}
 	for _, tt := range []struct {
-		name  string
-		host  Host
-		args  []string
-		want  []string
-		wrong string
+		name   string
+		system System
+		args   []string
+		want   []string
+		wrong  string
 	}{
-		{"nothing", host(all), nil, nil, ""},
-		{"everything", host(nil), nil, []string{"api-uri", "role", "cuk"}, ""},
+		{"nothing", system(all), nil, nil, ""},
+		{"everything", system(nil), nil, []string{"api-uri", "role", "cuk"}, ""},
 		{"what the configuration does not say", configured("[k2hr3]\nrole = " + shopRole), []string{"--cuk=x"}, []string{"api-uri"}, ""},
-		{"a file that is not written yet", host(without(map[string]string{role: "\n"})), nil, []string{"role"}, ""},
-		{"the instance id", host(without(nil, cloud)), nil, []string{"cuk"}, ""},
-		{"an instance id that is not written yet", host(without(map[string]string{cloud: ""})), nil, []string{"cuk"}, ""},
-		{"a k2hr3-cuk that is not written yet", host(without(map[string]string{cuk: ""})), nil, []string{"cuk"}, ""},
-		{"what is wrong is not missing", host(without(map[string]string{uri: "k2hr3.example"})), nil, nil, "has no scheme"},
-		{"nor is what may not be read", deny(host(all), role), nil, nil, "permission denied"},
-		{"nor a key that cannot be used", host(without(map[string]string{cloud: "a b"})), nil, nil, "contains a blank"},
-		{"something wrong goes before something missing", host(without(map[string]string{uri: "k2hr3.example"}, role)), nil, []string{"role"}, "has no scheme"},
+		{"a file that is not written yet", system(without(map[string]string{role: "\n"})), nil, []string{"role"}, ""},
+		{"the instance id", system(without(nil, cloud)), nil, []string{"cuk"}, ""},
+		{"an instance id that is not written yet", system(without(map[string]string{cloud: ""})), nil, []string{"cuk"}, ""},
+		{"a k2hr3-cuk that is not written yet", system(without(map[string]string{cuk: ""})), nil, []string{"cuk"}, ""},
+		{"what is wrong is not missing", system(without(map[string]string{uri: "k2hr3.example"})), nil, nil, "has no scheme"},
+		{"nor is what may not be read", deny(system(all), role), nil, nil, "permission denied"},
+		{"nor a key that cannot be used", system(without(map[string]string{cloud: "a b"})), nil, nil, "contains a blank"},
+		{"something wrong goes before something missing", system(without(map[string]string{uri: "k2hr3.example"}, role)), nil, []string{"role"}, "has no scheme"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got, err := mustLoad(t, tt.host, tt.args...).Missing()
+			got, err := mustLoad(t, tt.system, tt.args...).Missing()
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Error(diff)
 			}

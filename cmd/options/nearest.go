@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// didYouMean is a question to append to a message about an unknown name, or nothing if no known name is near.
-// written adds what belongs to the name where it is used, such as the dashes of a flag.
+// didYouMean returns a question to append to a message about an unknown name, or nothing if no
+// known name is near. written adds what a name has where it is used, such as the dashes of a flag.
 func didYouMean(name string, known []string, written func(string) string) string {
 	if best, ok := nearest(name, known); ok {
 		return fmt.Sprintf(": did you mean %s?", written(best))
@@ -27,7 +27,8 @@ func nearest(name string, known []string) (string, bool) {
 	return best, best != ""
 }
 
-// distance counts the letters to insert, remove, replace or swap with their neighbour (optimal string alignment).
+// distance counts the letters to insert, remove, replace or swap with their neighbour (optimal
+// string alignment).
 func distance(a, b string) int {
 	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range last {

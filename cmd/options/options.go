@@ -3,18 +3,10 @@ package options
 import (
 	"io/fs"
 	"log/slog"
-	"net/url"
 	"time"
-)
 
-// Reload says how chmpx is told of a new file.
-type Reload string
-
-// The ways of Reload.
-const (
-	ReloadAuto    Reload = "auto"    // the rename is the signal; a unit that has a reload job gets that too
-	ReloadRestart Reload = "restart" // restart the unit
-	ReloadNone    Reload = "none"    // only replace the file
+	"k2hdkc-slave-agent/watcher"
+	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
 // LogFormat says how log records are written.
@@ -31,10 +23,10 @@ const (
 type Options struct {
 	ConfigFile string // as named or the default; it may not exist then
 
-	APIURI               *url.URL // scheme and host only; nil when nothing names one, see RequireK2HR3
-	Role                 string   // full YRN, lower case; empty when nothing names one, see RequireK2HR3
-	Resource             string   // full YRN, lower case; follows from Role unless it is set
-	RoleTokenFile        string   // empty: no token; see FindRoleTokenFile
+	APIURI               k2hr3.API      // zero when nothing names one, see RequireK2HR3
+	Role                 k2hr3.Role     // likewise
+	Resource             k2hr3.Resource // follows from Role unless it is set
+	RoleTokenFile        string         // empty: no token; see FindRoleTokenFile
 	ForgetBootstrapToken bool
 	CAFile               string // empty: the system's roots
 	CertFile             string // empty: no client certificate; with KeyFile or not at all
@@ -47,13 +39,13 @@ type Options struct {
 	Mode       *fs.FileMode // permission bits; nil: of the existing file, else 0644
 	Owner      string       // name or number; empty: of the existing file, else the agent's own
 	Group      string
-	CUK        string // as configured; empty: see ResolveCUK
-	Tag        string // as configured; empty: to be found out
-	MinServers int    // at least 1
+	CUK        k2hr3.CUK // as configured; zero: see ResolveCUK
+	Tag        string    // as configured; empty: to be found out
+	MinServers int       // at least 1
 	Stamp      bool
 
 	Unit               string // empty: there is no systemd here
-	Reload             Reload
+	Reload             watcher.Reload
 	Start              bool
 	StatusCommand      string        // name to look up in PATH or absolute path; empty: none
 	CheckCommand       string        // likewise
@@ -67,14 +59,13 @@ type Options struct {
 	InstanceIDFile string
 	LogLevel       slog.Level
 	LogFormat      LogFormat
-	MetricsListen  string // "host:port" or "unix:/PATH"; empty: no socket
 
-	UserData UserData
+	UserData UserDataFlags
 
 	Args     []string        // what is left of the command line, at most what the verb takes
 	Switches map[string]bool // the verb's own flags that were given, by name without dashes
 
-	host     Host
+	system   System
 	settings map[string]Setting
 	deferred map[string]error // what is wrong with a value only some verbs need
 }
@@ -93,7 +84,7 @@ func (o *Options) Source(key string) Source {
 	}
 	switch key {
 	case "cuk":
-		return Source{Kind: FromFile, Name: o.cukFile()}
+		return Source{Kind: FromFile, Name: o.Instance().File()}
 	case "role-token-file":
 		_, from := o.FindRoleTokenFile()
 		return from
@@ -101,15 +92,4 @@ func (o *Options) Source(key string) Source {
 		return o.Source("role")
 	}
 	return Source{}
-}
-
-// Given lists the options somebody set: by flag, environment or configuration file, in the order of the table.
-func (o *Options) Given() []Setting {
-	var given []Setting
-	for _, opt := range Table() {
-		if s, ok := o.settings[opt.Key]; ok && s.Source.Kind >= FromConfig {
-			given = append(given, s)
-		}
-	}
-	return given
 }

@@ -37,6 +37,15 @@ func (s Source) String() string {
 	return "default"
 }
 
+// Blame puts the place that the value of an option came from in front of what is wrong with it; nil
+// stays nil.
+func (o *Options) Blame(key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return o.Source(key).blame(key, err)
+}
+
 // blame puts the place in front of what is wrong with the value it gave to key.
 func (s Source) blame(key string, err error) error {
 	switch s.Kind {

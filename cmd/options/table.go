@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
 // Kind tells what may be completed for a value.
@@ -78,26 +80,26 @@ func k2hr3Options() []Option {
 			Key: "api-uri", Kind: KindText, Placeholder: "URI", DefaultNote: "content of k2hr3-api-uri in antpickax-dir",
 			Help: "K2HR3's address, as http://HOST:PORT or https://HOST:PORT",
 			Long: "The address of K2HR3's REST interface: scheme, host and port, without a path.",
-			set:  setAPIURI,
+			set:  parsed(k2hr3.ParseAPI, func(o *Options) *k2hr3.API { return &o.APIURI }),
 		},
 		{
 			Key: "role", Kind: KindText, Placeholder: "YRN", DefaultNote: "content of k2hr3-role-name in antpickax-dir",
 			Help: "role this host belongs to, a full YRN",
-			Long: "The role this host becomes a member of, as a full YRN: yrn:yahoo:::TENANT:role:PATH. Upper case is made lower case, as K2HR3 does.",
-			set:  setRole,
+			Long: "The role this host becomes a member of, as a full YRN: yrn:yahoo:::TENANT:role:PATH. The agent makes upper case lower case, as K2HR3 does.",
+			set:  parsed(k2hr3.ParseRole, func(o *Options) *k2hr3.Role { return &o.Role }),
 		},
 		{
 			Key: "resource", Kind: KindText, Placeholder: "YRN", DefaultNote: "the role's YRN with :resource: for :role:",
 			Help: "resource that holds chmpx's configuration, a full YRN",
 			Long: "The resource whose text is chmpx's configuration for a slave, as a full YRN: yrn:yahoo:::TENANT:resource:PATH.",
-			set:  setResource,
+			set:  parsed(k2hr3.ParseResource, func(o *Options) *k2hr3.Resource { return &o.Resource }),
 		},
 		{
 			Key: "role-token-file", Kind: KindFile, Placeholder: "FILE",
 			DefaultNote: "the credential role-token, else " + OwnRoleToken + ", else k2hr3-role-token in antpickax-dir, else none",
 			Help:        "file with the role token",
 			Long: "The file the role token is read from. It should be readable by the agent alone. In place of the token it may hold K2HR3's user data: #include and " +
-				"the URL <API>/v1/userdata/<registerpath>, or that URL alone; the token is then read from there when it is needed, and kept in memory. " +
+				"the URL <API>/v1/userdata/<registerpath>, or that URL alone; the agent then reads the token from there when it needs it, and keeps it in memory. " +
 				"Without one, the first that exists counts: the systemd " +
 				"credential role-token, " + OwnRoleToken + ", k2hr3-role-token in antpickax-dir. None at all is legal for a host that is already a member of the role.",
 			set: setRoleTokenFile,
@@ -155,19 +157,19 @@ func slaveOptions() []Option {
 		{
 			Key: "output", Kind: KindFile, Placeholder: "FILE", Default: "/etc/k2hdkc/slave.ini",
 			Help: "the file to keep right: chmpx's configuration",
-			Long: "The file to keep right: the configuration chmpx was started with. chmpx tells the type of a configuration by its extension, so the name ends in .ini.",
+			Long: "The file to keep right: the configuration that chmpx runs on. chmpx tells the type of a configuration by its extension, so the name ends in .ini.",
 			set:  setOutput,
 		},
 		{
 			Key: "mode", Kind: KindText, Placeholder: "MODE", DefaultNote: "of the existing file, else 0644",
 			Help: "permissions of the output file, in octal",
-			Long: "The permissions of the output file, in octal. chmpx's user has to be able to read it: chmpx ends when it cannot.",
+			Long: "The permissions of the output file, in octal. chmpx's user has to be able to read it: chmpx exits when it cannot.",
 			set:  setMode,
 		},
 		{
 			Key: "owner", Kind: KindUser, Placeholder: "USER", DefaultNote: "of the existing file, else the agent's own",
 			Help: "owner of the output file",
-			Long: "The owner of the output file, by name or number. To give a file away takes privileges the agent normally does not have.",
+			Long: "The owner of the output file, by name or number. To give a file away takes rights that the agent normally does not have.",
 			set:  account("user", func(o *Options) *string { return &o.Owner }),
 		},
 		{
@@ -180,9 +182,9 @@ func slaveOptions() []Option {
 			Key: "cuk", Kind: KindText, Placeholder: "CUK", DefaultNote: "content of k2hr3-cuk in antpickax-dir, else of instance-id-file",
 			Help: "the key K2HR3 and chmpx know this host by",
 			Long: "The custom unique key this host is registered with, and which chmpx finds itself by. On OpenStack it is the instance's UUID. " +
-				"Where the agent remembers that k2hr3-cuk went with another instance id than that of now, it is left over from the instance this host is a copy of, " +
+				"Where the agent remembers that k2hr3-cuk went with another instance id than that of now, k2hr3-cuk is left over from the instance this host is a copy of, " +
 				"and instance-id-file counts until k2hr3-cuk changes.",
-			set: setCUK,
+			set: parsed(k2hr3.ParseCUK, func(o *Options) *k2hr3.CUK { return &o.CUK }),
 		},
 		{
 			Key: "tag", Kind: KindText, Placeholder: "NAME", DefaultNote: "this host's full name if it resolves to an address of this host, else its address towards K2HR3",
@@ -194,8 +196,8 @@ func slaveOptions() []Option {
 		},
 		{
 			Key: "min-servers", Kind: KindText, Placeholder: "COUNT", Default: "1",
-			Help: "an answer with fewer server nodes is not applied",
-			Long: "An answer of K2HR3 with fewer server nodes is not applied. At least 1: chmpx ends when its file lists no server.",
+			Help: "do not apply an answer with fewer server nodes",
+			Long: "The agent does not apply an answer of K2HR3 with fewer server nodes. At least 1: chmpx exits when its file lists no server.",
 			set:  setMinServers,
 		},
 		{
@@ -216,23 +218,22 @@ func chmpxOptions() []Option {
 			set:  setUnit,
 		},
 		{
-			Key: "reload", Kind: KindChoice, Choices: []string{string(ReloadAuto), string(ReloadRestart), string(ReloadNone)}, Default: string(ReloadAuto),
-			Help: "how chmpx is told of a new file",
-			Long: "How chmpx is told of a new file. auto: the rename is chmpx's reload signal, and a unit that has a reload job gets that too. restart: the unit is restarted. none: the file is replaced, nothing else.",
-			set: choice([]string{string(ReloadAuto), string(ReloadRestart), string(ReloadNone)},
-				func(o *Options, v string) { o.Reload = Reload(v) }),
+			Key: "reload", Kind: KindChoice, Choices: []string{"auto", "restart", "none"}, Default: "auto",
+			Help: "how to make chmpx read a new file",
+			Long: "How the agent makes chmpx read a new file. auto: the rename is chmpx's reload signal, and the agent also runs the reload job of a unit that has one. restart: it restarts the unit. none: it replaces the file, nothing else.",
+			set:  choice([]string{"auto", "restart", "none"}, setReload),
 		},
 		{
 			Key: "start", Kind: KindChoice, Choices: yesNo(), Default: "yes",
 			Help: "start an enabled unit that is down once its first good file is in place",
-			Long: "Whether an enabled unit that is down is started once its first good file is in place.",
+			Long: "Whether the agent starts an enabled unit that is down once its first good file is in place.",
 			set:  boolean(func(o *Options) *bool { return &o.Start }),
 		},
 		{
 			Key: "status-command", Kind: KindCommand, Placeholder: "PROGRAM", Default: "chmpxstatus", Empty: "none",
 			Help: "chmpx's status program; empty: none",
-			Long: "chmpx's status program: a name to look up in PATH, or an absolute path. When it is empty or not installed, reloads can't be confirmed and " +
-				"the ring can't be watched, which the log says once.",
+			Long: "chmpx's status program: a name to look up in PATH, or an absolute path. When it is empty or not installed, the agent can neither confirm reloads nor " +
+				"watch the ring, and says so once in the log.",
 			set: program(func(o *Options) *string { return &o.StatusCommand }),
 		},
 		{
@@ -250,7 +251,7 @@ func chmpxOptions() []Option {
 		{
 			Key: "restart-unconfirmed", Kind: KindChoice, Choices: yesNo(), Default: "no",
 			Help: "restart the unit when chmpx does not show a new revision in time",
-			Long: "Whether the unit is restarted when chmpx does not show the new revision within confirm. Otherwise the log and the status say so.",
+			Long: "Whether the agent restarts the unit when chmpx does not show the new revision within confirm. Otherwise the log and the status say so.",
 			set:  boolean(func(o *Options) *bool { return &o.RestartUnconfirmed }),
 		},
 		{
@@ -279,8 +280,8 @@ func agentOptions() []Option {
 		{
 			Key: "antpickax-dir", Kind: KindDir, Placeholder: "DIR", Default: defaultAntpickax,
 			Help: "where K2HR3's own init script left its files",
-			Long: "The directory where K2HR3's own init script left its files: k2hr3-api-uri, k2hr3-role-name, k2hr3-role-token and k2hr3-cuk. Nothing is written to them. " +
-				"The token, which that script leaves readable by everybody, is closed to all but its owner, and the folder to other writers.",
+			Long: "The directory where K2HR3's own init script left its files: k2hr3-api-uri, k2hr3-role-name, k2hr3-role-token and k2hr3-cuk. The agent does not write to them. " +
+				"It closes the token, which that script leaves readable by everybody, to all but its owner, and the folder to other writers.",
 			set: absolute(func(o *Options) *string { return &o.AntpickaxDir }),
 		},
 		{
@@ -301,12 +302,6 @@ func agentOptions() []Option {
 			Long: "How log messages are written. auto: with fields to the journal under systemd, else as text.",
 			set: choice([]string{string(LogAuto), string(LogText), string(LogJSON)},
 				func(o *Options, v string) { o.LogFormat = LogFormat(v) }),
-		},
-		{
-			Key: "metrics-listen", Kind: KindText, Placeholder: "ADDRESS", DefaultNote: "no socket is opened", Empty: "no socket is opened",
-			Help: "where to offer metrics: HOST:PORT or unix:PATH",
-			Long: "Where metrics are offered over HTTP: HOST:PORT or unix:PATH. Empty: no socket is opened.",
-			set:  setMetricsListen,
 		},
 	})
 }

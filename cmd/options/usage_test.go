@@ -47,7 +47,7 @@ func TestHelpTexts(t *testing.T) {
 }
 
 func TestHelpFitsATerminal(t *testing.T) {
-	for _, v := range allVerbs() {
+	for _, v := range Verbs() {
 		var b bytes.Buffer
 		if err := Usage(&b, v); err != nil {
 			t.Fatal(err)
@@ -74,29 +74,15 @@ func TestHelpOfRunNamesEveryOption(t *testing.T) {
 
 func TestVerbs(t *testing.T) {
 	var all []string
-	for _, v := range allVerbs() {
+	for _, v := range Verbs() {
 		all = append(all, v.Name)
 		if v.Synopsis == "" || len(v.Exits) == 0 {
 			t.Errorf("%s is not explained", v.Name)
 		}
 	}
-	want := []string{"run", "once", "check", "status", "doctor", "register", "unregister", "user-data", "version", "help"}
+	want := []string{"run", "once", "check", "register", "unregister", "user-data", "version", "help"}
 	if diff := cmp.Diff(want, all); diff != "" {
 		t.Errorf("verbs (-want +got):\n%s", diff)
-	}
-}
-
-func TestWhatDoesNotWorkYetIsNotOffered(t *testing.T) {
-	var b bytes.Buffer
-	if err := Overview(&b); err != nil {
-		t.Fatal(err)
-	}
-	for _, v := range allVerbs() {
-		offered := strings.Contains(b.String(), "\n  "+v.Name+" ")
-		_, err := LookupVerb(v.Name)
-		if offered == v.later || (err == nil) == v.later {
-			t.Errorf("%s: later %v, but offered %v and looked up with %v", v.Name, v.later, offered, err)
-		}
 	}
 }
 

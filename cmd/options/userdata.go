@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
-// UserData are the options of the verb user-data alone.
-type UserData struct {
+// UserDataFlags are the flags of the verb user-data alone.
+type UserDataFlags struct {
 	Format           string // cloud-config or script
 	Repo             string // as typed; empty: the new VM knows a repository already
 	RepoKeyFile      string
@@ -16,7 +18,7 @@ type UserData struct {
 	ChmpxRepoKeyFile string
 }
 
-func userDataFlags() []Option {
+func userDataOptions() []Option {
 	list := []Option{
 		{
 			Key: "format", Kind: KindChoice, Choices: []string{"cloud-config", "script"}, Default: "cloud-config",
@@ -61,15 +63,18 @@ func text(field func(*Options) *string) func(*Options, string) error {
 	}
 }
 
-// takenAlong are the options whose files are read here although the options are another host's.
-var takenAlong = []string{"role-token-file", "ca-file", "cert-file", "key-file"}
+// readHere are the options whose files user-data reads on this host, although the options are
+// another host's.
+var readHere = []string{"role-token-file", "ca-file", "cert-file", "key-file"}
 
-// isHere tells whether a path is one of this host even if the options are another host's.
-func (o Option) isHere() bool { return o.Section == "" || slices.Contains(takenAlong, o.Key) }
+// isHere reports whether the option's path is one on this host even if the options are another
+// host's.
+func (o Option) isHere() bool { return o.Section == "" || slices.Contains(readHere, o.Key) }
 
-// Elsewhere writes a configuration file that gives another host these options: those somebody set, K2HR3's address and the
-// role. files has the paths that the contents of ca-file, cert-file and key-file will have there. The role token is left to
-// its default place. Values that belong to this host are left out and returned.
+// Elsewhere writes a configuration file that gives another host these options: those somebody set,
+// K2HR3's address and the role. files has the paths that the contents of ca-file, cert-file and
+// key-file will have there. It leaves the role token to its default place, and leaves out and
+// returns the values that belong to this host.
 func (o *Options) Elsewhere(files map[string]string) (text string, left []Setting, err error) {
 	var b strings.Builder
 	section := ""
@@ -80,7 +85,7 @@ func (o *Options) Elsewhere(files map[string]string) (text string, left []Settin
 			continue
 		}
 		if opt.Key == "cuk" && s.Source.Kind > FromConfig {
-			p.addFrom(s.Source, opt.Key, errors.New("every VM has its own, which its cloud-init knows: leave it away"))
+			p.addFrom(s.Source, opt.Key, errors.New("every VM has its own, which its cloud-init knows: remove it"))
 			continue
 		}
 		if (opt.Key == "cuk" || opt.Key == "tag") && s.Source.Kind == FromConfig {
@@ -110,9 +115,9 @@ func (o *Options) elsewhere(s Setting, files map[string]string) string {
 	case "api-uri":
 		return o.APIURI.String()
 	case "role":
-		return o.Role
+		return o.Role.String()
 	case "resource":
-		return o.Resource
+		return o.Resource.String()
 	}
 	if path, ok := files[s.Option.Key]; ok {
 		return path
@@ -120,7 +125,8 @@ func (o *Options) elsewhere(s Setting, files map[string]string) string {
 	return strings.TrimSpace(s.Text)
 }
 
-// line is the line of a configuration file that gives the option a value. Reading it back proves it.
+// line returns the line of a configuration file that gives the option a value, once it has read
+// that back.
 func (o Option) line(value string) (string, error) {
 	for _, written := range []string{value, `"` + value + `"`, "'" + value + "'"} {
 		line := strings.TrimRight(o.Key+" = "+written, " ") + "\n"
@@ -130,5 +136,5 @@ func (o Option) line(value string) (string, error) {
 			return line, nil
 		}
 	}
-	return "", fmt.Errorf("%s cannot be written into a configuration file: a # or ; after a blank would begin a comment there", shown(value))
+	return "", fmt.Errorf("%s cannot be written into a configuration file: a # or ; after a blank would begin a comment there", k2hr3.Quote(value))
 }

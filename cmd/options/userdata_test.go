@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func elsewhere(t *testing.T, h Host, args ...string) *Options {
+func elsewhere(t *testing.T, h System, args ...string) *Options {
 	t.Helper()
 	o, err := Load(verb(t, "user-data"), args, h)
 	if err != nil {
@@ -24,14 +24,14 @@ func TestElsewhereReadsTheSame(t *testing.T) {
 	for key, value := range map[string]string{
 		"output": `/etc/it's "here"/100%.ini`, "state-dir": "'/var/lib/x'", "run-dir": `/run/a;b#c=d`, "owner": `"me"`, "group": "`us`",
 		"status-command": "", "check-command": "/opt/chmpxconftest", "mode": "0640", "unit": `a\x2db.service`, "interval": "90s",
-		"metrics-listen": "unix:/run/m", "stamp": "NO", "wait": "0", "log-level": "Warning", "instance-id-file": "/x/${id}",
+		"stamp": "NO", "wait": "0", "log-level": "Warning", "instance-id-file": "/x/${id}",
 	} {
 		if strings.HasPrefix(value, "'/") {
 			value = strings.Trim(value, "'") // a path cannot begin with a quote
 		}
 		args = append(args, "--"+key+"="+value)
 	}
-	o := elsewhere(t, host(nil), args...)
+	o := elsewhere(t, system(nil), args...)
 	text, left, err := o.Elsewhere(nil)
 	if err != nil || len(left) > 0 {
 		t.Fatalf("%v, left out %v", err, left)
@@ -41,10 +41,8 @@ func TestElsewhereReadsTheSame(t *testing.T) {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	value := func(o *Options, key string) any {
-		for _, s := range o.Given() {
-			if s.Option.Key == key {
-				return o.elsewhere(s, nil)
-			}
+		if s, ok := o.settings[key]; ok {
+			return o.elsewhere(s, nil)
 		}
 		return nil
 	}
@@ -53,7 +51,7 @@ func TestElsewhereReadsTheSame(t *testing.T) {
 			t.Errorf("%s (-here +there):\n%s", opt.Key, diff)
 		}
 	}
-	if there.Output != o.Output || there.Role != "yrn:yahoo:::shop:role:orders/slave" || there.APIURI.String() != "https://k2hr3.shop.example" || there.Owner != `"me"` {
+	if there.Output != o.Output || there.Role.String() != "yrn:yahoo:::shop:role:orders/slave" || there.APIURI.String() != "https://k2hr3.shop.example" || there.Owner != `"me"` {
 		t.Errorf("there it is\n%s", text)
 	}
 }
@@ -85,7 +83,7 @@ func TestElsewhereRefuses(t *testing.T) {
 		{"a CUK in the environment", nil, "K2HDKC_SLAVE_CUK=x", "environment K2HDKC_SLAVE_CUK: every VM has its own"},
 		{"what looks like a comment", []string{"--run-dir", "/run/a #b"}, "", "flag --run-dir:"},
 	} {
-		h := host(nil)
+		h := system(nil)
 		if tt.env != "" {
 			h.Environ = append(h.Environ, tt.env)
 		}
@@ -105,7 +103,7 @@ func TestPathsOfAnotherHost(t *testing.T) {
 		if opt.Kind != KindFile && opt.Kind != KindDir {
 			continue
 		}
-		_, err := Load(v, []string{opt.Flag(), "some/where.ini"}, host(map[string]string{"/home/op/some/where.ini": ""}))
+		_, err := Load(v, []string{opt.Flag(), "some/where.ini"}, system(map[string]string{"/home/op/some/where.ini": ""}))
 		here := opt.Section == "" || opt.Section == "k2hr3"
 		relative := err != nil && strings.Contains(err.Error(), "not an absolute path")
 		if here == relative {

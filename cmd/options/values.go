@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net"
 	"path"
 	"regexp"
 	"strconv"
@@ -13,9 +12,13 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"k2hdkc-slave-agent/watcher"
+	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
-// Every function here makes a setter: it parses one value, or says what is accepted instead.
+// Every function here is or makes a setter, which parses one value or says what is accepted
+// instead.
 
 func absolute(field func(*Options) *string) func(*Options, string) error {
 	return func(o *Options, value string) error {
@@ -29,7 +32,7 @@ func absolute(field func(*Options) *string) func(*Options, string) error {
 
 func checkPath(value string) error {
 	if !path.IsAbs(value) {
-		return fmt.Errorf("%s is not an absolute path: it has to begin with /", shown(value))
+		return fmt.Errorf("%s is not an absolute path: it has to begin with /", k2hr3.Quote(value))
 	}
 	return nil
 }
@@ -42,7 +45,7 @@ func boolean(field func(*Options) *bool) func(*Options, string) error {
 		case "no", "false", "off", "0":
 			*field(o) = false
 		default:
-			return fmt.Errorf("%s is neither yes nor no", shown(value))
+			return fmt.Errorf("%s is neither yes nor no", k2hr3.Quote(value))
 		}
 		return nil
 	}
@@ -56,7 +59,7 @@ func choice(accepted []string, set func(*Options, string)) func(*Options, string
 				return nil
 			}
 		}
-		return fmt.Errorf("%s is none of %s", shown(value), strings.Join(accepted, ", "))
+		return fmt.Errorf("%s is not one of %s", k2hr3.Quote(value), strings.Join(accepted, ", "))
 	}
 }
 
@@ -86,9 +89,9 @@ func parseDuration(value string) (time.Duration, error) {
 		return d, nil
 	}
 	if _, err := strconv.ParseUint(value, 10, 64); err == nil {
-		return 0, fmt.Errorf("%s has no unit: write %ss for seconds", shown(value), value)
+		return 0, fmt.Errorf("%s has no unit: write %ss for seconds", k2hr3.Quote(value), value)
 	}
-	return 0, fmt.Errorf("%s is not a duration: write 10s, 2m or 1h30m", shown(value))
+	return 0, fmt.Errorf("%s is not a duration: write 10s, 2m or 1h30m", k2hr3.Quote(value))
 }
 
 // brief writes a duration without units that count nothing.
@@ -111,13 +114,17 @@ func setWait(o *Options, value string) error {
 	return err
 }
 
+func setReload(o *Options, choice string) {
+	o.Reload = map[string]watcher.Reload{"auto": watcher.ReloadAuto, "restart": watcher.ReloadRestart, "none": watcher.ReloadNone}[choice]
+}
+
 func program(field func(*Options) *string) func(*Options, string) error {
 	return func(o *Options, value string) error {
 		switch {
 		case strings.ContainsFunc(value, unicode.IsSpace):
-			return fmt.Errorf("%s contains a blank: it has to be one program, without arguments", shown(value))
+			return fmt.Errorf("%s contains a blank: name one program, without arguments", k2hr3.Quote(value))
 		case strings.Contains(value, "/") && !path.IsAbs(value):
-			return fmt.Errorf("%s is neither a name to look up in PATH nor an absolute path", shown(value))
+			return fmt.Errorf("%s is neither a name to look up in PATH nor an absolute path", k2hr3.Quote(value))
 		}
 		*field(o) = value
 		return nil
@@ -125,10 +132,10 @@ func program(field func(*Options) *string) func(*Options, string) error {
 }
 
 func setRoleTokenFile(o *Options, value string) error {
-	if tokenLike.MatchString(path.Base(value)) {
+	if k2hr3.HoldsToken(path.Base(value)) {
 		return errors.New("the value (not shown) looks like a token itself: put the token into a file that only the agent can read, and name that file")
 	}
-	if userDataLike.MatchString(value) {
+	if k2hr3.HoldsUserDataAddress(value) {
 		return errors.New("the value (not shown) is the address of user data, which is as secret as a token: put it into a file that only the agent can read, and name that file")
 	}
 	return absolute(func(o *Options) *string { return &o.RoleTokenFile })(o, value)
@@ -139,7 +146,7 @@ func setOutput(o *Options, value string) error {
 		return err
 	}
 	if !strings.EqualFold(path.Ext(value), ".ini") {
-		return fmt.Errorf("%s does not end in .ini: chmpx tells the type of a file by its extension, and the agent writes INI", shown(value))
+		return fmt.Errorf("%s does not end in .ini: chmpx goes by the extension, and the agent writes INI", k2hr3.Quote(value))
 	}
 	o.Output = path.Clean(value)
 	return nil
@@ -148,14 +155,14 @@ func setOutput(o *Options, value string) error {
 func setMode(o *Options, value string) error {
 	n, err := strconv.ParseUint(strings.TrimPrefix(value, "0o"), 8, 32)
 	if err != nil || fs.FileMode(n)&^permissions != 0 {
-		return fmt.Errorf("%s is not a mode in octal, such as 0644", shown(value))
+		return fmt.Errorf("%s is not a mode in octal, such as 0644", k2hr3.Quote(value))
 	}
 	mode := fs.FileMode(n)
 	switch {
 	case mode&0o400 == 0:
-		return fmt.Errorf("%s does not let the owner read the file: chmpx ends when it cannot read it; write 0644 or 0640", value)
+		return fmt.Errorf("%s does not let the owner read the file: chmpx exits when it cannot read it; write 0644 or 0640", value)
 	case mode&0o002 != 0:
-		return fmt.Errorf("%s lets everybody write the file, and thereby stop chmpx; write 0644 or 0640", value)
+		return fmt.Errorf("%s lets everybody write the file, and so stop chmpx; write 0644 or 0640", value)
 	}
 	o.Mode = &mode
 	return nil
@@ -164,39 +171,20 @@ func setMode(o *Options, value string) error {
 func account(what string, field func(*Options) *string) func(*Options, string) error {
 	return func(o *Options, value string) error {
 		if strings.ContainsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || r == ':' || r == '/' }) {
-			return fmt.Errorf("%s is not the name or number of one %s", shown(value), what)
+			return fmt.Errorf("%s is not the name or number of one %s", k2hr3.Quote(value), what)
 		}
 		*field(o) = value
 		return nil
 	}
 }
 
-func setCUK(o *Options, value string) error {
-	if err := checkCUK(value); err != nil {
-		return fmt.Errorf("the CUK %w", err)
-	}
-	o.CUK = value
-	return nil
-}
-
-// A name or an address: it becomes the NAME of a node, where chmpx expands brackets and commas.
-var hostName = regexp.MustCompile(`^[0-9A-Za-z:]([0-9A-Za-z._:-]*[0-9A-Za-z:])?$`)
-
-func setTag(o *Options, value string) error {
-	if !hostName.MatchString(value) || len(value) > 253 {
-		return fmt.Errorf("%s is neither a host name nor an address", shown(value))
-	}
-	o.Tag = value
-	return nil
-}
-
 func setMinServers(o *Options, value string) error {
 	n, err := strconv.ParseUint(value, 10, 31)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%s is not a count: write 1 or more", shown(value))
+		return fmt.Errorf("%s is not a count: write 1 or more", k2hr3.Quote(value))
 	case n == 0:
-		return errors.New("0 would let an answer without servers through, and chmpx ends when its file lists none: write 1 or more")
+		return errors.New("0 would let the agent apply an answer without servers, and chmpx exits when its file lists none: write 1 or more")
 	}
 	o.MinServers = int(n)
 	return nil
@@ -210,9 +198,9 @@ func setUnit(o *Options, value string) error {
 		o.Unit = value
 		return nil
 	case unitName.MatchString(value + ".service"):
-		return fmt.Errorf("%s is not the full name of a service unit: write %s.service", shown(value), value)
+		return fmt.Errorf("%s is not the full name of a service unit: write %s.service", k2hr3.Quote(value), value)
 	}
-	return fmt.Errorf("%s is not the name of a service unit, such as chmpx.service", shown(value))
+	return fmt.Errorf("%s is not the name of a service unit, such as chmpx.service", k2hr3.Quote(value))
 }
 
 func setLogLevel(o *Options, value string) error {
@@ -221,35 +209,9 @@ func setLogLevel(o *Options, value string) error {
 	}
 	level, ok := levels[strings.ToLower(value)]
 	if !ok {
-		return fmt.Errorf("%s is none of debug, info, warn, error", shown(value))
+		return fmt.Errorf("%s is not one of debug, info, warn, error", k2hr3.Quote(value))
 	}
 	o.LogLevel = level
-	return nil
-}
-
-func setMetricsListen(o *Options, value string) error {
-	if value == "" {
-		o.MetricsListen = ""
-		return nil
-	}
-	if name, ok := strings.CutPrefix(value, "unix:"); ok {
-		if !path.IsAbs(name) {
-			return fmt.Errorf("%s needs an absolute path, as in unix:/PATH", shown(value))
-		}
-		o.MetricsListen = "unix:" + path.Clean(name)
-		return nil
-	}
-	host, port, err := net.SplitHostPort(value)
-	if err != nil {
-		return fmt.Errorf("%s is neither HOST:PORT nor unix:PATH", shown(value))
-	}
-	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
-		return fmt.Errorf("%s has no port from 1 to 65535", shown(value))
-	}
-	if host == "" {
-		return fmt.Errorf("%s names no address to listen on: write 127.0.0.1%s, or 0.0.0.0%s for all of them", shown(value), value, value)
-	}
-	o.MetricsListen = value
 	return nil
 }
 

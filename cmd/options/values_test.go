@@ -3,6 +3,8 @@ package options
 import (
 	"testing"
 	"time"
+
+	"k2hdkc-slave-agent/watcher"
 )
 
 func TestValuesThatAreRefused(t *testing.T) {
@@ -19,7 +21,7 @@ func TestValuesThatAreRefused(t *testing.T) {
 		{"confirm", "10ms", "write 0 for never, or 1s or more"},
 		{"peek", "99ms", "write 0 for never, or 100ms or more"},
 		{"peek", "-1s", "too short"},
-		{"output", "/etc/k2hdkc/slave.conf", "does not end in .ini: chmpx tells the type of a file by its extension"},
+		{"output", "/etc/k2hdkc/slave.conf", "does not end in .ini: chmpx goes by the extension, and the agent writes INI"},
 		{"output", "/etc/k2hdkc/slave.ini/", "does not end in .ini"},
 		{"output", "/etc/k2hdkc/slave.ini.tmp", "does not end in .ini"},
 		{"mode", "rw-r--r--", `"rw-r--r--" is not a mode in octal`},
@@ -35,21 +37,16 @@ func TestValuesThatAreRefused(t *testing.T) {
 		{"tag", "node[1-3]", "neither a host name nor an address"},
 		{"tag", "a,b", "neither a host name nor an address"},
 		{"tag", "-x", "neither a host name nor an address"},
-		{"min-servers", "0", "0 would let an answer without servers through"},
+		{"min-servers", "0", "0 would let the agent apply an answer without servers"},
 		{"min-servers", "-1", `"-1" is not a count`},
 		{"min-servers", "many", `"many" is not a count`},
 		{"stamp", "maybe", `"maybe" is neither yes nor no`},
 		{"unit", "chmpx", `"chmpx" is not the full name of a service unit: write chmpx.service`},
 		{"unit", "chmpx.timer.x/y", "not the name of a service unit"},
-		{"reload", "hup", `"hup" is none of auto, restart, none`},
-		{"status-command", "chmpxstatus -self", "has to be one program, without arguments"},
-		{"log-level", "loud", `"loud" is none of debug, info, warn, error`},
-		{"log-format", "xml", `"xml" is none of auto, text, json`},
-		{"metrics-listen", "9470", `"9470" is neither HOST:PORT nor unix:PATH`},
-		{"metrics-listen", ":9470", "write 127.0.0.1:9470, or 0.0.0.0:9470"},
-		{"metrics-listen", "localhost:http", "has no port from 1 to 65535"},
-		{"metrics-listen", "localhost:0", "has no port from 1 to 65535"},
-		{"metrics-listen", "unix:run/x", "needs an absolute path"},
+		{"reload", "hup", `"hup" is not one of auto, restart, none`},
+		{"status-command", "chmpxstatus -self", "name one program, without arguments"},
+		{"log-level", "loud", `"loud" is not one of debug, info, warn, error`},
+		{"log-format", "xml", `"xml" is not one of auto, text, json`},
 		{"state-dir", "/a\x00b", "contains a control character"},
 		{"owner", "a\nb", "contains a control character"},
 		{"role-token-file", "R=" + token, "looks like a token itself: put the token into a file"},
@@ -61,8 +58,8 @@ func TestValuesThatAreRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.key+" "+tt.value, func(t *testing.T) {
-			failLoad(t, host(nil), []string{"--" + tt.key, tt.value}, "flag --"+tt.key+":", tt.want)
-			failLoad(t, host(nil, lookup(tt.key).Env()+"="+tt.value), nil, "environment "+lookup(tt.key).Env()+":", tt.want)
+			failLoad(t, system(nil), []string{"--" + tt.key, tt.value}, "flag --"+tt.key+":", tt.want)
+			failLoad(t, system(nil, lookup(tt.key).Env()+"="+tt.value), nil, "environment "+lookup(tt.key).Env()+":", tt.want)
 		})
 	}
 }
@@ -90,13 +87,10 @@ func TestValuesThatAreTaken(t *testing.T) {
 		{"restart-unconfirmed", "true", true, func(o *Options) any { return o.RestartUnconfirmed }},
 		{"restart-unconfirmed", "on", true, func(o *Options) any { return o.RestartUnconfirmed }},
 		{"restart-unconfirmed", "1", true, func(o *Options) any { return o.RestartUnconfirmed }},
-		{"reload", "None", ReloadNone, func(o *Options) any { return o.Reload }},
+		{"reload", "None", watcher.ReloadNone, func(o *Options) any { return o.Reload }},
 		{"unit", "", "", func(o *Options) any { return o.Unit }},
 		{"status-command", "", "", func(o *Options) any { return o.StatusCommand }},
 		{"check-command", "", "", func(o *Options) any { return o.CheckCommand }},
-		{"metrics-listen", "", "", func(o *Options) any { return o.MetricsListen }},
-		{"metrics-listen", "[::1]:9470", "[::1]:9470", func(o *Options) any { return o.MetricsListen }},
-		{"metrics-listen", "unix:/run/m", "unix:/run/m", func(o *Options) any { return o.MetricsListen }},
 		{"tag", "10.0.0.7", "10.0.0.7", func(o *Options) any { return o.Tag }},
 		{"tag", "2001:db8::7", "2001:db8::7", func(o *Options) any { return o.Tag }},
 		{"owner", " ann ", "ann", func(o *Options) any { return o.Owner }},
@@ -104,8 +98,8 @@ func TestValuesThatAreTaken(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.key+" "+tt.value, func(t *testing.T) {
 			for _, o := range []*Options{
-				mustLoad(t, host(nil), "--"+tt.key+"="+tt.value),
-				mustLoad(t, host(nil, lookup(tt.key).Env()+"="+tt.value)),
+				mustLoad(t, system(nil), "--"+tt.key+"="+tt.value),
+				mustLoad(t, system(nil, lookup(tt.key).Env()+"="+tt.value)),
 				mustLoad(t, configured("["+lookup(tt.key).Section+"]\n"+tt.key+" = "+tt.value)),
 			} {
 				if got := tt.get(o); got != tt.want {
@@ -117,7 +111,7 @@ func TestValuesThatAreTaken(t *testing.T) {
 }
 
 func TestRelativePathsOnTheCommandLine(t *testing.T) {
-	o := mustLoad(t, host(nil), "--output=../slave.ini", "--state-dir", "state", "--check-command=./test", "--status-command=plain")
+	o := mustLoad(t, system(nil), "--output=../slave.ini", "--state-dir", "state", "--check-command=./test", "--status-command=plain")
 	got := []string{o.Output, o.StateDir, o.CheckCommand, o.StatusCommand}
 	want := []string{"/home/slave.ini", "/home/op/state", "/home/op/test", "plain"}
 	for i := range want {
@@ -125,6 +119,6 @@ func TestRelativePathsOnTheCommandLine(t *testing.T) {
 			t.Errorf("got %s, want %s", got[i], want[i])
 		}
 	}
-	failLoad(t, host(nil, "K2HDKC_SLAVE_CHECK_COMMAND=./test"), nil, "neither a name to look up in PATH nor an absolute path")
-	failLoad(t, host(nil, "K2HDKC_SLAVE_OUTPUT=slave.ini"), nil, "not an absolute path")
+	failLoad(t, system(nil, "K2HDKC_SLAVE_CHECK_COMMAND=./test"), nil, "neither a name to look up in PATH nor an absolute path")
+	failLoad(t, system(nil, "K2HDKC_SLAVE_OUTPUT=slave.ini"), nil, "not an absolute path")
 }

@@ -2,8 +2,9 @@ package options
 
 import (
 	"fmt"
-	"slices"
 	"strings"
+
+	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
 // Verb is what the first word of the command line may be.
@@ -18,7 +19,6 @@ type Verb struct {
 	Sections []string // sections of options its help lists; none: it takes no options at all
 
 	elsewhere bool // its options are those of another host, see Options.Elsewhere
-	later     bool // does not work yet: not listed, not accepted
 }
 
 // Exit is an exit status and when it comes.
@@ -31,11 +31,6 @@ type Exit struct {
 type Switch struct {
 	Name string // without dashes
 	Help string
-}
-
-// Verbs lists the verbs that work, in the order of the help.
-func Verbs() []Verb {
-	return slices.DeleteFunc(allVerbs(), func(v Verb) bool { return v.later })
 }
 
 // ParseVerb takes the verb off the command line (without the program's name) and returns the rest.
@@ -72,26 +67,27 @@ func LookupVerb(name string) (Verb, error) {
 	if hint == "" {
 		hint = ": it is one of " + strings.Join(names, ", ")
 	}
-	return Verb{}, usageErrorf("unknown verb %s%s", shown(name), hint)
+	return Verb{}, usageErrorf("unknown verb %s%s", k2hr3.Quote(name), hint)
 }
 
-func allVerbs() []Verb {
+// Verbs lists the verbs, in the order of the help.
+func Verbs() []Verb {
 	everything := []string{"", "k2hr3", "slave", "chmpx", "agent"}
 	done := Exit{0, "done"}
 	failed := Exit{1, "failed"}
 	return []Verb{
 		{
 			Name:     "run",
-			Synopsis: "be the daemon: keep slave.ini and chmpx right until SIGTERM",
-			Long: "Registers this host in the role, then keeps the output file and chmpx right until SIGTERM. chmpx is never stopped, " +
-				"also not when the agent stops.",
+			Synopsis: "run the daemon: keep slave.ini and chmpx right until SIGTERM",
+			Long: "Registers this host in the role, then keeps the output file and chmpx right until SIGTERM. It never stops chmpx, " +
+				"not even when the agent itself stops.",
 			Exits:    []Exit{{0, "ended by SIGTERM"}, failed},
 			Sections: everything,
 		},
 		{
 			Name:     "once",
 			Synopsis: "do one pass of the same, then exit",
-			Long:     "Does one pass of what run does: register if needed, fetch, check, replace the file, see that chmpx took it.",
+			Long:     "Does one pass of what run does: register if needed, fetch, check, replace the file, see that chmpx runs it.",
 			Exits:    []Exit{{0, "done, or nothing to do"}, failed},
 			Switches: []Switch{{"dry-run", "print a unified diff of the output file and change nothing, not even the registration"}},
 			Sections: everything,
@@ -108,24 +104,6 @@ func allVerbs() []Verb {
 			Sections: []string{"", "slave", "chmpx", "agent"},
 		},
 		{
-			Name:     "status",
-			Synopsis: "show what the agent last saw and did, and each server node",
-			Long:     "Shows what the agent last saw and did, and each server node as chmpx has it now.",
-			Exits:    []Exit{{0, "healthy"}, {1, "not healthy"}, {3, "the agent is not running"}},
-			Switches: []Switch{{"json", "print JSON"}},
-			Sections: []string{"", "slave", "chmpx", "agent"},
-			later:    true,
-		},
-		{
-			Name:     "doctor",
-			Synopsis: "walk the whole chain and tell what to do about each failure",
-			Long: "Walks the whole chain, from the configuration and the token through K2HR3 and the check to chmpx's applied version, one " +
-				"line each, with what to do about a failure.",
-			Exits:    []Exit{{0, "all good"}, {1, "otherwise"}},
-			Sections: everything,
-			later:    true,
-		},
-		{
 			Name:     "register",
 			Synopsis: "make this host a member of the role",
 			Long:     "Makes this host a member of the role. Repeating it does no harm.",
@@ -135,7 +113,7 @@ func allVerbs() []Verb {
 		{
 			Name:     "unregister",
 			Synopsis: "take this host out of the role",
-			Long:     "Takes this host out of the role. Repeating it does no harm. The output file and chmpx are left alone.",
+			Long:     "Takes this host out of the role. Repeating it does no harm. The output file and chmpx stay as they are.",
 			Exits:    []Exit{done, failed},
 			Sections: []string{"", "k2hr3", "slave", "agent"},
 		},
@@ -143,11 +121,11 @@ func allVerbs() []Verb {
 			Name:     "user-data",
 			Synopsis: "print cloud-init user data for a new slave VM",
 			Long: "Prints cloud-init user data for a new slave VM: it adds the package repository, installs the agent and chmpx, and gives the agent " +
-				"the options that are set here and the role token. The options are those of the new VM, and so are paths in them; of role-token-file, ca-file, cert-file and " +
-				"key-file the contents are taken along. cuk and tag belong to one host: cuk is refused, and both are left out where the " +
-				"configuration file has them. What is printed holds the token, so keep it as you keep that.",
+				"the options that are set here and the role token. The options are those of the new VM, and so are paths in them; the contents of role-token-file, ca-file, " +
+				"cert-file and key-file become part of the user data. cuk and tag belong to one host: user-data refuses a cuk, and leaves out " +
+				"both where the configuration file has them. The user data holds the token, so keep it as you keep that.",
 			Exits:     []Exit{done, failed},
-			Flags:     userDataFlags(),
+			Flags:     userDataOptions(),
 			Sections:  everything,
 			elsewhere: true,
 		},

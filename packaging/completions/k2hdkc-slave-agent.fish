@@ -19,7 +19,7 @@ end
 complete -c k2hdkc-slave-agent -f
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_words 1' -s h -l help -d 'print the help'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_words 1' -s V -l version -d 'print the version'
-complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_words 1' -a run -d 'be the daemon: keep slave.ini and chmpx right until SIGTERM'
+complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_words 1' -a run -d 'run the daemon: keep slave.ini and chmpx right until SIGTERM'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_words 1' -a once -d 'do one pass of the same, then exit'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_words 1' -a check -d 'tell what chmpx would do with FILE as a slave on this host'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_words 1' -a register -d 'make this host a member of the role'
@@ -29,7 +29,7 @@ complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_words 1' -a version -d '
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_words 1' -a help -d 'print this, or the help of VERB'
 
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb check' -F
-complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb help; and __k2hdkc_slave_agent_words 2' -a run -d 'be the daemon: keep slave.ini and chmpx right until SIGTERM'
+complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb help; and __k2hdkc_slave_agent_words 2' -a run -d 'run the daemon: keep slave.ini and chmpx right until SIGTERM'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb help; and __k2hdkc_slave_agent_words 2' -a once -d 'do one pass of the same, then exit'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb help; and __k2hdkc_slave_agent_words 2' -a check -d 'tell what chmpx would do with FILE as a slave on this host'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb help; and __k2hdkc_slave_agent_words 2' -a register -d 'make this host a member of the role'
@@ -57,10 +57,10 @@ complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check regi
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check register unregister user-data' -l group -d 'group of the output file' -x -a '(__fish_complete_groups)'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check register unregister user-data' -l cuk -d 'the key K2HR3 and chmpx know this host by' -x
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check register unregister user-data' -l tag -d 'the name chmpx knows this host by' -x
-complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check register unregister user-data' -l min-servers -d 'an answer with fewer server nodes is not applied' -x
+complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check register unregister user-data' -l min-servers -d 'do not apply an answer with fewer server nodes' -x
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check register unregister user-data' -l stamp -d 'put the agent'\''s own revision number into FILEVERSION' -x -a 'yes no'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check user-data' -l unit -d 'chmpx'\''s systemd unit; empty: there is no systemd here' -x -a '(__k2hdkc_slave_agent_units)'
-complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check user-data' -l reload -d 'how chmpx is told of a new file' -x -a 'auto restart none'
+complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check user-data' -l reload -d 'how to make chmpx read a new file' -x -a 'auto restart none'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check user-data' -l start -d 'start an enabled unit that is down once its first good file is in place' -x -a 'yes no'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check user-data' -l status-command -d 'chmpx'\''s status program; empty: none' -x -a '(__fish_complete_command)'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check user-data' -l check-command -d 'chmpx'\''s test program, a second opinion on each new file; empty: none' -x -a '(__fish_complete_command)'
@@ -73,7 +73,6 @@ complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check regi
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check register unregister user-data' -l instance-id-file -d 'where cloud-init wrote the instance'\''s id' -r -F
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check register unregister user-data' -l log-level -d 'least severe messages to log: debug, info, warn or error' -x -a 'debug info warn error'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check register unregister user-data' -l log-format -d 'how to write them; auto: journal fields under systemd, else text' -x -a 'auto text json'
-complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check register unregister user-data' -l metrics-listen -d 'where to offer metrics: HOST:PORT or unix:PATH' -x
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb once' -l dry-run -d 'print a unified diff of the output file and change nothing, not even the registration'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb user-data' -l format -d 'what to print: YAML for cloud-init'\''s modules, or a shell script' -x -a 'cloud-config script'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb user-data' -l repo -d 'signed package repository: URL, "deb URL SUITE COMPONENT..." or "rpm URL"' -x

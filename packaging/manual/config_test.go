@@ -29,7 +29,7 @@ func load(t *testing.T, text string) (*options.Options, error) {
 	verbs := options.Verbs()
 	run := verbs[slices.IndexFunc(verbs, func(v options.Verb) bool { return v.Name == "run" })]
 	file := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s), Mode: fs.FileMode(0o644)} }
-	return options.Load(run, nil, options.Host{Dir: "/", Files: fstest.MapFS{
+	return options.Load(run, nil, options.System{Dir: "/", Files: fstest.MapFS{
 		"etc/k2hdkc/slave-agent.ini":     file(text),
 		"etc/antpickax/k2hr3-api-uri":    file("https://k2hr3.example.com"),
 		"etc/antpickax/k2hr3-role-name":  file("yrn:yahoo:::shop:role:orders/slave"),

@@ -1,11 +1,11 @@
-// Command sbom writes the bill of materials of a Go program: the modules that
-// are linked into it, as CycloneDX 1.6 in JSON.
+// Command sbom completes the bill of materials that cyclonedx-gomod makes of a
+// Go program, in CycloneDX's JSON on standard input and output:
 //
-//	sbom -release 1.2.3 -copyright packaging/copyright PROGRAM
+//	cyclonedx-gomod bin -json -std -noserial -version 1.2.3 PROGRAM |
+//		sbom -copyright packaging/copyright
 //
-// What is in the program is taken from the program itself, and under which
-// licences that is from a copyright file in Debian's machine-readable format,
-// which has to name every module. The same program and SOURCE_DATE_EPOCH give the
-// same bytes. It is a command of its own because the modules of the tools that
-// exist for this cannot be relied on to be there.
+// It adds under which licence each module is, from a copyright file in Debian's
+// machine-readable format, which has to name every module; and it takes out the
+// time and what depends on how cyclonedx-gomod itself was built, so that the same
+// program has the same bill, byte for byte.
 package main

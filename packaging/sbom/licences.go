@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	cdx "github.com/CycloneDX/cyclonedx-go"
 )
 
-// licences finds the licence of each module in a copyright file: the paragraphs
-// for the files below MODULE/*. The program's own are those below *.
+// licences finds the licence of each module, in SPDX's words, in a copyright file:
+// the paragraphs for the files below MODULE/*. The program's own are those below *.
 func licences(text string) (map[string]string, error) {
 	found := map[string]string{}
 	for paragraph := range strings.SplitSeq(text, "\n\n") {
@@ -18,7 +20,7 @@ func licences(text string) (map[string]string, error) {
 			case "Files":
 				files = strings.TrimSpace(value)
 			case "License":
-				licence = spdx(strings.TrimSpace(value))
+				licence = spdx.Replace(strings.TrimSpace(value))
 			}
 		}
 		if files == "" {
@@ -35,10 +37,13 @@ func licences(text string) (map[string]string, error) {
 	return found, nil
 }
 
-// spdx is SPDX's name of a licence where Debian has another.
-func spdx(name string) string {
-	if name == "Expat" {
-		return "MIT"
+// spdx writes Debian's name of a licence, or of several, as SPDX does.
+var spdx = strings.NewReplacer("Expat", "MIT", " and ", " AND ", " or ", " OR ")
+
+// licensed is an SPDX licence, or an expression of several, in a bill.
+func licensed(spdx string) *cdx.Licenses {
+	if strings.Contains(spdx, " ") {
+		return &cdx.Licenses{{Expression: spdx}}
 	}
-	return name
+	return &cdx.Licenses{{License: &cdx.License{ID: spdx}}}
 }

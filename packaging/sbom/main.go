@@ -1,44 +1,29 @@
 package main
 
 import (
-	"crypto/sha256"
-	"debug/buildinfo"
-	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
-	"path/filepath"
-	"strconv"
-	"time"
+
+	cdx "github.com/CycloneDX/cyclonedx-go"
 )
 
 func main() {
-	release := flag.String("release", "", "version of the program")
 	copyright := flag.String("copyright", "", "copyright file, as Debian has it")
 	flag.Parse()
-	if flag.NArg() != 1 || *release == "" || *copyright == "" {
-		fmt.Fprintln(os.Stderr, "usage: sbom -release VERSION -copyright FILE PROGRAM")
+	if flag.NArg() != 0 || *copyright == "" {
+		fmt.Fprintln(os.Stderr, "usage: sbom -copyright FILE <BILL >COMPLETE-BILL")
 		os.Exit(2)
 	}
-	if err := run(flag.Arg(0), *release, *copyright); err != nil {
+	if err := run(os.Stdin, os.Stdout, *copyright); err != nil {
 		fmt.Fprintln(os.Stderr, "sbom:", err)
 		os.Exit(1)
 	}
 }
 
-func run(program, release, copyright string) error {
-	made, err := epoch()
-	if err != nil {
-		return err
-	}
-	info, err := buildinfo.ReadFile(program)
-	if err != nil {
-		return err
-	}
-	bytes, err := os.ReadFile(program)
-	if err != nil {
-		return err
-	}
+func run(in io.Reader, out io.Writer, copyright string) error {
 	text, err := os.ReadFile(copyright)
 	if err != nil {
 		return err
@@ -47,22 +32,38 @@ func run(program, release, copyright string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", copyright, err)
 	}
-	b, err := describe(filepath.Base(program), release, sha256.Sum256(bytes), made, info, known)
-	if err != nil {
+	var bill cdx.BOM
+	if err := cdx.NewBOMDecoder(in, cdx.BOMFileFormatJSON).Decode(&bill); err != nil {
+		return fmt.Errorf("standard input is not a bill in JSON: %w", err)
+	}
+	if err := complete(&bill, known); err != nil {
 		return err
 	}
-	out := json.NewEncoder(os.Stdout)
-	out.SetIndent("", "  ")
-	out.SetEscapeHTML(false)
-	return out.Encode(b)
+	return cdx.NewBOMEncoder(out, cdx.BOMFileFormatJSON).SetPretty(true).SetEscapeHTML(false).Encode(&bill)
 }
 
-// epoch is when the program was made, as far as the bill is concerned.
-func epoch() (time.Time, error) {
-	s := os.Getenv("SOURCE_DATE_EPOCH")
-	seconds, err := strconv.ParseInt(s, 10, 64)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("SOURCE_DATE_EPOCH is %q, not a number of seconds", s)
+// complete adds the licences and takes out what differs between two runs of
+// cyclonedx-gomod on the same program. A component that is not among the known
+// ones is an error.
+func complete(bill *cdx.BOM, known map[string]string) error {
+	m := bill.Metadata
+	if m == nil || m.Component == nil || bill.Components == nil {
+		return errors.New("the bill on standard input lists nothing")
 	}
-	return time.Unix(seconds, 0).UTC(), nil
+	m.Timestamp = ""
+	if m.Tools != nil && m.Tools.Tools != nil {
+		for i := range *m.Tools.Tools {
+			(*m.Tools.Tools)[i].Hashes = nil
+		}
+	}
+	m.Component.Licenses = licensed(known[""])
+	for i := range *bill.Components {
+		c := &(*bill.Components)[i]
+		licence, ok := known[c.Name]
+		if !ok {
+			return fmt.Errorf("the copyright file does not name the module %s, which is in the program", c.Name)
+		}
+		c.Licenses = licensed(licence)
+	}
+	return nil
 }

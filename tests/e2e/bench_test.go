@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/watcher"
+	thishost "k2hdkc-slave-agent/watcher/host"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
 )
@@ -75,9 +75,13 @@ func BenchmarkUnchangedPoll(b *testing.B) {
 
 type judge func(context.Context, []byte, *chmpx.Running) chmpx.Report
 
+func (j judge) Judge(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report {
+	return j(ctx, b, running)
+}
+
 // judgeAfresh looks at this machine each time, as the agent does.
 func judgeAfresh(ctx context.Context, text []byte, running *chmpx.Running) chmpx.Report {
-	host, err := chmpx.LocalHost(ctx)
+	host, err := thishost.Look(ctx)
 	if err != nil {
 		return chmpx.Report{Verdict: chmpx.Dangerous}
 	}
@@ -87,7 +91,7 @@ func judgeAfresh(ctx context.Context, text []byte, running *chmpx.Running) chmpx
 // judgeFor judges for this machine as it is now.
 func judgeFor(b *testing.B) judge {
 	b.Helper()
-	host, err := chmpx.LocalHost(b.Context())
+	host, err := thishost.Look(b.Context())
 	must(b, err)
 	return func(ctx context.Context, text []byte, running *chmpx.Running) chmpx.Report {
 		return chmpx.Judge(ctx, text, host, running)
@@ -143,11 +147,15 @@ func newWatcher(b *testing.B, k *inProcess, judge judge) *watcher.Watcher {
 func newMember(b *testing.B, k *inProcess) *member.Member {
 	b.Helper()
 	log := slog.New(slog.DiscardHandler)
-	client, err := k2hr3.New(k2hr3.Config{API: &url.URL{Scheme: "http", Host: k2hr3Name}, Transport: k, Logger: log})
+	api, err := k2hr3.ParseAPI("http://" + k2hr3Name)
+	must(b, err)
+	client, err := k2hr3.New(k2hr3.Config{API: api, Transport: k, Logger: log})
 	must(b, err)
 	role, err := k2hr3.ParseRole(roleYRN)
 	must(b, err)
-	return &member.Member{Client: client, Role: role, Resource: role.Resource(), CUK: hostCUK, Log: log,
+	cuk, err := k2hr3.ParseCUK(hostCUK)
+	must(b, err)
+	return &member.Member{Client: client, Role: role, Resource: role.Resource(), CUK: cuk, Log: log,
 		FullName:  func(context.Context) (string, bool) { return "", false },
 		Address:   func(context.Context) (netip.Addr, error) { return netip.MustParseAddr(hostAddr), nil },
 		TokenFile: func() string { return "" }}

@@ -81,11 +81,11 @@ func TestWhatK2HR3sScriptLeavesIsEnoughAndClosed(t *testing.T) {
 			t.Errorf("antpickax%s has mode %s, want %s", name, got, want)
 		}
 	}
-	if n := strings.Count(got.stderr, "closed to"); n != 2 {
-		t.Errorf("told of %d times:\n%s", n, got.stderr)
+	if n := strings.Count(got.stderr, "agent has closed it"); n != 2 {
+		t.Errorf("logged %d times:\n%s", n, got.stderr)
 	}
-	if got := h.agent("once"); strings.Contains(got.stderr, "closed to") {
-		t.Errorf("told of again:\n%s", got.stderr)
+	if got := h.agent("once"); strings.Contains(got.stderr, "agent has closed it") {
+		t.Errorf("logged again:\n%s", got.stderr)
 	}
 
 	// The script again, while the agent runs.

@@ -46,7 +46,8 @@ func newManager(tb testing.TB) *manager {
 	return m
 }
 
-// await waits for a message that matches, and returns all before it.
+// await waits for a message that matches, and returns all before it but the signs
+// of life.
 func (m *manager) await(pattern string) (before []string) {
 	m.tb.Helper()
 	re, ctx := regexp.MustCompile(pattern), deadline(m.tb)
@@ -56,7 +57,9 @@ func (m *manager) await(pattern string) (before []string) {
 			if re.MatchString(message) {
 				return before
 			}
-			before = append(before, message)
+			if message != "WATCHDOG=1" {
+				before = append(before, message)
+			}
 		case <-ctx.Done():
 			m.tb.Fatalf("systemd was not told %q, but %q", pattern, before)
 		}
@@ -107,13 +110,13 @@ func TestSystemdIsToldHowTheAgentIs(t *testing.T) {
 
 	// A reload is over with READY, whatever became of it.
 	write(t, h.path("slave-agent.ini"), "[k2hr3]\nnonsense = 1\n")
-	m.await(`^STATUS=revision 1 .*; the configuration has become wrong and the one before stays in use$`)
+	m.await(`^STATUS=revision 1 .*; the configuration is wrong and the agent goes on with the previous one$`)
 	m.reload(d)
 
 	// The change is noticed without a signal too, but not before the file has
 	// been left alone for a moment.
 	config(second)
-	const changed = `^STATUS=revision 2 with 3 servers; K2HR3 is asked about every 1h$`
+	const changed = `^STATUS=revision 2 with 3 servers; asking K2HR3 about every 1h$`
 	if before := m.reload(d); !slices.ContainsFunc(before, regexp.MustCompile(changed).MatchString) {
 		m.await(changed)
 	}
@@ -157,7 +160,7 @@ func TestRunWaitsForAConfiguration(t *testing.T) {
 	write(t, h.path("antpickax/k2hr3-role-name"), s.SlaveRole()+"\n")
 	token := s.token(t, h.path("antpickax/k2hr3-role-token"))
 	m.await(`^STATUS=the configuration is wrong: .*k2hr3-api-uri: .*no scheme`)
-	d.says("the configuration is wrong; waiting for it to be mended", "no scheme")
+	d.says("the configuration is wrong; waiting for a correct one", "no scheme")
 	write(t, h.path("antpickax/k2hr3-api-uri"), s.uri+"\n")
 	m.await(`^STATUS=revision 1 with 1 server; `)
 	d.says(realagent.Started, "")

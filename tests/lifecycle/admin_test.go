@@ -245,7 +245,7 @@ func chmpxDisabled(n *node) {
 func wrongConfiguration(n *node) {
 	n.Run(`echo 'no-such-key = 1' >>"$1"`, confFile)
 	said := n.aptSays("install", pkg)
-	if !strings.Contains(said, "the restart of the agent has failed; journalctl -u "+pkg+" has why") {
+	if !strings.Contains(said, "the restart of the agent failed: see `journalctl -u "+pkg+"`") {
 		n.TB.Errorf("the upgrade says %q", said)
 	}
 	n.Run("dpkg --configure --pending && ! dpkg --audit | grep .")
@@ -283,7 +283,7 @@ func removedAnyway(n *node) {
 	if took > 14*time.Second {
 		n.TB.Error("that is more than ten seconds and what dpkg takes")
 	}
-	if n.member() && !strings.Contains(said, "could not be taken out of its role") {
+	if n.member() && !strings.Contains(said, "cannot take this host out of its role") {
 		n.TB.Errorf("the host is still in its role, and the removal says %q", said)
 	}
 	n.gone()

@@ -41,6 +41,16 @@ func TestDebOnOtherReleases(t *testing.T) {
 				n.sameFile()
 			})
 			n.test(t, "its sandbox is in force", sandboxed)
+			n.test(t, "its generator, which is a link, is run", func(n *node) {
+				if n.Try("[ -L /lib ]").Status != 0 {
+					n.TB.Skip("systemd looks for generators in /lib alone here, see packaging/README.md")
+				}
+				const operator = "/etc/systemd/system/k2hdkc-slave-agent.service.d/operator.conf"
+				n.Run(`mkdir -p "${1%/*}" && printf '[Service]\nEnvironment=K2HDKC_SLAVE_RUN_DIR=/run/elsewhere\n' >"$1" && systemctl daemon-reload`, operator)
+				n.exist("/run/systemd/generator/k2hdkc-slave-agent.service.d/50-configuration.conf")
+				n.Run(`rm -r "${1%/*}" && systemctl daemon-reload`, operator)
+				n.absent("/run/systemd/generator/k2hdkc-slave-agent.service.d")
+			})
 			n.test(t, "a downgrade restarts the agent and nothing else", downgraded)
 			n.test(t, "a reboot comes up with all of it", func(n *node) {
 				n.Boot()

@@ -215,7 +215,7 @@ func rpmWithoutK2HR3(n *node) {
 	if took > 14*time.Second {
 		n.TB.Error("that is more than ten seconds and what rpm takes")
 	}
-	if !strings.Contains(said, "could not be taken out of its role") {
+	if !strings.Contains(said, "cannot take this host out of its role") {
 		n.TB.Errorf("the operator is told %q", said)
 	}
 	n.gone()

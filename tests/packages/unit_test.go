@@ -37,7 +37,7 @@ var since239 = map[string]string{
 // known239 are those of the units that 239 knows.
 var known239 = strings.Fields(`
 	Description Documentation Wants After StartLimitIntervalSec ConditionFileNotEmpty
-	Type PIDFile ExecStartPre ExecStart ExecReload ExecStop KillSignal SendSIGHUP Restart RestartSec
+	Type PIDFile ExecStartPre ExecStart ExecReload ExecStop KillSignal SendSIGHUP SuccessExitStatus Restart RestartSec
 	WatchdogSec TimeoutStartSec TimeoutStopSec StateDirectory RuntimeDirectory UMask LimitMSGQUEUE
 	CapabilityBoundingSet NoNewPrivileges PrivateUsers ProtectSystem ReadWritePaths ProtectHome PrivateTmp
 	PrivateMounts PrivateDevices DevicePolicy RestrictAddressFamilies ProtectControlGroups ProtectKernelModules

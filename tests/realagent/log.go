@@ -16,16 +16,17 @@ import (
 const (
 	Started    = "started"
 	Registered = "registered with K2HR3"
+	NotMember  = "membership unconfirmed"
 	Replaced   = "slave.ini replaced"
-	Confirmed  = "chmpx runs the file in place"
-	NotApplied = "the file in place stays"
-	NoServers  = "no server node yet"
-	NoChmpx    = "chmpx does not run"
-	UnitDown   = "chmpx's unit is not running"
-	PutAgain   = "it is put in place once more"
-	NotMember  = "membership is not certain"
-	BadOptions = "the configuration is wrong; the one before stays in use"
-	LateFolder = "a folder has come since the agent was started"
+	NotApplied = "RESOURCE not applied; slave.ini unchanged"
+	NoServers  = "no server nodes yet"
+	Confirmed  = "chmpx runs the current slave.ini"
+	PutAgain   = "replacing the file once more"
+	RestartIt  = "has lost its watch; restart chmpx"
+	NoChmpx    = "chmpx is not running"
+	UnitDown   = "chmpx's unit is not running; not starting it"
+	BadOptions = "the configuration is wrong; the agent goes on with the previous one"
+	LateFolder = "a folder has come after the agent started"
 )
 
 // Record is one line of the agent's log.

@@ -15,6 +15,7 @@ func TestAgentAsAService(t *testing.T) {
 	s.test(t, "systemctl status says what the agent does", statusSaysWhat)
 	s.test(t, "an agent that is stuck is started anew, and chmpx is not", stuckAgent)
 	s.test(t, "an agent without a configuration waits for it", withoutConfiguration)
+	s.test(t, "what the unit's environment asks for is granted at the next daemon-reload", widerRights)
 	s.test(t, "a folder that comes after the agent has it started anew, once", folderCameLate)
 }
 
@@ -41,7 +42,7 @@ func statusSaysWhat(s *installed) {
 	s.Run("systemctl reload k2hdkc-slave-agent") // and it is over
 	s.Wants(slave.AgentUnit, "ActiveState=active", "SubState=running", "MainPID="+before)
 	s.Run(`sed -i 's/^role = .*/role = nonsense/' /etc/k2hdkc/slave-agent.ini; systemctl reload k2hdkc-slave-agent`)
-	s.says("revision 1 with 3 servers, ", "; the configuration has become wrong and the one before stays in use")
+	s.says("revision 1 with 3 servers, ", "; the configuration is wrong and the agent goes on with the previous one")
 	s.Run(`printf '%s' "$1" >/etc/k2hdkc/slave-agent.ini; systemctl reload k2hdkc-slave-agent`, slave.Config)
 	s.says("revision 1 with 3 servers, ", "; K2HR3 holds the request")
 	s.Wants(slave.AgentUnit, "MainPID="+before, "NRestarts=0")
@@ -78,6 +79,16 @@ func withoutConfiguration(s *installed) {
 	s.Run("mv /root/slave-agent.ini /etc/k2hdkc")
 	s.confirmed()
 	s.Wants(slave.AgentUnit, "NRestarts=0")
+}
+
+// widerRights has the agent write in folders that its unit alone does not open.
+func widerRights(s *installed) {
+	s.Run("mkdir -p /srv/state /srv/token && cp /etc/k2hdkc/role-token /srv/token/t")
+	s.agentOptions("K2HDKC_SLAVE_STATE_DIR=/srv/state", "K2HDKC_SLAVE_ROLE_TOKEN_FILE=/srv/token/t", "K2HDKC_SLAVE_FORGET_BOOTSTRAP_TOKEN=true")
+	s.running()
+	s.Run("[ -s /srv/state/state.json ]")
+	machine.Until(s.TB, "the token to be deleted", func() bool { return s.Try("[ ! -e /srv/token/t ]").Status == 0 })
+	s.Wants(slave.AgentUnit, "NRestarts=0", "PrivateUsers=yes")
 }
 
 func folderCameLate(s *installed) {

@@ -31,6 +31,7 @@ func TestAgentAndChmpxUnderSystemd(t *testing.T) {
 	s.test(t, "a disabled unit is left alone", disabledUnit)
 	s.test(t, "a unit that has hit its start limit is left alone", startLimitedUnit)
 	s.test(t, "the bus dies during a reload", busRestarted)
+	s.test(t, "a stop of chmpx while its reload is still waited for is no failure", stoppedDuringReload)
 	s.test(t, "the agent is killed between the rename and the confirmation", agentKilled)
 	s.test(t, "stop and restart of the agent leave chmpx alone", agentStopped)
 	s.test(t, "the journal has the agent's messages by field", agentInJournal)
@@ -46,7 +47,7 @@ func waitsForFirstFile(s *installed) {
 	s.Wants(slave.ChmpxUnit, "ActiveState=inactive")
 
 	s.Join(1)
-	s.await("chmpx's first file is in place; starting its unit")
+	s.await("the first slave.ini is in place; starting chmpx's unit")
 	e := s.confirmed()
 	if revision, servers := s.Revision(); strconv.Itoa(revision) != e.Text("revision") || servers != 1 {
 		s.TB.Errorf("chmpx runs revision %d with %d servers; the agent has confirmed %s", revision, servers, e.Text("revision"))

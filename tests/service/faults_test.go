@@ -166,6 +166,19 @@ func busRestarted(s *installed) {
 	}
 }
 
+// stoppedDuringReload stops chmpx's unit while the program of its reload job waits:
+// systemd ends that one by the same signal as chmpx.
+func stoppedDuringReload(s *installed) {
+	s.running()
+	goOn := s.reloading(4)
+	s.Run("systemctl stop k2hdkc-slave-agent")
+	s.Run("systemctl stop chmpx")
+	s.Wants(slave.ChmpxUnit, "ActiveState=inactive", "SubState=dead", "Result=success", "ExecMainStatus=0")
+	goOn()
+	s.Run("systemctl start chmpx && systemctl reload chmpx")
+	s.WantServers(4)
+}
+
 func agentKilled(s *installed) {
 	s.running()
 	before := s.Life(slave.ChmpxUnit)
@@ -254,7 +267,7 @@ func chmpxUnitAlone(s *installed) {
 	// A change that chmpx does not notice.
 	letGo := s.hold()
 	s.Put(slave.INI, strings.Replace(good, "FILEVERSION         = 1\n", "FILEVERSION         = 77\n", 1))
-	if r := await(1); r.Status != 1 || !strings.Contains(r.Stderr, "chmpx runs version 1 after 1 s") || !strings.Contains(r.Stderr, "version 77") {
+	if r := await(1); r.Status != 1 || !strings.Contains(r.Stderr, "chmpx runs version 1 after 1s") || !strings.Contains(r.Stderr, "version 77") {
 		s.TB.Errorf("await-chmpx on what chmpx does not run: %v", r)
 	}
 	s.override("[Service]\nExecReload=\nExecReload=/usr/libexec/k2hdkc-slave-agent/await-chmpx " + slave.INI + " 1\n")

@@ -75,8 +75,9 @@ func (s *installed) reset() {
 	s.Cluster = s.K2HR3.AddCluster("shop", "orders")
 	s.Run(`
 		systemctl stop k2hdkc-slave-agent chmpx 2>/dev/null || :
-		rm -rf /etc/k2hdkc/slave.ini /var/lib/k2hdkc-slave-agent "$1"/* \
+		rm -rf /etc/k2hdkc/slave.ini /var/lib/k2hdkc-slave-agent "$1" \
 			/etc/systemd/system/chmpx.service /etc/systemd/system/chmpx.service.d "$3"
+		mkdir -m 777 "$1"
 		systemctl daemon-reload
 		systemctl reset-failed
 		systemctl --quiet enable chmpx

@@ -78,7 +78,7 @@ func (s *installed) unconfirmed(restart string) {
 
 func restartedWhenUnconfirmed(s *installed) {
 	s.unconfirmed("yes")
-	s.await("chmpx does not take the file and is restarted")
+	s.await("chmpx still did not load slave.ini; restarting it")
 	s.confirmed()
 	s.WantServers(4)
 	s.wantStarts(2)
@@ -93,12 +93,12 @@ func restartedWhenUnconfirmed(s *installed) {
 
 func leftAloneWhenUnconfirmed(s *installed) {
 	s.unconfirmed("no")
-	s.await("a restart of chmpx helps")
+	s.await(realagent.RestartIt)
 	// What comes of the next change is no different.
 	s.Join(5)
 	s.await(realagent.Replaced, "servers:5")
 	s.await(realagent.PutAgain)
-	s.await("a restart of chmpx helps")
+	s.await(realagent.RestartIt)
 	if _, servers := s.Revision(); servers != 3 {
 		s.TB.Errorf("chmpx has %d servers: it has not lost its watch, so this proves nothing", servers)
 	}

@@ -44,8 +44,8 @@ func readAnswer(resp *http.Response) (answer, error) {
 	a := answer{status: resp.StatusCode, header: resp.Header}
 	if coding := resp.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
 		return a, &answerError{kind: ErrAnswer,
-			text: fmt.Sprintf("the answer is encoded (%.20q), though that was not asked for", coding),
-			hint: "a proxy or gateway before K2HR3 should leave its answers as they are"}
+			text: fmt.Sprintf("the answer is encoded (%.20q), which the agent did not ask for", coding),
+			hint: "a proxy or gateway in front of K2HR3 should not change its answers"}
 	}
 	if resp.ContentLength > MaxAnswer {
 		return a, tooLarge()

@@ -193,32 +193,6 @@ func TestHoldingThatWasNotAskedForIsIgnored(t *testing.T) {
 	}
 }
 
-func TestRoleTokenIsTakenFromTheAnswer(t *testing.T) {
-	c := newClient(t, Config{Transport: always(200, `{"result":true,"message":null,"token":"`+secret+`","registerpath":"abc%3D"}`)})
-	got, err := c.RoleToken(t.Context(), role, cuk)
-	if err != nil || got != newToken(t) {
-		t.Errorf("%v, %v", got, err)
-	}
-	for body, reason := range map[string]string{
-		`{"result":true,"token":null}`:                      `"token" in the answer is null`,
-		`{"result":true,"token":5}`:                         `is a number`,
-		`{"result":true}`:                                   `no "token"`,
-		`{"result":true,"token":""}`:                        `token is empty`,
-		`{"result":true,"token":"` + secret + ` x"}`:        `blank`,
-		`{"result":true,"token":"` + secret + `\r\nX: y"}`:  `more than one line`,
-		`{"result":false,"token":"` + secret + `"}`:         `"result":false`,
-		`{"result":true,"token":"` + secret + `"}` + secret: `goes on after`,
-	} {
-		c := newClient(t, Config{Transport: always(200, body)})
-		got, err := c.RoleToken(t.Context(), role, cuk)
-		if err == nil || kindOf(t, err) != ErrAnswer || !strings.Contains(err.Error(), reason) || !got.IsZero() {
-			t.Errorf("%s: %v, %v, want an error with %q", body, got, err, reason)
-		} else if strings.Contains(err.Error(), secret) {
-			t.Errorf("the token is in the error: %v", err)
-		}
-	}
-}
-
 func TestPingWantsTheInterfaceTheAgentSpeaks(t *testing.T) {
 	for body, want := range map[string]error{
 		`{"version":["v1"]}`:      nil,

@@ -22,9 +22,7 @@ const DefaultTimeout = 20 * time.Second
 
 // Config is what a Client is made from. Only API is needed.
 type Config struct {
-	// API is where K2HR3 is: http or https, host, port and, behind a gateway,
-	// a path; without the interface's own /v1.
-	API *url.URL
+	API API
 	// CAFile holds the authorities K2HR3's certificate is checked against, in
 	// PEM. Empty: those of the system.
 	CAFile string
@@ -62,8 +60,8 @@ type Client struct {
 // New returns a client for cfg. It reads the certificate files, and does not
 // touch the network.
 func New(cfg Config) (*Client, error) {
-	if err := checkAPI(cfg.API); err != nil {
-		return nil, err
+	if cfg.API.IsZero() {
+		return nil, errors.New("no address of K2HR3 is given")
 	}
 	if cfg.Timeout < 0 {
 		return nil, fmt.Errorf("timeout %v is negative", cfg.Timeout)
@@ -91,7 +89,7 @@ func New(cfg Config) (*Client, error) {
 	perTry := base
 	perTry.Timeout = cfg.Timeout
 	return &Client{
-		api:       cfg.API.JoinPath(),
+		api:       &cfg.API.base,
 		named:     "api-uri",
 		userAgent: cfg.UserAgent,
 		timeout:   cfg.Timeout,
@@ -103,34 +101,15 @@ func New(cfg Config) (*Client, error) {
 	}, nil
 }
 
-// Close gives up what the client keeps between exchanges. The client can still
-// be used.
+// Close closes what the client keeps open between exchanges. The client stays usable.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
-
-func checkAPI(api *url.URL) error {
-	switch {
-	case api == nil || *api == url.URL{}:
-		return errors.New("api-uri is empty: want http(s)://HOST:PORT")
-	case api.User != nil:
-		return errors.New("api-uri contains a user name or password: K2HR3 takes a role token instead")
-	case api.Scheme != "http" && api.Scheme != "https", api.Host == "", api.Hostname() == "":
-		return fmt.Errorf("api-uri %q: want http(s)://HOST:PORT", api)
-	case api.RawQuery != "" || api.ForceQuery || api.Fragment != "":
-		return fmt.Errorf("api-uri %q: leave off what begins with ? or #", api)
-	case api.RawPath != "":
-		return fmt.Errorf("api-uri %q: escaped characters in its path are not supported", api)
-	case strings.HasSuffix(strings.TrimRight(api.Path, "/"), "/v1"):
-		return fmt.Errorf("api-uri %q: leave off /v1", api)
-	}
-	return nil
-}
 
 // request returns a request below the API. path is not escaped yet; a colon or
 // slash in it is sent as it is, because K2HR3 does not decode their escapes
-// (spec k2hr3 A.3).
+// (docs/k2hr3.md A.3).
 func (c *Client) request(ctx context.Context, method, path string, query url.Values) (*http.Request, error) {
 	target := *c.api
-	target.Path = strings.TrimRight(target.Path, "/") + path
+	target.Path = path
 	// Values.Encode writes a blank as "+", which only forms define.
 	target.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
 	req, err := http.NewRequestWithContext(ctx, method, target.String(), nil)
@@ -143,7 +122,6 @@ func (c *Client) request(ctx context.Context, method, path string, query url.Val
 }
 
 func rolePath(role Role) string             { return "/v1/role/" + role.yrn }
-func roleTokenPath(role Role) string        { return "/v1/role/token/" + role.yrn }
 func resourcePath(resource Resource) string { return "/v1/resource/" + resource.yrn }
 
 func setToken(req *http.Request, token Token) {

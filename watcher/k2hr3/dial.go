@@ -11,7 +11,7 @@ import (
 
 // dialer connects to K2HR3, over IPv4 where that is possible: K2HR3 registers a
 // host under the address it sees, and most IPv6 addresses it can register but
-// never remove (spec k2hr3 C.5).
+// never remove (docs/k2hr3.md C.5).
 type dialer struct{ net.Dialer }
 
 func newDialer(from netip.Addr) dialer {
@@ -48,7 +48,7 @@ func noAddress(err error) bool {
 // CanLeave reports whether K2HR3 could remove a host that it knows by addr. Its
 // notion of an IPv6 address ends in a group of one digit; another one it takes
 // for a host name when the host leaves, answers as if it had removed it, and
-// keeps it for ever (spec k2hr3 C.5).
+// keeps it for ever (docs/k2hr3.md C.5).
 func CanLeave(addr netip.Addr) bool {
 	addr = addr.Unmap()
 	if addr.Is4() {

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"net/url"
 	"testing"
 )
 
@@ -22,7 +21,7 @@ func TestCanLeave(t *testing.T) {
 }
 
 // listen serves K2HR3's root on an address of loopback and tells where requests come from.
-func listen(t *testing.T, address string) (api *url.URL, from <-chan string) {
+func listen(t *testing.T, address string) (api API, from <-chan string) {
 	t.Helper()
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -37,7 +36,7 @@ func listen(t *testing.T, address string) (api *url.URL, from <-chan string) {
 	})}}
 	s.Start()
 	t.Cleanup(s.Close)
-	api, err = url.Parse("http://" + l.Addr().String())
+	api, err = ParseAPI("http://" + l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}

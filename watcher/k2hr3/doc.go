@@ -7,6 +7,6 @@
 // error with a text of its own, and no body of K2HR3 ever reaches an error or a
 // log, because K2HR3 echoes tokens and whole templates in them.
 //
-// The facts are those of k2hr3-api 2.0.3; comments name the section of the
-// behavioural specification they rest on, as in (spec k2hr3 B.4).
+// The facts are those of k2hr3-api 2.0.3; comments name the section of docs/k2hr3.md
+// they rest on.
 package k2hr3

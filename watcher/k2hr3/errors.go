@@ -23,14 +23,14 @@ var (
 	ErrTemplate = errors.New("template not rendered")
 	// ErrNotFound: any other 404.
 	ErrNotFound = errors.New("not found")
-	// ErrBadRequest: K2HR3 refused the arguments, or they were not sent
-	// because it would have to.
+	// ErrBadRequest: K2HR3 refused the arguments, or the client did not send them
+	// because K2HR3 would have to.
 	ErrBadRequest = errors.New("bad request")
 	// ErrUserData: K2HR3 has no role token at the address of user data.
 	ErrUserData = errors.New("no role token in the user data")
 	// ErrOtherRole: the role token in the user data is one for another role.
 	ErrOtherRole = errors.New("role token of another role")
-	// ErrServer: K2HR3, its store or a gateway before it is out of order or
+	// ErrServer: K2HR3, its store or a gateway in front of it is out of order or
 	// overloaded.
 	ErrServer = errors.New("server trouble")
 	// ErrAnswer: something answered, but not as K2HR3 does.

@@ -48,11 +48,11 @@ func (c *Client) Ping(ctx context.Context) error {
 
 // Register makes this host, by the address K2HR3 sees, a member of role. It
 // needs a role token of role's tenant; K2HR3 does not compare the token's role
-// with role, and accepts a role that does not exist (spec k2hr3 C.1).
+// with role, and accepts a role that does not exist (docs/k2hr3.md C.1).
 //
-// Registering a member again replaces its entry, which ends the tokens the host
-// got by RoleToken: ask IsMember first, and do not register on a timer.
-func (c *Client) Register(ctx context.Context, role Role, token Token, host Host) error {
+// Registering a member again replaces its entry, which ends the tokens K2HR3 made
+// for the host: ask IsMember first, and do not register on a timer.
+func (c *Client) Register(ctx context.Context, role Role, token Token, me Registration) error {
 	x := exchange{op: "register in role " + role.yrn, method: http.MethodPut, path: rolePath(role), token: token}
 	if role.IsZero() {
 		return c.refusedHere(x.op, errors.New("no role is given"))
@@ -60,7 +60,7 @@ func (c *Client) Register(ctx context.Context, role Role, token Token, host Host
 	if token.IsZero() {
 		return c.refusedHere(x.op, errors.New("no role token is given, and K2HR3 registers no host without one"))
 	}
-	query, err := host.query()
+	query, err := me.query()
 	if err != nil {
 		return c.refusedHere(x.op, err)
 	}
@@ -81,7 +81,7 @@ func (c *Client) Register(ctx context.Context, role Role, token Token, host Host
 // IsMember reports whether this host is a member of role, or of one below it,
 // by the address K2HR3 sees and cuk. False also means that K2HR3's store is down
 // or that there is no such role.
-func (c *Client) IsMember(ctx context.Context, role Role, cuk string) (bool, error) {
+func (c *Client) IsMember(ctx context.Context, role Role, cuk CUK) (bool, error) {
 	x := exchange{op: "look for this host in role " + role.yrn, method: http.MethodHead}
 	a, err := c.doByAddress(ctx, x, role, cuk)
 	if err != nil {
@@ -99,7 +99,7 @@ func (c *Client) IsMember(ctx context.Context, role Role, cuk string) (bool, err
 // Unregister takes this host, by the address K2HR3 sees and cuk, out of role and
 // the roles below it. ErrNotMember means that it was not in (or that K2HR3's
 // store is down); after a try whose answer was lost it is the usual one.
-func (c *Client) Unregister(ctx context.Context, role Role, cuk string) error {
+func (c *Client) Unregister(ctx context.Context, role Role, cuk CUK) error {
 	x := exchange{op: "take this host out of role " + role.yrn, method: http.MethodDelete}
 	a, err := c.doByAddress(ctx, x, role, cuk)
 	if err != nil {
@@ -114,49 +114,18 @@ func (c *Client) Unregister(ctx context.Context, role Role, cuk string) error {
 	return c.refused(x.op, a, false)
 }
 
-// RoleToken returns a new token for role, issued to this host by the address
-// K2HR3 sees and cuk. It works from this address alone, for 24 hours or until
-// the host is registered again or taken out; asking again leaves older ones
-// valid. ErrNotMember: the host is not in, there is no such role, or K2HR3's
-// store is down.
-func (c *Client) RoleToken(ctx context.Context, role Role, cuk string) (Token, error) {
-	x := exchange{op: "get a token for role " + role.yrn, method: http.MethodGet, path: roleTokenPath(role)}
-	a, err := c.doByAddress(ctx, x, role, cuk)
-	if err != nil {
-		return Token{}, err
-	}
-	if a.status != http.StatusOK {
-		return Token{}, c.refused(x.op, a, false)
-	}
-	m, err := a.success()
-	if err != nil {
-		return Token{}, c.failed(ctx, x.op, a, err)
-	}
-	text, err := m.text("token")
-	if err != nil {
-		return Token{}, c.failed(ctx, x.op, a, err)
-	}
-	token, err := NewToken(text)
-	if err != nil {
-		return Token{}, c.failed(ctx, x.op, a, wrongAnswer("the token in the answer is none: %v", err))
-	}
-	return token, nil
-}
-
-// doByAddress does x without a token, on role unless x has a path. K2HR3 then
+// doByAddress does x on role, without a token. K2HR3 then
 // goes by the address it sees and the CUK; without a CUK it would take every
-// host of this address (spec k2hr3 C.6, C.7).
-func (c *Client) doByAddress(ctx context.Context, x exchange, role Role, cuk string) (answer, error) {
+// host of this address (docs/k2hr3.md C.6, C.7).
+func (c *Client) doByAddress(ctx context.Context, x exchange, role Role, cuk CUK) (answer, error) {
 	if role.IsZero() {
 		return answer{}, c.refusedHere(x.op, errors.New("no role is given"))
 	}
-	if err := checkCUK(cuk); err != nil {
-		return answer{}, c.refusedHere(x.op, err)
+	if cuk.IsZero() {
+		return answer{}, c.refusedHere(x.op, errNoCUK)
 	}
-	if x.path == "" {
-		x.path = rolePath(role)
-	}
-	x.query = url.Values{"cuk": {cuk}}
+	x.path = rolePath(role)
+	x.query = url.Values{"cuk": {cuk.key}}
 	return c.do(ctx, x)
 }
 

@@ -9,7 +9,6 @@ import (
 	"log"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -157,7 +156,7 @@ func TestAServerThatNeverAnswersIsGivenUp(t *testing.T) {
 }
 
 func TestABodyThatDripsIsGivenUp(t *testing.T) {
-	for _, name := range []string{"Resource", "RoleToken", "Ping", "Register"} {
+	for _, name := range []string{"Resource", "Ping", "Register"} {
 		for _, status := range []int{200, 401, 503} {
 			synctest.Test(t, func(t *testing.T) {
 				c := dialled(t, Config{}, func(_ int, conn net.Conn) {
@@ -271,7 +270,7 @@ func TestRefusedConnectionSaysSo(t *testing.T) {
 	}
 	addr := listener.Addr().String()
 	listener.Close()
-	c := newClient(t, Config{API: must(url.Parse("http://" + addr))})
+	c := newClient(t, Config{API: must(ParseAPI("http://" + addr))})
 	_, err = c.Resource(t.Context(), Query{Resource: role.Resource(), Token: newToken(t)})
 	want := "read resource " + resourceYRN + ": " + addr + ": dial tcp4 " + addr + ": connect: connection refused"
 	if err == nil || err.Error() != want {
@@ -311,13 +310,13 @@ func TestLocalAddressIsTheOneTowardsTheAPI(t *testing.T) {
 		"http://127.0.0.1":       "127.0.0.1",
 		"https://localhost":      "",
 	} {
-		c := newClient(t, Config{API: must(url.Parse(api))})
+		c := newClient(t, Config{API: must(ParseAPI(api))})
 		got, err := c.LocalAddress(t.Context())
 		if err != nil || !got.IsLoopback() || (want != "" && got.String() != want) {
 			t.Errorf("%s: %v, %v", api, got, err)
 		}
 	}
-	c := newClient(t, Config{API: must(url.Parse("http://k2hr3.invalid"))})
+	c := newClient(t, Config{API: must(ParseAPI("http://k2hr3.invalid"))})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if got, err := c.LocalAddress(ctx); !errors.Is(err, context.Canceled) || got.IsValid() {

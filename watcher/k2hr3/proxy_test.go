@@ -4,7 +4,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"os/exec"
 	"testing"
@@ -16,7 +15,7 @@ const proxied = "K2HR3_TEST_PROXIED_API"
 // environment once in a process.
 func TestProxyOfTheEnvironmentIsUsed(t *testing.T) {
 	if api := os.Getenv(proxied); api != "" {
-		askThroughProxy(t, must(url.Parse(api)))
+		askThroughProxy(t, must(ParseAPI(api)))
 		return
 	}
 	var asked []string
@@ -36,7 +35,7 @@ func TestProxyOfTheEnvironmentIsUsed(t *testing.T) {
 	}
 }
 
-func askThroughProxy(t *testing.T, api *url.URL) {
+func askThroughProxy(t *testing.T, api API) {
 	c := newClient(t, Config{API: api})
 	if err := c.Ping(t.Context()); err != nil {
 		t.Error(err)

@@ -19,7 +19,7 @@ type Query struct {
 	// sees, Role and CUK, which are used only then.
 	Token Token
 	Role  Role
-	CUK   string
+	CUK   CUK
 	// ETag is that of the text the caller has; empty, or what is no ETag: the
 	// whole text is wanted.
 	ETag string
@@ -83,7 +83,7 @@ func (c *Client) Resource(ctx context.Context, q Query) (Answer, error) {
 }
 
 // arguments returns the arguments that say by which right q reads. K2HR3
-// refuses any besides a token (spec k2hr3 D.1).
+// refuses any besides a token (docs/k2hr3.md D.1).
 func (q Query) arguments() (url.Values, error) {
 	if q.Resource.IsZero() {
 		return nil, errors.New("no resource is given")
@@ -94,10 +94,10 @@ func (q Query) arguments() (url.Values, error) {
 	if q.Role.IsZero() {
 		return nil, errors.New("neither a role token nor a role is given")
 	}
-	if err := checkCUK(q.CUK); err != nil {
-		return nil, err
+	if q.CUK.IsZero() {
+		return nil, errNoCUK
 	}
-	return url.Values{"role": {q.Role.asQuery()}, "cuk": {q.CUK}}, nil
+	return url.Values{"role": {q.Role.yrn}, "cuk": {q.CUK.key}}, nil
 }
 
 // once does one try.

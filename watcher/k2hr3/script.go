@@ -18,7 +18,7 @@ import (
 const maxParts = 16
 
 // readUserData reads an answer as readAnswer does, but one may be packed: K2HR3
-// packs user data for most clients (spec k2hr3 E.2), and so does a proxy for
+// packs user data for most clients (docs/k2hr3.md E.2), and so does a proxy for
 // some.
 func readUserData(resp *http.Response) (answer, error) {
 	if strings.EqualFold(resp.Header.Get("Content-Encoding"), "gzip") {
@@ -75,7 +75,7 @@ func otherRole(name string, role Role) error {
 	}
 	return &answerError{kind: ErrOtherRole,
 		text: fmt.Sprintf("the role token there is one for %.300s, and this host's role is %s", name, role),
-		hint: "the role token file has to hold an address, or a token, of this host's role; or role is to be set to the other"}
+		hint: "the role token file has to hold an address, or a token, of this host's role; or role has to name the other one"}
 }
 
 // assignment is a line of K2HR3's registration script that gives a value, not an

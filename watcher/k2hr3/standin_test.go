@@ -82,21 +82,16 @@ func TestTheLifeOfAMember(t *testing.T) {
 
 		check("ping", c.Ping(ctx), nil)
 		member("before", false)
-		_, err := c.RoleToken(ctx, s.role, cuk)
-		check("token before", err, ErrNotMember)
 		check("unregister before", c.Unregister(ctx, s.role, cuk), ErrNotMember)
 		text("read by address before", s.byAddress(), ErrNotMember)
 		text("read by token before", s.byToken(s.token), nil)
 
 		check("register", c.Register(ctx, s.role, s.token, host), nil)
 		member("after", true)
-		want := []fakek2hr3.Host{{Addr: vm, CUK: cuk, Extra: "openstack-auto-v1", Tag: host.Tag}}
+		want := []fakek2hr3.Host{{Addr: vm, CUK: ownCUK, Extra: "openstack-auto-v1", Tag: host.Tag}}
 		if diff := cmp.Diff(want, s.cluster.Slaves()); diff != "" {
 			t.Errorf("members (-want +got):\n%s", diff)
 		}
-		own, err := c.RoleToken(ctx, s.role, cuk)
-		check("token", err, nil)
-		text("read by own token", s.byToken(own), nil)
 		got := text("read by address", s.byAddress(), nil)
 		if !strings.Contains(got.Text, host.Tag) || got.ETag == "" || got.Held != 0 {
 			t.Errorf("read: %+v", got)
@@ -108,7 +103,6 @@ func TestTheLifeOfAMember(t *testing.T) {
 		}
 
 		check("register again", c.Register(ctx, s.role, s.token, host), nil)
-		text("read by the token of before", s.byToken(own), ErrUnauthorized)
 		check("unregister", c.Unregister(ctx, s.role, cuk), nil)
 		check("unregister again", c.Unregister(ctx, s.role, cuk), ErrNotMember)
 		member("at the end", false)
@@ -118,8 +112,8 @@ func TestTheLifeOfAMember(t *testing.T) {
 func TestTagsThatLookLikeJSONAreRegisteredAsTheyAre(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t)
-		for _, tag := range []string{"12345", "true", "null", `"quoted"`, "a b+c&d", "größe", "[x]", "[1]"} {
-			if err := s.client.Register(t.Context(), s.role, s.token, Host{CUK: cuk, Tag: tag}); err != nil {
+		for _, tag := range []string{"12345", "true", "null", "1e3"} {
+			if err := s.client.Register(t.Context(), s.role, s.token, Registration{CUK: cuk, Tag: tag}); err != nil {
 				t.Error(err)
 			}
 			if got := s.cluster.Slaves()[0].Tag; got != tag {
@@ -156,14 +150,14 @@ func TestEachTroubleOfK2HR3HasItsKind(t *testing.T) {
 	}{
 		"store down": {fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second}, map[string]error{
 			"Ping": nil, "Register": ErrUnauthorized, "Resource": ErrUnauthorized,
-			"Resource by address": ErrNotMember, "RoleToken": ErrNotMember, "Unregister": ErrNotMember, "IsMember": nil}},
+			"Resource by address": ErrNotMember, "Unregister": ErrNotMember, "IsMember": nil}},
 		"tokens expired": {fakek2hr3.Fault{Name: fakek2hr3.TokensExpired}, map[string]error{
 			"Resource": ErrUnauthorized, "Register": ErrUnauthorized, "Resource by address": nil}},
 		"broken template": {fakek2hr3.Fault{Name: fakek2hr3.BrokenTemplate}, map[string]error{
 			"Resource": ErrTemplate, "Resource by address": ErrTemplate}},
 		"nothing found":   {fakek2hr3.Fault{Name: fakek2hr3.NotFound, On: []fakek2hr3.Op{fakek2hr3.OpResource}}, map[string]error{"Resource": ErrNotFound}},
 		"internal error":  {fakek2hr3.Fault{Name: fakek2hr3.InternalError}, map[string]error{"Resource": ErrServer, "Register": ErrServer}},
-		"web page":        {fakek2hr3.Fault{Name: fakek2hr3.HTMLPage}, map[string]error{"Ping": ErrAnswer, "Resource": ErrAnswer, "RoleToken": ErrAnswer, "Register": ErrAnswer, "IsMember": ErrAnswer, "Unregister": ErrAnswer}},
+		"web page":        {fakek2hr3.Fault{Name: fakek2hr3.HTMLPage}, map[string]error{"Ping": ErrAnswer, "Resource": ErrAnswer, "Register": ErrAnswer, "IsMember": ErrAnswer, "Unregister": ErrAnswer}},
 		"bad gateway":     {fakek2hr3.Fault{Name: fakek2hr3.BadGateway, RetryAfter: "2"}, all(ErrServer)},
 		"unavailable":     {fakek2hr3.Fault{Name: fakek2hr3.Unavailable, RetryAfter: "3600"}, all(ErrServer)},
 		"redirect":        {fakek2hr3.Fault{Name: fakek2hr3.Redirect, Location: "https://new.example/"}, all(ErrAnswer)},
@@ -171,8 +165,8 @@ func TestEachTroubleOfK2HR3HasItsKind(t *testing.T) {
 		"silent":          {fakek2hr3.Fault{Name: fakek2hr3.Hang}, all(ErrTransport)},
 		"slow":            {fakek2hr3.Fault{Name: fakek2hr3.Slow, Delay: 19 * time.Second}, map[string]error{"Resource": nil, "Ping": nil, "Register": nil}},
 		"too slow":        {fakek2hr3.Fault{Name: fakek2hr3.Slow, Delay: 21 * time.Second}, all(ErrTransport)},
-		"dripping":        {fakek2hr3.Fault{Name: fakek2hr3.Drip, Delay: time.Second}, map[string]error{"Resource": ErrTransport, "RoleToken": ErrTransport}},
-		"truncated":       {fakek2hr3.Fault{Name: fakek2hr3.Truncated}, map[string]error{"Resource": ErrTransport, "RoleToken": ErrTransport, "Ping": ErrTransport}},
+		"dripping":        {fakek2hr3.Fault{Name: fakek2hr3.Drip, Delay: time.Second}, map[string]error{"Resource": ErrTransport}},
+		"truncated":       {fakek2hr3.Fault{Name: fakek2hr3.Truncated}, map[string]error{"Resource": ErrTransport, "Ping": ErrTransport}},
 		"oversized":       {fakek2hr3.Fault{Name: fakek2hr3.Oversized}, map[string]error{"Resource": ErrTooLarge}},
 		"cut":             {fakek2hr3.Fault{Name: fakek2hr3.Cut}, all(ErrTransport)},
 		"cut three times": {fakek2hr3.Fault{Name: fakek2hr3.Cut, Next: 3}, map[string]error{"Register": nil}},
@@ -181,7 +175,7 @@ func TestEachTroubleOfK2HR3HasItsKind(t *testing.T) {
 			t.Run(name+"/"+op, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					s := newStand(t)
-					s.cluster.AddSlave(vm, cuk, host.Tag)
+					s.cluster.AddSlave(vm, ownCUK, host.Tag)
 					s.Fault(tt.fault)
 					err := operations(s.client, s.token)[op](t.Context())
 					if kindOf(t, err) != want || (err == nil) != (want == nil) {
@@ -196,7 +190,7 @@ func TestEachTroubleOfK2HR3HasItsKind(t *testing.T) {
 func TestStoreDownLooksLikeNoMember(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t)
-		s.cluster.AddSlave(vm, cuk, host.Tag)
+		s.cluster.AddSlave(vm, ownCUK, host.Tag)
 		s.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown})
 		if got, err := s.client.IsMember(t.Context(), s.role, cuk); got || err != nil {
 			t.Errorf("%v, %v", got, err)
@@ -214,7 +208,7 @@ func TestWhatAnAdministratorTookAwayIsTold(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newStand(t)
-			s.cluster.AddSlave(vm, cuk, host.Tag)
+			s.cluster.AddSlave(vm, ownCUK, host.Tag)
 			tt.do(s.cluster)
 			if _, err := s.client.Resource(t.Context(), s.byToken(s.token)); kindOf(t, err) != tt.byToken {
 				t.Errorf("%s, by token: %v", name, err)
@@ -300,7 +294,7 @@ func TestNoTokenInErrorsOrLogsOfTheStandIn(t *testing.T) {
 		fakek2hr3.Cut, fakek2hr3.Hang, fakek2hr3.Gzipped, fakek2hr3.Redirect, fakek2hr3.Oversized, fakek2hr3.Drip} {
 		synctest.Test(t, func(t *testing.T) {
 			s := newStand(t)
-			s.cluster.AddSlave(vm, cuk, host.Tag)
+			s.cluster.AddSlave(vm, ownCUK, host.Tag)
 			raw := s.cluster.RoleToken("slave", 0)
 			token := must(NewToken(raw))
 			s.Fault(fakek2hr3.Fault{Name: name, Delay: time.Second, Location: "http://x.example/" + raw})
@@ -333,7 +327,7 @@ func TestTokensReachTheServerInTheHeaderAlone(t *testing.T) {
 		}
 		want := map[fakek2hr3.Op]fakek2hr3.TokenKind{
 			fakek2hr3.OpRoot: fakek2hr3.TokenNone, fakek2hr3.OpProbe: fakek2hr3.TokenNone, fakek2hr3.OpLeave: fakek2hr3.TokenNone,
-			fakek2hr3.OpToken: fakek2hr3.TokenNone, fakek2hr3.OpRegister: fakek2hr3.TokenByUser,
+			fakek2hr3.OpRegister: fakek2hr3.TokenByUser,
 		}
 		if diff := cmp.Diff(want, byOp); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)

@@ -13,7 +13,7 @@ type verdict struct {
 }
 
 const (
-	hintStore     = "or K2HR3's store is down, which it answers in the same way"
+	hintStore     = "or K2HR3's store is down, to which it gives the same answer"
 	hintElsewhere = "api-uri may name another server, or a proxy answers in K2HR3's place"
 	hintMember    = "this host is not a member by the address K2HR3 sees and its CUK; "
 )
@@ -26,7 +26,7 @@ func judge(a answer, withToken bool) verdict {
 		return verdict{ErrUnauthorized, "the role token is expired, revoked or of a role that was deleted (" + hintStore +
 			"): if it lasts, issue a new role token and put it into the role token file"}
 	case a.status == http.StatusUnauthorized:
-		return verdict{ErrUnauthorized, "no role token was sent, and K2HR3 asks for none here: " + hintElsewhere}
+		return verdict{ErrUnauthorized, "the agent sent no role token, as K2HR3 needs none here: " + hintElsewhere}
 	case a.status == http.StatusBadRequest:
 		return judgeBadRequest(a.message())
 	case a.status == http.StatusNotFound:
@@ -40,7 +40,7 @@ func judge(a answer, withToken bool) verdict {
 func judgeOther(status int) verdict {
 	switch {
 	case status == http.StatusTooManyRequests:
-		return verdict{ErrServer, "K2HR3 or a gateway before it is asked too often"}
+		return verdict{ErrServer, "K2HR3 or a gateway in front of it is asked too often"}
 	case status == http.StatusInternalServerError:
 		return verdict{ErrServer, "K2HR3 failed inside; its log says why"}
 	case status >= 500:
@@ -51,7 +51,7 @@ func judgeOther(status int) verdict {
 		status == http.StatusRequestEntityTooLarge:
 		return verdict{ErrBadRequest, "role, CUK and tag together are too long for K2HR3"}
 	}
-	return verdict{ErrAnswer, "K2HR3 does not answer so: " + hintElsewhere}
+	return verdict{ErrAnswer, "K2HR3 gives no such answer: " + hintElsewhere}
 }
 
 func judgeBadRequest(message string) verdict {
@@ -60,28 +60,24 @@ func judgeBadRequest(message string) verdict {
 		return verdict{ErrServer, "K2HR3 could not write to its store"}
 	case strings.Contains(message, "tenant"):
 		return verdict{ErrBadRequest, "the role token belongs to another tenant than the role or resource"}
-	case strings.HasPrefix(message, "GET request ip address and role token"):
-		return verdict{ErrBadRequest, "K2HR3 does not renew a token that a user made"}
 	}
 	return verdict{ErrBadRequest, "K2HR3 refuses the arguments: check role, resource, cuk and tag"}
 }
 
-// judgeNotFound tells the 404s apart, which only their text does (spec k2hr3
+// judgeNotFound tells the 404s apart, which only their text does (docs/k2hr3.md
 // B.4, D.1). Prefixes come first: a template that is echoed can contain
 // anything.
 func judgeNotFound(a answer) verdict {
 	message := a.message()
 	switch {
 	case message == "":
-		return verdict{ErrNotFound, "K2HR3 gives a reason with it, this answer does not: " + hintElsewhere}
+		return verdict{ErrNotFound, "K2HR3 gives a reason with that status, and this answer has none: " + hintElsewhere}
 	case strings.HasPrefix(message, "failed to expand "), strings.HasPrefix(message, "Could not load resource for template"):
 		return verdict{ErrTemplate, "the resource's template has a fault, or the resource has no keys: its owner has to correct it in K2HR3"}
 	case strings.HasPrefix(message, "Not initialize yet"):
 		return verdict{ErrServer, "K2HR3 is not connected to its store yet"}
 	case strings.HasPrefix(message, "ip:port(") && strings.Contains(message, "is not role("):
 		return verdict{ErrNotMember, hintMember + hintStore}
-	case strings.HasPrefix(message, "Not found ip("):
-		return verdict{ErrNotMember, hintMember + "or there is no such role, " + hintStore}
 	case strings.HasPrefix(message, "role yrn("):
 		return verdict{ErrNotFound, "K2HR3 does not take the role for a full YRN: check role"}
 	case strings.Contains(message, "does not allow to read access to resource("):

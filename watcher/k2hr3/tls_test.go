@@ -14,7 +14,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,7 +76,7 @@ func forClient() *x509.Certificate {
 }
 
 // serveTLS runs a K2HR3 that only answers Ping, and returns its address.
-func serveTLS(t *testing.T, conf *tls.Config, handle http.HandlerFunc) *url.URL {
+func serveTLS(t *testing.T, conf *tls.Config, handle http.HandlerFunc) API {
 	t.Helper()
 	server := httptest.NewUnstartedServer(handle)
 	server.TLS = conf
@@ -85,7 +84,7 @@ func serveTLS(t *testing.T, conf *tls.Config, handle http.HandlerFunc) *url.URL 
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	t.Cleanup(server.Close)
-	return must(url.Parse(server.URL))
+	return must(ParseAPI(server.URL))
 }
 
 func pong(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"version":["v1"]}`) }
@@ -224,7 +223,7 @@ func TestCertificateFilesThatCannotBeUsedAreNamed(t *testing.T) {
 		"key of another":    {Config{CertFile: certFile, KeyFile: otherKey}, []string{"does not match"}},
 		"both, but swapped": {Config{CertFile: keyFile, KeyFile: certFile}, []string{"cert-file"}},
 	} {
-		tt.cfg.API = must(url.Parse("https://k2hr3.example"))
+		tt.cfg.API = must(ParseAPI("https://k2hr3.example"))
 		_, err := New(tt.cfg)
 		for _, reason := range tt.reason {
 			if err == nil || !strings.Contains(err.Error(), reason) {
@@ -237,7 +236,7 @@ func TestCertificateFilesThatCannotBeUsedAreNamed(t *testing.T) {
 func TestPlainServerBehindHTTPS(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(pong))
 	defer server.Close()
-	api := must(url.Parse(strings.Replace(server.URL, "http:", "https:", 1)))
+	api := must(ParseAPI(strings.Replace(server.URL, "http:", "https:", 1)))
 	_, err := newClient(t, Config{API: api}).Resource(t.Context(), Query{Resource: role.Resource(), Token: newToken(t)})
 	if kindOf(t, err) != ErrTransport || !strings.Contains(err.Error(), "api-uri says https") {
 		t.Error(err)

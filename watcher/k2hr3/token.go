@@ -47,6 +47,10 @@ func NewToken(s string) (Token, error) {
 	return Token{secret: unique.Make(s)}, nil
 }
 
+// HasForm reports whether t looks as K2HR3's tokens do: 64 digits, 0 to 9 and a to f. A host takes
+// others too, as a token there is better tried than refused.
+func (t Token) HasForm() bool { return !t.IsZero() && tokenForm.MatchString(t.secret.Value()) }
+
 // IsZero reports whether t is no token.
 func (t Token) IsZero() bool { return t == Token{} }
 
@@ -71,5 +75,5 @@ func (t Token) LogValue() slog.Value { return slog.StringValue(t.String()) }
 func (t Token) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
 // header returns the value of x-auth-token. K2HR3 wants the capital R
-// (spec k2hr3 B.1).
+// (docs/k2hr3.md B.1).
 func (t Token) header() string { return "R=" + t.secret.Value() }

@@ -24,7 +24,7 @@ const (
 // not speak it, and Go reuses a dead HTTP/2 connection for minutes. Compression
 // stays off so that the limit on an answer is a limit on what is kept.
 //
-// Connections are not kept. K2HR3 closes one that was idle for 5 s (spec k2hr3
+// Connections are not kept. K2HR3 closes one that was idle for 5 s (docs/k2hr3.md
 // B.6), and the agent asks less often than that; so keeping them would gain
 // nothing, and now and then send a registration into one that is being closed,
 // or go on asking where K2HR3's name led to long ago. Above all, net/http prints

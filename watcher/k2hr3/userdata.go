@@ -14,11 +14,11 @@ import (
 	"unique"
 )
 
-// UserData is the address of what K2HR3 has for the cloud-init of a new VM, with
+// UserDataAddress is the address of what K2HR3 has for the cloud-init of a new VM, with
 // a role token in it: <API>/v1/userdata/<registerpath>, or the same of extdata.
 // Whoever has the address has the token, so every way to print, log or encode a
-// UserData gives its scheme and host alone. The zero UserData is no address.
-type UserData struct {
+// UserDataAddress gives its scheme and host alone. The zero UserDataAddress is no address.
+type UserDataAddress struct {
 	secret unique.Handle[string]
 }
 
@@ -32,7 +32,7 @@ const (
 // ParseTokenFile returns what is in a role token file: the token, or the address
 // of user data that has one. The address may stand alone or, as in user data for
 // cloud-init, after "#include". No error contains any of text.
-func ParseTokenFile(text string) (Token, UserData, error) {
+func ParseTokenFile(text string) (Token, UserDataAddress, error) {
 	included := false
 	var lines []string
 	for line := range strings.Lines(text) {
@@ -47,13 +47,13 @@ func ParseTokenFile(text string) (Token, UserData, error) {
 	switch {
 	case !included && (len(lines) == 0 || !isWebAddress(lines[0])):
 		token, err := NewToken(text)
-		return token, UserData{}, err
+		return token, UserDataAddress{}, err
 	case len(lines) == 0:
-		return Token{}, UserData{}, errors.New("user data includes nothing: " + formUserData + " after #include")
+		return Token{}, UserDataAddress{}, errors.New("user data includes nothing: " + formUserData + " after #include")
 	case len(lines) > 1:
-		return Token{}, UserData{}, errors.New("user data has more than one address, or more than that: want the one of K2HR3 alone")
+		return Token{}, UserDataAddress{}, errors.New("user data has more than one address, or more than that: want K2HR3's address alone")
 	}
-	at, err := parseUserData(lines[0])
+	at, err := parseUserDataAddress(lines[0])
 	return Token{}, at, err
 }
 
@@ -72,27 +72,27 @@ func isWebAddress(s string) bool {
 
 var userDataPath = regexp.MustCompile(`/v1/(?:userdata|extdata/([\w.-]+))/[^/]`)
 
-func parseUserData(s string) (UserData, error) {
+func parseUserDataAddress(s string) (UserDataAddress, error) {
 	u, err := url.Parse(s)
 	switch {
 	case len(s) > maxUserData:
-		return UserData{}, fmt.Errorf("address of user data has %d bytes: more than %d is none", len(s), maxUserData)
+		return UserDataAddress{}, fmt.Errorf("address of user data has %d bytes: more than %d is none", len(s), maxUserData)
 	case err != nil, !isWebAddress(s), u.Hostname() == "", u.RawQuery != "" || u.ForceQuery || u.Fragment != "",
 		strings.ContainsFunc(s, unicode.IsSpace):
-		return UserData{}, errors.New("address of user data is not one of K2HR3: " + formUserData)
+		return UserDataAddress{}, errors.New("address of user data is not one of K2HR3: " + formUserData)
 	case u.User != nil:
-		return UserData{}, errors.New("address of user data contains a user name or password, which K2HR3 does not know: " + formUserData)
+		return UserDataAddress{}, errors.New("address of user data contains a user name or password, which K2HR3 does not know: " + formUserData)
 	case !userDataPath.MatchString(u.EscapedPath()):
-		return UserData{}, errors.New("address of user data leads elsewhere: " + formUserData)
+		return UserDataAddress{}, errors.New("address of user data leads elsewhere: " + formUserData)
 	}
-	return UserData{secret: unique.Make(u.String())}, nil
+	return UserDataAddress{secret: unique.Make(u.String())}, nil
 }
 
 // IsZero reports whether u is no address.
-func (u UserData) IsZero() bool { return u == UserData{} }
+func (u UserDataAddress) IsZero() bool { return u == UserDataAddress{} }
 
 // String returns scheme and host.
-func (u UserData) String() string {
+func (u UserDataAddress) String() string {
 	if u.IsZero() {
 		return "no user data"
 	}
@@ -100,19 +100,19 @@ func (u UserData) String() string {
 }
 
 // GoString returns scheme and host.
-func (u UserData) GoString() string { return u.String() }
+func (u UserDataAddress) GoString() string { return u.String() }
 
 // Format writes scheme and host, whatever the verb.
-func (u UserData) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, u.String()) }
+func (u UserDataAddress) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, u.String()) }
 
 // LogValue returns scheme and host.
-func (u UserData) LogValue() slog.Value { return slog.StringValue(u.String()) }
+func (u UserDataAddress) LogValue() slog.Value { return slog.StringValue(u.String()) }
 
 // MarshalText returns scheme and host.
-func (u UserData) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
+func (u UserDataAddress) MarshalText() ([]byte, error) { return []byte(u.String()), nil }
 
 // server is where the address leads, without the way there.
-func (u UserData) server() *url.URL {
+func (u UserDataAddress) server() *url.URL {
 	full, err := url.Parse(u.secret.Value())
 	if err != nil { // it was parsed before
 		return &url.URL{}
@@ -123,8 +123,8 @@ func (u UserData) server() *url.URL {
 // agent returns the User-Agent that K2HR3 answers: one with cloud-init in it,
 // and without a version, which would be taken for a wish to have it packed. What
 // extdata answers is configured, by convention after the name of the section
-// (spec k2hr3 E).
-func (u UserData) agent(own string) string {
+// (docs/k2hr3.md E).
+func (u UserDataAddress) agent(own string) string {
 	full, err := url.Parse(u.secret.Value())
 	if err == nil {
 		if m := userDataPath.FindStringSubmatch(full.EscapedPath()); m != nil && m[1] != "" {
@@ -138,8 +138,8 @@ func (u UserData) agent(own string) string {
 // has, which has to be one for role ([ErrOtherRole]). K2HR3 answers an address
 // it cannot read with a script too, one without a token ([ErrUserData]). It is
 // the same token each time, and K2HR3 does not look whether it is still good
-// (spec k2hr3 E.1).
-func (c *Client) UserDataToken(ctx context.Context, u UserData, role Role) (Token, error) {
+// (docs/k2hr3.md E.1).
+func (c *Client) UserDataToken(ctx context.Context, u UserDataAddress, role Role) (Token, error) {
 	if u.IsZero() || role.IsZero() {
 		return Token{}, c.refusedHere("read user data", errors.New("no address or no role is given"))
 	}
@@ -181,13 +181,13 @@ func judgeUserData(a answer) verdict {
 	const check = "check the address in the role token file"
 	switch {
 	case a.status == http.StatusBadRequest:
-		return verdict{ErrBadRequest, "K2HR3 gives nothing to this agent at that address: " + check}
+		return verdict{ErrBadRequest, "K2HR3 gives this agent nothing at that address: " + check}
 	case a.status == http.StatusNotFound:
-		return verdict{ErrNotFound, "there is no user data of K2HR3: " + check}
+		return verdict{ErrNotFound, "K2HR3 has no user data there: " + check}
 	case a.status >= 300 && a.status < 400:
 		return verdict{ErrAnswer, "redirects are not followed: the role token file has to name the address that it leads to"}
 	case a.status == http.StatusTooManyRequests, a.status >= 500, a.status == http.StatusProxyAuthRequired:
 		return judgeOther(a.status)
 	}
-	return verdict{ErrAnswer, "K2HR3 does not answer so: " + check}
+	return verdict{ErrAnswer, "K2HR3 gives no such answer: " + check}
 }

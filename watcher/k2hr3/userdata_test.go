@@ -98,13 +98,13 @@ func TestARoleTokenFileThatHoldsNeither(t *testing.T) {
 }
 
 func TestTheAddressOfUserDataIsNotShown(t *testing.T) {
-	at := must(parseUserData("https://k2hr3.example:18080/v1/userdata/" + secretPath))
+	at := must(parseUserDataAddress("https://k2hr3.example:18080/v1/userdata/" + secretPath))
 	const want = "user data at https://k2hr3.example:18080"
 	encoded := must(json.Marshal(at))
 	var log bytes.Buffer
-	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "at", at, "within", struct{ U UserData }{at})
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "at", at, "within", struct{ U UserDataAddress }{at})
 	for _, shown := range []string{fmt.Sprint(at), fmt.Sprintf("%v %+v %#v %s %q %x", at, at, at, at, at, at),
-		fmt.Sprintf("%#v", struct{ u UserData }{at}), string(encoded), log.String()} {
+		fmt.Sprintf("%#v", struct{ u UserDataAddress }{at}), string(encoded), log.String()} {
 		if strings.Contains(shown, secretPath) || strings.Contains(shown, fmt.Sprintf("%x", secretPath)) {
 			t.Errorf("shown: %s", shown)
 		}
@@ -115,8 +115,8 @@ func TestTheAddressOfUserDataIsNotShown(t *testing.T) {
 }
 
 // address returns an address of a stand-in's user data.
-func (s *stand) address(section string, token string) UserData {
-	return must(parseUserData("http://k2hr3.example:18080/v1/" + section + "/" + s.cluster.RegisterPath(token)))
+func (s *stand) address(section string, token string) UserDataAddress {
+	return must(parseUserDataAddress("http://k2hr3.example:18080/v1/" + section + "/" + s.cluster.RegisterPath(token)))
 }
 
 func TestTheTokenInUserDataIsTheOneOfTheRole(t *testing.T) {
@@ -136,7 +136,7 @@ func TestTheTokenInUserDataIsTheOneOfTheRole(t *testing.T) {
 			}
 		}
 		decoded := must(url.PathUnescape(s.cluster.RegisterPath(issued)))
-		if _, err := s.client.UserDataToken(t.Context(), must(parseUserData("http://k2hr3.example/v1/userdata/"+decoded)), s.role); err != nil {
+		if _, err := s.client.UserDataToken(t.Context(), must(parseUserDataAddress("http://k2hr3.example/v1/userdata/"+decoded)), s.role); err != nil {
 			t.Errorf("decoded: %v", err)
 		}
 	})
@@ -156,7 +156,7 @@ func TestAnAddressThatK2HR3CannotRead(t *testing.T) {
 			{"extdata cut off", "extdata/trove/AAAA", ErrBadRequest, "check the address"},
 			{"a section that is not there", "extdata/nosuch/" + s.cluster.RegisterPath(server), ErrBadRequest, "check the address"},
 		} {
-			_, err := s.client.UserDataToken(t.Context(), must(parseUserData("http://k2hr3.example/v1/"+tt.path)), s.role)
+			_, err := s.client.UserDataToken(t.Context(), must(parseUserDataAddress("http://k2hr3.example/v1/"+tt.path)), s.role)
 			if kindOf(t, err) != tt.want || !strings.Contains(err.Error(), tt.words) {
 				t.Errorf("%s: %v", tt.name, err)
 			}
@@ -169,7 +169,7 @@ func TestNeitherLogNorErrorNamesTheAddressOrTheToken(t *testing.T) {
 		s := newStand(t)
 		issued := s.cluster.RoleToken("slave", 0)
 		path := s.cluster.RegisterPath(issued)
-		at := must(parseUserData("http://k2hr3.example:18080/v1/userdata/" + path))
+		at := must(parseUserDataAddress("http://k2hr3.example:18080/v1/userdata/" + path))
 		other := must(ParseRole("yrn:yahoo:::shop:role:orders/other"))
 		text := &strings.Builder{}
 		try := func(role Role) {
@@ -243,7 +243,7 @@ func TestUserDataIsReadInEveryForm(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c := newClient(t, Config{Transport: always(200, tt.body, tt.headers...)})
-			token, err := c.UserDataToken(t.Context(), must(parseUserData("http://h.example/v1/userdata/x")), role)
+			token, err := c.UserDataToken(t.Context(), must(parseUserDataAddress("http://h.example/v1/userdata/x")), role)
 			if kindOf(t, err) != tt.want || (err == nil) != (tt.want == nil) {
 				t.Fatalf("%v, want %v", err, tt.want)
 			}
@@ -276,7 +276,7 @@ func TestWhatIsAskedForUserData(t *testing.T) {
 		"https://other.example:8443/v1/userdata/a+b/c=":           "agent/1.2 (cloud-init)",
 		"https://other.example:8443/v1/extdata/trove/x%2Fy":       "extdata_k2hr3_trove",
 	} {
-		_, err := c.UserDataToken(t.Context(), must(parseUserData(address)), role)
+		_, err := c.UserDataToken(t.Context(), must(parseUserDataAddress(address)), role)
 		if !errors.Is(err, ErrNotFound) {
 			t.Fatal(err)
 		}
@@ -300,7 +300,7 @@ func TestStatusesOfUserData(t *testing.T) {
 				tries++
 				return response(status, "secret", "Location", "http://elsewhere.example/v1/userdata/secret"), nil
 			})})
-			_, err := c.UserDataToken(t.Context(), must(parseUserData("http://h.example/v1/userdata/secret")), role)
+			_, err := c.UserDataToken(t.Context(), must(parseUserDataAddress("http://h.example/v1/userdata/secret")), role)
 			if kindOf(t, err) != tt.kind || tries != tt.tries {
 				t.Errorf("%d: %v after %d tries", status, err, tries)
 			}

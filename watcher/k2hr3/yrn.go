@@ -1,110 +1,96 @@
 package k2hr3
 
 import (
+	"errors"
 	"fmt"
+	"regexp"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
-// Role is the full YRN of a ROLE, such as yrn:yahoo:::shop:role:orders/slave.
-// The zero Role is no role; roles are comparable with ==.
+// Role is the full YRN of a ROLE, such as yrn:yahoo:::shop:role:orders/slave. The zero Role is no
+// role; roles are comparable with ==.
 type Role struct{ yrn string }
 
-// Resource is the full YRN of a RESOURCE, such as
-// yrn:yahoo:::shop:resource:orders/slave. The zero Resource is no resource;
-// resources are comparable with ==.
+// Resource is the full YRN of a RESOURCE, such as yrn:yahoo:::shop:resource:orders/slave. The zero
+// Resource is no resource; resources are comparable with ==.
 type Resource struct{ yrn string }
 
-// ParseRole returns the role with the full YRN s. A short name is refused:
-// without a token K2HR3 does not know the tenant it would belong to.
+// ParseRole returns the role with the full YRN s, in lower case. A short name is refused: without
+// a token K2HR3 does not know the tenant it would belong to.
+//
+// K2HR3 itself lower-cases every role and resource that it finds in a URL's path, but not the
+// argument role= of a request without a token, where it answers upper case with "not a member"
+// (docs/k2hr3.md A.2).
 func ParseRole(s string) (Role, error) {
-	if err := checkYRN(s, "role"); err != nil {
-		return Role{}, err
-	}
-	return Role{yrn: s}, nil
+	yrn, err := parseYRN(s, "role")
+	return Role{yrn}, err
 }
 
-// ParseResource returns the resource with the full YRN s.
+// ParseResource returns the resource with the full YRN s, in lower case.
 func ParseResource(s string) (Resource, error) {
-	if err := checkYRN(s, "resource"); err != nil {
-		return Resource{}, err
-	}
-	return Resource{yrn: s}, nil
+	yrn, err := parseYRN(s, "resource")
+	return Resource{yrn}, err
 }
 
-// String returns the YRN as it was given.
+// String returns the YRN.
 func (r Role) String() string { return r.yrn }
 
 // IsZero reports whether r is no role.
 func (r Role) IsZero() bool { return r.yrn == "" }
 
-// Resource returns the resource that belongs to r by the convention of
-// K2HR3's tools: same tenant, same path (spec k2hr3 A.1).
+// Resource returns the resource that belongs to r by the convention of K2HR3's tools: same tenant,
+// same path (docs/k2hr3.md A.1). Only the type is replaced, as a tenant may be called role too.
 func (r Role) Resource() Resource {
-	if r.IsZero() {
-		return Resource{}
-	}
-	parts := strings.SplitN(r.yrn, ":", yrnParts)
-	parts[yrnType] = "resource"
-	return Resource{yrn: strings.Join(parts, ":")}
+	return Resource{yrnForm.ReplaceAllString(r.yrn, "$1:resource:$3")}
 }
 
-// asQuery returns r as the query argument role= wants it: K2HR3 lower-cases
-// names in paths, but not there (spec k2hr3 A.2).
-func (r Role) asQuery() string { return strings.ToLower(r.yrn) }
-
-// String returns the YRN as it was given.
+// String returns the YRN.
 func (r Resource) String() string { return r.yrn }
 
 // IsZero reports whether r is no resource.
 func (r Resource) IsZero() bool { return r.yrn == "" }
 
-// The parts of yrn:DOMAIN:SERVICE:REGION:TENANT:TYPE:PATH.
-const (
-	yrnDomain = 1
-	yrnRegion = 3
-	yrnTenant = 4
-	yrnType   = 5
-	yrnPath   = 6
-	yrnParts  = 7
+// yrnForm is yrn:yahoo:SERVICE::TENANT:TYPE:PATH.
+var yrnForm = regexp.MustCompile(`^(yrn:yahoo:[^:]*::[^:]+):([^:]*):([^:]+)$`)
 
-	// K2HR3 refuses a request whose line and headers exceed 16 KiB.
-	maxYRN = 2048
-)
+// maxYRN leaves room for the rest of a request, whose line and headers K2HR3 takes up to 16 KiB.
+const maxYRN = 2048
 
-// checkYRN is stricter than K2HR3, which answers 201 to a registration in a
-// role that is misspelt (spec k2hr3 A.1).
-func checkYRN(s, kind string) error {
-	form := "yrn:yahoo:::TENANT:" + kind + ":PATH"
-	switch {
-	case s == "":
-		return fmt.Errorf("empty %s: want %s", kind, form)
-	case len(s) > maxYRN:
-		return fmt.Errorf("%s of %d bytes: more than %d is no name", kind, len(s), maxYRN)
-	case !utf8.ValidString(s):
-		return fmt.Errorf("%s %q is not UTF-8", kind, s)
-	case strings.ContainsFunc(s, unicode.IsControl):
-		return fmt.Errorf("%s %q contains a control character or a line end", kind, s)
+// parseYRN is stricter than K2HR3, which answers "created" to a registration in a role that is
+// misspelt (docs/k2hr3.md A.1).
+func parseYRN(s, kind string) (string, error) {
+	if s == "" {
+		return "", fmt.Errorf("the %s is empty: it has to look like %s", kind, yrnLike(kind))
 	}
-	parts := strings.SplitN(s, ":", yrnParts)
-	if len(parts) < yrnParts || parts[0] != "yrn" {
-		return fmt.Errorf("%s %q is not a full YRN: want %s", kind, s, form)
+	if len(s) > maxYRN {
+		return "", fmt.Errorf("%d bytes are too long for a YRN", len(s))
 	}
-	switch {
-	case parts[yrnDomain] != "yahoo" || parts[yrnRegion] != "":
-		return fmt.Errorf("%s %q: K2HR3 knows only YRNs of the form %s", kind, s, form)
-	case parts[yrnTenant] == "":
-		return fmt.Errorf("%s %q names no tenant: want %s", kind, s, form)
-	case parts[yrnType] != kind:
-		return fmt.Errorf("%s %q is a YRN of type %q: want %s", kind, s, parts[yrnType], form)
-	case strings.Contains(parts[yrnPath], ":"):
-		return fmt.Errorf("%s %q has a colon in its path: want %s", kind, s, form)
+	if !isText(s) {
+		return "", errors.New("the YRN " + notText)
 	}
-	for name := range strings.SplitSeq(parts[yrnPath], "/") {
-		if name == "" || name == "." || name == ".." {
-			return fmt.Errorf("%s %q: path %q has an empty or dotted part", kind, s, parts[yrnPath])
+	lower := strings.ToLower(s)
+	m := yrnForm.FindStringSubmatch(lower)
+	if m == nil {
+		return "", fmt.Errorf("%s is not the full YRN of a %s: it has to look like %s", Quote(s), kind, yrnLike(kind))
+	}
+	start, is, path := m[1], m[2], m[3]
+	if is != kind {
+		return "", otherKind(s, is, kind, start+":"+kind+":"+path)
+	}
+	for part := range strings.SplitSeq(path, "/") {
+		if part == "" || part == "." || part == ".." {
+			return "", fmt.Errorf("%s: its path %q has an empty or dotted part", Quote(s), path)
 		}
 	}
-	return nil
+	return lower, nil
 }
+
+// otherKind is the error for the YRN s of something else than the kind that is wanted.
+func otherKind(s, is, kind, want string) error {
+	if is == "role" || is == "resource" {
+		return fmt.Errorf("%s is the YRN of a %s, not of a %s: the %s would be %s", Quote(s), is, kind, kind, want)
+	}
+	return fmt.Errorf("%s is the YRN of a %s, not of a %s: it has to look like %s", Quote(s), Quote(is), kind, yrnLike(kind))
+}
+
+func yrnLike(kind string) string { return "yrn:yahoo:::TENANT:" + kind + ":PATH" }

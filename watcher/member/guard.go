@@ -11,19 +11,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Guard closes to others what they may know or change of role tokens. K2HR3's
-// own init script leaves its token readable by everybody, in a folder that
-// everybody may write to (spec k2hr3 F.1, G6). It changes only what belongs to
-// the agent's own user, takes rights away and gives none, and follows no link:
-// where others could write, a name may lead anywhere.
+// Guard keeps others from reading or replacing role tokens. K2HR3's own init script leaves its
+// token readable by everybody, in a folder that everybody may write to (docs/k2hr3.md F.1, G6).
+// Guard changes only what belongs to the agent's own user, takes rights away and gives none, and
+// follows no link: where others could write, a name may lead anywhere.
 //
-// The zero Guard is ready for use. What it cannot close it tells of once.
+// The zero Guard is ready for use. It logs once what it cannot close.
 type Guard struct {
-	told map[string]string // what was told last, by path
+	failed map[string]string // why a path could not be closed, as it was logged last
 }
 
-// rule is which rights are too many on a folder or file, which of them are taken
-// then, and what is said of it.
+// rule says which rights on a folder or file are too many, which ones Guard takes away then, and
+// what it logs.
 type rule struct {
 	kind           uint32
 	tooMany, taken uint32
@@ -32,29 +31,29 @@ type rule struct {
 
 var (
 	// A group that may write to the folder was meant to.
-	folderRule = rule{unix.S_IFDIR, 0o002, 0o022, "everybody could write to the folder of the role token; it is closed to others now"}
-	tokenRule  = rule{unix.S_IFREG, 0o077, 0o077, "others could read the role token; it is closed to them now"}
+	folderRule = rule{unix.S_IFDIR, 0o002, 0o022, "everybody could write to the folder of the role token; the agent has closed it to others"}
+	tokenRule  = rule{unix.S_IFREG, 0o077, 0o077, "others could read the role token; the agent has closed it to them"}
 	// A group that may read the token was meant to.
-	ownTokenRule = rule{unix.S_IFREG, 0o007, 0o077, "everybody could read the role token; it is closed to others now"}
+	ownTokenRule = rule{unix.S_IFREG, 0o007, 0o077, "everybody could read the role token; the agent has closed it to others"}
 )
 
-// CloseFolder closes a folder that everybody can write to, and the role token
-// called name in it to everybody but its owner. Whatever else is there stays
-// readable. It is no matter if folder or token are not there.
+// CloseFolder closes a folder that everybody can write to, and closes the role token called name in
+// it to everybody but its owner. Whatever else is there stays readable. Folder and token need not
+// exist.
 func (g *Guard) CloseFolder(dir, name string, log *slog.Logger) {
 	folder, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		g.tell(dir, unopened(dir, err), log)
+		g.warn(dir, unopened(dir, err), log)
 		return
 	}
 	defer unix.Close(folder)
 	g.close(folder, dir, folderRule, log)
 
-	// From the folder that was looked at, whatever has its name by now.
+	// From the open folder, whatever has its name by now.
 	path := filepath.Join(dir, name)
 	file, err := openFile(folder, name)
 	if err != nil {
-		g.tell(path, unopened(path, err), log)
+		g.warn(path, unopened(path, err), log)
 		return
 	}
 	defer unix.Close(file)
@@ -65,7 +64,7 @@ func (g *Guard) CloseFolder(dir, name string, log *slog.Logger) {
 func (g *Guard) CloseFile(path string, log *slog.Logger) {
 	file, err := openFile(unix.AT_FDCWD, path)
 	if err != nil {
-		g.tell(path, unopened(path, err), log)
+		g.warn(path, unopened(path, err), log)
 		return
 	}
 	defer unix.Close(file)
@@ -76,9 +75,9 @@ func openFile(dir int, name string) (int, error) {
 	return unix.Openat(dir, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 }
 
-// unopened says why something was not looked at; nil if there is nothing to
-// close: because it is not there, because not even the agent can read it, or
-// because what a link leads to is closed.
+// unopened returns the error for what could not be opened; nil if there is nothing to close:
+// because it is not there, because not even the agent can read it, or because what a link leads to
+// is closed.
 func unopened(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
@@ -93,12 +92,12 @@ func unopened(path string, err error) error {
 	return err
 }
 
-// close takes rights on an open file or folder from others, and tells of it.
+// close takes rights on an open file or folder from others, and logs that.
 func (g *Guard) close(fd int, path string, r rule, log *slog.Logger) {
 	var st unix.Stat_t
 	err := unix.Fstat(fd, &st)
 	if err == nil && st.Mode&r.tooMany == 0 {
-		g.tell(path, nil, log)
+		g.warn(path, nil, log)
 		return
 	}
 	if err == nil {
@@ -108,14 +107,14 @@ func (g *Guard) close(fd int, path string, r rule, log *slog.Logger) {
 	if err == nil {
 		err = unix.Fchmod(fd, next)
 	}
-	g.tell(path, err, log)
+	g.warn(path, err, log)
 	if err == nil {
 		log.Info(r.done, "path", path, "mode", octal(next), "was", octal(st.Mode&0o7777))
 	}
 }
 
-// closable says what speaks against changing a mode. A file with a second name
-// may be one of the system's that somebody has linked there.
+// closable returns what speaks against changing a mode. A file with a second name may be one of the
+// system's that somebody has linked there.
 func closable(st unix.Stat_t, kind uint32) error {
 	switch {
 	case st.Mode&unix.S_IFMT != kind:
@@ -123,25 +122,24 @@ func closable(st unix.Stat_t, kind uint32) error {
 	case int(st.Uid) != os.Geteuid():
 		return fmt.Errorf("it belongs to user %d, not to the agent's", st.Uid)
 	case kind == unix.S_IFREG && st.Nlink != 1:
-		return errors.New("it has a second name, and may be another file's")
+		return errors.New("it has a second name, and may be another program's file")
 	}
 	return nil
 }
 
-// tell warns of what could not be closed, once as long as the reason is the
-// same; nil forgets that.
-func (g *Guard) tell(path string, err error, log *slog.Logger) {
+// warn logs what could not be closed, once as long as the reason is the same; nil forgets that.
+func (g *Guard) warn(path string, err error, log *slog.Logger) {
 	if err == nil {
-		delete(g.told, path)
+		delete(g.failed, path)
 		return
 	}
-	if g.told[path] == err.Error() {
+	if g.failed[path] == err.Error() {
 		return
 	}
-	if g.told == nil {
-		g.told = map[string]string{}
+	if g.failed == nil {
+		g.failed = map[string]string{}
 	}
-	g.told[path] = err.Error()
+	g.failed[path] = err.Error()
 	log.Warn("others may read the role token or replace it, and the agent cannot close it to them: the file should have mode 0600 and its folder 0755, both root's",
 		"path", path, "error", err)
 }

@@ -72,8 +72,8 @@ func (l *left) modes() map[string]string {
 	return modes
 }
 
-// close lets the guard look, and returns how often it told of something done and
-// of something it could not do.
+// close lets the guard look, and returns how often it logged something done and
+// something it could not do.
 func (l *left) close() (done, undone int) {
 	l.log.Reset()
 	l.guard.CloseFolder(l.dir, leftToken, slog.New(slog.NewTextHandler(&l.log, nil)))
@@ -83,7 +83,7 @@ func (l *left) close() (done, undone int) {
 func (l *left) want(done, undone int) {
 	l.t.Helper()
 	if d, u := l.close(); d != done || u != undone {
-		l.t.Errorf("told of %d done and %d not done, want %d and %d\n%s", d, u, done, undone, &l.log)
+		l.t.Errorf("logged %d done and %d not done, want %d and %d\n%s", d, u, done, undone, &l.log)
 	}
 }
 
@@ -161,7 +161,7 @@ func TestTheModeOfAnotherFileIsNotChanged(t *testing.T) {
 			if info, err := os.Stat(other); err != nil || info.Mode().Perm() != 0o644 {
 				t.Errorf("the other file: %v, %v", info.Mode(), err)
 			}
-			l.want(0, 0) // it was told
+			l.want(0, 0) // it was logged
 		})
 	}
 }
@@ -184,7 +184,7 @@ func TestAFolderThatIsALinkIsNotFollowed(t *testing.T) {
 	l.want(0, 0) // nothing to close
 }
 
-func TestWhatAnotherUserHasIsToldOfOnce(t *testing.T) {
+func TestWhatAnotherUserHasIsLoggedOnce(t *testing.T) {
 	if os.Geteuid() == 0 {
 		// Root may give files away; others have those of root to look at.
 		l := newLeft(t)
@@ -220,7 +220,7 @@ func TestATokenOfTheAdministratorsIsClosedToAllButAGroup(t *testing.T) {
 		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
 			t.Errorf("%04o became %04o, want %04o (%v)", mode, info.Mode().Perm(), want, err)
 		}
-		if told := log.Len() > 0; told != (mode != want) {
+		if logged := log.Len() > 0; logged != (mode != want) {
 			t.Errorf("%04o: %s", mode, &log)
 		}
 		g.CloseFile(filepath.Join(t.TempDir(), "none"), slog.New(slog.NewTextHandler(&log, nil)))

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,8 +54,12 @@ func inBubble(t *testing.T, f func(t *testing.T, h *host)) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		key, err := k2hr3.ParseCUK(cuk)
+		if err != nil {
+			t.Fatal(err)
+		}
 		h.Member = &Member{
-			Client: h.client(addr), Role: role, Resource: role.Resource(), CUK: cuk, Log: log,
+			Client: h.client(addr), Role: role, Resource: role.Resource(), CUK: key, Log: log,
 			FullName:   func(context.Context) (string, bool) { return h.tag, h.tag != "" },
 			Address:    func(context.Context) (netip.Addr, error) { return netip.MustParseAddr(h.addr), h.addrErr },
 			ClientFrom: func(from netip.Addr) (*k2hr3.Client, error) { return h.client(from.String()), nil },
@@ -73,7 +76,7 @@ func inBubble(t *testing.T, f func(t *testing.T, h *host)) {
 
 // client returns a client whose requests come from an address.
 func (h *host) client(from string) *k2hr3.Client {
-	api, _ := url.Parse("http://k2hr3.shop.example:18080")
+	api, _ := k2hr3.ParseAPI("http://k2hr3.shop.example:18080")
 	client, err := k2hr3.New(k2hr3.Config{API: api, Logger: h.logger, Transport: &http.Transport{
 		DialContext: h.net.Dialer(from), DisableKeepAlives: true,
 	}})
@@ -133,7 +136,7 @@ func TestJoin(t *testing.T) {
 		{"no token file is known", func(h *host) { h.file = "" }, false, ErrNoToken, "role-token-file", no},
 		{"the token file is not there", func(h *host) { os.Remove(h.file) }, false, ErrNoToken, "/etc/k2hdkc/role-token", no},
 		{"no token is in the file", func(h *host) { h.write("password1 or so\n") }, false, nil, "role-token", no},
-		{"the own address cannot be told", func(h *host) { h.addrErr = errors.New("no route") }, false, nil, "no route", ""},
+		{"the own address is not known", func(h *host) { h.addrErr = errors.New("no route") }, false, nil, "no route", ""},
 		{"the token is revoked", func(h *host) { h.cluster.Revoke(h.token) }, false, k2hr3.ErrUnauthorized, "issue a new role token", no + ", PUT/unknown token"},
 		{"the registration has no effect", func(h *host) { h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut}) }, true, ErrNotVerified, "exact name", no + ", " + put + ", " + probe},
 		{"a no that K2HR3 was wrong about", func(h *host) {
@@ -283,7 +286,7 @@ func TestATokenFileThatIsOfNoUseDoesNotKeepAHostFromReadingByItsAddress(t *testi
 	}
 }
 
-func TestBothRefusalsAreToldAndATroubleIsNoReasonToTryTheOtherRight(t *testing.T) {
+func TestBothRefusalsAreReportedAndATroubleIsNoReasonToTryTheOtherRight(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.cluster.Revoke(h.token)
 		err := h.read(t)
@@ -376,7 +379,7 @@ func TestTheTokenIsDeletedOnceTheHostReadsWithoutIt(t *testing.T) {
 	}
 }
 
-func TestATokenThatCannotBeDeletedIsToldOfOnce(t *testing.T) {
+func TestATokenThatCannotBeDeletedIsLoggedOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.ForgetToken = true
 		if _, err := h.Keep(t.Context(), Identity{}); err != nil {
@@ -390,8 +393,8 @@ func TestATokenThatCannotBeDeletedIsToldOfOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if n := strings.Count(h.log.String(), "cannot be deleted"); n != 1 {
-			t.Errorf("told %d times", n)
+		if n := strings.Count(h.log.String(), "cannot delete it"); n != 1 {
+			t.Errorf("logged %d times", n)
 		}
 	})
 }

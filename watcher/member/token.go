@@ -16,17 +16,16 @@ import (
 // maxTokenFile is more than a role token or the address of user data has.
 const maxTokenFile = 64 << 10
 
-// fetched is the token that K2HR3's user data had. It is kept in memory, and
-// nowhere else.
+// fetched is the token that was in K2HR3's user data. The agent keeps it in memory, and nowhere
+// else.
 type fetched struct {
 	mu    sync.Mutex
-	at    k2hr3.UserData
+	at    k2hr3.UserDataAddress
 	token k2hr3.Token
 }
 
-// token returns the role token: what is in its file or, where that holds the
-// address of K2HR3's user data, the token in there. Without a file the error is
-// ErrNoToken.
+// token returns the role token: the one in its file or, where that holds the address of K2HR3's
+// user data, the one in there. Without a file the error is ErrNoToken.
 func (m *Member) token(ctx context.Context) (k2hr3.Token, error) {
 	path := m.TokenFile()
 	if path == "" {
@@ -46,7 +45,7 @@ func (m *Member) token(ctx context.Context) (k2hr3.Token, error) {
 	case at.IsZero():
 		return token, nil
 	case !trusted:
-		return k2hr3.Token{}, fmt.Errorf("%s holds an address and belongs to another user than root and the agent's: the agent does not go where others send it; make root its owner", path)
+		return k2hr3.Token{}, fmt.Errorf("%s holds an address and belongs to neither root nor the agent's user: the agent does not go where others send it; make root its owner", path)
 	}
 	token, err = m.fetch(ctx, at)
 	if err != nil {
@@ -55,8 +54,8 @@ func (m *Member) token(ctx context.Context) (k2hr3.Token, error) {
 	return token, nil
 }
 
-// fetch returns the token in the user data at an address, and asks for it once.
-func (m *Member) fetch(ctx context.Context, at k2hr3.UserData) (k2hr3.Token, error) {
+// fetch returns the token in the user data at an address. It asks K2HR3 once.
+func (m *Member) fetch(ctx context.Context, at k2hr3.UserDataAddress) (k2hr3.Token, error) {
 	m.fetched.mu.Lock()
 	defer m.fetched.mu.Unlock()
 	if m.fetched.at == at && !m.fetched.token.IsZero() {
@@ -67,12 +66,12 @@ func (m *Member) fetch(ctx context.Context, at k2hr3.UserData) (k2hr3.Token, err
 		return k2hr3.Token{}, err
 	}
 	m.fetched.at, m.fetched.token = at, token
-	m.Log.Info("the role token was read from K2HR3's user data", "from", at.String())
+	m.Log.Info("read the role token from K2HR3's user data", "from", at.String())
 	return token, nil
 }
 
-// refusedToken looks what came of a request with a token. One that K2HR3 refuses
-// is fetched again when it is needed the next time, if it was fetched at all.
+// refusedToken takes the error of a request with a token. It drops a token that K2HR3 refuses, so
+// that the next one who needs it fetches it again, if it came from user data.
 func (m *Member) refusedToken(err error) {
 	if errors.Is(err, k2hr3.ErrUnauthorized) {
 		m.dropToken()
@@ -82,12 +81,11 @@ func (m *Member) refusedToken(err error) {
 func (m *Member) dropToken() {
 	m.fetched.mu.Lock()
 	defer m.fetched.mu.Unlock()
-	m.fetched.at, m.fetched.token = k2hr3.UserData{}, k2hr3.Token{}
+	m.fetched.at, m.fetched.token = k2hr3.UserDataAddress{}, k2hr3.Token{}
 }
 
-// readTokenFile returns the content of a token file, and whether it is one that
-// root or the agent's own user wrote. It waits for nobody: where others may
-// write, the file may be a pipe.
+// readTokenFile returns the content of a token file, and whether root or the agent's own user owns
+// the file. It waits for nobody: where others may write, the file may be a pipe.
 func readTokenFile(path string) (text string, trusted bool, err error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

@@ -197,7 +197,7 @@ func TestAnAddressIsNotTakenFromAnotherUsersFile(t *testing.T) {
 		if err := os.Chown(h.file, 12345, -1); err != nil {
 			t.Skip(err)
 		}
-		if _, err := h.Join(t.Context()); err == nil || !strings.Contains(err.Error(), "another user") {
+		if _, err := h.Join(t.Context()); err == nil || !strings.Contains(err.Error(), "neither root nor") {
 			t.Errorf("%v", err)
 		}
 		if n := h.fetches(); n != 0 {

@@ -1,0 +1,86 @@
+package conftest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"k2hdkc-slave-agent/tests/fakechmpx"
+)
+
+func TestTheOpinionOnANewFile(t *testing.T) {
+	programs, state := fakechmpx.BuildT(t), fakechmpx.StateDir(t.TempDir())
+	t.Setenv(fakechmpx.EnvState, string(state))
+	var log bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	link := filepath.Join(t.TempDir(), "chmpxconftest") // what is installed
+	install := func(path string) {
+		t.Helper()
+		os.Remove(link)
+		if path == "" {
+			return
+		}
+		if err := os.Symlink(path, link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dislikes := write(t, "dislikes", "#!/bin/sh\necho '[CHMPX-ERR] LoadConfiguration(12) : the day is not good.' >&2\n")
+	if err := os.Chmod(dislikes, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	o := &Opinion{Checker: Checker{Command: link, Timeout: 5 * time.Second}, Log: logger}
+	path := write(t, "slave.ini", good)
+	said := func() string {
+		defer log.Reset()
+		return log.String()
+	}
+	steps := []struct {
+		name, installed string
+		err, log        string // parts; empty: none at all
+	}{
+		{"not installed", "", "", "level=INFO msg=\"new files get no second opinion"},
+		{"still not", "", "", ""},
+		{"loads", programs.Conftest, "", ""},
+		{"refuses", dislikes, "chmpxconftest does not load it: the day is not good.", ""},
+		{"gone again", "", "", "is not installed"},
+		{"cannot be run", "/etc/passwd", "", "level=WARN msg=\"chmpxconftest gives no verdict on the new file"},
+	}
+	for _, step := range steps {
+		install(step.installed)
+		err := o.Check(t.Context(), path)
+		if step.err == "" && err != nil || step.err != "" && (err == nil || err.Error() != step.err) {
+			t.Errorf("%s: error %v", step.name, err)
+		}
+		if got := said(); (got == "") != (step.log == "") || !strings.Contains(got, step.log) {
+			t.Errorf("%s: logged %q", step.name, got)
+		}
+	}
+
+	install(programs.Conftest)
+	if err := state.Inject(fakechmpx.FaultConftestHang); err != nil {
+		t.Fatal(err)
+	}
+	hasty := &Opinion{Checker: Checker{Command: link, Timeout: 100 * time.Millisecond}, Log: logger}
+	if err := hasty.Check(t.Context(), path); err != nil {
+		t.Errorf("a check that hangs refused: %v", err)
+	}
+	if got := said(); !strings.Contains(got, "level=WARN") || !strings.Contains(got, "did not finish in time") {
+		t.Errorf("logged %q", got)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := o.Check(ctx, path); !errors.Is(err, context.Canceled) {
+		t.Errorf("an agent that ends would put the file in place: %v", err)
+	}
+}

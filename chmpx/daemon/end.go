@@ -1,0 +1,88 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+	"golang.org/x/sys/unix"
+)
+
+// endPoll is how often a process is looked for where its end cannot be waited for.
+const endPoll = 500 * time.Millisecond
+
+// AwaitEnd returns nil as soon as the chmpx of a status may have ended: its process is
+// gone, or its shared memory is, which a chmpx removes on its way out (docs/chmpx.md D.4).
+// That is a hint to look again, for a chmpx in another PID namespace cannot be told from
+// one that has ended. The error is ctx's, or why the end cannot be waited for.
+func (p *Prober) AwaitEnd(ctx context.Context, st Status) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 2)
+	waits := 0
+	for _, await := range []func(context.Context, Status) error{awaitProcess, awaitMemory} {
+		waits++
+		go func() { ended <- await(ctx, st) }()
+	}
+	var failed error
+	for range waits {
+		err := <-ended
+		if err == nil || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		failed = errors.Join(failed, err)
+	}
+	return failed
+}
+
+// awaitProcess waits for the end of the process.
+func awaitProcess(ctx context.Context, st Status) error {
+	fd, err := unix.PidfdOpen(st.PID, unix.PIDFD_NONBLOCK)
+	if err != nil {
+		return fmt.Errorf("cannot wait for the end of chmpx's process %d: %w", st.PID, err)
+	}
+	defer unix.Close(fd)
+	for ctx.Err() == nil {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(endPoll/time.Millisecond))
+		if n > 0 {
+			return nil
+		}
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("cannot wait for the end of chmpx's process %d: %w", st.PID, err)
+		}
+	}
+	return ctx.Err()
+}
+
+// awaitMemory waits for the removal of the shared memory's file.
+func awaitMemory(ctx context.Context, st Status) error {
+	path := memoryPath(st.Group, st.Self.CtlPort)
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("cannot watch chmpx's memory: %w", err)
+	}
+	n, err := fsnotify.NewWatcher()
+	if err != nil {
+		return fmt.Errorf("cannot watch %s: %w", path, err)
+	}
+	defer n.Close()
+	if err := n.Add(filepath.Dir(path)); err != nil {
+		return fmt.Errorf("cannot watch %s: %w", filepath.Dir(path), err)
+	}
+	for {
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-n.Events:
+		case err := <-n.Errors:
+			return fmt.Errorf("cannot watch %s: %w", path, err)
+		}
+	}
+}

@@ -1,0 +1,188 @@
+package lifecycle
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"reflect"
+	"time"
+
+	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/cmd/service"
+	"k2hdkc-slave-agent/watcher"
+)
+
+// quiet is how long the inputs must be left alone before the agent takes up a change: whoever
+// writes one of them often writes several.
+const quiet = 300 * time.Millisecond
+
+// Daemon runs one watcher after the other, each on the configuration of its time.
+type Daemon struct {
+	// Load loads the options again.
+	Load func() (*options.Options, error)
+	// Prepare makes a round of options, if everything can be made from them.
+	Prepare func(*options.Options) (Round, error)
+	// Logger returns the log that the options ask for.
+	Logger func(*options.Options) *slog.Logger
+	// Started is called once, when the first round is about to begin.
+	Started func(Round)
+
+	Manager *service.Manager
+	Folders *service.Folders
+	// Hangup receives the operator's wish to load the options and ask K2HR3 now.
+	Hangup <-chan os.Signal
+
+	round Round
+}
+
+// Round is a watcher with the options it was made from.
+type Round struct {
+	Options *options.Options
+	Watcher *watcher.Watcher
+	Log     *slog.Logger
+	Close   func() // ends what the watcher keeps open, once it has run
+}
+
+// Run runs until ctx ends, and returns nil then. o are the options to begin with. It returns an
+// error if it cannot begin, and service.ErrRestart if it cannot go on without a restart.
+func (d *Daemon) Run(ctx context.Context, o *options.Options) error {
+	if err := d.Folders.Check(d.Logger(o)); err != nil {
+		return err
+	}
+	if err := d.begin(ctx, o); err != nil {
+		return err
+	}
+	defer d.Manager.Stopping()
+	if d.round.Watcher == nil { // ctx has ended before there was a configuration
+		return nil
+	}
+	d.Started(d.round)
+	for {
+		again, err := d.watch(ctx)
+		if err != nil || !again {
+			return err
+		}
+		d.round.Log.Info("the configuration has changed; the agent uses the new one from now on")
+	}
+}
+
+// begin makes the first round. Wrong options are an error. If something is missing that others may
+// still bring, a service waits for it, and has no round after that if ctx has ended; a person who
+// types the command gets an error.
+func (d *Daemon) begin(ctx context.Context, o *options.Options) error {
+	missing, err := o.Missing()
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 && service.Notified() {
+		return d.await(ctx, o)
+	}
+	d.round, err = d.prepare(o)
+	return err
+}
+
+// prepare makes a round whose watcher tells the service manager how it is.
+func (d *Daemon) prepare(o *options.Options) (Round, error) {
+	r, err := d.Prepare(o)
+	if err != nil {
+		return Round{}, err
+	}
+	w := r.Watcher
+	w.Ready = d.Manager.Ready
+	w.Alive, w.AliveEvery = d.Manager.Alive, service.AliveEvery()
+	w.Changed = func(s watcher.Status) { d.Manager.Status(s.String()) }
+	return r, nil
+}
+
+// watch runs the watcher until ctx ends, or until the agent takes up other options; then it returns
+// true.
+func (d *Daemon) watch(ctx context.Context) (again bool, err error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	r := d.round
+	defer r.Close()
+	touched, err := watcher.Files(ctx, r.Log, append(r.Options.Inputs(), r.Options.Output)...)
+	if err != nil {
+		return false, err
+	}
+	events := make(chan watcher.Event)
+	done := make(chan error, 1)
+	go func() { done <- r.Watcher.Run(ctx, events) }()
+	still := time.NewTimer(time.Hour)
+	still.Stop()
+
+	var send chan<- watcher.Event
+	var event watcher.Event
+	var restart error
+	for {
+		select {
+		case err := <-done:
+			if restart != nil {
+				return false, restart
+			}
+			return again, err
+		case send <- event:
+			send = nil
+		case path := <-touched:
+			if path != r.Options.Output {
+				still.Reset(quiet)
+				continue
+			}
+			if send == nil {
+				send, event = events, watcher.OutputTouched
+			}
+		case <-still.C:
+			if restart = d.Folders.Check(r.Log); restart != nil {
+				stop()
+				continue
+			}
+			again = d.reload(stop) || again
+			send, event = events, watcher.AskNow
+		case <-d.Hangup:
+			d.Manager.Reloading()
+			if d.reload(stop) {
+				again = true // the next round says when it is ready
+			} else {
+				d.Manager.Ready()
+			}
+			send, event = events, watcher.AskNow
+		case <-d.Folders.Tick():
+			if restart = d.Folders.Check(r.Log); restart != nil {
+				stop()
+			}
+		}
+	}
+}
+
+// reload loads the options again. If they have changed it stops the watcher, so that the next one
+// uses them; wrong options change nothing.
+func (d *Daemon) reload(stop context.CancelFunc) bool {
+	var next Round
+	o, err := d.Load()
+	if err == nil {
+		next, err = d.prepare(o)
+	}
+	if err != nil {
+		d.round.Log.Error("the configuration is wrong; the agent goes on with the previous one", "error", err)
+		d.Manager.Warning("the configuration is wrong and the agent goes on with the previous one")
+		return false
+	}
+	d.Manager.Warning("")
+	if sameOptions(o, d.round.Options) && reflect.DeepEqual(next.Watcher.Config, d.round.Watcher.Config) {
+		return false
+	}
+	d.round = next
+	stop()
+	return true
+}
+
+// sameOptions compares the values, not where they came from.
+func sameOptions(a, b *options.Options) bool {
+	va, vb := reflect.ValueOf(*a), reflect.ValueOf(*b)
+	for i := range va.NumField() {
+		if va.Type().Field(i).IsExported() && !reflect.DeepEqual(va.Field(i).Interface(), vb.Field(i).Interface()) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,60 @@
+package options
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The other tests run over files in memory; this one over real ones, below a directory that stands
+// for the root.
+func TestRealFiles(t *testing.T) {
+	root := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		name = filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("etc/k2hdkc/real.ini", "[k2hr3]\nrole = "+shopRole)
+	write("etc/antpickax/k2hr3-api-uri/x", "")
+	if err := os.Symlink("real.ini", filepath.Join(root, "etc/k2hdkc/slave-agent.ini")); err != nil {
+		t.Fatal(err)
+	}
+	h := System{Files: os.DirFS(root)}
+
+	o := mustLoad(t, h)
+	if o.Role.String() != shopRole {
+		t.Errorf("role %q: the link was not followed", o.Role)
+	}
+	wantError(t, o.RequireK2HR3(), "/etc/antpickax/k2hr3-api-uri is a directory")
+	_, err := o.ResolveCUK()
+	wantError(t, err, "cannot read /var/lib/cloud/data/instance-id: no such file or directory")
+	if strings.Contains(err.Error(), root) {
+		t.Errorf("error %q names another path than the operator knows", err)
+	}
+}
+
+func TestThisSystem(t *testing.T) {
+	t.Setenv("K2HDKC_SLAVE_PEEK", "1s")
+	t.Chdir(t.TempDir())
+	h, err := ThisSystem()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile("note", []byte("here"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text, err := h.read(filepath.Join(h.Dir, "note"))
+	if text != "here" || err != nil {
+		t.Errorf("read %q, %v below the working directory", text, err)
+	}
+	if h.getenv("K2HDKC_SLAVE_PEEK") != "1s" {
+		t.Error("the environment is missing")
+	}
+}

@@ -1,0 +1,206 @@
+package generator
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/fstest"
+)
+
+const (
+	agentUnit = "usr/lib/systemd/system/k2hdkc-slave-agent.service"
+	agentMore = "etc/systemd/system/k2hdkc-slave-agent.service.d/10-operator.conf"
+	config    = "etc/k2hdkc/slave-agent.ini"
+	slave     = "etc/k2hdkc/slave.ini"
+	chmpxUnit = "usr/lib/systemd/system/chmpx.service"
+	chmpxMore = "usr/lib/systemd/system/chmpx.service.d/50-k2hdkc-slave-agent.conf"
+	chmpxOwn  = "etc/systemd/system/chmpx.service.d/50-k2hdkc-slave-agent.conf"
+	override  = "etc/antpickax/override.conf"
+	helper    = "etc/antpickax/chmpx-service-helper.conf"
+)
+
+func text(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
+
+// masked is what a link to /dev/null looks like to who follows it.
+var masked = &fstest.MapFile{Mode: os.ModeDevice | os.ModeCharDevice}
+
+// shipped is a file of the packages.
+func shipped(t *testing.T, name string) *fstest.MapFile {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &fstest.MapFile{Data: b}
+}
+
+// host is one that has both packages, and more files, or others.
+func host(t *testing.T, more fstest.MapFS) fstest.MapFS {
+	t.Helper()
+	files := fstest.MapFS{
+		agentUnit: shipped(t, "k2hdkc-slave-agent.service"),
+		chmpxMore: shipped(t, "chmpx.service.d/50-k2hdkc-slave-agent.conf"),
+		chmpxUnit: text("[Service]\nUser=root\nExecStart=/usr/libexec/chmpx-service-helper start\n"),
+	}
+	for name, f := range more {
+		files[name] = f
+	}
+	return files
+}
+
+func yes() bool { return true }
+func no() bool  { return false }
+
+// generated returns what of a drop-in says something, and what was found wrong.
+func generated(t *testing.T, files fstest.MapFS, userNamespaces func() bool) (granted string, wrong error) {
+	t.Helper()
+	to := t.TempDir()
+	wrong, err := generate(files, to, userNamespaces)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(to, "k2hdkc-slave-agent.service.d/50-configuration.conf"))
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	_, granted, _ = strings.Cut(string(b), "[Service]\n")
+	return granted, wrong
+}
+
+const (
+	foreign = "CapabilityBoundingSet=CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE\nSystemCallFilter=@chown\nPrivateUsers=no\n"
+	attach  = "CapabilityBoundingSet=CAP_DAC_OVERRIDE\nPrivateUsers=no\n"
+)
+
+func TestWhatIsGranted(t *testing.T) {
+	asHelper := func(more fstest.MapFS) fstest.MapFS {
+		files := fstest.MapFS{chmpxOwn: masked}
+		for name, f := range more {
+			files[name] = f
+		}
+		return files
+	}
+	for _, c := range []struct {
+		name  string
+		files fstest.MapFS
+		want  string
+	}{
+		{"nothing is configured", nil, ""},
+		{"only what the unit grants anyway", fstest.MapFS{config: text("[slave]\noutput = /etc/antpickax/k2hdkc.ini\n")}, ""},
+		{"the unit's own folders, written down", fstest.MapFS{config: text("[agent]\nstate-dir = /var/lib/k2hdkc-slave-agent\nrun-dir = /run/k2hdkc-slave-agent/\n")}, ""},
+		{"below what the unit grants", fstest.MapFS{config: text("[slave]\noutput = /etc/k2hdkc/orders/slave.ini\n")}, ""},
+		{"what an operator's drop-in grants", fstest.MapFS{
+			config: text("[slave]\noutput = /srv/k2hdkc/slave.ini\n"), agentMore: text("[Service]\nReadWritePaths=-/srv\n"),
+		}, ""},
+		{"the file is elsewhere", fstest.MapFS{config: text("[slave]\noutput = /srv/k2hdkc/slave.ini\n")}, "ReadWritePaths=-/srv/k2hdkc\n"},
+		{"state and status are elsewhere", fstest.MapFS{config: text("[agent]\nstate-dir = /srv/state\nrun-dir = /run/other\n")},
+			"ReadWritePaths=-/srv/state\nReadWritePaths=-/run/other\n"},
+		{"K2HR3's files are elsewhere", fstest.MapFS{config: text("[agent]\nantpickax-dir = /srv/antpickax\n")}, "ReadWritePaths=-/srv/antpickax\n"},
+		{"a token to be deleted", fstest.MapFS{config: text("[k2hr3]\nrole-token-file = /srv/token/t\nforget-bootstrap-token = yes\n")}, "ReadWritePaths=-/srv/token\n"},
+		{"a token to be kept", fstest.MapFS{config: text("[k2hr3]\nrole-token-file = /srv/token/t\n")}, ""},
+		{"a token that lies where it can be deleted", fstest.MapFS{config: text("[k2hr3]\nforget-bootstrap-token = yes\n"), "etc/k2hdkc/role-token": text("x")}, ""},
+		{"paths that a unit would read differently", fstest.MapFS{config: text("[slave]\noutput = /srv/a b%n\"/slave.ini\n[agent]\nstate-dir = /\n")}, ""},
+		{"an owner", fstest.MapFS{config: text("[slave]\nowner = k2hdkc\n")}, foreign},
+		{"a group", fstest.MapFS{config: text("[slave]\ngroup = k2hdkc\n")}, foreign},
+		{"a file that somebody else owns", fstest.MapFS{slave: {Sys: &syscall.Stat_t{Uid: 12}}}, foreign},
+		{"a file of another group", fstest.MapFS{slave: {Sys: &syscall.Stat_t{Gid: 34}}}, foreign},
+		{"root's file", fstest.MapFS{slave: {Sys: &syscall.Stat_t{}}}, ""},
+		{"chmpx as another user", fstest.MapFS{chmpxUnit: text("[Service]\nUser=k2hdkc\n")}, attach},
+		{"chmpx as another user by a drop-in", fstest.MapFS{"etc/systemd/system/chmpx.service.d/user.conf": text("[Service]\nUser=k2hdkc\n")}, attach},
+		{"chmpx as root by a drop-in", fstest.MapFS{
+			chmpxUnit: text("[Service]\nUser=k2hdkc\n"), "etc/systemd/system/chmpx.service.d/user.conf": text("[Service]\nUser=\n"),
+		}, ""},
+		{"another unit of chmpx's as another user", fstest.MapFS{
+			config: text("[chmpx]\nunit = chmpx-orders.service\n"), "etc/systemd/system/chmpx-orders.service": text("[Service]\nUser=k2hdkc\n"),
+		}, attach},
+		{"one made from a template", fstest.MapFS{
+			config: text("[chmpx]\nunit = chmpx@orders.service\n"), "etc/systemd/system/chmpx@.service": text("[Service]\nUser=k2hdkc\n"),
+		}, attach},
+		{"chmpx of no unit", fstest.MapFS{config: text("[chmpx]\nunit =\n"), chmpxUnit: text("[Service]\nUser=k2hdkc\n")}, ""},
+		{"chmpx as another user by its helper", asHelper(fstest.MapFS{override: text("chmpx-service-helper.conf:SUBPROCESS_USER = k2hdkc\n")}), attach},
+		{"its helper's own file", asHelper(fstest.MapFS{helper: text("SUBPROCESS_USER = k2hdkc\n")}), attach},
+		{"an override.conf hides the helper's own file", asHelper(fstest.MapFS{
+			override: text("chmpx-service-helper.conf:LOGDIR = /var/log\n"), helper: text("SUBPROCESS_USER = k2hdkc\n"),
+		}), ""},
+		{"the helper does not count while the drop-in is in force", fstest.MapFS{override: text("chmpx-service-helper.conf:SUBPROCESS_USER = k2hdkc\n")}, ""},
+	} {
+		if got, wrong := generated(t, host(t, c.files), yes); got != c.want || wrong != nil {
+			t.Errorf("%s: granted\n%s\nwant\n%s\nwrong: %v", c.name, got, c.want, wrong)
+		}
+	}
+}
+
+// What the agent takes for an option is one for its rights, too.
+func TestOptionsAreThoseOfTheAgent(t *testing.T) {
+	const output = "ReadWritePaths=-/srv/k2hdkc\n"
+	token := func(value string) fstest.MapFS {
+		return fstest.MapFS{config: text("[k2hr3]\nrole-token-file = /srv/token/t\nforget-bootstrap-token = " + value + "\n")}
+	}
+	drop := func(lines string) fstest.MapFS { return fstest.MapFS{agentMore: text("[Service]\n" + lines + "\n")} }
+	for _, c := range []struct {
+		name  string
+		files fstest.MapFS
+		want  string
+	}{
+		{"true", token("true"), "ReadWritePaths=-/srv/token\n"},
+		{"On", token("On"), "ReadWritePaths=-/srv/token\n"},
+		{"1", token("1"), "ReadWritePaths=-/srv/token\n"},
+		{"off", token("off"), ""},
+		{"0", token("0"), ""},
+		{"double quotes", fstest.MapFS{config: text("[slave]\noutput = \"/srv/k2hdkc/slave.ini\"\n")}, output},
+		{"single quotes", fstest.MapFS{config: text("[slave]\noutput = '/srv/k2hdkc/slave.ini'\n")}, output},
+		{"backticks", fstest.MapFS{config: text("[slave]\noutput = `/srv/k2hdkc/slave.ini`\n")}, output},
+		{"written on another system", fstest.MapFS{config: text("\ufeff[slave]\r\n  output=/srv/k2hdkc/slave.ini\r\n")}, output},
+		{"the unit's environment", drop("Environment=K2HDKC_SLAVE_OUTPUT=/srv/k2hdkc/slave.ini"), output},
+		{"in quotes, among others", drop(`Environment=A=b "K2HDKC_SLAVE_OUTPUT=/srv/k2hdkc/slave.ini" 'C=d e'`), output},
+		{"the unit's environment beats the configuration", fstest.MapFS{
+			agentMore: text("[Service]\nEnvironment=K2HDKC_SLAVE_OUTPUT=/etc/k2hdkc/slave.ini\n"), config: text("[slave]\noutput = /srv/k2hdkc/slave.ini\n"),
+		}, ""},
+		{"taken back", drop("Environment=K2HDKC_SLAVE_OUTPUT=/srv/k2hdkc/slave.ini\nEnvironment="), ""},
+		{"a file of the environment", fstest.MapFS{
+			agentMore: text("[Service]\nEnvironmentFile=-/etc/none\nEnvironmentFile=/etc/default/k2hdkc\n"), "etc/default/k2hdkc": text("# where\nK2HDKC_SLAVE_OUTPUT=\"/srv/k2hdkc/slave.ini\"\n"),
+		}, output},
+		{"a flag", drop("ExecStart=\nExecStart=/usr/bin/k2hdkc-slave-agent run --output /srv/k2hdkc/slave.ini"), output},
+		{"a flag in the next line, by a variable", drop("Environment=WHERE=/srv/k2hdkc\nExecStart=\nExecStart=-/usr/bin/k2hdkc-slave-agent run \\\n  --output=${WHERE}/slave.ini"), output},
+		{"another configuration", fstest.MapFS{
+			agentMore: text("[Service]\nEnvironment=K2HDKC_SLAVE_CONFIG=/etc/other.ini\n"), "etc/other.ini": text("[slave]\noutput = /srv/k2hdkc/slave.ini\n"),
+		}, output},
+	} {
+		if got, wrong := generated(t, host(t, c.files), yes); got != c.want || wrong != nil {
+			t.Errorf("%s: granted\n%s\nwant\n%s\nwrong: %v", c.name, got, c.want, wrong)
+		}
+	}
+}
+
+// A host must come up, and what is right must count, whatever else is wrong.
+func TestWhatIsWrongIsSaidAndDoesNotMatterToTheRest(t *testing.T) {
+	const good = "[slave]\noutput = /srv/k2hdkc/slave.ini\n"
+	for _, c := range []struct {
+		name  string
+		files fstest.MapFS
+		says  string
+	}{
+		{"a value", fstest.MapFS{config: text(good + "min-servers = many\n")}, "slave-agent.ini:3"},
+		{"a key", fstest.MapFS{config: text("[slave]\nowners = me\n" + good)}, "slave-agent.ini:2"},
+		{"a flag", fstest.MapFS{config: text(good), agentMore: text("[Service]\nExecStart=\nExecStart=/usr/bin/k2hdkc-slave-agent run --ouput x\n")}, "ouput"},
+		{"a variable", fstest.MapFS{config: text(good), agentMore: text("[Service]\nEnvironment=K2HDKC_SLAVE_OUPUT=x\n")}, "K2HDKC_SLAVE_OUPUT"},
+		{"what only systemd can tell", fstest.MapFS{config: text(good), agentMore: text("[Service]\nEnvironment=K2HDKC_SLAVE_TAG=%H\n")}, "%H"},
+		{"a quote", fstest.MapFS{config: text(good), agentMore: text("[Service]\nEnvironment=\"A=s3cret\n")}, "not closed"},
+		{"a file that is none", fstest.MapFS{config: text(good), agentMore: text("[Service]\nEnvironmentFile=/etc/none\n")}, "etc/none"},
+		{"a drop-in", fstest.MapFS{config: text(good), agentMore: text("[Service]\nrubbish\n")}, "10-operator.conf"},
+		{"chmpx's unit", fstest.MapFS{config: text(good), chmpxUnit: text("[Service]\nrubbish\n")}, "chmpx.service"},
+	} {
+		got, wrong := generated(t, host(t, c.files), yes)
+		if got != "ReadWritePaths=-/srv/k2hdkc\n" || wrong == nil || !strings.Contains(wrong.Error(), c.says) || strings.Contains(wrong.Error(), "s3cret") {
+			t.Errorf("%s: granted\n%s\nwrong, which has to name %s: %v", c.name, got, c.says, wrong)
+		}
+	}
+}
+
+func TestAHostWithoutNamespacesOfUsers(t *testing.T) {
+	if got, wrong := generated(t, host(t, nil), no); got != "PrivateUsers=no\n" || wrong != nil {
+		t.Errorf("granted\n%s\nwrong: %v", got, wrong)
+	}
+}

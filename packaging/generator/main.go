@@ -1,0 +1,76 @@
+package generator
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"syscall"
+
+	"github.com/coreos/go-systemd/v22/journal"
+	"golang.org/x/sys/unix"
+
+	"k2hdkc-slave-agent/packaging/unitfile"
+)
+
+// Main is the generator as systemd runs it, with three folders, of which it uses the
+// first. It returns the exit status. What is wrong with the options is said and is
+// no failure: the agent says it as well, where more people look.
+func Main(args []string) int {
+	if len(args) != 3 {
+		fmt.Fprintf(os.Stderr, "usage: %s NORMAL-DIR EARLY-DIR LATE-DIR\n", Name)
+		return 2
+	}
+	wrong, err := generate(unitfile.Files("/"), args[0], mayMakeUserNamespace)
+	if wrong != nil || err != nil {
+		log := openLog()
+		defer log.Close()
+		say(log, journal.PriWarning, wrong)
+		say(log, journal.PriErr, err)
+	}
+	if err != nil {
+		return 1
+	}
+	return 0
+}
+
+// openLog opens what a generator's messages go to: the kernel's log, from where the
+// journal has them later, as there is no journal yet. Who runs it by hand reads them
+// on standard error.
+func openLog() io.WriteCloser {
+	if info, err := os.Stderr.Stat(); err == nil {
+		st, ok := info.Sys().(*syscall.Stat_t)
+		if ok && st.Mode&syscall.S_IFMT == syscall.S_IFCHR && st.Rdev == unix.Mkdev(1, 3) { // /dev/null
+			if kmsg, err := os.OpenFile("/dev/kmsg", os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
+				return kmsg
+			}
+		}
+	}
+	return os.Stderr
+}
+
+// say logs an error, a record for each line of it. The kernel takes the priority
+// from the number in front, and no record that is much longer.
+func say(log io.Writer, priority journal.Priority, err error) {
+	if err == nil {
+		return
+	}
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintf(log, "<%d>%s[%d]: %.900s\n", priority, Name, os.Getpid(), strings.TrimSpace(line))
+	}
+}
+
+// mayMakeUserNamespace tries whether this host, or container, lets a process have a
+// namespace of users. The process that gets one ends before it runs anything: there
+// is no program of that name.
+func mayMakeUserNamespace() bool {
+	if _, err := os.Stat("/proc/self/ns/user"); err != nil {
+		return false
+	}
+	_, err := os.StartProcess("/proc/self/no-such-program", []string{""}, &os.ProcAttr{
+		Sys: &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER},
+	})
+	return errors.Is(err, fs.ErrNotExist)
+}

@@ -1,0 +1,152 @@
+// Package unitfile reads the files of a systemd unit as systemd will read them,
+// for programs that cannot ask it: generators run before it has read them, and a
+// package's scripts also run where there is no systemd, in the making of an image.
+//
+// It knows the folders of administrators and packages, drop-ins, masks and
+// templates; not what systemd writes itself (`systemctl set-property`) nor drop-ins
+// for many units at once ("service.d").
+package unitfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/coreos/go-systemd/v22/unit"
+)
+
+// folders are where systemd looks for units, the strongest first.
+var folders = [...]string{
+	"etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system",
+}
+
+// maxFile bounds what is read of one file, in bytes.
+const maxFile = 1 << 20
+
+// Unit is what the files of one unit say. The zero Unit is one without a file.
+type Unit struct {
+	name     string
+	settings []*unit.UnitOption
+}
+
+// Read reads the files of a unit, such as "chmpx.service" or "chmpx@a.service".
+// One that there is no file of, or that is masked, is an empty Unit and no error.
+// With an error comes what can be read.
+func Read(files fs.FS, name string) (Unit, error) {
+	names := []string{name}
+	if template, _, ok := strings.Cut(name, "@"); ok {
+		names = append(names, template+"@"+path.Ext(name))
+	}
+	u := Unit{name: name}
+	var problems []error
+	for _, file := range append(mainFile(files, names), dropIns(files, names)...) {
+		settings, err := parse(files, file)
+		u.settings = append(u.settings, settings...)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("/%s: %w", file, err))
+		}
+	}
+	return u, errors.Join(problems...)
+}
+
+// mainFile is the unit's own file, at most one.
+func mainFile(files fs.FS, names []string) []string {
+	for _, name := range names {
+		for _, folder := range folders {
+			if file := path.Join(folder, name); exists(files, file) {
+				return []string{file}
+			}
+		}
+	}
+	return nil
+}
+
+func exists(files fs.FS, name string) bool {
+	_, err := fs.Stat(files, name)
+	return err == nil
+}
+
+// dropIns are the unit's drop-ins in the order of their names. Of those with one
+// name the one in the strongest folder counts.
+func dropIns(files fs.FS, names []string) []string {
+	found := map[string]string{}
+	for _, folder := range folders {
+		for _, name := range names {
+			dir := path.Join(folder, name+".d")
+			entries, _ := fs.ReadDir(files, dir) // there are none
+			for _, e := range entries {
+				if _, hidden := found[e.Name()]; !hidden && path.Ext(e.Name()) == ".conf" {
+					found[e.Name()] = path.Join(dir, e.Name())
+				}
+			}
+		}
+	}
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		list = append(list, found[name])
+	}
+	return list
+}
+
+// parse reads one file. A mask, which is a link to /dev/null, says nothing.
+func parse(files fs.FS, name string) ([]*unit.UnitOption, error) {
+	text, err := read(files, name)
+	if errors.Is(err, ErrNotRegular) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	settings, err := unit.DeserializeOptions(bytes.NewReader(text))
+	for _, s := range settings {
+		s.Value = strings.TrimSpace(strings.ReplaceAll(s.Value, "\\\n", " ")) // goes on in the next line
+	}
+	return settings, err
+}
+
+func read(files fs.FS, name string) ([]byte, error) {
+	f, err := files.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(text) > maxFile {
+		err = fmt.Errorf("has more than %d bytes", maxFile)
+	}
+	return text, err
+}
+
+// Value returns a setting that has one value, the last that is given: for example
+// of "User" in [Service]. It is empty where none is.
+func (u Unit) Value(key string) string {
+	value := ""
+	for _, s := range u.settings {
+		if s.Section == "Service" && s.Name == key {
+			value = s.Value
+		}
+	}
+	return value
+}
+
+// List returns the values of a setting of [Service] that may be given again and
+// again. An empty one takes back those before it.
+func (u Unit) List(key string) []string {
+	var list []string
+	for _, s := range u.settings {
+		switch {
+		case s.Section != "Service" || s.Name != key:
+		case s.Value == "":
+			list = nil
+		default:
+			list = append(list, s.Value)
+		}
+	}
+	return list
+}

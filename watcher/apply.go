@@ -1,0 +1,196 @@
+package watcher
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/chmpx/daemon"
+	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/watcher/k2hr3"
+)
+
+// pass leads an answer to the file and plans the next request.
+func (l *loop) pass(now time.Time, r reply) {
+	before := l.output.file.origin
+	replaced, err := l.apply(now, r.answer)
+	switch {
+	case l.ctx.Err() != nil: // what a judgement says then means nothing
+	case err != nil:
+		l.notApplied(now, r.answer, err)
+	case replaced && l.flipped(now, before):
+		l.accept()
+		l.poll.contradicted(now, l.scene())
+	case replaced:
+		l.accept()
+		l.poll.replaced(now, r, l.scene())
+	default:
+		l.accept()
+		l.flips.calm(now)
+		l.poll.same(now, r, l.scene())
+	}
+}
+
+// flipped reports whether K2HR3 has contradicted itself once more by the text that
+// has replaced that of another origin.
+func (l *loop) flipped(now time.Time, before string) bool {
+	return l.flips.replaced(now, before, l.output.file.origin)
+}
+
+// accept takes note that the file is what K2HR3 wants.
+func (l *loop) accept() {
+	l.output.accept()
+	if l.hold.waits() {
+		l.dropHeld()
+	}
+}
+
+// notApplied takes note of a text that did not become the file.
+func (l *loop) notApplied(now time.Time, a k2hr3.Answer, err error) {
+	l.poll.refused(now, l.scene())
+	message := "cannot replace slave.ini"
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		message = "RESOURCE not applied; slave.ini unchanged"
+		if refusal.Held && l.probe.found == notRunning {
+			return // the next probe decides, which has begun
+		}
+		if refusal.Held {
+			message = "RESOURCE waits for a restart of chmpx; slave.ini unchanged until then"
+		}
+		l.output.refuse(a)
+		if refusal.Report.Has(chmpx.RuleSelfMissing) {
+			l.membership.doubt(now) // K2HR3 may have forgotten this host
+		}
+	}
+	if l.hold.waits() && (refusal == nil || !refusal.Held) {
+		l.dropHeld()
+	}
+	l.output.refusal.report(now, slog.LevelWarn, message, err)
+}
+
+// apply leads one answer of K2HR3 to the file, and reports whether the file
+// was replaced. Whatever goes wrong, the file in place stays as it is.
+func (l *loop) apply(now time.Time, a k2hr3.Answer) (replaced bool, err error) {
+	c, err := l.judge(a.Text)
+	if err != nil {
+		return false, l.holdBack(now, a, err)
+	}
+	if c.origin == l.output.banned {
+		return false, &Refusal{Report: c.report, Reason: "chmpx ended on it; keeping the slave.ini before until K2HR3 has another text (reload the agent to try this one again)"}
+	}
+	if c.same {
+		if l.output.tag(a.ETag) {
+			l.save()
+		}
+		return false, nil
+	}
+	if err := l.replace(now, c); err != nil {
+		return false, err
+	}
+	l.confirmation.renew()
+	l.output.tag(a.ETag)
+	l.save()
+	l.logReplaced(c)
+	return true, nil
+}
+
+func (l *loop) logReplaced(c candidate) {
+	config := c.report.Config
+	l.Log.Info("slave.ini replaced", "file", l.File.Path, "revision", config.FileVersion,
+		"servers", len(config.Servers), "slaves", len(config.Slaves), "changes", c.changes)
+}
+
+// judge makes a candidate of a text.
+func (l *loop) judge(text string) (candidate, error) {
+	file := l.output.file
+	running := l.probe.mayRun(file.config, l.confirmation.done)
+	return l.candidate(l.ctx, text, file, l.output.nextRevision(l.probe.last), running)
+}
+
+// replace puts a judged candidate in place, and has chmpx told.
+func (l *loop) replace(now time.Time, c candidate) error {
+	staged, err := l.File.Stage(c.bytes)
+	if err != nil {
+		return err
+	}
+	defer staged.Discard()
+	if err := l.secondOpinion(staged.Path(), c); err != nil {
+		return err
+	}
+	if err := l.pace.wait(l.ctx); err != nil {
+		return err
+	}
+	first := !l.output.file.good
+	if first && l.unit.awaitsStart() {
+		l.save() // before the file is there: between the two the agent may end
+	}
+	old, _ := daemon.InodeOf(l.File.Path)
+	if err := staged.Commit(); errors.Is(err, render.ErrNotDurable) {
+		l.Log.Warn("cannot flush slave.ini to the disk", "error", err)
+	} else if err != nil {
+		return err
+	}
+	l.output.putInPlace(c, old)
+	l.tellChmpx(now, first)
+	return nil
+}
+
+// secondOpinion returns a *Refusal if there is one against the staged file.
+func (l *loop) secondOpinion(path string, c candidate) error {
+	if l.SecondOpinion == nil {
+		return nil
+	}
+	err := l.SecondOpinion.Check(l.ctx, path)
+	switch {
+	case l.ctx.Err() != nil:
+		return l.ctx.Err()
+	case err != nil:
+		return &Refusal{Report: c.report, Reason: err.Error()}
+	}
+	return nil
+}
+
+// putAgain puts the file in place once more, under the next revision.
+func (l *loop) putAgain(now time.Time) error {
+	c, err := l.judge(string(l.output.file.bytes))
+	if err != nil {
+		return err
+	}
+	if err := l.replace(now, c); err != nil {
+		return err
+	}
+	l.save()
+	if l.hold.waits() { // under a revision that may be used by now
+		l.dropHeld()
+		l.poll.want(now)
+	}
+	return nil
+}
+
+// checkFile puts the file back if it is not what was put in place.
+func (l *loop) checkFile(now time.Time) {
+	if !l.output.file.good || l.hold.guarded() {
+		return
+	}
+	b, err := l.File.Read()
+	if err == nil && l.hold.is(b) {
+		l.heldInPlace(now, l.hold.end(), daemon.Inode{})
+		l.expect(now, nil)
+		return
+	}
+	if err == nil && sum(b) == l.output.file.sum {
+		l.repair.done("slave.ini is good again")
+		return
+	}
+	if !l.repair.mayBegin(now) {
+		return
+	}
+	l.repair.begin(now, l.File.Path, err)
+	if err := l.putAgain(now); err != nil {
+		l.repair.failed(now, err)
+		return
+	}
+	l.repair.done("slave.ini restored")
+}

@@ -1,0 +1,124 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/render"
+)
+
+// Refusal is the error for a text that is not put in place.
+type Refusal struct {
+	Report chmpx.Report
+	// Reason says in a sentence what is wrong.
+	Reason string
+	// Held: the text waits for chmpx to be down, and is put in place then.
+	Held bool
+}
+
+func (r *Refusal) Error() string { return r.Reason }
+
+// notApplied says of a *Refusal what it means, for who started a pass by hand.
+func notApplied(err error) error {
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		return fmt.Errorf("RESOURCE not applied: %w", err)
+	}
+	return err
+}
+
+// candidate is a text on its way to the file.
+type candidate struct {
+	bytes   []byte
+	report  chmpx.Report
+	origin  string
+	changes string // in words
+	same    bool   // nothing chmpx compares differs from a good file in place
+}
+
+// candidate judges a text, as the given revision and beside the chmpx that runs,
+// and compares it with the file in place. The error is a *Refusal.
+func (w *Watcher) candidate(ctx context.Context, text string, now inPlace, revision int, running *chmpx.Running) (candidate, error) {
+	v := render.Values{InstanceID: w.InstanceID}
+	if w.Stamp {
+		v.Revision = revision
+	}
+	c := candidate{bytes: render.Bytes(text, v), origin: sum([]byte(text))}
+	c.report = w.Judge.Judge(ctx, c.bytes, running)
+	if err := w.refuse(c.report); err != nil {
+		return c, err
+	}
+	if now.config == nil {
+		c.changes = "first file"
+		return c, nil
+	}
+	compare := chmpx.Changes
+	if w.Stamp {
+		compare = chmpx.ChangesBesidesVersion
+	}
+	changes := compare(now.config, c.report.Config)
+	c.same = len(changes) == 0 && now.good
+	c.changes = inWords(changes)
+	return c, nil
+}
+
+// maxChanges bounds a log line; a cluster that is built anew changes in every
+// node.
+const maxChanges = 20
+
+func inWords(changes []chmpx.Change) string {
+	if len(changes) == 0 {
+		return "the slave.ini before was not fit for chmpx"
+	}
+	var words []string
+	for i, c := range changes {
+		if i == maxChanges {
+			words = append(words, fmt.Sprintf("and %d more", len(changes)-i))
+			break
+		}
+		words = append(words, c.String())
+	}
+	return strings.Join(words, "; ")
+}
+
+// refuse returns why a judged text must not be put in place, or nil.
+func (w *Watcher) refuse(r chmpx.Report) error {
+	if onlyNoServer(r) {
+		return &Refusal{Report: r, Reason: "it lists no server nodes yet; waiting for the first"}
+	}
+	if r.Verdict != chmpx.Accept {
+		return &Refusal{Report: r, Reason: r.Verdict.String() + ": " + worst(r)}
+	}
+	if n := len(r.Config.Servers); n < w.MinServers {
+		return &Refusal{Report: r, Reason: fmt.Sprintf("it lists %d server nodes, fewer than min-servers (%d)", n, w.MinServers)}
+	}
+	return nil
+}
+
+// onlyNoServer: the text would do, but for a cluster that has no server yet.
+func onlyNoServer(r chmpx.Report) bool {
+	return r.Has(chmpx.RuleNoServer) && !slices.ContainsFunc(r.Findings, func(f chmpx.Finding) bool {
+		return f.Verdict != chmpx.Accept && f.Rule != chmpx.RuleNoServer
+	})
+}
+
+// worst returns the findings that made the verdict, the first few of them.
+func worst(r chmpx.Report) string {
+	const most = 3
+	var texts []string
+	for _, f := range r.Findings {
+		if f.Verdict != r.Verdict {
+			break
+		}
+		if len(texts) == most {
+			texts = append(texts, "and more")
+			break
+		}
+		texts = append(texts, fmt.Sprintf("line %d: %s", f.Line, f.Text))
+	}
+	return strings.Join(texts, "; ")
+}

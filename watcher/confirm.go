@@ -1,0 +1,55 @@
+package watcher
+
+import (
+	"time"
+
+	"k2hdkc-slave-agent/chmpx/daemon"
+)
+
+// confirmation decides whether chmpx has taken the file in place.
+type confirmation struct {
+	limit time.Duration // 0: chmpx is not asked
+
+	pending *daemon.Confirmation // nil: nothing is to be confirmed
+	since   time.Time            // when the revision to confirm was put in place
+	ran     bool                 // chmpx ran then
+	tries   int                  // replacements made because of no confirmation
+	done    bool                 // chmpx runs the current slave.ini
+}
+
+// expect waits for chmpx to show a revision that was just put in place. before
+// is what chmpx ran until then, nil if it did not run or is restarted. It reports
+// whether chmpx is to be probed for it.
+func (c *confirmation) expect(now time.Time, revision int, before *daemon.Status) bool {
+	c.done = false
+	c.ran = before != nil
+	if c.limit == 0 {
+		return false
+	}
+	c.since = now
+	c.pending = daemon.NewConfirmation(revision, before, now, c.limit)
+	return true
+}
+
+// look takes a probe while a revision is to be confirmed. With daemon.Pending,
+// next is the time to the next probe; any other outcome ends the wait.
+func (c *confirmation) look(now time.Time, p probed) (outcome daemon.Outcome, next time.Duration) {
+	outcome, next = c.pending.Probed(now, p.status, p.err)
+	if outcome != daemon.Pending {
+		c.pending = nil
+	}
+	return outcome, next
+}
+
+// confirmed takes note that chmpx runs the current slave.ini.
+func (c *confirmation) confirmed() { c.done, c.tries = true, 0 }
+
+// renew forgets failed tries: the file in place is another one.
+func (c *confirmation) renew() { c.tries = 0 }
+
+// failed counts a revision that chmpx did not take, and returns how many there
+// were in a row.
+func (c *confirmation) failed() int {
+	c.tries++
+	return c.tries
+}

@@ -1,0 +1,222 @@
+package watcher
+
+import (
+	"errors"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"k2hdkc-slave-agent/chmpx/daemon"
+)
+
+// dangers are changes that chmpx does not survive, or does not apply, while it
+// runs, and that a fresh one takes. Each makes one text of another.
+var dangers = map[string]func(text string) string{
+	"GROUP":       set("GROUP", "invoices"),
+	"CHMPXIDTYPE": set("CHMPXIDTYPE", "NAME"),
+	"DELIVERMODE": set("DELIVERMODE", "random"),
+	"MAXMQCLIENT": set("MAXMQCLIENT", "2048"),
+	"MAXCHMPX": func(text string) string {
+		server := serverBlock.FindString(text)
+		for n := range 20 {
+			text += strings.ReplaceAll(strings.ReplaceAll(server, serverName(1), serverName(30+n)), serverCUK(1), serverCUK(30+n))
+		}
+		return set("MAXCHMPX", "64")(text)
+	},
+	"SELFCTLPORT": func(text string) string {
+		head, nodes, _ := strings.Cut(text, "[SVRNODE]")
+		return ctlPort.ReplaceAllString(head, "${1} 8099") + "[SVRNODE]" + strings.ReplaceAll(nodes, "8031", "8099")
+	},
+}
+
+var (
+	ctlPort     = regexp.MustCompile(`(?m)^((?:SELF)?CTLPORT\s*=).*$`)
+	serverBlock = regexp.MustCompile(`(?s)\[SVRNODE\].*?\n\n`)
+)
+
+// set returns what sets a key of GLOBAL.
+func set(key, value string) func(string) string {
+	line := regexp.MustCompile(`(?m)^` + key + `\s*=.*\n`)
+	return func(text string) string {
+		return strings.Replace(line.ReplaceAllString(text, ""), "[GLOBAL]\n", "[GLOBAL]\n"+key+" = "+value+"\n", 1)
+	}
+}
+
+// tight is a host whose chmpx runs, and has no more room than it needs.
+func (h *host) tight() {
+	h.applied()
+	h.cluster.SetText(set("MAXCHMPX", "4")(h.cluster.Text()))
+	h.send(AskNow)
+	h.pass(5 * time.Second)
+	h.restart(time.Second)
+	h.pass(10 * time.Second)
+	h.forget()
+}
+
+// restart ends chmpx and starts it again after a while.
+func (h *host) restart(gap time.Duration) {
+	h.t.Helper()
+	h.chmpx.stop()
+	h.pass(gap)
+	h.chmpx.start(h.t)
+}
+
+// runs fails the test unless chmpx runs the file in place, and that has the text.
+func (h *host) runsThe(text string) {
+	h.t.Helper()
+	if want := body(text); body(h.file()) != want {
+		h.t.Errorf("the file is\n%s", h.file())
+	}
+	h.chmpx.mu.Lock()
+	defer h.chmpx.mu.Unlock()
+	switch {
+	case h.chmpx.slave == nil:
+		h.t.Error("chmpx does not run")
+	case h.chmpx.slave.Snapshot().FileVersion != h.revision():
+		h.t.Errorf("chmpx runs revision %d of %d", h.chmpx.slave.Snapshot().FileVersion, h.revision())
+	}
+}
+
+// body is a text without what the agent replaces.
+func body(text string) string {
+	return replaceRevision(strings.ReplaceAll(text, "__SELF_INSTANCE_ID__", ownCUK), 0)
+}
+
+// What the running chmpx must not load waits for the next one, however soon that
+// follows.
+func TestWhatTheRunningChmpxMustNotLoadWaitsForTheNextOne(t *testing.T) {
+	for name, change := range dangers {
+		for _, gap := range []time.Duration{10 * time.Millisecond, 50 * time.Millisecond, 300 * time.Millisecond, time.Second, 3 * time.Second} {
+			t.Run(name+" "+gap.String(), func(t *testing.T) {
+				inBubble(t, func(t *testing.T, h *host) {
+					h.tight()
+					unchanged := h.untouched()
+					text := change(h.cluster.Text())
+					h.cluster.SetText(text)
+					h.send(AskNow)
+					h.pass(time.Minute)
+					unchanged()
+					h.says("RESOURCE waits for a restart of chmpx since ", "keeping revision 2, run by chmpx since "+h.line()[len(h.line())-len(time.DateTime):])
+					h.log.want(t, 1, "WARN", "RESOURCE waits for a restart of chmpx", "restart chmpx")
+					h.restart(gap)
+					h.pass(10 * time.Second)
+					h.runsThe(text)
+					h.noTemporary()
+				})
+			})
+		}
+	}
+}
+
+// A chmpx may start between the look that finds none and the rename.
+func TestAChmpxThatStartsAtTheWrongMomentSurvives(t *testing.T) {
+	for name, change := range dangers {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				h.tight()
+				text := change(h.cluster.Text())
+				h.chmpx.stop()
+				h.pass(10 * time.Second)
+				started := false
+				h.chmpx.set(func(c *fakeChmpx) {
+					c.after = func(err error) {
+						if errors.Is(err, daemon.ErrNotRunning) && !started {
+							started = true
+							h.chmpx.begin()
+						}
+					}
+				})
+				h.cluster.SetText(text)
+				h.send(AskNow)
+				h.pass(30 * time.Second)
+				if !started || h.chmpx.slave == nil {
+					t.Fatal("chmpx was not started, or has ended")
+				}
+				h.restart(100 * time.Millisecond)
+				h.pass(10 * time.Second)
+				h.runsThe(text)
+				h.noTemporary()
+			})
+		})
+	}
+}
+
+func TestARestartThatIsWantedIsMadeForWhatWaits(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.unit = &fakeUnit{state: unitState("loaded", "active", "enabled"), lasts: 200 * time.Millisecond}
+		h.unit.restarted = func() error { h.restart(50 * time.Millisecond); return nil }
+		h.config.RestartUnconfirmed = true
+		h.applied()
+		text := dangers["GROUP"](h.cluster.Text())
+		h.cluster.SetText(text)
+		h.send(AskNow)
+		h.pass(15 * time.Second)
+		h.runsThe(text)
+		if jobs := h.unit.jobs(); jobs != "restart" {
+			t.Errorf("jobs: %q", jobs)
+		}
+	})
+}
+
+// chmpx's unit puts the held file in place before it starts chmpx.
+func TestAFileThatChmpxsUnitHasPutInPlaceIsTakenUp(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		text := dangers["GROUP"](h.cluster.Text())
+		h.cluster.SetText(text)
+		h.send(AskNow)
+		h.pass(5 * time.Second)
+		h.chmpx.stop()
+		if err := os.Rename(h.config.File.HeldPath(), h.config.File.Path); err != nil {
+			t.Fatal(err)
+		}
+		h.chmpx.start(t)
+		h.send(OutputTouched)
+		h.pass(10 * time.Second)
+		h.runsThe(text)
+		h.log.want(t, 0, "another program")
+		h.noTemporary()
+	})
+}
+
+func TestWhatWaitsIsForgottenWhenK2HR3HasAnotherText(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		good := h.cluster.Text()
+		h.cluster.SetText(dangers["GROUP"](good))
+		h.send(AskNow)
+		h.pass(5 * time.Second)
+		if _, err := h.config.File.Held(); err != nil {
+			t.Fatal(err)
+		}
+		h.cluster.SetText(good)
+		h.send(AskNow)
+		h.pass(5 * time.Second)
+		h.noTemporary()
+		h.restart(time.Second)
+		h.pass(10 * time.Second)
+		h.runsThe(good)
+	})
+}
+
+// An agent that ends leaves what waits to the unit, or to the next agent.
+func TestWhatWaitsOutlivesTheAgent(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		text := dangers["GROUP"](h.cluster.Text())
+		h.cluster.SetText(text)
+		h.send(AskNow)
+		h.pass(5 * time.Second)
+		h.end()
+		<-h.done
+		h.end = nil
+		h.start()
+		h.pass(20 * time.Second)
+		h.restart(100 * time.Millisecond)
+		h.pass(10 * time.Second)
+		h.runsThe(text)
+		h.noTemporary()
+	})
+}

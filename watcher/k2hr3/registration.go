@@ -1,0 +1,59 @@
+package k2hr3
+
+import (
+	"encoding/json"
+	"errors"
+	"net/url"
+	"regexp"
+)
+
+// Registration is what a host says of itself when it registers.
+type Registration struct {
+	CUK CUK
+	// Tag becomes the NAME of the host's SLVNODE section, see [CheckTag].
+	Tag string
+}
+
+// extraVM marks a registration as a virtual machine's. With any other value K2HR3 cannot find the
+// host by its CUK (docs/k2hr3.md C.4).
+const extraVM = "openstack-auto-v1"
+
+// query returns the arguments of a self-registration. It never contains host=, which would
+// register another host.
+func (r Registration) query() (url.Values, error) {
+	if r.CUK.IsZero() {
+		return nil, errNoCUK
+	}
+	if err := CheckTag(r.Tag); err != nil {
+		return nil, err
+	}
+	return url.Values{"cuk": {r.CUK.key}, "extra": {extraVM}, "tag": {tagArgument(r.Tag)}}, nil
+}
+
+var errNoCUK = errors.New("no CUK of this host is given")
+
+// tagForm is a host name or an address: in a NAME chmpx expands brackets and commas, and a line
+// end would break the configuration of every node of the cluster.
+var tagForm = regexp.MustCompile(`^[0-9A-Za-z:_]([0-9A-Za-z._:-]*[0-9A-Za-z:])?$`)
+
+const maxTag = 253 // the longest host name
+
+// CheckTag refuses a tag that is neither a host name nor an address.
+func CheckTag(tag string) error {
+	if tag == "" {
+		return errors.New("the tag is empty: this host would be a node without a name")
+	}
+	if !tagForm.MatchString(tag) || len(tag) > maxTag {
+		return errors.New(Quote(tag) + " is neither a host name nor an address")
+	}
+	return nil
+}
+
+// tagArgument returns tag as the argument that K2HR3 reads as tag. It decodes what parses as JSON,
+// such as a number, and fails with status 500 when that is no string (docs/k2hr3.md C.1).
+func tagArgument(tag string) string {
+	if json.Valid([]byte(tag)) {
+		return `"` + tag + `"`
+	}
+	return tag
+}

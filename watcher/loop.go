@@ -1,0 +1,299 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// loop is one run of a watcher: its parts, and the router between them. Each part
+// owns its state, which nothing but the methods of that part changes; it takes an
+// event and the time, and returns what it wants done. The router, which is the
+// methods of loop, does that or has it done beside the loop, and brings what
+// comes of it to the parts that it concerns.
+type loop struct {
+	*Watcher
+	ctx context.Context
+
+	// once: this is one pass by hand. K2HR3 is not asked to hold a request, its
+	// first no to the membership counts, and what goes wrong is returned.
+	once bool
+
+	membership   membership
+	poll         poll
+	output       output
+	repair       repair
+	probe        probe
+	confirmation confirmation
+	ring         ring
+	unit         unitJobs
+	pace         pace
+	hold         hold
+	flips        flips
+	clock        clock
+	alive        alive
+
+	// What is done beside the loop, at most one of each.
+	check, request, look, job, end op
+	results                        chan any
+	running                        sync.WaitGroup
+
+	shown Status // the latest that Changed was called with
+}
+
+// op is something that is done beside the loop.
+type op struct {
+	name   string
+	busy   bool
+	due    time.Time // when it must be over
+	cancel context.CancelFunc
+}
+
+func (w *Watcher) newLoop(ctx context.Context, once bool) *loop {
+	config, log := w.Config, w.Log
+	if once {
+		config.Wait = 0
+		log = slog.New(slog.DiscardHandler)
+	}
+	confirm := w.Confirm
+	if w.Chmpx == nil {
+		confirm = 0
+	}
+	return &loop{
+		Watcher:      w,
+		ctx:          ctx,
+		once:         once,
+		membership:   newMembership(log),
+		poll:         newPoll(config, log),
+		output:       newOutput(log),
+		repair:       newRepair(w.Log),
+		probe:        newProbe(w.Config, w.Log),
+		confirmation: confirmation{limit: confirm},
+		ring:         ring{log: w.Log},
+		unit:         unitJobs{log: w.Log, absent: w.Unit == nil},
+		hold:         newHold(w.Log),
+		flips:        newFlips(w.Log),
+		alive:        alive{log: w.Log, every: w.AliveEvery},
+		check:        op{name: "the check of the membership"},
+		request:      op{name: "the request to K2HR3"},
+		look:         op{name: "the probe of chmpx"},
+		job:          op{name: "the job of chmpx's unit"},
+		results:      make(chan any, 5),
+	}
+}
+
+// begin finds out what is in place and what is known of it, and sets the parts
+// going.
+func (l *loop) begin() {
+	l.recover()
+	now := time.Now()
+	l.clock.start(now, l.wall())
+	l.startCheck(now)
+	l.startProbe(now)
+	if l.unit.unstarted && l.output.file.good {
+		l.startJob(now, func(ctx context.Context) jobDone { return l.tellUnit(ctx, true) })
+	}
+}
+
+// recover finds out what is in place, and what was saved of it.
+func (l *loop) recover() {
+	s, err := loadState(l.StateFile)
+	if err != nil {
+		l.Log.Warn("cannot use the saved state; asking K2HR3 for the whole RESOURCE", "error", err)
+	}
+	l.output.recall(s.Revision)
+	l.membership.recall(s.Known)
+	l.unit.recall(s.Unstarted)
+	b, err := l.File.Read()
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			l.Log.Warn("cannot read slave.ini", "error", err)
+		}
+		return
+	}
+	l.output.adopt(b, l.Judge.Judge(l.ctx, b, nil))
+	l.recallHeld(time.Now())
+	if s.Sum == l.output.file.sum && s.Origin == l.Origin {
+		l.output.tag(s.ETag)
+	}
+}
+
+// save saves what is worth knowing after a restart.
+func (l *loop) save() {
+	s := state{
+		Origin: l.Origin, ETag: l.output.etag, Revision: l.output.revision, Sum: l.output.file.sum,
+		Known: l.membership.known, Unstarted: l.unit.unstarted,
+	}
+	if err := s.save(l.StateFile); err != nil {
+		l.Log.Warn("cannot save the state; a restarted agent asks K2HR3 for the whole RESOURCE", "error", err)
+	}
+}
+
+// run routes until ctx ends, or until settled, if that is not nil, reports the
+// end of a pass.
+func (l *loop) run(events <-chan Event, settled func() (bool, error)) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		l.show()
+		if settled != nil {
+			if done, err := settled(); done {
+				return err
+			}
+		}
+		timer.Reset(l.idle())
+		select {
+		case <-l.ctx.Done():
+			return l.ctx.Err()
+		case e := <-events:
+			l.event(time.Now(), e)
+		case r := <-l.results:
+			l.result(time.Now(), r)
+		case <-timer.C:
+			l.tick(time.Now())
+		}
+	}
+}
+
+// close ends what is under way, and waits for that.
+func (l *loop) close() { l.running.Wait() }
+
+// idle is how long no part wants anything.
+func (l *loop) idle() time.Duration {
+	next := earliest(l.membership.next, l.poll.next, l.poll.latest, l.probe.next, l.repair.next, l.clock.next, l.alive.next)
+	if next.IsZero() {
+		return time.Hour
+	}
+	return max(0, time.Until(next))
+}
+
+// tick does what the time has come for.
+func (l *loop) tick(now time.Time) {
+	if l.membership.next.rings(now) {
+		l.startCheck(now)
+	}
+	if l.poll.next.rings(now) {
+		l.requestDue(now)
+	}
+	if l.poll.latest.rings(now) {
+		l.settleNow(now)
+	}
+	if l.probe.next.rings(now) {
+		l.startProbe(now)
+	}
+	if l.clock.next.rings(now) {
+		l.checkClock(now)
+	}
+	if l.repair.next.rings(now) {
+		l.checkFile(now)
+	}
+	if l.alive.next.rings(now) {
+		l.showAlive(now)
+	}
+}
+
+func (l *loop) event(now time.Time, e Event) {
+	switch e {
+	case AskNow:
+		l.askNow(now)
+	case OutputTouched:
+		l.checkFile(now)
+	}
+}
+
+// askNow does what the operator, a changed input or a host that was away wants:
+// the membership is checked and K2HR3 asked.
+func (l *loop) askNow(now time.Time) {
+	l.output.allow()
+	l.startCheck(now)
+	l.poll.want(now)
+}
+
+// result takes what came of something that was done beside the loop. What ends
+// because the loop does means nothing.
+func (l *loop) result(now time.Time, r any) {
+	switch r := r.(type) {
+	case checked:
+		l.check.busy = false
+		l.checkDone(now, r)
+	case reply:
+		l.request.busy = false
+		l.requestDone(now, r)
+	case probed:
+		l.look.busy = false
+		l.probeDone(now, r)
+	case jobDone:
+		l.job.busy = false
+		l.jobDone(now, r)
+	case ended:
+		l.end.busy = false
+		l.chmpxEnded(now, r)
+	}
+}
+
+// start does f beside the loop. limit is the most it can take.
+func (l *loop) start(now time.Time, o *op, limit time.Duration, f func(context.Context) any) {
+	ctx, cancel := context.WithCancel(l.ctx)
+	o.busy, o.due, o.cancel = true, now.Add(limit+overdueAfter), cancel
+	l.running.Go(func() {
+		defer cancel()
+		l.results <- f(ctx)
+	})
+}
+
+// checkClock asks K2HR3 after the host was away.
+func (l *loop) checkClock(now time.Time) {
+	jump := l.clock.jump(now, l.wall())
+	if jump.Abs() < leap {
+		return
+	}
+	l.Log.Info("the clock jumped (the host was suspended, or its time was set); asking K2HR3 now", "by", jump.Round(time.Second).String())
+	l.askNow(now)
+	l.startProbe(now)
+}
+
+// showAlive gives a sign of life, unless something does not come to its end.
+func (l *loop) showAlive(now time.Time) {
+	stuck := ""
+	for _, o := range []op{l.request, l.check, l.look, l.job} {
+		if o.busy && now.After(o.due) {
+			stuck = o.name
+			break
+		}
+	}
+	if l.alive.sign(now, stuck) {
+		l.Alive()
+	}
+}
+
+// scene is what the parts are like, for poll to plan by.
+func (l *loop) scene() scene {
+	return scene{good: l.output.file.good, calm: l.calm(), turn: l.turn()}
+}
+
+// calm: chmpx runs what is in place, and knows no other servers.
+func (l *loop) calm() bool {
+	return l.confirmation.done && l.confirmation.pending == nil && l.ring.differs == "" && l.probe.found == running
+}
+
+func (l *loop) turn() turn {
+	place, slaves := l.output.place(l.InstanceID)
+	return turn{place: place, slaves: slaves, wall: l.wall()}
+}
+
+// show calls Changed if there is something to tell.
+func (l *loop) show() {
+	if l.Changed == nil {
+		return
+	}
+	if s := l.status(); s != l.shown {
+		l.shown = s
+		l.Changed(s)
+	}
+}
+
+// longest is the most that n exchanges with K2HR3 take.
+func (l *loop) longest(n int) time.Duration { return time.Duration(n) * l.Member.Longest() }

@@ -1,0 +1,271 @@
+package watcher
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/chmpx/daemon"
+	"k2hdkc-slave-agent/render"
+)
+
+// startProbe looks at chmpx, unless that is under way.
+func (l *loop) startProbe(now time.Time) {
+	if l.Chmpx == nil || l.look.busy {
+		return
+	}
+	config := l.output.file.config
+	if config == nil {
+		config = l.probe.target
+	}
+	if config == nil {
+		l.probe.plan(now, max(l.Peek, time.Second))
+		return
+	}
+	other := l.hold.target()
+	l.start(now, &l.look, probeLimit, func(ctx context.Context) any {
+		p := l.lookFor(ctx, config)
+		if other != nil && errors.Is(p.err, daemon.ErrNotRunning) {
+			if o := l.lookFor(ctx, other); o.err == nil {
+				o.before = true
+				return o
+			}
+		}
+		return p
+	})
+}
+
+// lookFor looks for the chmpx of a configuration.
+func (l *loop) lookFor(ctx context.Context, c *chmpx.Config) probed {
+	st, err := l.Chmpx.Status(ctx, c.Group, max(c.SelfCtlPort, 0))
+	return probed{status: st, err: err}
+}
+
+// probesFirst sees to it that chmpx is probed before anything is put in place
+// for the first time: how a text is judged, and which revision it gets, depends
+// on what runs. It reports whether that probe is still to be waited for.
+func (l *loop) probesFirst(now time.Time, r reply) bool {
+	if l.Chmpx == nil || l.probe.found != unprobed {
+		return false
+	}
+	target, _ := chmpx.Load(render.Bytes(r.answer.Text, render.Values{InstanceID: l.InstanceID}), nil)
+	l.probe.aim(target)
+	l.startProbe(now)
+	return l.look.busy
+}
+
+// probeDone takes what came of a probe and plans the next one.
+func (l *loop) probeDone(now time.Time, p probed) {
+	if l.ctx.Err() != nil {
+		return
+	}
+	before := l.probe.result(p)
+	if l.hold.guarded() {
+		l.watchGuard(now, p)
+	}
+	switch {
+	case l.hold.guarded():
+		l.probe.plan(now, holdProbe)
+	case l.hold.waits() && l.probe.found == notRunning:
+		l.applyHeld(now)
+	case l.confirmation.pending != nil:
+		l.confirming(now, p)
+	case p.err == nil && l.output.file.config != nil:
+		l.watchRing(now, before, p.status)
+		l.probe.planLater(now, l.hold.waits())
+	default:
+		l.probe.planLater(now, l.hold.waits())
+	}
+	if l.hold.waits() && l.probe.found == running {
+		l.awaitEnd(now)
+	}
+	if r := l.poll.takeUnseen(); r != nil {
+		l.consider(now, *r)
+	}
+}
+
+// confirming takes a probe while a revision is to be confirmed.
+func (l *loop) confirming(now time.Time, p probed) {
+	outcome, next := l.confirmation.look(now, p)
+	switch outcome {
+	case daemon.Pending:
+		l.probe.plan(now, next)
+		return
+	case daemon.Confirmed:
+		l.confirmed()
+		l.Log.Info("chmpx runs the current slave.ini", "revision", p.status.Revision, "after", now.Sub(l.confirmation.since).Round(time.Millisecond).String())
+	case daemon.Gone:
+		l.chmpxGone(now)
+	case daemon.Late:
+		l.notTaken(now, p.status)
+	}
+	if l.confirmation.pending == nil {
+		l.probe.planLater(now, l.hold.waits())
+	}
+}
+
+// confirmed takes note that chmpx runs the current slave.ini.
+func (l *loop) confirmed() {
+	l.confirmation.confirmed()
+	l.output.confirmed()
+	l.unitStarted()
+}
+
+// watchRing asks K2HR3 when chmpx has learnt of other servers than the file's.
+func (l *loop) watchRing(now time.Time, before *daemon.Status, st daemon.Status) {
+	if st.Revision != l.output.file.config.FileVersion {
+		// chmpx came up on another file, or has not been seen to take this one.
+		if l.confirmation.tries == 0 {
+			l.expect(now, &st)
+		}
+		return
+	}
+	if !l.confirmation.done {
+		l.Log.Info("chmpx runs the current slave.ini", "revision", st.Revision)
+	}
+	l.confirmed()
+	switch l.ring.compare(before, st, l.output.file.config) {
+	case ringChanged:
+		l.poll.ringChanged(now, l.turn(), l.request.busy)
+	case ringAgrees:
+		l.poll.ringAgrees()
+	case ringLeaving:
+		l.poll.askSoon(now, l.turn(), l.request.busy)
+	}
+}
+
+// expect waits for chmpx to show the revision in place.
+func (l *loop) expect(now time.Time, before *daemon.Status) {
+	l.ring.reset()
+	l.poll.ringAgrees()
+	if l.confirmation.expect(now, l.output.file.config.FileVersion, before) {
+		l.probe.plan(now, daemon.FirstProbe)
+	}
+}
+
+// tellChmpx makes chmpx read the file that was just put in place, and waits for
+// it to show that. The rename has told a running chmpx already.
+func (l *loop) tellChmpx(now time.Time, first bool) {
+	before := l.probe.last
+	if l.Reload == ReloadRestart {
+		before = nil
+	}
+	l.expect(now, before)
+	l.startJob(now, func(ctx context.Context) jobDone { return l.tellUnit(ctx, first) })
+}
+
+// startJob runs one operation on the unit. One that is under way is not
+// disturbed: its end is awaited before K2HR3's next text is applied, so that a
+// second one can only follow a file that was put in place once more.
+func (l *loop) startJob(now time.Time, f func(context.Context) jobDone) {
+	if l.unit.absent || l.job.busy {
+		return
+	}
+	l.start(now, &l.job, jobLimit, func(ctx context.Context) any { return f(ctx) })
+}
+
+// jobDone takes what came of a job of the unit.
+func (l *loop) jobDone(now time.Time, j jobDone) {
+	if j.up {
+		l.unitStarted()
+	}
+	restart := l.unit.ended(j)
+	if l.ctx.Err() != nil {
+		return
+	}
+	if r := l.poll.takeWaiting(); r != nil {
+		l.consider(now, *r)
+	}
+	if restart {
+		l.restartUnit(now)
+	}
+}
+
+// unitStarted takes note that chmpx does not wait to be started any more.
+func (l *loop) unitStarted() {
+	if l.unit.started() {
+		l.save()
+	}
+}
+
+// restartUnit restarts chmpx's unit, which only the operator's options ask for.
+// It waits for the end of a job that is under way.
+func (l *loop) restartUnit(now time.Time) {
+	if l.job.busy {
+		l.unit.restartAfterJob()
+		return
+	}
+	l.unit.restarting(now)
+	l.expect(now, nil)
+	l.startJob(now, func(ctx context.Context) jobDone { return jobDone{l.Unit.Restart(ctx), true} })
+}
+
+// notTaken is for a chmpx that lives and does not take the file. Its notification
+// may have been held up or swallowed (spec chmpx D.4, D.6); another
+// replacement repairs that, and where its watch is lost only a restart does.
+func (l *loop) notTaken(now time.Time, st daemon.Status) {
+	log := l.Log.With("file", l.output.file.config.FileVersion, "chmpx", st.Revision, "pid", st.PID)
+	tries := l.confirmation.failed()
+	switch {
+	case tries == 1:
+		log.Warn("chmpx did not load slave.ini; replacing the file once more", "held by", l.holders())
+		if err := l.putAgain(now); err != nil {
+			log.Error("cannot replace slave.ini once more", "error", err)
+		}
+	case tries == 2 && l.RestartUnconfirmed && !l.unit.absent && l.unit.mayRestart(now, log):
+		log.Error("chmpx still did not load slave.ini; restarting it")
+		l.restartUnit(now)
+	default:
+		log.Error("chmpx does not load slave.ini: a process holds the old file open, or chmpx has lost its watch; restart chmpx", "held by", l.holders())
+	}
+}
+
+// holders says in words who keeps the replaced file alive, and with it chmpx
+// from hearing of the replacement.
+func (l *loop) holders() string {
+	found, err := daemon.Holders(l.ctx, l.File.Path, l.output.replaced)
+	var words bytes.Buffer
+	for i, h := range found {
+		if i > 0 {
+			words.WriteString(", ")
+		}
+		words.WriteString(h.String())
+	}
+	switch {
+	case len(found) == 0 && err != nil:
+		return "not known: " + err.Error()
+	case len(found) == 0:
+		return "nobody"
+	}
+	return words.String()
+}
+
+// chmpxGone is for a chmpx that ended when it got the file. What is in place was
+// judged to be good, and still it may be what ended chmpx; the file it ran
+// before is not. That one is restored until K2HR3 has another text.
+func (l *loop) chmpxGone(now time.Time) {
+	log := l.Log.With("revision", l.output.file.config.FileVersion)
+	switch {
+	case l.unitStopped(l.ctx):
+		log.Info("chmpx was stopped")
+	case !l.confirmation.ran:
+		log.Warn("chmpx is not running; it loads slave.ini when it starts")
+	case !l.output.canTakeBack():
+		log.Error("chmpx ended; slave.ini is good, so look for the cause in chmpx's log")
+	default:
+		log.Error("chmpx ended on the new slave.ini; restoring the one it ran before")
+		l.takeBack(now, log)
+	}
+}
+
+func (l *loop) takeBack(now time.Time, log *slog.Logger) {
+	l.output.takeBack()
+	if err := l.putAgain(now); err != nil {
+		log.Error("cannot restore the slave.ini that chmpx ran before", "error", err)
+		return
+	}
+	l.output.confirmed()
+}

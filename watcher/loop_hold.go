@@ -1,0 +1,167 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/chmpx/daemon"
+	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/watcher/k2hr3"
+)
+
+// ended is the news that chmpx may have ended.
+type ended struct{ err error }
+
+// holdBack takes a text that the running chmpx must not load. If a fresh one can,
+// the text is held, and the error says so; else it is why.
+func (l *loop) holdBack(now time.Time, a k2hr3.Answer, why error) error {
+	var refusal *Refusal
+	if !errors.As(why, &refusal) {
+		return why
+	}
+	c, err := l.candidate(l.ctx, a.Text, l.output.file, l.output.nextRevision(l.probe.last), nil)
+	if err != nil || c.origin == l.output.banned {
+		return why
+	}
+	wait := &Refusal{Report: refusal.Report, Reason: refusal.Reason, Held: true}
+	if l.hold.has(c.origin) {
+		return wait
+	}
+	if err := l.File.Hold(c.bytes); err != nil {
+		return err
+	}
+	if err := l.secondOpinion(l.File.HeldPath(), c); err != nil {
+		l.dropHeld()
+		return err
+	}
+	l.hold.begin(held{c, a.Text, a.ETag})
+	l.awaitEnd(now)
+	if l.RestartUnconfirmed && !l.unit.absent && l.unit.mayRestart(now, l.Log) {
+		l.Log.Warn("restarting chmpx so that it loads a RESOURCE it cannot load while it runs", "reason", refusal.Reason)
+		l.restartUnit(now)
+	}
+	return wait
+}
+
+// recallHeld takes up what an agent before this one held or guarded.
+func (l *loop) recallHeld(now time.Time) {
+	if b, err := l.File.Guarded(); err == nil {
+		before := inPlace{bytes: b, sum: sum(b), good: true}
+		before.config, _ = chmpx.Load(b, nil)
+		l.hold.watch(now, before, held{})
+	}
+	b, err := l.File.Held()
+	if err != nil {
+		return
+	}
+	if report := l.Judge.Judge(l.ctx, b, nil); report.Verdict == chmpx.Accept {
+		l.hold.begin(held{candidate: candidate{bytes: b, report: report}})
+	}
+}
+
+// dropHeld removes the held file: K2HR3 has another text.
+func (l *loop) dropHeld() {
+	if l.hold.waits() {
+		l.hold.end()
+	}
+	if err := l.File.DropHeld(); err != nil {
+		l.Log.Warn("cannot remove the file that waited for a restart of chmpx", "error", err)
+	}
+}
+
+// awaitEnd waits for the end of the chmpx that a held file waits for.
+func (l *loop) awaitEnd(now time.Time) {
+	switch {
+	case l.Chmpx == nil:
+	case l.probe.found != running:
+		l.startProbe(now)
+	case !l.end.busy && l.hold.mayHint(*l.probe.last):
+		st := *l.probe.last
+		const noLimit = 0 // it is never overdue
+		l.start(now, &l.end, noLimit, func(ctx context.Context) any { return ended{l.Chmpx.AwaitEnd(ctx, st)} })
+	}
+}
+
+// chmpxEnded puts the held file in place at once: the next chmpx is about to
+// start. Where the end cannot be waited for, the probes tell of it.
+func (l *loop) chmpxEnded(now time.Time, e ended) {
+	if e.err == nil && l.hold.waits() {
+		l.applyHeld(now)
+	}
+}
+
+// applyHeld puts the held file in place.
+func (l *loop) applyHeld(now time.Time) {
+	if err := l.pace.wait(l.ctx); err != nil {
+		return
+	}
+	old, _ := daemon.InodeOf(l.File.Path)
+	err := l.File.CommitHeld()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		l.checkFile(now) // chmpx's unit may have put it in place
+		return
+	case errors.Is(err, render.ErrNotDurable):
+		l.Log.Warn("cannot flush slave.ini to the disk", "error", err)
+	case err != nil:
+		l.hold.danger.report(now, slog.LevelError, "cannot replace slave.ini while chmpx is down", err)
+		return
+	}
+	before := l.output.file
+	v := l.hold.end()
+	l.hold.watch(now, before, v)
+	l.heldInPlace(now, v, old)
+	l.tellChmpx(now, !before.good)
+	l.probe.plan(now, daemon.FirstProbe)
+}
+
+// heldInPlace takes note that the held file is in place.
+func (l *loop) heldInPlace(now time.Time, v held, old daemon.Inode) {
+	l.output.putInPlace(v.candidate, old)
+	l.output.tag(v.etag)
+	l.output.accept()
+	l.confirmation.renew()
+	l.save()
+	l.logReplaced(v.candidate)
+	if v.etag == "" {
+		l.poll.want(now)
+	}
+}
+
+// watchGuard takes a probe while a file is guarded.
+func (l *loop) watchGuard(now time.Time, p probed) {
+	switch l.hold.look(now, p, l.output.file.config.FileVersion) {
+	case guardOn:
+		return
+	case guardOver:
+		l.hold.endWatch()
+		if err := l.File.DropGuard(); err != nil {
+			l.Log.Warn("cannot remove the file before: chmpx does not hear of replacements while it is there", "error", err)
+		}
+	case guardBroken:
+		l.takeBackHeld(now, p)
+	}
+	if r := l.poll.takeWaiting(); r != nil {
+		l.consider(now, *r)
+	}
+}
+
+// takeBackHeld puts the file before in place again, and holds the text once more:
+// a chmpx was started at the same moment, and runs the file before.
+func (l *loop) takeBackHeld(now time.Time, p probed) {
+	g := l.hold.endWatch()
+	l.hold.noHint(p.status)
+	if err := l.File.TakeBack(); err != nil {
+		l.Log.Error("cannot restore slave.ini", "error", err)
+		return
+	}
+	l.output.restore(g.before)
+	l.expect(now, &p.status)
+	l.save()
+	l.Log.Warn("chmpx was started on the slave.ini before at the same moment; restart it once more", "file", l.File.Path)
+	l.poll.want(now) // the text is held again
+}

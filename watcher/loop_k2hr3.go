@@ -1,0 +1,149 @@
+package watcher
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"k2hdkc-slave-agent/watcher/k2hr3"
+	"k2hdkc-slave-agent/watcher/member"
+)
+
+// startCheck checks the membership, or does so again when the check under way
+// has ended.
+func (l *loop) startCheck(now time.Time) {
+	if l.check.busy {
+		l.membership.repeat()
+		return
+	}
+	known := l.membership.known
+	l.start(now, &l.check, l.longest(checkExchanges), func(ctx context.Context) any {
+		before := l.Member.Registrations()
+		is, err := l.Member.Keep(ctx, known)
+		if l.once && errors.Is(err, member.ErrMissing) {
+			is, err = l.Member.Keep(ctx, member.Identity{})
+		}
+		return checked{is, err, l.Member.Registrations() != before}
+	})
+}
+
+func (l *loop) checkDone(now time.Time, c checked) {
+	if l.ctx.Err() != nil {
+		return
+	}
+	changed, ask := l.membership.result(now, c)
+	if changed {
+		l.save()
+	}
+	if ask {
+		l.poll.want(now)
+	}
+}
+
+// startRequest asks K2HR3 for the RESOURCE, unless that is under way.
+func (l *loop) startRequest(now time.Time) {
+	if l.request.busy {
+		return
+	}
+	l.poll.begin(now)
+	etag, known, wait := l.output.knownETag(), l.membership.known, l.poll.hold()
+	l.start(now, &l.request, 2*l.Wait+l.longest(askExchanges), func(ctx context.Context) any {
+		r := l.ask(ctx, etag, wait)
+		r.moved = ctx.Err() == nil && l.Member.Moved(ctx, known)
+		return r
+	})
+}
+
+// ask is one request.
+func (w *Watcher) ask(ctx context.Context, etag string, wait time.Duration) (r reply) {
+	start := time.Now()
+	r.answer, r.err = w.Member.Ask(ctx, etag, wait)
+	r.took = time.Since(start)
+	if ambiguous(r.err) {
+		r.alive = w.Member.Ping(ctx) == nil
+	}
+	return r
+}
+
+// requestDue asks K2HR3 because it is time to. A request that somebody wants takes
+// the place of one that K2HR3 holds now: the end of that one begins it.
+func (l *loop) requestDue(now time.Time) {
+	switch {
+	case !l.request.busy:
+		l.startRequest(now)
+	case l.poll.wanted:
+		l.request.cancel()
+	}
+}
+
+// requestDone takes what came of a request.
+func (l *loop) requestDone(now time.Time, r reply) {
+	if r.moved {
+		l.membership.moved(now)
+	}
+	switch {
+	case l.ctx.Err() != nil:
+		return
+	case r.err != nil && l.poll.wanted:
+		l.poll.plan(now, 0)
+	case r.err != nil:
+		l.requestFailed(now, r)
+	default:
+		l.poll.heard(r)
+		if l.Member.Outside() {
+			l.membership.doubt(now)
+		}
+		l.consider(now, r)
+	}
+	if l.ctx.Err() == nil {
+		l.checkFile(now) // the events of the file may have been lost
+	}
+}
+
+func (l *loop) requestFailed(now time.Time, r reply) {
+	if p := l.poll.takePending(); p != nil {
+		l.pass(now, *p)
+	}
+	if errors.Is(r.err, k2hr3.ErrNotMember) {
+		l.membership.doubt(now)
+	}
+	l.poll.failed(now, r, l.scene())
+}
+
+// consider takes a proper answer: it is applied now, later, or is nothing new.
+func (l *loop) consider(now time.Time, r reply) {
+	switch {
+	case r.answer.NotModified:
+		l.poll.takePending()
+		l.accept()
+		l.flips.calm(now)
+		l.poll.same(now, r, l.scene())
+	case l.hold.guarded():
+		l.poll.keepWaiting(r)
+	case l.job.busy:
+		// A newer text supersedes what the job is for. systemd goes on with it.
+		l.poll.keepWaiting(r)
+		l.job.cancel()
+	case l.mayBeBurst(r) && l.poll.unsettled(now, r):
+	case l.probesFirst(now, r):
+		l.poll.keepUnseen(r)
+	default:
+		l.poll.takePending()
+		l.pass(now, r)
+	}
+}
+
+// mayBeBurst: without a good file every moment counts, and a text that was
+// refused stays so.
+func (l *loop) mayBeBurst(r reply) bool {
+	return l.output.knownETag() != "" && r.answer.Text != l.output.refused
+}
+
+// settleNow ends the wait for the end of a burst where K2HR3 does not say any
+// more whether there is one.
+func (l *loop) settleNow(now time.Time) {
+	if p := l.poll.takePending(); p != nil {
+		l.pass(now, *p)
+		l.poll.want(now)
+	}
+}

@@ -1,0 +1,104 @@
+package watcher
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"k2hdkc-slave-agent/watcher/member"
+)
+
+const (
+	// checkEvery is about how often a member checks whether it still is one.
+	// Reading by a token would not show it (spec k2hr3 C.8).
+	checkEvery = 10 * time.Minute
+
+	// doubtPause is about how long a doubt waits before the membership is
+	// checked, and missedPause how long a host that K2HR3 misses waits before
+	// it checks again.
+	doubtPause  = 5 * time.Second
+	missedPause = 15 * time.Second
+
+	// maxCheckPause is the longest pause after a failure.
+	maxCheckPause = 5 * time.Minute
+)
+
+// membership decides when this host's membership in the role is checked.
+type membership struct {
+	next  alarm
+	again bool // check anew when the check under way has ended
+
+	known   member.Identity // what K2HR3 knows this host by
+	sure    bool            // the last check found no fault
+	checked bool            // there was a check since the start
+
+	failures backoff
+	doubts   trouble
+}
+
+// checked is what came of one check.
+type checked struct {
+	known      member.Identity
+	err        error
+	registered bool // anew
+}
+
+func newMembership(log *slog.Logger) membership {
+	return membership{doubts: trouble{log: log}}
+}
+
+func (m *membership) plan(now time.Time, d time.Duration) { m.next.set(now.Add(d)) }
+
+// repeat has the check under way followed by another one.
+func (m *membership) repeat() { m.again = true }
+
+// recall sets what K2HR3 knew the host by before the agent was started.
+func (m *membership) recall(known member.Identity) { m.known = known }
+
+// result takes what came of a check and plans the next one. It reports whether
+// K2HR3 knows the host by something else than before, and whether the RESOURCE
+// is to be asked for now: after the first check, whatever came of it, because the
+// host may be able to read all the same; and after each registration, which
+// changes the text.
+func (m *membership) result(now time.Time, c checked) (changed, ask bool) {
+	changed, m.known = m.known != c.known, c.known
+	ask = !m.checked || c.registered
+	m.checked = true
+	m.sure = c.err == nil
+	switch {
+	case c.err == nil:
+		m.failures.reset()
+		m.doubts.over()
+		m.plan(now, jitter(checkEvery))
+	case errors.Is(c.err, member.ErrMissing):
+		m.doubts.report(now, slog.LevelWarn, "membership unconfirmed", c.err)
+		m.plan(now, jitter(missedPause))
+	default:
+		m.doubts.report(now, slog.LevelWarn, "membership unconfirmed", c.err)
+		m.failures.next = max(m.failures.next, doubtPause/2)
+		m.plan(now, m.failures.pause(maxCheckPause))
+	}
+	if m.again {
+		m.again = false
+		m.plan(now, 0)
+	}
+	return changed, ask
+}
+
+// moved rechecks the membership now, from the host's new address. While the host
+// cannot register under that, each answer says again that it has moved; what was
+// planned then holds.
+func (m *membership) moved(now time.Time) {
+	if m.sure {
+		m.sure = false
+		m.plan(now, 0)
+	}
+}
+
+// doubt rechecks the membership soon, unless a check is planned for that already.
+func (m *membership) doubt(now time.Time) {
+	if m.sure {
+		m.sure = false
+		m.plan(now, jitter(doubtPause))
+	}
+}

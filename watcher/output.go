@@ -1,0 +1,143 @@
+package watcher
+
+import (
+	"log/slog"
+	"slices"
+
+	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/chmpx/daemon"
+	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/watcher/k2hr3"
+)
+
+// output is the file: what is in place, and what is known of it.
+type output struct {
+	file     inPlace
+	revision int          // the latest that was put in place
+	etag     string       // of the text that was applied last
+	replaced daemon.Inode // the file before the one in place
+
+	safe   []byte // the file that chmpx was last seen to run
+	banned string // origin of the text that ended chmpx
+
+	refused string  // the text; empty: the latest was not refused
+	refusal trouble // K2HR3's text is refused, or cannot be written
+}
+
+// inPlace is one version of the file.
+type inPlace struct {
+	bytes []byte
+	sum   string
+	// config is nil while there is no file that chmpx could load.
+	config *chmpx.Config
+	// good: the file was accepted, and is worth being put back.
+	good bool
+	// origin tells the texts of K2HR3 apart, whatever revision they got.
+	origin string
+}
+
+func newOutput(log *slog.Logger) output { return output{refusal: trouble{log: log}} }
+
+// recall sets what was saved before the agent was started.
+func (o *output) recall(revision int) { o.revision = revision }
+
+// adopt takes a file that was found in place for the current one.
+func (o *output) adopt(b []byte, report chmpx.Report) {
+	o.file = inPlace{bytes: b, sum: sum(b), config: report.Config, good: report.Verdict == chmpx.Accept}
+	if report.Config != nil {
+		o.revision = later(o.revision, report.Config.FileVersion)
+	}
+}
+
+// putInPlace takes note of a candidate that has replaced the file old.
+func (o *output) putInPlace(c candidate, old daemon.Inode) {
+	o.file = inPlace{bytes: c.bytes, sum: sum(c.bytes), config: c.report.Config, good: true, origin: c.origin}
+	o.revision = c.report.Config.FileVersion
+	o.replaced = old
+}
+
+// restore takes note that a version from before is in place again.
+func (o *output) restore(before inPlace) {
+	o.file = before
+	o.etag = ""
+}
+
+// knownETag is that of the text in place. Without a good file the text is
+// wanted even if it is the same.
+func (o *output) knownETag() string {
+	if !o.file.good {
+		return ""
+	}
+	return o.etag
+}
+
+// tag sets the ETag of the text in place, and reports whether it is another.
+func (o *output) tag(etag string) (changed bool) {
+	changed = o.etag != etag
+	o.etag = etag
+	return changed
+}
+
+// accept ends what was wrong with the text.
+func (o *output) accept() {
+	o.refused = ""
+	if o.refusal.over() {
+		o.refusal.log.Info("the RESOURCE is usable again")
+	}
+}
+
+// refuse takes note of a text that must not be put in place.
+func (o *output) refuse(a k2hr3.Answer) { o.refused = a.Text }
+
+// confirmed takes note that chmpx runs the current slave.ini.
+func (o *output) confirmed() { o.safe = o.file.bytes }
+
+// canTakeBack reports whether chmpx ran another file before this one.
+func (o *output) canTakeBack() bool {
+	return o.safe != nil && !slices.Equal(o.safe, o.file.bytes)
+}
+
+// takeBack makes the file that chmpx ran before the one to put in place, and bans
+// the text that ended chmpx.
+func (o *output) takeBack() {
+	o.banned = o.file.origin
+	o.file.bytes = o.safe
+	o.etag = ""
+}
+
+// allow lifts the ban.
+func (o *output) allow() { o.banned = "" }
+
+// place is where the file lists the host of a CUK among the slaves, -1 if it
+// does not, and how many slaves it lists.
+func (o *output) place(cuk string) (place, slaves int) {
+	if o.file.config == nil {
+		return -1, 0
+	}
+	list := o.file.config.Slaves
+	return slices.IndexFunc(list, func(n chmpx.Node) bool { return n.CUK == cuk }), len(list)
+}
+
+// nextRevision differs from every one that chmpx may know. runs is what it was
+// last seen to run, nil if it does not run.
+func (o *output) nextRevision(runs *daemon.Status) int {
+	latest := o.revision
+	if runs != nil {
+		latest = later(latest, runs.Revision)
+	}
+	return render.NextRevision(latest)
+}
+
+// later returns which of two revisions was given later. They start again at 1
+// after the largest, so the one that is less than half a round ahead is it. What
+// is no revision is earlier than any.
+func later(a, b int) int {
+	if a < 1 || b < 1 {
+		return max(a, b)
+	}
+	ahead := b - a
+	if ahead > render.MaxRevision/2 || ahead < 0 && ahead >= -render.MaxRevision/2 {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,152 @@
+package watcher
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/chmpx/daemon"
+)
+
+// absentPause is the shortest pause between probes while there is no
+// chmpxstatus; chmpx may be installed after the agent.
+const absentPause = time.Minute
+
+// probe is what is known of the running chmpx, and decides when it is looked at.
+type probe struct {
+	log  *slog.Logger
+	peek time.Duration
+	next alarm
+
+	// target is what to look for while there is no file.
+	target *chmpx.Config
+
+	found presence       // by the latest probe
+	last  *daemon.Status // nil: chmpx is not running, as far as is known
+}
+
+// presence is how a probe finds chmpx.
+type presence int
+
+const (
+	unprobed     presence = iota // there was no probe yet
+	running                      // it runs
+	notRunning                   // it does not run
+	hidden                       // the probe failed
+	notInstalled                 // there is no program to probe with
+)
+
+func (p presence) message() string {
+	switch p {
+	case running:
+		return "chmpx runs"
+	case notRunning:
+		return "chmpx is not running"
+	case notInstalled:
+		return "chmpxstatus is not installed: cannot confirm reloads or watch the ring"
+	}
+	return "cannot probe chmpx"
+}
+
+// probed is what came of one probe.
+type probed struct {
+	status daemon.Status
+	err    error
+	before bool // the chmpx is one of the file before, which is guarded
+}
+
+func (r probed) presence() presence {
+	switch {
+	case r.err == nil:
+		return running
+	case errors.Is(r.err, daemon.ErrNotRunning):
+		return notRunning
+	case errors.Is(r.err, daemon.ErrNotInstalled):
+		return notInstalled
+	}
+	return hidden
+}
+
+func newProbe(c Config, log *slog.Logger) probe { return probe{log: log, peek: c.Peek} }
+
+func (p *probe) plan(now time.Time, d time.Duration) { p.next.set(now.Add(d)) }
+
+// planLater plans the next probe while no revision is to be confirmed. soon: a
+// held file waits for what it shows.
+func (p *probe) planLater(now time.Time, soon bool) {
+	switch {
+	case soon:
+		p.plan(now, holdProbe)
+	case p.peek == 0:
+	case p.found == notInstalled:
+		p.plan(now, max(p.peek, absentPause))
+	default:
+		p.plan(now, p.peek)
+	}
+}
+
+// aim says what to look for while there is no file; nil: nothing yet.
+func (p *probe) aim(config *chmpx.Config) { p.target = config }
+
+// result keeps what a probe has shown, and logs once when chmpx comes, goes, or
+// cannot be looked at. It returns the status before. A probe that shows nothing
+// does not mean that chmpx has ended: what it ran last is then the best guess.
+func (p *probe) result(r probed) (before *daemon.Status) {
+	before = p.last
+	found := r.presence()
+	switch found {
+	case running:
+		p.last = &r.status
+	case notRunning:
+		p.last = nil
+	}
+	if found != p.found {
+		p.found = found
+		p.logPresence(r)
+	}
+	return before
+}
+
+func (p *probe) logPresence(r probed) {
+	if r.err == nil {
+		p.log.Info(p.found.message(), "pid", r.status.PID, "revision", r.status.Revision, "servers", len(r.status.Servers))
+		return
+	}
+	p.log.Info(p.found.message(), "reason", r.err)
+}
+
+// mayRun returns what a live chmpx may run, for the judge. file is what is in
+// place, and confirmed whether chmpx is known to run that.
+func (p *probe) mayRun(file *chmpx.Config, confirmed bool) *chmpx.Running {
+	switch {
+	case p.last == nil && file == nil:
+		return nil
+	case p.last == nil:
+		// It was down or not to be seen when it was looked at. By now it may run,
+		// and then runs this file.
+		return &chmpx.Running{Config: file}
+	}
+	// What chmpxstatus does not show is that of the file, if chmpx runs it.
+	if !confirmed {
+		file = nil
+	}
+	return Running(*p.last, file)
+}
+
+// Running is what a chmpx that was probed runs, as chmpx.Judge wants to know it.
+// applied is the configuration it is known to run, nil if that is not known.
+func Running(st daemon.Status, applied *chmpx.Config) *chmpx.Running {
+	r := &chmpx.Running{
+		Group:     st.Group,
+		MaxChmpx:  st.MaxNodes,
+		FreeSlots: st.FreeNodes,
+		SSL:       st.SSL,
+		SSLKnown:  true,
+		Config:    applied,
+	}
+	for _, n := range st.Servers {
+		r.Servers = append(r.Servers, chmpx.RunningServer{CtlPort: n.CtlPort, CUK: n.CUK, Seed: n.Seed})
+	}
+	return r
+}
