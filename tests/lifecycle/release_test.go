@@ -23,7 +23,7 @@ func TestDebOnOtherReleases(t *testing.T) {
 			n.test(t, "installed on a configured host it begins at once", func(n *node) {
 				n.configure()
 				n.install(older, "--option=Dpkg::Options::=--force-confold")
-				n.confirmed(3)
+				n.Confirmed(3)
 				n.active(older)
 				n.wantMember(true)
 				n.sameChmpx()
@@ -32,11 +32,11 @@ func TestDebOnOtherReleases(t *testing.T) {
 			n.test(t, "an upgrade restarts the agent and nothing else", upgraded)
 			n.test(t, "a change is confirmed", func(n *node) {
 				n.Join(4)
-				n.confirmed(4)
+				n.Confirmed(4)
 				n.sameChmpx()
 				n.Leave(4)
 				n.Begin()
-				n.confirmed(3)
+				n.Confirmed(3)
 				n.file = ""
 				n.sameFile()
 			})
@@ -53,8 +53,8 @@ func TestDebOnOtherReleases(t *testing.T) {
 			})
 			n.test(t, "a downgrade restarts the agent and nothing else", downgraded)
 			n.test(t, "a reboot comes up with all of it", func(n *node) {
-				n.reboot()
-				n.confirmed(3)
+				n.Boot()
+				n.Confirmed(3)
 				n.active(older)
 				n.sameFile()
 				n.runs = nil
@@ -65,7 +65,7 @@ func TestDebOnOtherReleases(t *testing.T) {
 			n.test(t, "chmpx comes up on its file after a reboot without the agent", rebootedWithoutAgent)
 			n.test(t, "installed again and purged it leaves nothing", func(n *node) {
 				n.apt("install", pkg)
-				n.confirmed(3)
+				n.Confirmed(3)
 				n.active(newer)
 				n.sameChmpx()
 				n.understood()
