@@ -186,9 +186,9 @@ func TestStatusIsFoundByGroupAndControlPort(t *testing.T) {
 		good := revision(9, "192.0.2.1")
 		for text, want := range map[string]int{
 			good: 0,
-			strings.ReplaceAll(good, "18031", "18032"):       1,
-			strings.Replace(good, "= orders", "= carts", 1):  1,
-			strings.Replace(good, "= orders", "=", 1):        1,
+			strings.ReplaceAll(good, "18031", "18032"):        1,
+			strings.Replace(good, "= orders", "= carts", 1):   1,
+			strings.Replace(good, "= orders", "=", 1):         1,
 			"[GLOBAL]\nGROUP = orders\nSELFCTLPORT = 18031\n": 1,
 		} {
 			if err := os.WriteFile(probe, []byte(text), 0o644); err != nil {

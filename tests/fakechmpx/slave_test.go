@@ -57,7 +57,10 @@ func TestServersOfASlave(t *testing.T) {
 			[]string{server1 + " out", server2 + " up"}},
 		{"learnt from the ring", func(s *fakechmpx.Slave) { s.SetRing(ring(server1, server2, server3+" suspended")) },
 			[]string{server1 + " up", server2 + " up", server3 + " suspended"}},
-		{"and forgotten", func(s *fakechmpx.Slave) { s.SetRing(ring(server1, server2, server3)); s.SetRing(ring(server1, server2)) },
+		{"and forgotten", func(s *fakechmpx.Slave) {
+			s.SetRing(ring(server1, server2, server3))
+			s.SetRing(ring(server1, server2))
+		},
 			[]string{server1 + " up", server2 + " up"}},
 		{"one that the file lists no longer stays while it is in the ring", func(s *fakechmpx.Slave) {
 			s.SetRing(ring(server1, server2+" down"))
