@@ -64,7 +64,7 @@ func manyChanges() int {
 	if need.Full() {
 		return 200
 	}
-	return 100
+	return 30
 }
 
 func everyChange(s *installed) {
@@ -83,6 +83,7 @@ func everyChange(s *installed) {
 		}
 		e := s.confirmed()
 		noticed = append(noticed, time.Since(start))
+		s.Settled() // a job under way serves the next change too
 		d, err := time.ParseDuration(e.Text("after"))
 		if err != nil {
 			s.TB.Fatalf("%v: %v", e, err)
