@@ -74,6 +74,7 @@ type Trouble struct {
 type TroubleKind int
 
 const (
+	// NoTrouble: nothing goes wrong.
 	NoTrouble TroubleKind = iota
 	// Unreachable: there is no answer of K2HR3.
 	Unreachable

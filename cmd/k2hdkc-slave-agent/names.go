@@ -34,7 +34,9 @@ func otherNames() map[string]func(args []string) int {
 func unregisterAsUnit(ctx context.Context, a agentunit.Agent) error {
 	for _, entry := range a.Environ { // a proxy, for one
 		name, value, _ := strings.Cut(entry, "=")
-		os.Setenv(name, value)
+		if err := os.Setenv(name, value); err != nil {
+			return err
+		}
 	}
 	p := program{
 		stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard,

@@ -30,7 +30,7 @@ func (h *host) enableChmpx() {
 		return
 	}
 	if os.MkdirAll(h.path(stateDir), 0o755) == nil {
-		os.WriteFile(h.path(enabledOnce), nil, 0o644)
+		_ = os.WriteFile(h.path(enabledOnce), nil, 0o644) // without it the unit is enabled once more
 	}
 }
 
@@ -43,7 +43,7 @@ func (h *host) makeMemoryFolder() {
 		return
 	}
 	if os.MkdirAll(h.path(chmpxMemory), 0o777) == nil {
-		os.Chmod(h.path(chmpxMemory), 0o777) // whatever the umask is
+		_ = os.Chmod(h.path(chmpxMemory), 0o777) // whatever the umask is
 	}
 }
 
