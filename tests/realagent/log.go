@@ -19,6 +19,7 @@ const (
 	NotMember  = "membership unconfirmed"
 	Replaced   = "slave.ini replaced"
 	NotApplied = "RESOURCE not applied; slave.ini unchanged"
+	Waits      = "RESOURCE waits for a restart of chmpx"
 	NoServers  = "no server nodes yet"
 	Confirmed  = "chmpx runs the current slave.ini"
 	PutAgain   = "replacing the file once more"
