@@ -167,8 +167,8 @@ func silenceText(r reply) string {
 	return unchanged
 }
 
-// ambiguous: K2HR3 says the same to a host without rights and to every host
-// while its store is down (spec k2hr3 0.6).
+// ambiguous: K2HR3 says the same to a host without rights and to every host while its store is down
+// (docs/k2hr3.md 0.6).
 func ambiguous(err error) bool {
 	return errors.Is(err, k2hr3.ErrUnauthorized) || errors.Is(err, k2hr3.ErrNotMember)
 }
