@@ -1,9 +1,12 @@
 package e2e
 
 import (
+	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -44,21 +47,15 @@ type restarting struct {
 	chmpx *fakechmpx.Process
 }
 
-// TestADangerComesWithTheNextStart has K2HR3 change, again and again, what the running
-// chmpx must not load. The operator restarts chmpx as the agent says, with a gap of up to
-// three seconds. Each time the new file is there for the next chmpx, and none ends.
-func TestADangerComesWithTheNextStart(t *testing.T) {
-	full := os.Getenv("K2HDKC_TEST_FULL") != ""
-	rounds, gaps := 1, []time.Duration{20 * time.Millisecond}
+// newRestarting makes one whose chmpx runs the agent's first file: the real chmpx where
+// that is installed.
+func newRestarting(t *testing.T, k *minimalK2HR3) (r *restarting, real bool) {
+	t.Helper()
 	programs, real := fakechmpx.Installed()
 	if !real {
 		programs = fakechmpx.BuildT(t)
 	}
-	if full {
-		rounds, gaps = 50, []time.Duration{20 * time.Millisecond, 100 * time.Millisecond, time.Second, 3 * time.Second}
-	}
-	k := &minimalK2HR3{text: realText(liveSlave, 1)}
-	r := &restarting{realRing: &realRing{newSlaveVM(t, k), programs}}
+	r = &restarting{realRing: &realRing{newSlaveVM(t, k), programs}}
 	r.inside(func() error {
 		if err := os.Mkdir("/var/lib/antpickax", 0o755); err != nil {
 			return err
@@ -70,22 +67,73 @@ func TestADangerComesWithTheNextStart(t *testing.T) {
 	r.agent.says(realagent.Replaced, "")
 	r.chmpx = r.realRing.chmpx(t, "slave.ini")
 	r.agent.says(realagent.Confirmed, "")
+	return r, real
+}
+
+// end ends the agent, and chmpx, which lives.
+func (r *restarting) end(t *testing.T) {
+	t.Helper()
+	r.agent.end()
+	if exit, err := r.chmpx.Stop(deadline(t)); err != nil || exit != (fakechmpx.Exit{}) {
+		t.Errorf("chmpx ended with %+v, %v", exit, err)
+	}
+}
+
+var full = os.Getenv("K2HDKC_TEST_FULL") != ""
+
+// TestADangerComesWithTheNextStart has K2HR3 change, again and again, what the running
+// chmpx must not load. The operator restarts chmpx as the agent says, with a gap of up to
+// three seconds. Each time the new file is there for the next chmpx, and none ends.
+func TestADangerComesWithTheNextStart(t *testing.T) {
+	rounds, gaps := 1, []time.Duration{20 * time.Millisecond}
+	if full {
+		rounds, gaps = 50, []time.Duration{20 * time.Millisecond, 100 * time.Millisecond, time.Second, 3 * time.Second}
+	}
+	k := &minimalK2HR3{text: realText(liveSlave, 1)}
+	r, real := newRestarting(t, k)
 	for name, text := range liveDangers() {
 		if !full && !real && name != "GROUP" {
 			continue // each takes seconds
 		}
 		for range rounds {
 			for _, next := range []string{text, realText(liveSlave, 1)} {
-				gap := rand.N(gaps[rand.N(len(gaps))])
 				k.setText(next)
-				r.takesAtTheNextStart(t, name, next, gap)
+				r.takesAtTheNextStart(t, name, next, rand.N(gaps[rand.N(len(gaps))]))
 			}
 		}
 	}
-	r.agent.end()
-	if exit, err := r.chmpx.Stop(deadline(t)); err != nil || exit != (fakechmpx.Exit{}) {
-		t.Errorf("chmpx ended with %+v, %v", exit, err)
+	r.end(t)
+}
+
+// TestChangesAndRestartsAtRandom has servers come and go, dangers come up, and an operator
+// restart chmpx whenever he likes, all at once.
+func TestChangesAndRestartsAtRandom(t *testing.T) {
+	changes := 3
+	if full {
+		changes = 1000
 	}
+	k := &minimalK2HR3{text: realText(liveSlave, 1)}
+	r, _ := newRestarting(t, k)
+	dangers := slices.Sorted(maps.Values(liveDangers()))
+	last := k.text
+	for n := range changes {
+		text := realText(liveSlave, rand.Perm(6)[:1+rand.N(6)]...)
+		if rand.N(3) == 0 {
+			text = dangers[rand.N(len(dangers))]
+		}
+		if text == last {
+			continue
+		}
+		last = text
+		k.setText(text)
+		if rand.N(2) == 0 {
+			r.agent.Signal(syscall.SIGHUP)
+			time.Sleep(rand.N(500 * time.Millisecond))
+			r.restart(t, rand.N(time.Second))
+		}
+		r.takesAtTheNextStart(t, fmt.Sprintf("change %d", n), text, rand.N(time.Second))
+	}
+	r.end(t)
 }
 
 // takesAtTheNextStart is one change, with the restarts that the agent asks for. One is
