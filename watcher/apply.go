@@ -133,7 +133,7 @@ func (l *loop) replace(now time.Time, c candidate) error {
 		return err
 	}
 	l.output.putInPlace(c, old)
-	l.tellChmpx(now, first)
+	l.tellChmpx(now, first, l.probe.last)
 	return nil
 }
 
@@ -158,6 +158,7 @@ func (l *loop) putAgain(now time.Time) error {
 	if err != nil {
 		return err
 	}
+	c.origin = l.output.file.origin
 	if err := l.replace(now, c); err != nil {
 		return err
 	}

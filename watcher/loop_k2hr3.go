@@ -118,7 +118,7 @@ func (l *loop) consider(now time.Time, r reply) {
 		l.accept()
 		l.flips.calm(now)
 		l.poll.same(now, r, l.scene())
-	case l.hold.guarded():
+	case l.hold.blocks(now):
 		l.poll.keepWaiting(r)
 	case l.job.busy:
 		// A newer text supersedes what the job is for. systemd goes on with it.
