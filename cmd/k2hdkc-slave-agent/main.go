@@ -59,6 +59,7 @@ var errSaid = errors.New("said already")
 // main runs a command line and returns its exit status.
 func (p *program) main(ctx context.Context, args []string) int {
 	verb, rest, err := options.ParseVerb(args)
+	p.daemon.Store(verb.Name == "run")
 	if err == nil {
 		err = p.verb(ctx, verb, rest)
 	}

@@ -15,7 +15,6 @@ import (
 
 // run is the daemon. load reads the options anew.
 func (p *program) run(ctx context.Context, o *options.Options, load func() (*options.Options, error)) error {
-	p.daemon.Store(true)
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
