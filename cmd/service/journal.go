@@ -32,8 +32,8 @@ func IsJournal(w io.Writer) bool {
 }
 
 // NewJournalHandler returns a handler that writes records of this level and above to w, a [Journal]
-// or a Backlog before one: the message with its attributes for who reads, and each attribute as a
-// field for who searches.
+// or a Backlog before one: the message with its attributes for those who read, and each attribute
+// as a field for those who search.
 func NewJournalHandler(w io.Writer, level slog.Level) slog.Handler {
 	return &journalHandler{to: w, level: level}
 }

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -115,10 +114,9 @@ func TestNobodyListensToTheAgent(t *testing.T) {
 		},
 	} {
 		t.Run(strings.ReplaceAll(kind, " ", "-"), func(t *testing.T) {
-			s := newSite(t)
-			s.joinServers(1)
-			h := newMemberHost(t, s)
-			cmd := h.command(t.Context(), "run", "--api-uri", s.uri, "--role", s.SlaveRole(), "--interval", "1h")
+			s := newSite(t, 1)
+			h := newHost(t, s)
+			cmd := h.command(t.Context(), append([]string{"run", "--interval=1h"}, s.args()...)...)
 			listen(t, h, cmd)
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
@@ -137,23 +135,19 @@ func TestNobodyListensToTheAgent(t *testing.T) {
 
 // The journal tells what it missed as soon as journald goes on.
 func TestAJournaldThatHangs(t *testing.T) {
-	m := newMachine(t)
-	k := &bareK2HR3{text: resourceText}
-	uri := m.serve(k)
-	journal := fullSocket(t, m.path("/run/systemd/journal/socket"))
+	v := newSlaveVM(t, &minimalK2HR3{text: resourceText})
+	journal := fullSocket(t, v.path("/run/systemd/journal/socket"))
 	_, w := fullPipe(t)
 	info, err := w.Stat()
 	if err != nil {
 		t.Fatal(err)
 	}
 	stream := info.Sys().(*syscall.Stat_t)
-	cmd := m.command(t.Context(), "run", "--api-uri", uri, "--role", roleYRN, "--cuk", machineCUK, "--interval", "1h", "--unit=")
+	cmd := v.command(t.Context(), "run", "--interval=1h", "--unit=")
 	cmd.Env = append(cmd.Env, fmt.Sprintf("JOURNAL_STREAM=%d:%d", stream.Dev, stream.Ino))
 	cmd.Stderr = w
-	if err := m.inside(cmd.Start); err != nil {
-		t.Fatal(err)
-	}
-	until(t, "the first file", func() bool { _, err := os.Stat(m.path(slaveINI)); return err == nil })
+	v.inside(cmd.Start)
+	until(t, "the first file", func() bool { _, err := os.Stat(v.file()); return err == nil })
 	var log strings.Builder
 	journal.SetReadDeadline(time.Now().Add(limit))
 	for b := make([]byte, 64<<10); !strings.Contains(log.String(), "slave.ini replaced"); {
@@ -173,9 +167,8 @@ func TestAJournaldThatHangs(t *testing.T) {
 func TestFilesThatAreNoFilesDoNotKeepTheAgentFromEnding(t *testing.T) {
 	for _, option := range []string{"role-token-file", "ca-file", "instance-id-file", "config"} {
 		t.Run(option, func(t *testing.T) {
-			s := newSite(t)
+			s := newSite(t, 1)
 			h := newHost(t)
-			os.Mkdir(h.path("out"), 0o755)
 			fifo := h.path("fifo")
 			if err := unix.Mkfifo(fifo, 0o600); err != nil {
 				t.Fatal(err)
@@ -225,9 +218,8 @@ func TestAProgramThatDoesNotEndDoesNotKeepTheAgentFromEnding(t *testing.T) {
 	} {
 		for _, option := range []string{"status-command", "check-command"} {
 			t.Run(name+"/"+option, func(t *testing.T) {
-				s := newSite(t)
-				s.joinServers(1)
-				h := newMemberHost(t, s)
+				s := newSite(t, 1)
+				h := newHost(t, s)
 				program := h.path("program")
 				write(t, program, "#!/bin/sh\nexport PIDS="+h.path("pids")+"\necho $$ >>$PIDS\n"+script+"\n")
 				os.Chmod(program, 0o755)
@@ -260,29 +252,22 @@ func endGroups(file string) {
 func TestTheLogTellsOfTheEnd(t *testing.T) {
 	for s, word := range map[syscall.Signal]string{syscall.SIGTERM: "terminated", syscall.SIGINT: "interrupt", syscall.SIGQUIT: "quit"} {
 		t.Run(word, func(t *testing.T) {
-			site := newSite(t)
-			site.joinServers(1)
-			h := newMemberHost(t, site)
-			p := h.start("--api-uri", site.uri, "--role", site.SlaveRole())
-			next := says(t, p, 0, "slave.ini replaced", "")
-			if err := p.Signal(s); err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithTimeout(context.Background(), limit)
-			defer cancel()
+			site := newSite(t, 1)
+			h := newHost(t, site)
+			p := h.start(site.args()...)
+			p.says("slave.ini replaced", "")
+			must(t, p.Signal(s))
 			select {
 			case <-p.Done():
-			case <-ctx.Done():
+			case <-deadline(t).Done():
 				t.Fatal("it did not end")
 			}
-			next = says(t, p, next, "stopping", "")
-			says(t, p, next, "stopped", "")
-			if log := p.Log(); !strings.Contains(log, word+" signal received") || strings.Contains(log, "goroutine ") {
+			p.says("stopping", "")
+			p.says("stopped", "")
+			if log := p.String(); !strings.Contains(log, word+" signal received") || strings.Contains(log, "goroutine ") {
 				t.Errorf("the log says\n%s", log)
 			}
-			if status, _ := p.Stop(ctx); status != 0 {
-				t.Errorf("exit status %d", status)
-			}
+			p.end()
 		})
 	}
 }
