@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -190,8 +191,8 @@ func chmpxFaults() []fault {
 		{name: "chmpx is down", wrong: "chmpx has ended", does: "keeps the file right for its next start; says once that it does not run",
 			strike: func(h *host) { h.chmpx.stop() }, heal: func(h *host) { h.chmpx.start(h.t) }, sees: 6 * time.Minute, asks: 50,
 			says: []string{"chmpx is not running"}},
-		{name: "chmpx is restarted", wrong: "somebody restarts chmpx", does: "sees that it runs the file",
-			strike: func(h *host) { h.chmpx.start(h.t) }, sees: 5 * time.Second, asks: 20, hush: true},
+		{name: "chmpx is restarted", wrong: "somebody restarts chmpx", does: "sees that it is another process, and runs the file",
+			strike: func(h *host) { h.chmpx.start(h.t) }, sees: 5 * time.Second, asks: 20, says: []string{"chmpx was restarted", "pid before=1"}, once: true},
 		{name: "chmpx is late", wrong: "chmpx takes a file 20 s later, as with a slow name service", does: "waits for it",
 			strike: set(func(c *fakeChmpx) { c.lag = 20 * time.Second }), sees: 5 * time.Second, asks: 20, hush: true},
 		{name: "chmpx misses a file", wrong: "chmpx does not notice a replacement", does: "puts the file in place once more",
@@ -202,6 +203,10 @@ func chmpxFaults() []fault {
 		{name: "chmpxstatus is gone", wrong: "chmpxstatus is not installed any more", does: "keeps the file right at the interval; says what cannot be done without",
 			strike: set(func(c *fakeChmpx) { c.missing = true }), heal: set(func(c *fakeChmpx) { c.missing = false }), sees: 6 * time.Minute, asks: 50,
 			says: []string{"cannot confirm reloads"}, once: true},
+		{name: "chmpxstatus cannot be run", wrong: "chmpxstatus is there, and a library that it needs is not", does: "looks for it once a minute; keeps the file right at the interval; says what cannot be done without, and why",
+			strike: set(func(c *fakeChmpx) { c.failing = fmt.Errorf("chmpxstatus %w: exit status 127", daemon.ErrCannotRun) }),
+			heal:   set(func(c *fakeChmpx) { c.failing = nil }), sees: 6 * time.Minute, asks: 50,
+			says: []string{"WARN", "chmpxstatus cannot be run: cannot confirm reloads", "exit status 127"}, once: true},
 		{name: "chmpxstatus hangs", wrong: "chmpxstatus does not return", does: "gives it up after 10 s each time, one at a time; keeps the file right at the interval",
 			strike: set(func(c *fakeChmpx) { c.hangs = true }), heal: set(func(c *fakeChmpx) { c.hangs = false }), sees: 6 * time.Minute, asks: 50, writes: -1,
 			says: []string{"cannot probe chmpx"}, once: true},

@@ -94,7 +94,7 @@ func (h *hold) noHint(st daemon.Status) { h.alive = st }
 
 // mayHint reports whether the end of a chmpx is worth waiting for.
 func (h *hold) mayHint(st daemon.Status) bool {
-	return h.alive.PID != st.PID || !h.alive.Started.Equal(st.Started)
+	return !sameProcess(h.alive, st)
 }
 
 // guardEvent is what a probe says of a guarded file.

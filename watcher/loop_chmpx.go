@@ -120,6 +120,9 @@ func (l *loop) confirmed() {
 func (l *loop) watchRing(now time.Time, before *daemon.Status, st daemon.Status) {
 	if st.Revision != l.output.file.config.FileVersion {
 		// chmpx came up on another file, or has not been seen to take this one.
+		if before == nil {
+			l.confirmation.renew()
+		}
 		if l.confirmation.tries == 0 {
 			l.expect(now, &st)
 		}

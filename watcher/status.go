@@ -124,7 +124,7 @@ func (l *loop) status() Status {
 
 func (l *loop) chmpxStatus() Chmpx {
 	switch {
-	case l.Chmpx == nil || l.probe.found == unprobed || l.probe.found == notInstalled:
+	case l.Chmpx == nil || l.probe.found == unprobed || l.probe.found.blind():
 		return ChmpxUnseen
 	case l.probe.found == notRunning:
 		return ChmpxDown

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"os/exec"
 	"syscall"
 )
 
@@ -25,10 +26,11 @@ func Hint(err error) error {
 // fail with EPERM too, and a program may not be executable: the unit has no part in either.
 func lacksRight(err error) bool {
 	var network *net.OpError
+	var program *exec.Error
 	var file *fs.PathError
 	isFile := errors.As(err, &file)
 	switch {
-	case errors.As(err, &network), isFile && file.Op == "fork/exec":
+	case errors.As(err, &network), errors.As(err, &program), isFile && file.Op == "fork/exec":
 		return false
 	case errors.Is(err, syscall.EINVAL):
 		return isFile && file.Op == "chown"
