@@ -204,7 +204,7 @@ func TestSlavesOfAClusterSeeAChangeOfASettingByTheInterval(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {
 				h.others(tt.slaves - 1)
 				h.applied()
-				h.pass(20 * time.Minute)
+				h.pass(30 * time.Minute)
 				h.checkGaps(tt.within)
 				h.cluster.SetText(strings.Replace(h.cluster.Text(), "RETRYCNT            = 500", "RETRYCNT            = 501", 1))
 				h.pass(tt.within * 11 / 10)
