@@ -244,6 +244,7 @@ func TestAChmpxThatIsStoppedMeanwhileDoesNotSpeakAgainstTheFile(t *testing.T) {
 
 func TestAChmpxThatIsStartedLaterIsConfirmed(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
+		h.others(manySlaves)
 		h.start()
 		h.pass(10 * time.Minute)
 		h.log.want(t, 1, "INFO", "chmpx is not running")

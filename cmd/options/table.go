@@ -132,8 +132,9 @@ func k2hr3Options() []Option {
 		{
 			Key: "interval", Kind: KindDuration, Placeholder: "DURATION", Default: "60s",
 			Help: "pause between answers of a K2HR3 that does not hold requests",
-			Long: "The pause between two answers of a K2HR3 that does not hold requests, with 10 % jitter. It is stretched up to five times while chmpx's own " +
-				"view of its servers agrees with the file, and cut to seconds while there is no good file yet. At least 1s.",
+			Long: "The pause between two answers of a K2HR3 that does not hold requests, with 10 % jitter. While chmpx's own view of its servers agrees " +
+				"with the file it grows with the number of slaves in the file, from once the interval for up to 20 slaves to five times for 100 and more. " +
+				"It is cut to seconds while there is no good file yet. At least 1s.",
 			set: duration(func(o *Options) *time.Duration { return &o.Interval }, false, time.Second, 0),
 		},
 		{
