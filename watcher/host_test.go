@@ -43,6 +43,7 @@ type host struct {
 	api     *fakek2hr3.Server
 	cluster *fakek2hr3.Cluster
 	net     *fakek2hr3.InMemory
+	limiter k2hr3.Limiter
 	token   string
 	secrets []string // every token it was given
 	wall    func() time.Time
@@ -175,7 +176,7 @@ type meddler func(req *http.Request, next http.RoundTripper) (*http.Response, er
 // they are made, or from a fixed address.
 func (h *host) client(fixed string) *k2hr3.Client {
 	api, _ := k2hr3.ParseAPI("http://k2hr3.shop.example:18080")
-	client, err := k2hr3.New(k2hr3.Config{API: api, Logger: slog.New(h.log), Transport: line{h, &http.Transport{
+	client, err := k2hr3.New(k2hr3.Config{API: api, Logger: slog.New(h.log), Limiter: &h.limiter, Transport: line{h, &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if lost := h.lost.Load(); lost != nil && *lost == fixed {
 				return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New("bind: cannot assign requested address")}

@@ -16,6 +16,7 @@ import (
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/cmd/service"
 	"k2hdkc-slave-agent/watcher/host"
+	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
 )
 
@@ -41,6 +42,7 @@ type program struct {
 	stdout, stderr io.Writer
 	system         options.System
 	guard          member.Guard
+	limiter        k2hr3.Limiter // of all requests, whatever rounds and verbs make them
 	instance       host.Recorder
 }
 
