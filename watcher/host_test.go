@@ -71,6 +71,9 @@ type host struct {
 	opinion atomic.Pointer[func(context.Context) error] // nil: the staged file is fine
 	mu      sync.Mutex
 	staged  []string // each text that got as far as a staged file
+
+	replaced []time.Time // when the file had another revision each time
+	shown    int         // the revision that the watcher said last
 }
 
 // inBubble runs f on a host in a bubble of virtual time.
@@ -245,11 +248,14 @@ func (h *host) make() *Watcher {
 // changed keeps the latest of what the watcher says how it is.
 func (h *host) changed(s Status) {
 	line := s.String()
-	if h.secret(line) || line == "" || len(line) > 400 || strings.ContainsFunc(line, unicode.IsControl) {
+	if h.secret(line) || line == "" || len(line) > 600 || strings.ContainsFunc(line, unicode.IsControl) {
 		h.t.Errorf("not fit for a status line: %q", line)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if s.Revision != h.shown {
+		h.replaced, h.shown = append(h.replaced, time.Now()), s.Revision
+	}
 	if len(h.lines) == 50 {
 		h.lines = slices.Delete(h.lines, 0, 1)
 	}

@@ -192,7 +192,7 @@ func (c *Client) failed(ctx context.Context, op string, a answer, err error) err
 	var alone aloneError
 	if errors.As(err, &alone) {
 		e := c.newError(op, 0, verdict{kind: ErrServer})
-		e.Err, e.RetryAfter = alone, alone.left
+		e.Err, e.RetryAfter = alone, time.Until(alone.until)
 		return e
 	}
 	if ctx.Err() != nil {

@@ -2,7 +2,6 @@ package k2hr3
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -60,12 +59,12 @@ func (l *Limiter) place() *rate.Reservation {
 func (l *Limiter) isAlone(host string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	left := time.Until(l.alone[host])
-	if left <= 0 {
-		delete(l.alone, host)
-		return nil
+	until := l.alone[host]
+	if time.Now().Before(until) {
+		return aloneError{until}
 	}
-	return aloneError{left}
+	delete(l.alone, host)
+	return nil
 }
 
 // leaveAlone lets no request to host begin for d.
@@ -81,9 +80,8 @@ func (l *Limiter) leaveAlone(host string, d time.Duration) {
 }
 
 // aloneError says that a request is not sent, because the server wants to be left alone.
-type aloneError struct{ left time.Duration }
+type aloneError struct{ until time.Time }
 
 func (e aloneError) Error() string {
-	return fmt.Sprintf("not asked: it wants to be left alone for another %v (Retry-After)",
-		e.left.Round(time.Second))
+	return "not asked: it wants to be left alone until " + e.until.Format(time.TimeOnly) + " (Retry-After)"
 }
