@@ -13,18 +13,29 @@ import (
 
 // pass leads an answer to the file and plans the next request.
 func (l *loop) pass(now time.Time, r reply) {
+	before := l.output.file.origin
 	replaced, err := l.apply(now, r.answer)
 	switch {
 	case l.ctx.Err() != nil: // what a judgement says then means nothing
 	case err != nil:
 		l.notApplied(now, r.answer, err)
+	case replaced && l.flipped(now, before):
+		l.accept()
+		l.poll.contradicted(now, l.scene())
 	case replaced:
 		l.accept()
 		l.poll.replaced(now, r, l.scene())
 	default:
 		l.accept()
+		l.flips.calm(now)
 		l.poll.same(now, r, l.scene())
 	}
+}
+
+// flipped reports whether K2HR3 has contradicted itself once more by the text that
+// has replaced that of another origin.
+func (l *loop) flipped(now time.Time, before string) bool {
+	return l.flips.replaced(now, before, l.output.file.origin)
 }
 
 // accept takes note that the file is what K2HR3 wants.

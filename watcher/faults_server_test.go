@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"k2hdkc-slave-agent/tests/fakek2hr3"
@@ -164,6 +165,22 @@ func notModified(req *http.Request, next http.RoundTripper) (*http.Response, err
 
 func holds(h *host) { h.api.Hold(time.Minute) }
 
+// inTurn has two replicas answer in turn. The one does not know the last server yet.
+func inTurn(h *host) {
+	var behind atomic.Bool
+	every(func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
+		if strings.Contains(req.URL.Path, "/resource/") {
+			if behind.CompareAndSwap(false, true) {
+				h.join(9)
+			} else {
+				behind.Store(false)
+				h.leave(9)
+			}
+		}
+		return next.RoundTrip(req)
+	})(h)
+}
+
 func holdFaults() []fault {
 	return []fault{
 		{name: "stops holding", wrong: "a K2HR3 that held requests does not any more", does: "asks when the ring tells and at the interval",
@@ -195,6 +212,14 @@ func holdFaults() []fault {
 					h.t.Errorf("%d replacements", n)
 				}
 			}, sees: 5 * time.Second, writes: -1, asks: 80, hush: true},
+		{name: "replicas disagree and hold", wrong: "two replicas of K2HR3 behind one address have different texts and answer in turn, at once because the ETag differs", does: "asks with growing pauses up to the interval, and says that K2HR3 contradicts itself",
+			before: holds, strike: inTurn, heal: func(h *host) {
+				if n := len(h.texts()); n > 80 {
+					h.t.Errorf("%d replacements", n)
+				}
+				unmeddled(h)
+				h.leave(9)
+			}, late: true, sees: time.Nanosecond, writes: -1, asks: 130, says: []string{"K2HR3 contradicts itself", "replicas"}},
 		{name: "the store goes while a request is held", wrong: "K2HR3's store goes down under a held request", does: "keeps the file; is not registered anew; has a request held again afterwards",
 			before: holds, strike: on(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second}), within: 110 * time.Second, asks: 180, says: []string{"cannot read the RESOURCE from K2HR3", "not a member"}},
 	}

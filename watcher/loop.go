@@ -32,6 +32,7 @@ type loop struct {
 	unit         unitJobs
 	pace         pace
 	hold         hold
+	flips        flips
 	clock        clock
 	alive        alive
 
@@ -62,16 +63,25 @@ func (w *Watcher) newLoop(ctx context.Context, once bool) *loop {
 		confirm = 0
 	}
 	return &loop{
-		Watcher: w, ctx: ctx, once: once,
-		membership: newMembership(log), poll: newPoll(config, log), output: newOutput(log), repair: newRepair(w.Log),
-		probe: newProbe(w.Config, w.Log), confirmation: confirmation{limit: confirm}, ring: ring{log: w.Log},
-		unit:    unitJobs{log: w.Log, absent: w.Unit == nil},
-		alive:   alive{log: w.Log, every: w.AliveEvery},
-		check:   op{name: "the check of the membership"},
-		request: op{name: "the request to K2HR3"},
-		look:    op{name: "the probe of chmpx"},
-		job:     op{name: "the job of chmpx's unit"},
-		results: make(chan any, 5),
+		Watcher:      w,
+		ctx:          ctx,
+		once:         once,
+		membership:   newMembership(log),
+		poll:         newPoll(config, log),
+		output:       newOutput(log),
+		repair:       newRepair(w.Log),
+		probe:        newProbe(w.Config, w.Log),
+		confirmation: confirmation{limit: confirm},
+		ring:         ring{log: w.Log},
+		unit:         unitJobs{log: w.Log, absent: w.Unit == nil},
+		hold:         newHold(w.Log),
+		flips:        newFlips(w.Log),
+		alive:        alive{log: w.Log, every: w.AliveEvery},
+		check:        op{name: "the check of the membership"},
+		request:      op{name: "the request to K2HR3"},
+		look:         op{name: "the probe of chmpx"},
+		job:          op{name: "the job of chmpx's unit"},
+		results:      make(chan any, 5),
 	}
 }
 

@@ -203,9 +203,9 @@ func (l *loop) restartUnit(now time.Time) {
 	l.startJob(now, func(ctx context.Context) jobDone { return jobDone{l.Unit.Restart(ctx), true} })
 }
 
-// notTaken is for a chmpx that lives and does not take the file. Its notification
-// may have been held up or swallowed (spec chmpx D.4, D.6); another
-// replacement repairs that, and where its watch is lost only a restart does.
+// notTaken is for a chmpx that lives and does not take the file. Its notification may have been
+// held up or swallowed (docs/chmpx.md D.4, D.6); another replacement repairs that, and where its
+// watch is lost only a restart does.
 func (l *loop) notTaken(now time.Time, st daemon.Status) {
 	log := l.Log.With("file", l.output.file.config.FileVersion, "chmpx", st.Revision, "pid", st.PID)
 	tries := l.confirmation.failed()

@@ -31,6 +31,11 @@ func (l *loop) holdBack(now time.Time, a k2hr3.Answer, why error) error {
 	if l.hold.has(c.origin) {
 		return wait
 	}
+	// The operator, who is told of it, may restart chmpx in the next moment. Then
+	// nothing may keep the file from being replaced.
+	if err := l.pace.mayReplace(l.ctx); err != nil {
+		return err
+	}
 	if err := l.File.Hold(c.bytes); err != nil {
 		return err
 	}

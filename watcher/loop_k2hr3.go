@@ -115,6 +115,7 @@ func (l *loop) consider(now time.Time, r reply) {
 	case r.answer.NotModified:
 		l.poll.takePending()
 		l.accept()
+		l.flips.calm(now)
 		l.poll.same(now, r, l.scene())
 	case l.hold.guarded():
 		l.poll.keepWaiting(r)

@@ -62,6 +62,7 @@ type poll struct {
 	waiting *reply    // a change that waits for the end of a job of chmpx's unit
 
 	failures  backoff
+	flips     backoff   // answers that contradict each other
 	hasty     backoff   // answers to held requests that come at once, for nothing
 	notBefore time.Time // K2HR3 wants no request earlier
 	chase     *chase    // nil: the ring gives no reason to ask
@@ -110,9 +111,6 @@ func (c *chase) pause(now time.Time, longest time.Duration) time.Duration {
 func newPoll(c Config, log *slog.Logger) poll {
 	return poll{interval: c.Interval, wait: c.Wait, silence: trouble{log: log}}
 }
-
-// alarms are the moments at which poll wants to act.
-func (p *poll) alarms() time.Time { return earliest(p.next, p.latest) }
 
 // plan sets the next request d from now, but not before K2HR3 wants it. A request
 // that somebody wants comes as soon as it may.
@@ -169,8 +167,8 @@ func silenceText(r reply) string {
 	return unchanged
 }
 
-// ambiguous: K2HR3 says the same to a host without rights and to every host
-// while its store is down (spec k2hr3 0.6).
+// ambiguous: K2HR3 says the same to a host without rights and to every host while its store is down
+// (docs/k2hr3.md 0.6).
 func ambiguous(err error) bool {
 	return errors.Is(err, k2hr3.ErrUnauthorized) || errors.Is(err, k2hr3.ErrNotMember)
 }
@@ -259,9 +257,16 @@ func (p *poll) replaced(now time.Time, r reply, s scene) {
 	p.plan(now, p.pauseAfterSame(now, r, s))
 }
 
+// contradicted plans the next request to a K2HR3 that contradicts itself: the one
+// text may be as right as the other, so that it is asked ever less often.
+func (p *poll) contradicted(now time.Time, s scene) {
+	p.plan(now, p.flips.pause(p.longest(s)))
+}
+
 // same plans the next request after an answer that changes nothing.
 func (p *poll) same(now time.Time, r reply, s scene) {
 	p.failures.reset()
+	p.flips.reset()
 	p.plan(now, p.pauseAfterSame(now, r, s))
 }
 

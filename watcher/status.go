@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,6 +74,7 @@ type Trouble struct {
 type TroubleKind int
 
 const (
+	// NoTrouble: nothing goes wrong.
 	NoTrouble TroubleKind = iota
 	// Unreachable: there is no answer of K2HR3.
 	Unreachable
@@ -82,6 +84,8 @@ const (
 	NoServer
 	// Refused: the text is not fit for chmpx.
 	Refused
+	// Contradiction: K2HR3 answers with one text and another in turn.
+	Contradiction
 	// Held: the text is not fit for the chmpx that runs, and waits for another.
 	Held
 	// Unwritable: the file cannot be replaced or put back.
@@ -139,7 +143,7 @@ func (l *loop) notApplying() error {
 	if err := l.repair.failure.err; err != nil {
 		return err
 	}
-	return l.output.refusal.err
+	return cmp.Or(l.output.refusal.err, l.flips.wrong.err)
 }
 
 // since makes a Trouble of an error, with what was known of it before.
@@ -164,6 +168,8 @@ func silenceKind(err error) TroubleKind {
 func applyingKind(err error) TroubleKind {
 	var refusal *Refusal
 	switch {
+	case errors.Is(err, errFlips):
+		return Contradiction
 	case !errors.As(err, &refusal):
 		return Unwritable
 	case onlyNoServer(refusal.Report):

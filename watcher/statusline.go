@@ -47,6 +47,8 @@ func (s Status) text(t Trouble) string {
 		return "K2HR3 lists no server" + since
 	case Refused:
 		return "RESOURCE refused" + since + why
+	case Contradiction:
+		return "K2HR3 contradicts itself since " + at(t.Since) + why
 	case Held:
 		return "RESOURCE waits for a restart of chmpx since " + at(t.Since) + why
 	case Unwritable:

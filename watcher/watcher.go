@@ -167,7 +167,7 @@ func (w *Watcher) Run(ctx context.Context, events <-chan Event) error {
 	if w.Alive != nil && w.AliveEvery > 0 {
 		l.showAlive(time.Now())
 	}
-	l.run(events, nil)
+	_ = l.run(events, nil) // it ends with ctx alone
 	return nil
 }
 

@@ -173,7 +173,7 @@ func TestVerdicts(t *testing.T) {
 func TestACheckThatHangsGivesNoVerdict(t *testing.T) {
 	state := fakechmpx.StateDir(t.TempDir())
 	t.Setenv(fakechmpx.EnvState, string(state))
-	if err := state.Inject(fakechmpx.FaultConftestHang, ""); err != nil {
+	if err := state.Inject(fakechmpx.FaultConftestHang); err != nil {
 		t.Fatal(err)
 	}
 	c := Checker{Command: fakechmpx.BuildT(t).Conftest, Timeout: 100 * time.Millisecond}

@@ -68,7 +68,7 @@ func TestTheOpinionOnANewFile(t *testing.T) {
 	}
 
 	install(programs.Conftest)
-	if err := state.Inject(fakechmpx.FaultConftestHang, ""); err != nil {
+	if err := state.Inject(fakechmpx.FaultConftestHang); err != nil {
 		t.Fatal(err)
 	}
 	hasty := &Opinion{Checker: Checker{Command: link, Timeout: 100 * time.Millisecond}, Log: logger}

@@ -13,7 +13,7 @@ import (
 	"k2hdkc-slave-agent/cmd/service"
 )
 
-// run is the daemon. load reads the options anew.
+// run is the daemon. load reads the options again.
 func (p *program) run(ctx context.Context, o *options.Options, load func() (*options.Options, error)) error {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)

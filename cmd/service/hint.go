@@ -10,8 +10,8 @@ import (
 	"syscall"
 )
 
-// Hint adds to an error for want of a right how to widen what the unit allows. It returns another
-// error as it is, and every error where systemd has not started the agent.
+// Hint adds to the error of an agent that lacks a right how to widen what the unit allows. It
+// returns any other error as it is, and every error where systemd has not started the agent.
 func Hint(err error) error {
 	if err == nil || !Supervised() || !lacksRight(err) {
 		return err
@@ -20,9 +20,9 @@ func Hint(err error) error {
 		"`systemctl daemon-reload && systemctl restart k2hdkc-slave-agent` grants what the configuration (owner, group, output, state-dir, …) needs beyond that", err)
 }
 
-// lacksRight reports whether err is about a file, and for want of a right. chown says EINVAL of an
-// owner that the unit's user namespace does not have. A connection may fail with EPERM too, by a
-// firewall, and a program cannot be run that is not executable: the unit has no part in either.
+// lacksRight reports whether err is about a file that the agent lacks a right to. chown returns
+// EINVAL for an owner that the unit's user namespace does not have. A firewall lets a connection
+// fail with EPERM too, and a program may not be executable: the unit has no part in either.
 func lacksRight(err error) bool {
 	var network *net.OpError
 	var file *fs.PathError

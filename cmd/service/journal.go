@@ -28,8 +28,8 @@ func IsJournal(w io.Writer) bool {
 }
 
 // NewJournalHandler returns a handler that writes records of this level and above as entries of the
-// journal: the message with its attributes for who reads, and each attribute as a field for who
-// searches.
+// journal: the message with its attributes for those who read, and each attribute as a field for
+// those who search.
 func NewJournalHandler(level slog.Level) slog.Handler { return &journalHandler{level: level} }
 
 type journalHandler struct {

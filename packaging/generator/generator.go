@@ -32,8 +32,8 @@ const dropIn = agentunit.Name + ".d/50-configuration.conf"
 
 // generate writes the drop-in into a folder; none where the unit has rights enough.
 // userNamespaces tells whether this host lets the unit have a namespace of users.
-// wrong says what of the unit or the options cannot be understood; the rights that
-// the rest asks for are written nevertheless.
+// wrong says what of the units or the options cannot be understood; what the rest
+// needs is written all the same.
 func generate(files fs.FS, to string, userNamespaces func() bool) (wrong, err error) {
 	a, wrong := agentunit.Read(files)
 	lines, unsure := rights(files, a, userNamespaces)
@@ -113,7 +113,7 @@ func forSomebody(files fs.FS, o *options.Options) bool {
 	return ok && (st.Uid != 0 || st.Gid != 0)
 }
 
-// chmpxUser is whom chmpx runs as; empty: as root.
+// chmpxUser is the user that chmpx runs as; empty: root.
 func chmpxUser(files fs.FS, o *options.Options) (string, error) {
 	if o.Unit == "" {
 		return "", nil

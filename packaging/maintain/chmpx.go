@@ -2,6 +2,7 @@ package maintain
 
 import (
 	"bytes"
+	"k2hdkc-slave-agent/render/atomicfile"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,7 +30,7 @@ func (h *host) enableChmpx() {
 		return
 	}
 	if os.MkdirAll(h.path(stateDir), 0o755) == nil {
-		os.WriteFile(h.path(enabledOnce), nil, 0o644)
+		_ = os.WriteFile(h.path(enabledOnce), nil, 0o644) // without it the unit is enabled once more
 	}
 }
 
@@ -42,7 +43,7 @@ func (h *host) makeMemoryFolder() {
 		return
 	}
 	if os.MkdirAll(h.path(chmpxMemory), 0o777) == nil {
-		os.Chmod(h.path(chmpxMemory), 0o777) // whatever the umask is
+		_ = os.Chmod(h.path(chmpxMemory), 0o777) // whatever the umask is
 	}
 }
 
@@ -80,13 +81,9 @@ func (h *host) leaveBehind() {
 		return
 	}
 	file := h.path(ownDropIn)
-	next := file + ".new"
 	err = os.MkdirAll(filepath.Dir(file), 0o755)
 	if err == nil {
-		err = os.WriteFile(next, leftDropIn(vendor), 0o644)
-	}
-	if err == nil {
-		err = os.Rename(next, file)
+		err = atomicfile.Write(file, leftDropIn(vendor), 0o644)
 	}
 	if err != nil {
 		h.say("chmpx.service will not find %s after a reboot: %v", slaveINI, err)
@@ -100,7 +97,7 @@ func leftDropIn(vendor []byte) []byte {
 		"# " + slaveINI + ". Installing the package again, or purging it, takes this away; it\n" +
 		"# may be deleted as soon as chmpx is configured in another way.\n")
 	for line := range bytes.Lines(vendor) {
-		if line[0] != '#' && !bytes.HasPrefix(line, []byte("ExecReload=")) {
+		if line[0] != '#' && !bytes.Contains(line, []byte("/usr/libexec/k2hdkc-slave-agent/")) {
 			left = append(left, line...)
 		}
 	}
