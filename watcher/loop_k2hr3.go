@@ -56,9 +56,8 @@ func (l *loop) startRequest(now time.Time) {
 
 // ask is one request.
 func (w *Watcher) ask(ctx context.Context, etag string, wait time.Duration) (r reply) {
-	start := time.Now()
 	r.answer, r.err = w.Member.Ask(ctx, etag, wait)
-	r.took = time.Since(start)
+	r.took = r.answer.Took
 	if ambiguous(r.err) {
 		r.alive = w.Member.Ping(ctx) == nil
 	}

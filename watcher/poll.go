@@ -120,7 +120,7 @@ func newPoll(c Config, log *slog.Logger) poll {
 // that somebody wants comes as soon as it may.
 func (p *poll) plan(now time.Time, d time.Duration) {
 	if p.wanted {
-		d = min(d, p.began.Add(leastAskPause).Sub(now))
+		d = p.began.Add(leastAskPause).Sub(now)
 	}
 	at := now.Add(max(d, 0))
 	if at.Before(p.notBefore) {
