@@ -165,8 +165,8 @@ func notModified(req *http.Request, next http.RoundTripper) (*http.Response, err
 
 func holds(h *host) { h.api.Hold(time.Minute) }
 
-// inTurn has two replicas answer in turn. The one does not know the last server yet.
-func inTurn(h *host) {
+// replicasInTurn has two replicas answer in turn. The one does not know the last server yet.
+func replicasInTurn(h *host) {
 	var behind atomic.Bool
 	every(func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
 		if strings.Contains(req.URL.Path, "/resource/") {
@@ -213,7 +213,7 @@ func holdFaults() []fault {
 				}
 			}, sees: 5 * time.Second, writes: -1, asks: 80, hush: true},
 		{name: "replicas disagree and hold", wrong: "two replicas of K2HR3 behind one address have different texts and answer in turn, at once because the ETag differs", does: "asks with growing pauses up to the interval, and says that K2HR3 contradicts itself",
-			before: holds, strike: inTurn, heal: func(h *host) {
+			before: holds, strike: replicasInTurn, heal: func(h *host) {
 				if n := len(h.texts()); n > 80 {
 					h.t.Errorf("%d replacements", n)
 				}
