@@ -147,7 +147,7 @@ func (l *loop) watchGuard(now time.Time, p probed) {
 	case guardOver:
 		l.hold.endWatch()
 		if err := l.File.DropGuard(); err != nil {
-			l.Log.Warn("cannot remove the file before: chmpx does not hear of replacements while it is there", "error", err)
+			l.Log.Warn("cannot remove .slave.guard.ini; a chmpx that runs the previous slave.ini notices no new one until somebody removes it", "error", err)
 		}
 	case guardBroken:
 		l.takeBackHeld(now, p)
@@ -169,6 +169,6 @@ func (l *loop) takeBackHeld(now time.Time, p probed) {
 	l.output.restore(g.before)
 	l.expect(now, &p.status)
 	l.save()
-	l.Log.Warn("chmpx was started on the slave.ini before at the same moment; restart it once more", "file", l.File.Path)
+	l.Log.Warn("chmpx started just before the agent replaced slave.ini and runs the previous one; restart chmpx once more", "file", l.File.Path)
 	l.poll.want(now) // the text is held again
 }
