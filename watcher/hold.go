@@ -112,8 +112,8 @@ func (h *hold) look(now time.Time, p probed, revision int) guardEvent {
 	switch found := p.presence(); {
 	case found == foundRunning && !p.before && p.status.Revision == revision:
 		return guardOver
-	case found == foundRunning:
-		return guardBroken
+	case found == foundRunning && h.guard.before.config != nil && p.status.Revision == h.guard.before.config.FileVersion:
+		return guardBroken // one that is just starting shows no revision, or any
 	case found == foundDown && now.Sub(h.guard.since) >= guardFor:
 		return guardOver
 	}
