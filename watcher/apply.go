@@ -122,6 +122,7 @@ func (l *loop) replace(now time.Time, c candidate) error {
 	if err := l.pace.wait(l.ctx); err != nil {
 		return err
 	}
+	now = time.Now()
 	first := !l.output.file.good
 	if first && l.jobs.awaitsStart() {
 		l.save() // before the file is there: between the two the agent may end

@@ -163,7 +163,7 @@ func (l *loop) close() { l.beside.Wait() }
 
 // idle is how long no part wants anything.
 func (l *loop) idle() time.Duration {
-	next := earliest(l.membership.next, l.poll.next, l.poll.latest, l.probe.next, l.repair.next, l.clock.next, l.lifeSign.next)
+	next := earliest(l.membership.next, l.poll.next, l.poll.latest, l.probe.next, l.jobs.next, l.repair.next, l.clock.next, l.lifeSign.next)
 	if next.IsZero() {
 		return time.Hour
 	}
@@ -186,6 +186,9 @@ func (l *loop) tick(now time.Time) {
 	}
 	if l.clock.next.rings(now) {
 		l.checkClock(now)
+	}
+	if l.jobs.next.rings(now) && l.jobOp.busy {
+		l.jobOp.cancel()
 	}
 	if l.repair.next.rings(now) {
 		l.checkFile(now)

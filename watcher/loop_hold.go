@@ -104,6 +104,7 @@ func (l *loop) applyHeld(now time.Time) {
 	if err := l.pace.wait(l.ctx); err != nil {
 		return
 	}
+	now = time.Now()
 	old, _ := daemon.InodeOf(l.File.Path)
 	err := l.File.CommitHeld()
 	switch {
