@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"k2hdkc-slave-agent/render/atomicfile"
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // Why a file cannot be replaced. The errors of [File] wrap one of these, or the system's error
@@ -16,7 +17,7 @@ import (
 var (
 	ErrSymlink     = errors.New("is a symbolic link")
 	ErrMountPoint  = errors.New("is a mount point of its own")
-	ErrNotRegular  = errors.New("is not a regular file")
+	ErrNotRegular  = regularfile.ErrNotRegular
 	ErrNoDirectory = errors.New("its directory is not there")
 	ErrReadOnly    = errors.New("its file system is read-only")
 	ErrNoSpace     = errors.New("its file system is full")
@@ -39,11 +40,12 @@ type File struct {
 	Owner, Group *int
 }
 
-// Read returns the bytes of the file. It holds no descriptor on it
-// afterwards. The error is fs.ErrNotExist's kind if there is none.
-func (f File) Read() ([]byte, error) {
-	return os.ReadFile(f.Path)
-}
+// MaxFile bounds a file for chmpx, in bytes. A RESOURCE is far smaller.
+const MaxFile = 4 << 20
+
+// Read returns the bytes of the file. It holds no descriptor on it afterwards. The error is
+// fs.ErrNotExist's kind if there is none, [ErrNotRegular]'s also for a symbolic link.
+func (f File) Read() ([]byte, error) { return regularfile.ReadInPlace(f.Path, MaxFile) }
 
 // Check returns an error if the file cannot be replaced, as far as that shows before there is
 // anything to write.

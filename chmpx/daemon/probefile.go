@@ -3,12 +3,12 @@ package daemon
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/render/atomicfile"
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 const (
@@ -75,7 +75,7 @@ func quote(value string) string {
 // alone: who may not write here can still look.
 func writeProbe(dir string, text []byte) (string, error) {
 	path := filepath.Join(dir, probeName)
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
+	if old, err := regularfile.Read(path, regularfile.Small); err == nil && bytes.Equal(old, text) {
 		return path, nil
 	}
 	return path, atomicfile.Write(path, text, 0o644) // holds no secret

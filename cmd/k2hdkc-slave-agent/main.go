@@ -24,12 +24,7 @@ func main() {
 		os.Exit(other(os.Args[1:]))
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	system, err := options.ThisSystem()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, options.Program+":", err)
-		os.Exit(1)
-	}
-	p := program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, system: system}
+	p := program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, system: options.ThisSystem()}
 	status := p.main(ctx, os.Args[1:])
 	stop()
 	os.Exit(status)

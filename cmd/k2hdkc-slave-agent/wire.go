@@ -15,6 +15,7 @@ import (
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/render/regularfile"
 	"k2hdkc-slave-agent/watcher"
 	"k2hdkc-slave-agent/watcher/host"
 	"k2hdkc-slave-agent/watcher/k2hr3"
@@ -100,11 +101,17 @@ func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, *member
 // stateFile is where the watcher remembers what it did.
 func stateFile(o *options.Options) string { return filepath.Join(o.StateDir, "state.json") }
 
+// maxUsers is the size of the largest list of users or groups that is searched for a name.
+const maxUsers = 64 << 20
+
 // outputFile is the file to keep, with the ids of the owner and group that it is to have.
 func outputFile(o *options.Options) (render.File, error) {
 	f := render.File{Path: o.Output, Mode: o.Mode}
 	var errOwner, errGroup error
 	f.Owner, errOwner = id(o.Owner, func(name string) (string, error) {
+		if err := regularfile.Check("/etc/passwd", maxUsers); err != nil {
+			return "", err
+		}
 		u, err := user.Lookup(name)
 		if err != nil {
 			return "", err
@@ -112,6 +119,9 @@ func outputFile(o *options.Options) (render.File, error) {
 		return u.Uid, nil
 	})
 	f.Group, errGroup = id(o.Group, func(name string) (string, error) {
+		if err := regularfile.Check("/etc/group", maxUsers); err != nil {
+			return "", err
+		}
 		g, err := user.LookupGroup(name)
 		if err != nil {
 			return "", err

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"k2hdkc-slave-agent/render/regularfile"
 	"k2hdkc-slave-agent/watcher"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
@@ -213,7 +214,7 @@ func TestConfigurationFileThatCannotBeRead(t *testing.T) {
 	dir := system(map[string]string{"/etc/k2hdkc/slave-agent.ini/x": ""})
 	unreadable := deny(configured(""), "/etc/k2hdkc/slave-agent.ini")
 	binary := configured("[agent]\nlog-level = \xff")
-	long := configured(strings.Repeat("#\n", maxFile))
+	long := configured(strings.Repeat("#\n", regularfile.Small))
 	tests := []struct {
 		name   string
 		system System
@@ -223,10 +224,10 @@ func TestConfigurationFileThatCannotBeRead(t *testing.T) {
 	}{
 		{"named by flag but absent", system(nil), []string{"--config", "/srv/no.ini"}, []string{"cannot read /srv/no.ini", "does not exist"}, false},
 		{"named by environment but absent", system(nil, "K2HDKC_SLAVE_CONFIG=/srv/no.ini"), nil, []string{"cannot read /srv/no.ini"}, false},
-		{"directory", dir, nil, []string{"/etc/k2hdkc/slave-agent.ini is a directory"}, false},
+		{"directory", dir, nil, []string{"/etc/k2hdkc/slave-agent.ini: it is not a regular file but a directory"}, false},
 		{"unreadable", unreadable, nil, []string{"cannot read /etc/k2hdkc/slave-agent.ini: permission denied"}, false},
 		{"not text", binary, nil, []string{"/etc/k2hdkc/slave-agent.ini is not UTF-8"}, false},
-		{"endless", long, nil, []string{"/etc/k2hdkc/slave-agent.ini has more than"}, false},
+		{"endless", long, nil, []string{"/etc/k2hdkc/slave-agent.ini: it has more than"}, false},
 		{"empty name", system(nil), []string{"--config="}, []string{"flag --config: the value is empty"}, true},
 		{"relative name in the environment", system(nil, "K2HDKC_SLAVE_CONFIG=a.ini"), nil,
 			[]string{"environment K2HDKC_SLAVE_CONFIG: \"a.ini\" is not an absolute path"}, false},

@@ -22,6 +22,7 @@ import (
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/packaging/agentunit"
 	"k2hdkc-slave-agent/packaging/unitfile"
+	"k2hdkc-slave-agent/render/atomicfile"
 )
 
 // Name is what the program is called as a generator.
@@ -46,7 +47,7 @@ func generate(files fs.FS, to string, userNamespaces func() bool) (wrong, err er
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return wrong, err
 	}
-	return wrong, os.WriteFile(file, []byte(text), 0o644)
+	return wrong, atomicfile.Write(file, []byte(text), 0o644)
 }
 
 // rights are the lines that the unit needs.

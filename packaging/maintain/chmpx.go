@@ -5,6 +5,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"k2hdkc-slave-agent/render/atomicfile"
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // mark begins the copy of the drop-in that a removal leaves for chmpx. The deb's
@@ -29,7 +32,7 @@ func (h *host) enableChmpx() {
 		return
 	}
 	if os.MkdirAll(h.path(stateDir), 0o755) == nil {
-		os.WriteFile(h.path(enabledOnce), nil, 0o644)
+		_ = atomicfile.Write(h.path(enabledOnce), nil, 0o644) // else it is done once more
 	}
 }
 
@@ -50,7 +53,7 @@ func (h *host) makeMemoryFolder() {
 func (h *host) chmpxRuns() bool {
 	names, _ := filepath.Glob(h.path("/proc/[0-9]*/comm"))
 	for _, name := range names {
-		if comm, err := os.ReadFile(name); err == nil && string(comm) == "chmpx\n" {
+		if comm, err := regularfile.Read(name, regularfile.Small); err == nil && string(comm) == "chmpx\n" {
 			return true
 		}
 	}
@@ -75,18 +78,14 @@ func (h *host) leaveBehind() {
 	if err != nil || info.Size() == 0 || h.exists(ownDropIn) || !h.chmpxHere() {
 		return
 	}
-	vendor, err := os.ReadFile(h.path(vendorDropIn))
+	vendor, err := regularfile.Read(h.path(vendorDropIn), regularfile.Small)
 	if err != nil {
 		return
 	}
 	file := h.path(ownDropIn)
-	next := file + ".new"
 	err = os.MkdirAll(filepath.Dir(file), 0o755)
 	if err == nil {
-		err = os.WriteFile(next, leftDropIn(vendor), 0o644)
-	}
-	if err == nil {
-		err = os.Rename(next, file)
+		err = atomicfile.Write(file, leftDropIn(vendor), 0o644)
 	}
 	if err != nil {
 		h.say("chmpx.service will not find %s after a reboot: %v", slaveINI, err)
@@ -113,7 +112,7 @@ func (h *host) takeBack() {
 	if info, err := os.Lstat(file); err != nil || !info.Mode().IsRegular() {
 		return
 	}
-	text, err := os.ReadFile(file)
+	text, err := regularfile.Read(file, regularfile.Small)
 	if err != nil || !bytes.HasPrefix(text, []byte(mark)) {
 		return
 	}
