@@ -108,7 +108,7 @@ func (l *loop) replace(now time.Time, c candidate) error {
 	if err := l.secondOpinion(staged.Path(), c); err != nil {
 		return err
 	}
-	if err := l.pace.wait(l.ctx); err != nil {
+	if err := l.mayReplace(); err != nil {
 		return err
 	}
 	first := !l.output.file.good
@@ -124,6 +124,15 @@ func (l *loop) replace(now time.Time, c candidate) error {
 	l.output.putInPlace(c, old)
 	l.tellChmpx(now, first)
 	return nil
+}
+
+// mayReplace waits until the file may be replaced, and returns an error if that is another agent's
+// part by now.
+func (l *loop) mayReplace() error {
+	if err := l.pace.wait(l.ctx); err != nil {
+		return err
+	}
+	return l.lock.Hold()
 }
 
 // secondOpinion returns a *Refusal if there is one against the staged file.
@@ -161,6 +170,10 @@ func (l *loop) putAgain(now time.Time) error {
 // checkFile puts the file back if it is not what was put in place.
 func (l *loop) checkFile(now time.Time) {
 	if !l.output.file.good || l.hold.guarded() {
+		return
+	}
+	if err := l.lock.Hold(); err != nil {
+		l.repair.locked(now, err)
 		return
 	}
 	b, err := l.File.Read()

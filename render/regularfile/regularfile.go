@@ -50,7 +50,7 @@ func Read(path string, limit int64) ([]byte, error) {
 
 // ReadInPlace is Read for a file that has to be at path itself: a symbolic link is ErrNotRegular.
 func ReadInPlace(path string, limit int64) ([]byte, error) {
-	f, err := open(path, os.Lstat, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	f, err := OpenInPlace(path)
 	if err != nil {
 		return nil, err
 	}
@@ -61,11 +61,24 @@ func ReadInPlace(path string, limit int64) ([]byte, error) {
 // Open opens the regular file at path, which symbolic links may lead to, for reading.
 func Open(path string) (*os.File, error) { return open(path, os.Stat, os.O_RDONLY, 0) }
 
+// OpenInPlace is Open for a file that has to be at path itself: a symbolic link is ErrNotRegular.
+func OpenInPlace(path string) (*os.File, error) {
+	return open(path, os.Lstat, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+}
+
 // OpenOrMake opens the regular file at path itself for reading and writing; a new one gets this
 // mode. A symbolic link is ErrNotRegular.
 func OpenOrMake(path string, mode fs.FileMode) (*os.File, error) {
 	return open(path, os.Lstat, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, mode)
 }
+
+// OpenFolder opens the folder at path, which symbolic links may lead to, for its names.
+func OpenFolder(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY, 0)
+}
+
+// OpenRoot is os.OpenRoot, which would wait for the other end of a FIFO.
+func OpenRoot(path string) (*os.Root, error) { return os.OpenRoot(path + "/") }
 
 func open(path string, stat func(string) (fs.FileInfo, error), flags int, mode fs.FileMode) (*os.File, error) {
 	// Some devices do something when they are opened, so this looks first.
@@ -191,7 +204,7 @@ func (root Dir) Open(name string) (fs.File, error) {
 		return nil, err
 	}
 	if info.IsDir() {
-		return os.OpenFile(root.path(name), os.O_RDONLY|unix.O_DIRECTORY, 0)
+		return OpenFolder(root.path(name))
 	}
 	return Open(root.path(name))
 }

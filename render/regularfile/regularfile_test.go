@@ -240,6 +240,25 @@ func TestReadWhileTheFileChangesItsKind(t *testing.T) {
 	<-over
 }
 
+func TestFoldersThatAreNone(t *testing.T) {
+	for name, k := range kinds() {
+		path := filepath.Join(t.TempDir(), "folder")
+		if err := k.put(path); err != nil || name == "a directory" {
+			continue
+		}
+		within(t, func() {
+			if root, err := OpenRoot(path); err == nil {
+				root.Close()
+				t.Errorf("OpenRoot opens %s", name)
+			}
+			if f, err := OpenFolder(path); err == nil {
+				f.Close()
+				t.Errorf("OpenFolder opens %s", name)
+			}
+		})
+	}
+}
+
 func TestDirListsFolders(t *testing.T) {
 	dir := t.TempDir()
 	if err := errors.Join(os.WriteFile(filepath.Join(dir, "a"), nil, 0o600), unix.Mkfifo(filepath.Join(dir, "b"), 0o600)); err != nil {
