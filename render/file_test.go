@@ -257,6 +257,90 @@ func TestReplaceRefuses(t *testing.T) {
 	}
 }
 
+// The file may be none of those that the agent needs for something else, whatever leads from one to
+// the other.
+func TestReplaceRefusesWhatIsTaken(t *testing.T) {
+	for name, c := range map[string]struct {
+		lead  func(t *testing.T, output, input string)
+		input string // beside the output
+	}{
+		"the same path":            {func(t *testing.T, output, _ string) { write(t, output, "old", 0o644) }, "slave.ini"},
+		"the same path, not there": {func(*testing.T, string, string) {}, "slave.ini"},
+		"a hard link": {func(t *testing.T, output, input string) {
+			write(t, input, "old", 0o644)
+			if err := os.Link(input, output); err != nil {
+				t.Fatal(err)
+			}
+		}, "agent.ini"},
+		"the input is a link": {func(t *testing.T, output, input string) {
+			write(t, output, "old", 0o644)
+			if err := os.Symlink("slave.ini", input); err != nil {
+				t.Fatal(err)
+			}
+		}, "agent.ini"},
+		"the input is a link, and neither is there": {func(t *testing.T, output, input string) {
+			if err := os.Symlink(output, input); err != nil {
+				t.Fatal(err)
+			}
+		}, "agent.ini"},
+		"a file beside it": {func(t *testing.T, _, input string) { write(t, input, "ca", 0o644) }, ".slave.next.ini"},
+		"the lock file":    {func(t *testing.T, _, input string) { write(t, input, "ca", 0o644) }, ".slave.lock"},
+		"a bind mount": {func(t *testing.T, output, input string) {
+			write(t, output, "old", 0o644)
+			write(t, input, "", 0o644)
+			mountOrSkip(t, output, input, "", unix.MS_BIND, "")
+		}, "agent.ini"},
+		"by way of another folder": {func(t *testing.T, output, input string) {
+			if err := os.Symlink(".", filepath.Join(filepath.Dir(output), "etc")); err != nil {
+				t.Fatal(err)
+			}
+		}, "etc/slave.ini"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := target(t)
+			input := filepath.Join(filepath.Dir(f.Path), c.input)
+			c.lead(t, f.Path, input)
+			f.Taken = []Taken{{"another one", "/no/such/file"}, {"the configuration", input}}
+			before, _ := os.ReadFile(input)
+			if err := f.Check(); !errors.Is(err, ErrTaken) || !strings.Contains(err.Error(), "the configuration ("+input+")") {
+				t.Errorf("Check says %v", err)
+			}
+			if err := replace(t, f, "new"); !errors.Is(err, ErrTaken) {
+				t.Errorf("got %v", err)
+			}
+			if l, err := f.Lock(); !errors.Is(err, ErrTaken) {
+				l.Unlock()
+				t.Errorf("Lock says %v", err)
+			}
+			if after, _ := os.ReadFile(input); string(after) != string(before) {
+				t.Errorf("the input is %q, was %q", after, before)
+			}
+		})
+	}
+}
+
+// What leads from one to the other may come while a file is on its way.
+func TestCommitRefusesWhatIsTakenByThen(t *testing.T) {
+	f := target(t)
+	input := filepath.Join(t.TempDir(), "agent.ini")
+	write(t, input, "mine", 0o644)
+	f.Taken = []Taken{{"the configuration", input}}
+	s, err := f.Stage([]byte("new"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(input, f.Path); err != nil {
+		t.Skip(err)
+	}
+	if err := s.Commit(); !errors.Is(err, ErrTaken) {
+		t.Errorf("got %v", err)
+	}
+	if content(t, f.Path) != "mine" {
+		t.Error("it is replaced")
+	}
+	onlyFile(t, f.Path)
+}
+
 // mountOrSkip mounts something for one test, in a mount namespace that the
 // test's thread alone is in and that ends with it.
 func mountOrSkip(t *testing.T, source, dir, kind string, flags uintptr, data string) {

@@ -98,6 +98,15 @@ func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, *member
 	return w, m, nil
 }
 
+// written are the files besides the output that the agent writes.
+func written(o *options.Options) []render.Taken {
+	return []render.Taken{
+		{What: "the agent's state", Path: stateFile(o)},
+		{What: "the agent's record of this instance", Path: o.Instance().Record},
+		{What: "the file for chmpxstatus", Path: filepath.Join(o.RunDir, daemon.ProbeName)},
+	}
+}
+
 // stateFile is where the watcher remembers what it did.
 func stateFile(o *options.Options) string { return filepath.Join(o.StateDir, "state.json") }
 
@@ -106,7 +115,7 @@ const maxUsers = 64 << 20
 
 // outputFile is the file to keep, with the ids of the owner and group that it is to have.
 func outputFile(o *options.Options) (render.File, error) {
-	f := render.File{Path: o.Output, Mode: o.Mode}
+	f := render.File{Path: o.Output, Mode: o.Mode, Taken: append(o.Reads(), written(o)...)}
 	var errOwner, errGroup error
 	f.Owner, errOwner = id(o.Owner, func(name string) (string, error) {
 		if err := regularfile.Check("/etc/passwd", maxUsers); err != nil {
@@ -147,7 +156,7 @@ func id(s string, lookup func(string) (string, error)) (*int, error) {
 }
 
 // prepareDirs makes the agent's own directories where its package or unit has
-// not.
+// not. What the agent writes in them must be nothing that it reads.
 func prepareDirs(o *options.Options) error {
 	for _, d := range []struct{ key, path string }{{"state-dir", o.StateDir}, {"run-dir", o.RunDir}} {
 		err := os.MkdirAll(d.path, 0o755)
@@ -156,6 +165,13 @@ func prepareDirs(o *options.Options) error {
 		}
 		if err != nil {
 			return fmt.Errorf("cannot make %s: %w", d.key, err)
+		}
+	}
+	for _, own := range written(o) {
+		for _, f := range o.Reads() {
+			if regularfile.Same(own.Path, f.Path) {
+				return fmt.Errorf("%s, %s, is also %s (%s); name another state-dir or run-dir", own.What, own.Path, f.What, f.Path)
+			}
 		}
 	}
 	return nil

@@ -262,6 +262,26 @@ func TestMisspeltEnvironmentVariable(t *testing.T) {
 	mustLoad(t, system(nil, "K2HDKC_SLAVES=7", "PATH=/bin"))
 }
 
+// Kubernetes tells every container of the services of its namespace.
+func TestVariablesOfKubernetesServicesAreNoOptions(t *testing.T) {
+	mustLoad(t, system(nil,
+		"K2HDKC_SLAVE_SERVICE_HOST=10.0.0.7", "K2HDKC_SLAVE_SERVICE_PORT=80", "K2HDKC_SLAVE_SERVICE_PORT_HTTP=80",
+		"K2HDKC_SLAVE_PORT=tcp://10.0.0.7:80", "K2HDKC_SLAVE_PORT_80_TCP=tcp://10.0.0.7:80", "K2HDKC_SLAVE_PORT_80_TCP_PROTO=tcp",
+		"K2HDKC_SLAVE_PORT_80_TCP_PORT=80", "K2HDKC_SLAVE_PORT_80_TCP_ADDR=10.0.0.7", "K2HDKC_SLAVE_PORT_53_UDP=udp://10.0.0.7:53"))
+	// One alone, as in an environment that somebody has picked from.
+	mustLoad(t, system(nil, "K2HDKC_SLAVE_SERVICE_PORT_SERVICE_HOST=80"))
+	mustLoad(t, system(nil, "K2HDKC_SLAVE_PORT=tcp://10.0.0.7:80"))
+	// A service whose name begins with k2hdkc-slave.
+	mustLoad(t, system(nil, "K2HDKC_SLAVE_METRICS_SERVICE_HOST=10.0.0.8", "K2HDKC_SLAVE_METRICS_PORT_9100_TCP_ADDR=10.0.0.8", "K2HDKC_SLAVE_METRICS_PORT=tcp://10.0.0.8:9100"))
+	for _, entry := range []string{
+		"K2HDKC_SLAVE_METRICS_PORT=9100", "K2HDKC_SLAVE_PORTS=1", "K2HDKC_SLAVE_PORT_TCP=80", "K2HDKC_SLAVE_SERVICE=x",
+		"K2HDKC_SLAVE_PORT_80_TCP_URI=x", "K2HDKC_SLAVE_SERVICE_HOSTS=x",
+	} {
+		name, _, _ := strings.Cut(entry, "=")
+		failLoad(t, system(nil, entry), nil, name+" is not an option")
+	}
+}
+
 func TestEverythingWrongIsToldAtOnce(t *testing.T) {
 	h := configured("[k2hr3]\nwiat = 5s\n[chmpx]\npeek = 5\n", "K2HDKC_SLAVE_STAMP=maybe")
 	err := failLoad(t, h, []string{"--mode=9"}, "slave-agent.ini:2:", "slave-agent.ini:4: peek:", "environment K2HDKC_SLAVE_STAMP", "flag --mode")

@@ -42,6 +42,22 @@ func TestRealFiles(t *testing.T) {
 	}
 }
 
+// Who stands in a folder that is deleted needs absolute paths, and nothing else.
+func TestThisSystemWithoutAWorkingDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "gone")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	h := ThisSystem()
+	h.Environ = nil
+	mustLoad(t, h, "--config", "/dev/null", "--output", "/srv/slave.ini")
+	failLoad(t, h, []string{"--config", "/dev/null", "--output", "slave.ini"}, "flag --output", "absolute path")
+}
+
 func TestThisSystem(t *testing.T) {
 	t.Setenv("K2HDKC_SLAVE_PEEK", "1s")
 	t.Chdir(t.TempDir())
