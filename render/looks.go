@@ -114,6 +114,13 @@ func (f File) copyAttributes(w *os.File) (acl bool, err error) {
 	return false, nil
 }
 
+// HasACL tells whether an open file has an ACL. To replace it by another one takes a user namespace
+// that has those who are named there.
+func HasACL(f *os.File) bool {
+	n, err := unix.Fgetxattr(int(f.Fd()), aclAttr, nil)
+	return err == nil && n > 0
+}
+
 // notGiven says why the new file has an attribute not.
 func notGiven(name string, err error) error {
 	switch {

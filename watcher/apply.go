@@ -41,12 +41,12 @@ func (l *loop) notApplied(now time.Time, a k2hr3.Answer, err error) {
 	message := "cannot replace slave.ini"
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
-		message = "RESOURCE not applied; slave.ini unchanged"
+		message = "RESOURCE not applied; " + l.output.kept()
 		if refusal.Held && l.probe.found == notRunning {
 			return // the next probe decides, which has begun
 		}
 		if refusal.Held {
-			message = "RESOURCE waits for a restart of chmpx; slave.ini unchanged until then"
+			message = "RESOURCE waits for a restart of chmpx; " + l.output.kept() + " until then"
 		}
 		l.output.refuse(a)
 		if refusal.Report.Has(chmpx.RuleSelfMissing) {
