@@ -71,8 +71,32 @@ func (f File) CommitHeld() error {
 			return fmt.Errorf("cannot replace %s while chmpx may start: %w", f.Path, explain(err))
 		}
 	}
-	if err := root.Rename(filepath.Base(f.HeldPath()), base); err != nil {
+	err = f.renameHeld(root)
+	if err != nil && !errors.Is(err, ErrNotDurable) {
 		root.Remove(guard)
+	}
+	return err
+}
+
+// TakeHeld puts the held file in place without a guard, for a caller that knows that no chmpx runs.
+// The errors are those of CommitHeld.
+func (f File) TakeHeld() error {
+	root, old, err := f.open()
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if old != nil { // else it looks as the options have it, which nobody here knows
+		if err := f.redress(f.HeldPath(), old); err != nil {
+			return f.cannotReplace(err)
+		}
+	}
+	return f.renameHeld(root)
+}
+
+// renameHeld renames the held file.
+func (f File) renameHeld(root *os.Root) error {
+	if err := root.Rename(filepath.Base(f.HeldPath()), filepath.Base(f.Path)); err != nil {
 		return f.cannotReplace(fmt.Errorf("by %s: %w", f.HeldPath(), err))
 	}
 	if err := syncDir(root); err != nil {

@@ -15,6 +15,15 @@ type pace struct{ last time.Time }
 // wait waits until the file may be replaced, for leastReplacePause at most, and
 // takes note that it is replaced then. The error is ctx's.
 func (p *pace) wait(ctx context.Context) error {
+	err := p.mayReplace(ctx)
+	if err == nil {
+		p.last = time.Now()
+	}
+	return err
+}
+
+// mayReplace waits like wait, and takes no note.
+func (p *pace) mayReplace(ctx context.Context) error {
 	if d := time.Until(p.last.Add(leastReplacePause)); d > 0 {
 		timer := time.NewTimer(d)
 		defer timer.Stop()
@@ -24,6 +33,5 @@ func (p *pace) wait(ctx context.Context) error {
 		case <-timer.C:
 		}
 	}
-	p.last = time.Now()
 	return nil
 }

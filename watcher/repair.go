@@ -8,10 +8,9 @@ import (
 )
 
 const (
-	// leastRepairPause and maxRepairPause bound the pauses between two repairs of
-	// a file that somebody else keeps changing. The first repair comes at once:
-	// chmpx loses its watch on a path that is empty for half a second (spec chmpx
-	// D.2).
+	// leastRepairPause and maxRepairPause bound the pauses between two repairs of a file that
+	// somebody else keeps changing. The first repair comes at once: chmpx loses its watch on a path
+	// that is empty for half a second (docs/chmpx.md D.2).
 	leastRepairPause = time.Second
 	maxRepairPause   = time.Minute
 )

@@ -81,6 +81,6 @@ func Known(path string) member.Identity {
 func Forget(path string) {
 	if s, err := loadState(path); err == nil && s.Known != (member.Identity{}) {
 		s.Known = member.Identity{}
-		s.save(path)
+		_ = s.save(path)
 	}
 }

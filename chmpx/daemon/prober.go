@@ -20,6 +20,8 @@ import (
 var (
 	// ErrNotInstalled says that there is no chmpxstatus to ask.
 	ErrNotInstalled = tool.ErrNotInstalled
+	// ErrCannotRun says that there is a chmpxstatus that cannot be run.
+	ErrCannotRun = tool.ErrCannotRun
 	// ErrNotRunning says that no chmpx of this GROUP and SELFCTLPORT runs.
 	ErrNotRunning = errors.New("chmpx is not running")
 	// ErrTimeout says that chmpxstatus gave no answer in time.
@@ -49,7 +51,7 @@ type Prober struct {
 
 // Status probes the chmpx that has this GROUP and SELFCTLPORT (0: it has none). It
 // writes the probe file at the first probe, when either changes, and when the file
-// was lost. Errors are ErrNotInstalled, ErrNotRunning, ErrNoAccess, ErrTimeout,
+// was lost. Errors are ErrNotInstalled, ErrCannotRun, ErrNotRunning, ErrNoAccess, ErrTimeout,
 // ErrFormat, ctx's, or the program's own complaint.
 func (p *Prober) Status(ctx context.Context, group string, ctlPort int) (Status, error) {
 	if p.Command == "" {

@@ -12,6 +12,7 @@ import (
 	"k2hdkc-slave-agent/packaging/awaitchmpx"
 	"k2hdkc-slave-agent/packaging/generator"
 	"k2hdkc-slave-agent/packaging/maintain"
+	"k2hdkc-slave-agent/packaging/takeheld"
 	"k2hdkc-slave-agent/render/regularfile"
 )
 
@@ -23,6 +24,7 @@ func otherNames() map[string]func(args []string) int {
 	return map[string]func(args []string) int{
 		generator.Name:  generator.Main,
 		awaitchmpx.Name: awaitchmpx.Main,
+		takeheld.Name:   takeheld.Main,
 		maintain.Name: func(args []string) int {
 			return maintain.Main(args, os.Stdout, unregisterAsUnit)
 		},
@@ -33,7 +35,9 @@ func otherNames() map[string]func(args []string) int {
 func unregisterAsUnit(ctx context.Context, a agentunit.Agent) error {
 	for _, entry := range a.Environ { // a proxy, for one
 		name, value, _ := strings.Cut(entry, "=")
-		os.Setenv(name, value)
+		if err := os.Setenv(name, value); err != nil {
+			return err
+		}
 	}
 	p := program{
 		stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard,

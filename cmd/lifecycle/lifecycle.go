@@ -18,7 +18,7 @@ const quiet = 300 * time.Millisecond
 
 // Daemon runs one watcher after the other, each on the configuration of its time.
 type Daemon struct {
-	// Load reads the options anew.
+	// Load loads the options again.
 	Load func() (*options.Options, error)
 	// Prepare makes a round of options, if everything can be made from them.
 	Prepare func(*options.Options) (Round, error)
@@ -152,7 +152,7 @@ func (d *Daemon) watch(ctx context.Context) (again bool, err error) {
 	}
 }
 
-// reload loads the options anew. If they have changed it stops the watcher, so that the next one
+// reload loads the options again. If they have changed it stops the watcher, so that the next one
 // uses them; wrong options change nothing.
 func (d *Daemon) reload(stop context.CancelFunc) bool {
 	var next Round

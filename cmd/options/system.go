@@ -41,7 +41,7 @@ func (h System) read(name string) (string, error) {
 	return string(data), nil
 }
 
-// exists is also true of a file that cannot be looked at, so that whoever reads it says why.
+// exists is also true of a file that cannot be looked at, so that reading it says why.
 func (h System) exists(name string) bool {
 	_, err := fs.Stat(h.Files, inFS(name))
 	return !errors.Is(err, fs.ErrNotExist)

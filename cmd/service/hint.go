@@ -7,11 +7,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"os/exec"
 	"syscall"
 )
 
-// Hint adds to an error for want of a right how to widen what the unit allows. It returns another
-// error as it is, and every error where systemd has not started the agent.
+// Hint adds to the error of an agent that lacks a right how to widen what the unit allows. It
+// returns any other error as it is, and every error where systemd has not started the agent.
 func Hint(err error) error {
 	if err == nil || !Supervised() || !lacksRight(err) {
 		return err
@@ -20,15 +21,17 @@ func Hint(err error) error {
 		"`systemctl daemon-reload && systemctl restart k2hdkc-slave-agent` grants what the configuration (owner, group, output, state-dir, …) needs beyond that", err)
 }
 
-// lacksRight reports whether err is about a file, and for want of a right. chown and setxattr say EINVAL
-// of an owner, or of somebody in an ACL, that the unit's user namespace does not have. A connection may fail with EPERM too, by a
-// firewall, and a program cannot be run that is not executable: the unit has no part in either.
+// lacksRight reports whether err is about a file that the agent lacks a right to. chown and setxattr
+// return EINVAL for an owner, or for somebody in an ACL, that the unit's user namespace does not
+// have. A firewall lets a connection fail with EPERM too, and a program may not be executable: the
+// unit has no part in either.
 func lacksRight(err error) bool {
 	var network *net.OpError
+	var program *exec.Error
 	var file *fs.PathError
 	isFile := errors.As(err, &file)
 	switch {
-	case errors.As(err, &network), isFile && file.Op == "fork/exec":
+	case errors.As(err, &network), errors.As(err, &program), isFile && file.Op == "fork/exec":
 		return false
 	case errors.Is(err, syscall.EINVAL):
 		return isFile && (file.Op == "chown" || file.Op == "setxattr")

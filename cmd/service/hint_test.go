@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,6 +29,7 @@ func TestErrorsOfWritingTellOfTheUnit(t *testing.T) {
 		{&os.PathError{Op: "open", Path: "/srv/.slave.next.ini", Err: syscall.ENOSPC}, true, false},
 		{errors.New("the RESOURCE is not applied"), true, false},
 		{&os.PathError{Op: "fork/exec", Path: "/usr/bin/chmpxstatus", Err: syscall.EACCES}, true, false},
+		{&exec.Error{Name: "/usr/bin/chmpxstatus", Err: fs.ErrPermission}, true, false},
 		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EPERM)}, true, false},
 		{&os.PathError{Op: "read", Path: "/etc/k2hdkc/slave.ini", Err: syscall.EINVAL}, true, false},
 		{&os.PathError{Op: "open", Path: "/srv/.slave.next.ini", Err: syscall.EROFS}, false, false},

@@ -44,7 +44,7 @@ func Main(args []string) int {
 	case err = <-ended:
 	case s := <-signals:
 		cancel()
-		<-ended
+		_ = <-ended // it says only that it was cancelled
 		return die(s)
 	}
 	if err != nil {
@@ -90,7 +90,7 @@ func (w wait) probe(ctx context.Context) error {
 func die(s os.Signal) (status int) {
 	signal.Reset(s)
 	if n, ok := s.(syscall.Signal); ok {
-		syscall.Kill(os.Getpid(), n)
+		_ = syscall.Kill(os.Getpid(), n)
 		time.Sleep(time.Second) // it comes when it comes
 	}
 	return 1

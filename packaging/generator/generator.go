@@ -34,8 +34,8 @@ const dropIn = agentunit.Name + ".d/50-configuration.conf"
 
 // generate writes the drop-in into a folder; none where the unit has rights enough.
 // userNamespaces tells whether this host lets the unit have a namespace of users.
-// wrong says what of the unit or the options cannot be understood; the rights that
-// the rest asks for are written nevertheless.
+// wrong says what of the units or the options cannot be understood; what the rest
+// needs is written all the same.
 func generate(files fs.FS, to string, userNamespaces func() bool) (wrong, err error) {
 	a, wrong := agentunit.Read(files)
 	lines, unsure := rights(files, a, userNamespaces)
@@ -115,7 +115,7 @@ func forSomebody(files fs.FS, o *options.Options) bool {
 	return ok && (st.Uid != 0 || st.Gid != 0)
 }
 
-// namesSomebody tells whether the output file has an ACL, which somebody else is named in.
+// namesSomebody tells whether the output file has an ACL, which names more users than its owner.
 func namesSomebody(files fs.FS, o *options.Options) bool {
 	f, err := files.Open(strings.TrimPrefix(o.Output, "/"))
 	if err != nil {
@@ -126,7 +126,7 @@ func namesSomebody(files fs.FS, o *options.Options) bool {
 	return ok && render.HasACL(file)
 }
 
-// chmpxUser is whom chmpx runs as; empty: as root.
+// chmpxUser is the user that chmpx runs as; empty: root.
 func chmpxUser(files fs.FS, o *options.Options) (string, error) {
 	if o.Unit == "" {
 		return "", nil

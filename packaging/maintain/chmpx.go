@@ -32,7 +32,7 @@ func (h *host) enableChmpx() {
 		return
 	}
 	if os.MkdirAll(h.path(stateDir), 0o755) == nil {
-		_ = atomicfile.Write(h.path(enabledOnce), nil, 0o644) // else it is done once more
+		_ = atomicfile.Write(h.path(enabledOnce), nil, 0o644) // without it the unit is enabled once more
 	}
 }
 
@@ -45,7 +45,7 @@ func (h *host) makeMemoryFolder() {
 		return
 	}
 	if os.MkdirAll(h.path(chmpxMemory), 0o777) == nil {
-		os.Chmod(h.path(chmpxMemory), 0o777) // whatever the umask is
+		_ = os.Chmod(h.path(chmpxMemory), 0o777) // whatever the umask is
 	}
 }
 
@@ -99,7 +99,7 @@ func leftDropIn(vendor []byte) []byte {
 		"# " + slaveINI + ". Installing the package again, or purging it, takes this away; it\n" +
 		"# may be deleted as soon as chmpx is configured in another way.\n")
 	for line := range bytes.Lines(vendor) {
-		if line[0] != '#' && !bytes.HasPrefix(line, []byte("ExecReload=")) {
+		if line[0] != '#' && !bytes.Contains(line, []byte("/usr/libexec/k2hdkc-slave-agent/")) {
 			left = append(left, line...)
 		}
 	}

@@ -3,8 +3,8 @@
 // is replaced, or leaves.
 //
 // Nothing here touches a chmpx that runs, and no trouble fails an installation or a
-// removal. With Debian's helpers on the host, an administrator's policy-rc.d is
-// heeded.
+// removal. On Debian it does to the agent's unit only what the administrator's
+// policy-rc.d allows.
 package maintain
 
 import (
@@ -35,7 +35,7 @@ const usage = `usage: maintain arrive|start|restart|leave
 // What the package and this one write or read.
 const (
 	stateDir = "/var/lib/k2hdkc-slave-agent"
-	// enabledOnce is there once chmpx's unit has been seen to.
+	// enabledOnce says that chmpx's unit was enabled, by whomever.
 	enabledOnce  = stateDir + "/chmpx-enabled"
 	slaveINI     = "/etc/k2hdkc/slave.ini"
 	vendorDropIn = "/usr/lib/systemd/system/chmpx.service.d/50-k2hdkc-slave-agent.conf"
@@ -124,7 +124,7 @@ func (h *host) leave() {
 		err = ctx.Err()
 	}
 	if err != nil {
-		h.say("this host could not be taken out of its role; K2HR3 may list it until it is removed there.")
+		h.say("cannot take this host out of its role; K2HR3 may list it until somebody removes it there.")
 	}
 }
 
@@ -133,12 +133,12 @@ func (h *host) leave() {
 func (h *host) reportNeighbours() {
 	const timer = "k2hr3-get-resource.timer"
 	if h.answers("is-active", timer) || h.answers("is-enabled", timer) {
-		h.say("%s runs here too. It is left alone; %s has how to move over.", timer, howToMove)
+		h.say("%s runs on this host too. This package leaves it alone; %s explains how to move over.", timer, howToMove)
 	}
 	override := filepath.Join(h.Options.AntpickaxDir, "override.conf")
 	if _, err := os.Readlink(h.path(ownDropIn)); err != nil && h.exists(override) {
-		h.say("%s is left alone, but chmpx.service now runs chmpx without the helper that reads it.", override)
-		h.say("%s has how to get the helper back.", vendorDropIn)
+		h.say("this package leaves %s alone, but chmpx.service now runs chmpx without the helper that reads it.", override)
+		h.say("%s explains how to get the helper back.", vendorDropIn)
 	}
 }
 
@@ -182,6 +182,6 @@ func (h *host) act(verb string) {
 		status = h.tell("systemctl", "--quiet", verb, agentunit.Name)
 	}
 	if status != 0 {
-		h.say("the %s of the agent has failed; journalctl -u %s has why. It is tried again and again.", verb, options.Program)
+		h.say("the %s of the agent failed: see `journalctl -u %s`. systemd tries again every few seconds.", verb, options.Program)
 	}
 }

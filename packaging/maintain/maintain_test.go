@@ -148,7 +148,7 @@ func TestRemovalEndsTheMembershipAndLetsChmpxGoOn(t *testing.T) {
 	}
 	directives := func(text string) (list []string) {
 		for line := range strings.Lines(text) {
-			if line = strings.TrimSpace(line); line != "" && line[0] != '#' && !strings.HasPrefix(line, "ExecReload=") {
+			if line = strings.TrimSpace(line); line != "" && line[0] != '#' && !strings.Contains(line, "/usr/libexec/") {
 				list = append(list, line)
 			}
 		}
@@ -219,7 +219,7 @@ func TestRemovalTakesTenSecondsAtMostAndNeverFails(t *testing.T) {
 			if took := time.Since(start); took >= 10*time.Second {
 				t.Errorf("%s: it took %v", name, took)
 			}
-			if !strings.Contains(said, "could not be taken out of its role") || strings.Count(said, "\n") != 1 || strings.Contains(said, "0a0b") {
+			if !strings.Contains(said, "cannot take this host out of its role") || strings.Count(said, "\n") != 1 || strings.Contains(said, "0a0b") {
 				t.Errorf("%s: it says %q", name, said)
 			}
 		})
@@ -382,7 +382,7 @@ func TestAStartThatFailsIsSaid(t *testing.T) {
 	s := newStage(t, nil)
 	s.answers["is-enabled k2hdkc-slave-agent.service"] = answer{}
 	s.answers["--quiet start k2hdkc-slave-agent.service"] = answer{"", 1}
-	if said, _ := s.does("start"); !strings.Contains(said, "the start of the agent has failed; journalctl -u k2hdkc-slave-agent has why") {
+	if said, _ := s.does("start"); !strings.Contains(said, "the start of the agent failed: see `journalctl -u k2hdkc-slave-agent`") {
 		t.Errorf("it says %q", said)
 	}
 }

@@ -35,7 +35,7 @@ type Unit struct {
 
 // Read reads the files of a unit, such as "chmpx.service" or "chmpx@a.service".
 // One that there is no file of, or that is masked, is an empty Unit and no error.
-// With an error comes what could be read nevertheless.
+// With an error comes what can be read.
 func Read(files fs.FS, name string) (Unit, error) {
 	names := []string{name}
 	if template, _, ok := strings.Cut(name, "@"); ok {

@@ -14,10 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"k2hdkc-slave-agent/tests/agent"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/tests/machine"
 	"k2hdkc-slave-agent/tests/packages"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // What the machines of a site know the others by.
@@ -125,7 +125,7 @@ func serverCUK(n int) string  { return fmt.Sprintf("6d0f3a52-91c4-4a7e-b1d8-5c2e
 func (s *site) userData(token, format string) string {
 	s.tb.Helper()
 	dir := s.tb.TempDir()
-	bin, err := agent.Build(dir)
+	bin, err := realagent.Build(dir)
 	if err != nil {
 		s.tb.Fatal(err)
 	}

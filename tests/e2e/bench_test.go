@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/chmpx"
-	"k2hdkc-slave-agent/chmpx/ini"
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/watcher"
 	thishost "k2hdkc-slave-agent/watcher/host"
@@ -47,55 +46,17 @@ func benchmarkAnswer(b *testing.B, judge judge) {
 	w := newWatcher(b, &k, judge)
 	v := versions{clusterText(benchServers, benchSlaves-1, hostAddr, hostCUK)}
 	k.set(v.text(0))
-	if err := w.Once(b.Context()); err != nil {
-		b.Fatal(err)
-	}
+	must(b, w.Once(b.Context()))
 	var told, durable []time.Duration
 	for n := 1; b.Loop(); n++ {
 		k.set(v.text(n))
 		gone := watchInode(b, w.File.Path)
-		if err := w.Once(b.Context()); err != nil {
-			b.Fatal(err)
-		}
+		must(b, w.Once(b.Context()))
 		durable = append(durable, time.Since(k.answered))
 		told = append(told, (<-gone).Sub(k.answered))
 	}
 	report(b, "told", told)
 	report(b, "durable", durable)
-}
-
-// BenchmarkOwnWork is the agent's own part of that: the answer's text to bytes,
-// judged for this host, compared with what is in place. No disk, no network.
-func BenchmarkOwnWork(b *testing.B) {
-	v := versions{clusterText(benchServers, benchSlaves-1, hostAddr, hostCUK)}
-	judge := judgeFor(b)
-	values := render.Values{InstanceID: hostCUK, Revision: 1}
-	before := judge(b.Context(), render.Bytes(v.text(0), values), nil).Config
-	var took []time.Duration
-	b.ReportAllocs()
-	b.SetBytes(int64(len(v.text(1))))
-	for n := 1; b.Loop(); n++ {
-		text := v.text(n)
-		start := time.Now()
-		r := judge(b.Context(), render.Bytes(text, values), nil)
-		changes := chmpx.ChangesBesidesVersion(before, r.Config)
-		took = append(took, time.Since(start))
-		if r.Verdict != chmpx.Accept || len(changes) != 1 {
-			b.Fatal(r.Verdict, changes, r.Findings)
-		}
-	}
-	report(b, "own", took)
-}
-
-// BenchmarkLook is what the agent asks of this machine before each
-// judgement; the name service has its part in it.
-func BenchmarkLook(b *testing.B) {
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := thishost.Look(b.Context()); err != nil {
-			b.Fatal(err)
-		}
-	}
 }
 
 // BenchmarkUnchangedPoll is a poll that finds nothing new (304), through member
@@ -110,40 +71,6 @@ func BenchmarkUnchangedPoll(b *testing.B) {
 			b.Fatal(a, err)
 		}
 	}
-}
-
-func BenchmarkParse(b *testing.B) {
-	text := benchBytes()
-	b.ReportAllocs()
-	b.SetBytes(int64(len(text)))
-	for b.Loop() {
-		pairs := 0
-		for line := range ini.Lines(text) {
-			if line.Kind == ini.Pair {
-				pairs++
-			}
-		}
-		if pairs < 6*benchServers {
-			b.Fatal(pairs)
-		}
-	}
-}
-
-func BenchmarkJudge(b *testing.B) {
-	text := benchBytes()
-	judge := judgeFor(b)
-	b.ReportAllocs()
-	b.SetBytes(int64(len(text)))
-	for b.Loop() {
-		if r := judge(b.Context(), text, nil); r.Verdict != chmpx.Accept {
-			b.Fatal(r.Findings)
-		}
-	}
-}
-
-func benchBytes() []byte {
-	text := clusterText(benchServers, benchSlaves-1, hostAddr, hostCUK)
-	return render.Bytes(text, render.Values{InstanceID: hostCUK, Revision: 1})
 }
 
 type judge func(context.Context, []byte, *chmpx.Running) chmpx.Report
@@ -165,9 +92,7 @@ func judgeAfresh(ctx context.Context, text []byte, running *chmpx.Running) chmpx
 func judgeFor(b *testing.B) judge {
 	b.Helper()
 	host, err := thishost.Look(b.Context())
-	if err != nil {
-		b.Fatal(err)
-	}
+	must(b, err)
 	return func(ctx context.Context, text []byte, running *chmpx.Running) chmpx.Report {
 		return chmpx.Judge(ctx, text, host, running)
 	}
@@ -190,9 +115,7 @@ func report(b *testing.B, what string, took []time.Duration) {
 func watchInode(b *testing.B, path string) <-chan time.Time {
 	b.Helper()
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
-	if err != nil {
-		b.Fatal(err)
-	}
+	must(b, err)
 	if _, err := unix.InotifyAddWatch(fd, path, unix.IN_DELETE_SELF); err != nil {
 		b.Fatal(err)
 	}
@@ -225,21 +148,13 @@ func newMember(b *testing.B, k *inProcess) *member.Member {
 	b.Helper()
 	log := slog.New(slog.DiscardHandler)
 	api, err := k2hr3.ParseAPI("http://" + k2hr3Name)
-	if err != nil {
-		b.Fatal(err)
-	}
+	must(b, err)
 	client, err := k2hr3.New(k2hr3.Config{API: api, Transport: k, Logger: log})
-	if err != nil {
-		b.Fatal(err)
-	}
+	must(b, err)
 	role, err := k2hr3.ParseRole(roleYRN)
-	if err != nil {
-		b.Fatal(err)
-	}
+	must(b, err)
 	cuk, err := k2hr3.ParseCUK(hostCUK)
-	if err != nil {
-		b.Fatal(err)
-	}
+	must(b, err)
 	return &member.Member{Client: client, Role: role, Resource: role.Resource(), CUK: cuk, Log: log,
 		FullName:  func(context.Context) (string, bool) { return "", false },
 		Address:   func(context.Context) (netip.Addr, error) { return netip.MustParseAddr(hostAddr), nil },

@@ -3,13 +3,15 @@ package e2e
 import (
 	"context"
 	"net"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
-	"k2hdkc-slave-agent/tests/agent"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 const (
@@ -24,11 +26,16 @@ type host struct {
 	dir string
 }
 
-func newHost(tb testing.TB) *host {
+// newHost makes one that is a member at these sites already.
+func newHost(tb testing.TB, sites ...*site) *host {
 	tb.Helper()
 	h := &host{tb: tb, dir: tb.TempDir()}
 	write(tb, h.path("slave-agent.ini"), "")
 	write(tb, h.path("instance-id"), hostCUK+"\n")
+	must(tb, os.Mkdir(h.path("out"), 0o755))
+	for _, s := range sites {
+		s.AddSlave(hostAddr, hostCUK, hostAddr)
+	}
 	return h
 }
 
@@ -52,6 +59,11 @@ func (h *host) env() []string {
 	}
 }
 
+// without is env without one setting.
+func (h *host) without(name string) []string {
+	return slices.DeleteFunc(h.env(), func(s string) bool { return strings.HasPrefix(s, name+"=") })
+}
+
 func (h *host) command(ctx context.Context, args ...string) *exec.Cmd {
 	h.tb.Helper()
 	cmd := exec.CommandContext(ctx, binary(h.tb), args...)
@@ -63,23 +75,22 @@ func (h *host) command(ctx context.Context, args ...string) *exec.Cmd {
 // agent runs the agent to its end.
 func (h *host) agent(args ...string) result {
 	h.tb.Helper()
-	return finish(h.tb, h.command(deadline(h.tb), args...), nil)
+	cmd := h.command(deadline(h.tb), args...)
+	return finish(h.tb, cmd, cmd.Start)
 }
 
 // start starts the agent as a daemon.
-func (h *host) start(args ...string) *agent.Process {
+func (h *host) start(args ...string) *daemon {
 	h.tb.Helper()
 	return h.startCommand(h.command(h.tb.Context(), append([]string{"run", "--log-format", "json"}, args...)...))
 }
 
-func (h *host) startCommand(cmd *exec.Cmd) *agent.Process {
+func (h *host) startCommand(cmd *exec.Cmd) *daemon {
 	h.tb.Helper()
-	p, err := agent.Start(h.tb.Context(), cmd, nil)
-	if err != nil {
-		h.tb.Fatal(err)
-	}
+	p, err := realagent.Start(h.tb.Context(), cmd, nil)
+	must(h.tb, err)
 	h.tb.Cleanup(func() { p.Stop(context.WithoutCancel(h.tb.Context())) })
-	return p
+	return &daemon{Process: p, tb: h.tb}
 }
 
 // site is a K2HR3 with one cluster, served on the loopback.
@@ -90,7 +101,8 @@ type site struct {
 	asked  chan fakek2hr3.Request // each GET of the RESOURCE, as it is answered
 }
 
-func newSite(tb testing.TB) *site {
+// newSite makes one with n server nodes.
+func newSite(tb testing.TB, n int) *site {
 	tb.Helper()
 	s := &site{server: fakek2hr3.New(), asked: make(chan fakek2hr3.Request, 100)}
 	s.Cluster = s.server.AddCluster("shop", "orders")
@@ -104,13 +116,12 @@ func newSite(tb testing.TB) *site {
 		}
 	})
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
+	must(tb, err)
 	srv := fakek2hr3.NewHTTPServer(s.server)
 	go srv.Serve(l)
 	tb.Cleanup(func() { srv.Close() })
 	s.uri = "http://" + l.Addr().String()
+	s.joinServers(n)
 	return s
 }
 
@@ -121,16 +132,29 @@ func (s *site) joinServers(n int) {
 	}
 }
 
+// args tell the agent of the site, and more.
+func (s *site) args(more ...string) []string {
+	return append([]string{"--api-uri", s.uri, "--role", s.SlaveRole()}, more...)
+}
+
 // next waits for the next GET of the RESOURCE.
-func (s *site) next(tb testing.TB) fakek2hr3.Request {
+func (s *site) next(tb testing.TB) {
 	tb.Helper()
 	select {
-	case r := <-s.asked:
-		return r
+	case <-s.asked:
 	case <-deadline(tb).Done():
 		tb.Fatal("the RESOURCE was not asked for")
-		return fakek2hr3.Request{}
 	}
+}
+
+// count is how many requests of a kind there were.
+func (s *site) count(op fakek2hr3.Op) (n int) {
+	for _, r := range s.server.Requests() {
+		if r.Op == op {
+			n++
+		}
+	}
+	return n
 }
 
 // token puts a token that is good for the slaves' role into a file.

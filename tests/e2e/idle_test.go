@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"k2hdkc-slave-agent/tests/agent"
 	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // TestIdle measures what the agent, built as it is released, needs while
@@ -22,14 +22,10 @@ func TestIdle(t *testing.T) {
 	if err != nil {
 		t.Skip("a measurement: set K2HDKC_TEST_IDLE=1m")
 	}
-	bin, err := agent.Build(t.TempDir(), "-trimpath", "-ldflags", "-s -w")
-	if err != nil {
-		t.Fatal(err)
-	}
+	bin, err := realagent.Build(t.TempDir(), "-trimpath", "-ldflags", "-s -w")
+	must(t, err)
 	fi, err := os.Stat(bin)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	t.Logf("binary, stripped: %.1f MiB", float64(fi.Size())/(1<<20))
 	for _, hold := range []time.Duration{time.Minute, 0} {
 		t.Run(map[bool]string{true: "held", false: "not held"}[hold > 0], func(t *testing.T) { measureIdle(t, bin, hold, idle) })
@@ -37,39 +33,31 @@ func TestIdle(t *testing.T) {
 }
 
 func measureIdle(t *testing.T, bin string, hold, idle time.Duration) {
-	s := newSite(t)
-	s.joinServers(3)
+	s := newSite(t, 3)
 	s.server.Hold(hold)
-	h := newMemberHost(t, s)
+	h := newHost(t, s)
 	state := fakechmpx.StateDir(h.path("chmpx"))
-	if err := os.Mkdir(string(state), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Mkdir(string(state), 0o755))
 	programs := fakechmpx.BuildT(t)
 	var ring []fakechmpx.Member
 	for i, m := range s.Servers() {
 		ring = append(ring, fakechmpx.Member{Name: m.Tag, Port: 8020, CtlPort: 8021, CUK: m.CUK, Seed: name("kv", i)})
 	}
-	if err := state.SetRing(ring...); err != nil {
-		t.Fatal(err)
-	}
+	must(t, state.SetRing(ring...))
 
 	cmd := h.command(t.Context())
-	cmd.Path, cmd.Args = bin, []string{bin, "run", "--log-format", "json", "--api-uri", s.uri, "--role", s.SlaveRole(),
-		"--peek", "2s", "--status-command", programs.Status}
+	cmd.Path, cmd.Args = bin, append([]string{bin, "run", "--log-format", "json"}, s.args("--peek", "2s", "--status-command", programs.Status)...)
 	cmd.Env = append(cmd.Env, state.Env())
 	p := h.startCommand(cmd)
-	next := says(t, p, 0, "slave.ini replaced", "")
+	p.says(realagent.Replaced, "")
 	running, err := fakechmpx.Start(t.Context(), programs, h.output(), fakechmpx.WithState(state))
-	if err != nil {
-		t.Fatal(err)
-	}
-	next = says(t, p, next, "chmpx runs the file in place", "")
+	must(t, err)
+	p.says(realagent.Confirmed, "")
 
 	asked, before := len(s.server.Requests()), spent(t, p.PID())
 	select {
 	case <-p.Done():
-		t.Fatalf("the agent has ended:\n%s", p.Log())
+		t.Fatalf("the agent has ended:\n%s", p)
 	case <-time.After(idle):
 	}
 	now := spent(t, p.PID())
@@ -77,11 +65,11 @@ func measureIdle(t *testing.T, bin string, hold, idle time.Duration) {
 	per := func(d time.Duration) string {
 		return fmt.Sprintf("%.1f ms (%.2f %% of a core)", float64(d)/1e6, 100*float64(d)/float64(idle))
 	}
-	t.Logf("%v at rest, %d requests to K2HR3, %d lines of log", idle, len(s.server.Requests())-asked, p.Count()-next)
+	t.Logf("%v at rest, %d requests to K2HR3, %d lines of log", idle, len(s.server.Requests())-asked, p.Count()-p.next)
 	t.Logf("agent: resident %s, at most %s, anonymous %s; CPU %s", memory(t, p.PID(), "VmRSS"), memory(t, p.PID(), "VmHWM"),
 		memory(t, p.PID(), "RssAnon"), per(own))
 	t.Logf("its children: CPU %s; chmpxstatus alone resident at most %s", per(children), childMemory(t, programs, state, h))
-	end(t, p)
+	p.end()
 	if u := p.Usage(); u != nil {
 		t.Logf("from start to end, children included: user %v, system %v, resident at most %d KiB", span(u.Utime), span(u.Stime), u.Maxrss)
 	}

@@ -13,9 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"k2hdkc-slave-agent/tests/agent"
 	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/tests/need"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // TestKill kills the agent with SIGKILL, over and over, while the RESOURCE
@@ -24,12 +25,9 @@ import (
 // than before, nothing piles up beside it, chmpx lives, and the next agent goes
 // on without help.
 func TestKill(t *testing.T) {
-	rounds := 60
-	switch {
-	case slow():
+	rounds := 40
+	if need.Full() {
 		rounds = 1_000
-	case testing.Short():
-		rounds = 25
 	}
 	k := newKilling(t)
 	seen := map[string]int{}
@@ -81,16 +79,12 @@ type killing struct {
 
 func newKilling(t *testing.T) *killing {
 	t.Helper()
-	k := &killing{host: newHost(t), site: newSite(t), change: make(chan bool)}
+	k := &killing{host: newHost(t), site: newSite(t, 0), change: make(chan bool)}
 	k.site.token(t, k.host.path("role-token"))
 	k.versions = versions{clusterText(5, 5, hostAddr, hostCUK)}
 	k.programs = fakechmpx.BuildT(t)
 	k.state = fakechmpx.StateDir(k.host.path("chmpx"))
-	for _, dir := range []string{k.host.path("out"), string(k.state)} {
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
+	must(t, os.Mkdir(string(k.state), 0o755))
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() {
@@ -123,9 +117,9 @@ func (k *killing) changing(ctx context.Context) {
 }
 
 func (k *killing) command(t *testing.T) *exec.Cmd {
-	cmd := k.host.command(t.Context(), "run", "--log-format", "json", "--api-uri", k.site.uri, "--role", k.site.SlaveRole(),
+	cmd := k.host.command(t.Context(), append([]string{"run", "--log-format", "json"}, k.site.args(
 		"--role-token-file", "role-token", "--interval", "1s", "--peek", "100ms",
-		"--status-command", k.programs.Status, "--check-command", k.programs.Conftest)
+		"--status-command", k.programs.Status, "--check-command", k.programs.Conftest)...)...)
 	cmd.Env = append(cmd.Env, k.state.Env())
 	return cmd
 }
@@ -147,8 +141,8 @@ func (k *killing) round(t *testing.T) string {
 		<-k.site.asked
 	}
 	replaced := make(chan struct{}, 100)
-	p, err := agent.Start(t.Context(), k.command(t), func(r agent.Record) {
-		if r.Message == "slave.ini replaced" {
+	p, err := realagent.Start(t.Context(), k.command(t), func(r realagent.Record) {
+		if r.Message == realagent.Replaced {
 			select {
 			case replaced <- struct{}{}:
 			default:
@@ -162,9 +156,9 @@ func (k *killing) round(t *testing.T) string {
 		select {
 		case <-c:
 		case <-p.Done():
-			t.Fatalf("the agent has ended by itself:\n%s", p.Log())
+			t.Fatalf("the agent has ended by itself:\n%s", &p.Log)
 		case <-deadline(t).Done():
-			t.Fatalf("nothing happens:\n%s", p.Log())
+			t.Fatalf("nothing happens:\n%s", &p.Log)
 		}
 	}
 	most := 60 * time.Millisecond
@@ -186,7 +180,7 @@ func (k *killing) round(t *testing.T) string {
 }
 
 // look holds what is on the disk against what was served.
-func (k *killing) look(t *testing.T, p *agent.Process) string {
+func (k *killing) look(t *testing.T, p *realagent.Process) string {
 	t.Helper()
 	k.onlyItsOwn(t, p)
 	b, err := os.ReadFile(k.host.output())
@@ -194,20 +188,20 @@ func (k *killing) look(t *testing.T, p *agent.Process) string {
 		return "absent"
 	}
 	if err != nil {
-		t.Fatalf("%v\n%s", err, p.Log())
+		t.Fatalf("%v\n%s", err, &p.Log)
 	}
 	version, revision, err := k.versions.of(string(b), hostCUK)
 	switch {
 	case err != nil:
-		t.Fatalf("%v\n%s\n%s", err, b, p.Log())
+		t.Fatalf("%v\n%s\n%s", err, b, &p.Log)
 	case version > int(k.served.Load()):
 		t.Fatalf("version %d was never served", version)
 	case version < k.version:
-		t.Fatalf("version %d came back after version %d\n%s", version, k.version, p.Log())
+		t.Fatalf("version %d came back after version %d\n%s", version, k.version, &p.Log)
 	case version == k.version && revision == k.revision:
 		return "untouched"
 	case revision <= k.revision:
-		t.Fatalf("version %d has revision %d, but version %d had %d: chmpx would not notice\n%s", version, revision, k.version, k.revision, p.Log())
+		t.Fatalf("version %d has revision %d, but version %d had %d: chmpx would not notice\n%s", version, revision, k.version, k.revision, &p.Log)
 	}
 	k.version, k.revision = version, revision
 	return "replaced"
@@ -219,7 +213,7 @@ var temporary = regexp.MustCompile(`^\.(state\.json|probe\.ini)\.[A-Z0-9]+\.next
 
 // onlyItsOwn fails if there is anything but the one temporary file that the
 // next replacement overwrites, and what is always there.
-func (k *killing) onlyItsOwn(t *testing.T, p *agent.Process) {
+func (k *killing) onlyItsOwn(t *testing.T, p *realagent.Process) {
 	t.Helper()
 	allowed := map[string][]string{
 		"out":   {"slave.ini", ".slave.lock", ".slave.next.ini"},
@@ -237,7 +231,7 @@ func (k *killing) onlyItsOwn(t *testing.T, p *agent.Process) {
 			}
 		}
 		if odd != nil {
-			t.Fatalf("%s has %q\n%s", filepath.Join(dir), odd, p.Log())
+			t.Fatalf("%s has %q\n%s", filepath.Join(dir), odd, &p.Log)
 		}
 	}
 }
@@ -247,17 +241,17 @@ func (k *killing) onlyItsOwn(t *testing.T, p *agent.Process) {
 func (k *killing) settle(t *testing.T) int {
 	t.Helper()
 	k.change <- false
-	p := k.host.startCommand(k.command(t))
+	d := k.host.startCommand(k.command(t))
 	until(t, "the file to be what K2HR3 has", func() bool {
 		b, _ := os.ReadFile(k.host.output())
 		version, _, err := k.versions.of(string(b), hostCUK)
 		return err == nil && version == int(k.served.Load())
 	})
-	end(t, p)
+	d.end()
 	if got, want := names(t, k.host.path("out")), []string{".slave.lock", "slave.ini"}; !slices.Equal(got, want) {
 		t.Errorf("in the end there are %q, want %q", got, want)
 	}
-	k.look(t, p)
+	k.look(t, d.Process)
 	k.change <- true
 	return k.revision
 }

@@ -14,12 +14,12 @@ import (
 	"testing"
 	"time"
 
-	"k2hdkc-slave-agent/tests/agent"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // limit is how long anything that is waited for may take. It is met on a busy
 // machine too; what is fast returns at once.
-const limit = 30 * time.Second
+const limit = 2 * time.Minute
 
 // programs is where the binary under test is built, once for all tests.
 var programs string
@@ -39,16 +39,10 @@ func run(m *testing.M) int {
 }
 
 var build = sync.OnceValues(func() (string, error) {
-	if !raceEnabled {
-		return agent.Build(programs)
+	if raceEnabled {
+		return realagent.Build(programs, "-race")
 	}
-	// The race detector needs cgo; the resolver stays Go's own all the same.
-	bin := filepath.Join(programs, "k2hdkc-slave-agent")
-	cmd := exec.Command("go", "build", "-race", "-tags", "netgo,osusergo", "-o", bin, "k2hdkc-slave-agent/cmd/k2hdkc-slave-agent")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("building the agent: %w\n%s", err, out)
-	}
-	return bin, nil
+	return realagent.Build(programs)
 })
 
 func binary(tb testing.TB) string {
@@ -59,9 +53,6 @@ func binary(tb testing.TB) string {
 	}
 	return bin
 }
-
-// slow says whether the long tests run at full length.
-func slow() bool { return os.Getenv("K2HDKC_TEST_FULL") != "" }
 
 func deadline(tb testing.TB) context.Context {
 	tb.Helper()
@@ -80,16 +71,12 @@ func (r result) String() string {
 	return fmt.Sprintf("exit status %d\n--- stdout\n%s--- stderr\n%s", r.status, r.stdout, r.stderr)
 }
 
-// finish runs cmd to its end; start starts it, where that has to happen
-// somewhere special.
+// finish runs cmd to its end; start starts it.
 func finish(tb testing.TB, cmd *exec.Cmd, start func() error) result {
 	tb.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	cmd.WaitDelay = time.Second
-	if start == nil {
-		start = cmd.Start
-	}
 	if err := start(); err != nil {
 		tb.Fatal(err)
 	}
@@ -101,27 +88,34 @@ func finish(tb testing.TB, cmd *exec.Cmd, start func() error) result {
 	return result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
-// end asks a running agent to end, and fails if that is not how it ends.
-func end(tb testing.TB, p *agent.Process) {
-	tb.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	if status, err := p.Stop(ctx); status != 0 || err != nil {
-		tb.Errorf("ended with status %d on SIGTERM (%v), want 0\n%s", status, err, p.Log())
-	}
+// daemon is a running agent, and how far a test has read its log.
+type daemon struct {
+	*realagent.Process
+	tb   testing.TB
+	next int
 }
 
-// says waits for a record with this message, from the from-th on, whose error
-// contains text. It returns the number of the record after it.
-func says(tb testing.TB, p *agent.Process, from int, message, text string) int {
-	tb.Helper()
-	_, next, err := p.Await(deadline(tb), from, func(r agent.Record) bool {
+// says waits for a record with this message whose error contains text. It does
+// not look at what an earlier call has seen.
+func (d *daemon) says(message, text string) {
+	d.tb.Helper()
+	_, next, err := d.Await(deadline(d.tb), d.next, func(r realagent.Record) bool {
 		return strings.HasPrefix(r.Message, message) && strings.Contains(r.Text("error"), text)
 	})
 	if err != nil {
-		tb.Fatalf("should have said %q %q: %v\n%s", message, text, err, p.Log())
+		d.tb.Fatalf("should have said %q %q: %v (%v)\n%s", message, text, err, d.State(), d)
 	}
-	return next
+	d.next = next
+}
+
+// end asks the agent to end, and fails if that is not how it ends.
+func (d *daemon) end() {
+	d.tb.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	if status, err := d.Stop(ctx); status != 0 || err != nil {
+		d.tb.Errorf("ended with status %d on SIGTERM (%v), want 0\n%s", status, err, d)
+	}
 }
 
 // until waits for something that tells of itself in no other way than by
@@ -129,10 +123,11 @@ func says(tb testing.TB, p *agent.Process, from int, message, text string) int {
 func until(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
 	ctx := deadline(tb)
-	for tick := time.NewTicker(5 * time.Millisecond); !ok(); {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
 		select {
 		case <-ctx.Done():
-			tick.Stop()
 			tb.Fatalf("waited in vain for %s", what)
 		case <-tick.C:
 		}
@@ -141,21 +136,22 @@ func until(tb testing.TB, what string, ok func() bool) {
 
 func write(tb testing.TB, path, text string) {
 	tb.Helper()
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		tb.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		tb.Fatal(err)
-	}
+	must(tb, os.MkdirAll(filepath.Dir(path), 0o755))
+	must(tb, os.WriteFile(path, []byte(text), 0o600))
 }
 
 func read(tb testing.TB, path string) string {
 	tb.Helper()
 	b, err := os.ReadFile(path)
+	must(tb, err)
+	return string(b)
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return string(b)
 }
 
 func names(tb testing.TB, dir string) []string {
@@ -171,12 +167,10 @@ func names(tb testing.TB, dir string) []string {
 	return list
 }
 
-// inode tells whether a file was replaced: it says another number then.
+// inode is another number once a file has been replaced.
 func inode(tb testing.TB, path string) uint64 {
 	tb.Helper()
 	fi, err := os.Stat(path)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	must(tb, err)
 	return fi.Sys().(*syscall.Stat_t).Ino
 }

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // realText is the configuration of a node of a cluster with these servers, all
@@ -22,9 +23,9 @@ func realText(global string, servers ...int) string {
 		"REPLICA = 0\nMAXMQCLIENT = 16\nK2HMASKBIT = 4\n" + global)
 	for _, n := range servers {
 		fmt.Fprintf(&b, "[SVRNODE]\nNAME = %s\nPORT = %d\nCTLPORT = %d\nCUK = %s\nCUSTOM_ID_SEED = kv-%d\n",
-			machineAddr, 8000+100*n, realCtlPort(n), id("kv", n), n)
+			vmAddr, 8000+100*n, realCtlPort(n), id("kv", n), n)
 	}
-	fmt.Fprintf(&b, "[SLVNODE]\nNAME = %s\nCTLPORT = 8031\nCUK = %s\nCUSTOM_ID_SEED = app-1\n", machineFQDN, machineCUK)
+	fmt.Fprintf(&b, "[SLVNODE]\nNAME = %s\nCTLPORT = 8031\nCUK = %s\nCUSTOM_ID_SEED = app-1\n", vmFQDN, vmCUK)
 	return b.String()
 }
 
@@ -32,7 +33,7 @@ func realCtlPort(n int) int { return 8001 + 100*n }
 
 // realRing is a machine with the real chmpx on it, as a slave and as servers.
 type realRing struct {
-	*machine
+	*slaveVM
 	programs fakechmpx.Programs
 }
 
@@ -43,25 +44,19 @@ func (r *realRing) server(t *testing.T, n int, servers ...int) {
 	_, err := os.Stat(path)
 	text := realText(fmt.Sprintf("MODE = SERVER\nSELFCTLPORT = %d\nSELFCUK = %s\n", realCtlPort(n), id("kv", n)), servers...)
 	write(t, path+".next", text)
-	if err := os.Rename(path+".next", path); err != nil {
-		t.Fatal(err)
-	}
+	must(t, os.Rename(path+".next", path))
 	if err != nil {
 		r.chmpx(t, filepath.Base(path))
 	}
 }
 
 // chmpx starts one on a file of /etc/k2hdkc. It ends with the test.
-func (r *realRing) chmpx(t *testing.T, file string) *fakechmpx.Process {
+func (r *realRing) chmpx(t *testing.T, file string) (p *fakechmpx.Process) {
 	t.Helper()
-	var p *fakechmpx.Process
-	err := r.inside(func() (err error) {
+	r.inside(func() (err error) {
 		p, err = fakechmpx.Start(t.Context(), r.programs, "/etc/k2hdkc/"+file)
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	return p
 }
 
@@ -74,46 +69,43 @@ func TestRealChmpxFollows(t *testing.T) {
 		t.Skip("chmpx, chmpxstatus and chmpxconftest are not installed")
 	}
 	const slave = "MODE = SLAVE\nSELFCTLPORT = 8031\nSELFCUK = __SELF_INSTANCE_ID__\n"
-	k := &bareK2HR3{text: realText(slave, 1)}
-	r := &realRing{newSlave(t, k), programs}
-	err := r.inside(func() error {
+	k := &minimalK2HR3{text: realText(slave, 1)}
+	r := &realRing{newSlaveVM(t, k), programs}
+	r.inside(func() error {
 		// Where chmpx keeps its state, which goes with the machine.
 		if err := os.Mkdir("/var/lib/antpickax", 0o755); err != nil {
 			return err
 		}
 		return unix.Mount("tmpfs", "/var/lib/antpickax", "tmpfs", 0, "size=2g")
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	p := r.start("--unit", "", "--interval", "1h", "--wait", "0",
 		"--status-command", programs.Status, "--check-command", programs.Conftest)
-	next := says(t, p, 0, "slave.ini replaced", "")
+	p.says(realagent.Replaced, "")
 	r.server(t, 1, 1)
 	c := r.chmpx(t, "slave.ini")
-	next = says(t, p, next, "chmpx runs the file in place", "")
+	p.says(realagent.Confirmed, "")
 
 	begin := time.Now()
 	k.setText(realText(slave, 1, 2))
 	r.server(t, 1, 1, 2)
 	r.server(t, 2, 1, 2)
-	next = says(t, p, next, "slave.ini replaced", "")
-	next = says(t, p, next, "chmpx runs the file in place", "")
+	p.says(realagent.Replaced, "")
+	p.says(realagent.Confirmed, "")
 	t.Logf("followed the ring in %v", time.Since(begin).Round(time.Millisecond))
 
-	before := read(t, r.path(slaveINI))
+	before := read(t, r.file())
 	k.setText(strings.Replace(realText(slave, 1, 2), "DELIVERMODE = hash\n", "", 1))
 	p.Signal(syscall.SIGHUP)
-	next = says(t, p, next, "", "DELIVERMODE")
+	p.says("", "DELIVERMODE")
 	k.setText(realText(slave, 2))
 	p.Signal(syscall.SIGHUP)
-	next = says(t, p, next, "slave.ini replaced", "")
-	says(t, p, next, "chmpx runs the file in place", "")
-	if read(t, r.path(slaveINI)) == before {
+	p.says(realagent.Replaced, "")
+	p.says(realagent.Confirmed, "")
+	if read(t, r.file()) == before {
 		t.Error("the server that left is still in the file")
 	}
 
-	end(t, p)
+	p.end()
 	select {
 	case <-c.Done():
 		t.Fatalf("chmpx has ended: %+v\n%s", c.Exit(), c.Output())

@@ -6,23 +6,24 @@
 // watching its file ([Watch]); and, built by [Build], one program that is chmpx,
 // chmpxstatus or chmpxconftest by the name it is called by.
 //
-// Comments such as "(C.3)" name sections of that specification.
+// Comments such as "(C.3)" name sections of docs/chmpx.md.
 //
 // Where the real programs are on PATH (Installed), tests here and of the packages
-// that deal with chmpx run them too, each time on a host of its own (package vm),
+// that deal with chmpx run them too, each time on a host of its own (package netns),
 // and hold the stand-in and the agent against them.
 //
 // # The programs
 //
 // chmpx keeps its state in a file of the state directory (see [DefaultStateDir]),
 // under the name the real one gives its shared memory; chmpxstatus reads it there
-// and prints it as the real one does. The same directory holds what tests and
-// scripts tell the stand-in:
+// and prints it as the real one does. The same directory holds what tests tell
+// the stand-in:
 //
-//   - ring.json, or the file of [EnvRing]: the server nodes in the RING, see
-//     [StateDir.SetRing]. Without it the RING is empty, and all server nodes of the
-//     file are SERVICE OUT and DOWN.
+//   - ring.json: the server nodes in the RING, see [StateDir.SetRing]. Without it
+//     the RING is empty, and all server nodes of the file are SERVICE OUT and DOWN.
 //   - faults/: a file for each [Fault].
+//
+// There is no control port: the agent never opens it.
 //
 // # Decisions where the measurements are silent
 //

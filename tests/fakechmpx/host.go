@@ -22,9 +22,6 @@ type Host struct {
 	Lookup func(nameOrAddress string) []string
 	// Stat looks at the files TLS settings name. Nil: os.Stat.
 	Stat func(path string) (fs.FileInfo, error)
-	// CtlPort and CUK are -ctlport and -cuk of the command line; zero: not given.
-	CtlPort int
-	CUK     string
 }
 
 // How long LocalHost's resolver waits for one answer, and for all of them: where

@@ -56,12 +56,6 @@ func (l *loader) identity(doc document) error {
 		c.SelfCtlPort = port(g["SELFCTLPORT"])
 	}
 	c.SelfCUK = g["SELFCUK"]
-	if l.host.CtlPort != 0 {
-		c.SelfCtlPort = l.host.CtlPort
-	}
-	if l.host.CUK != "" {
-		c.SelfCUK = l.host.CUK
-	}
 	return nil
 }
 

@@ -54,9 +54,6 @@ func WriteStatus(w io.Writer, s Snapshot, dir StateDir) {
 	p.line("}")
 }
 
-// WriteSelf writes what chmpxstatus -self prints. Its indentation is uneven.
-func WriteSelf(w io.Writer, s Snapshot) { printer{w}.node("  ", "    ", s.Self, 12) }
-
 func (p printer) process(s Snapshot, dir StateDir) {
 	p.row("chmpx process id", "%d", s.PID)
 	p.row("process start time", "%d (unix time)", s.Start)

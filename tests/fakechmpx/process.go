@@ -1,253 +1,157 @@
 package fakechmpx
 
 import (
-	"errors"
+	"bufio"
+	"bytes"
+	"context"
 	"fmt"
+	"io"
 	"os"
-	"os/signal"
-	"path/filepath"
+	"os/exec"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
-	"unsafe"
-
-	"golang.org/x/sys/unix"
 )
 
-// process is a running stand-in for chmpx: one loop that takes events of the
-// file, of the ring and of the control port one after the other, and signals
-// between them.
-type process struct {
-	tool
-	host  Host
-	path  string
-	watch *Watch
-	slave *Slave
-	start time.Time
+// Option changes how a chmpx is started.
+type Option func(*exec.Cmd)
+
+// WithState makes it keep its state in d.
+func WithState(d StateDir) Option {
+	return func(c *exec.Cmd) { c.Env = append(c.Env, d.Env()) }
 }
 
-// chmpx is the daemon. It runs in the foreground (F.1).
-func (t tool) chmpx() int {
-	signals := catchSignals()
-	if t.dir.Has(FaultCrashAtStart) {
-		crash()
+// Process is a chmpx that was started here.
+type Process struct {
+	cmd   *exec.Cmd
+	ready chan struct{} // closed when it is up
+	done  chan struct{}
+
+	mu     sync.Mutex
+	output bytes.Buffer
+}
+
+// Exit is how a process ended. Signal is 0 if it was not killed by one.
+type Exit struct {
+	Code   int
+	Signal syscall.Signal
+}
+
+// NotStartedError says that a chmpx ended before it was up.
+type NotStartedError struct {
+	Exit   Exit
+	Output string
+}
+
+func (e *NotStartedError) Error() string {
+	return fmt.Sprintf("chmpx did not start (status %d, signal %d): %s", e.Exit.Code, e.Exit.Signal, strings.TrimSpace(e.Output))
+}
+
+// Start runs chmpx on conf and returns once it is up: its state can be asked for
+// and its file is watched. It is killed when ctx is done, and when this process
+// ends. A chmpx that ends first gives a [NotStartedError].
+func Start(ctx context.Context, p Programs, conf string, opts ...Option) (*Process, error) {
+	cmd := exec.CommandContext(ctx, p.Chmpx, "-conf", conf, "-d", "msg")
+	cmd.Env = os.Environ()
+	cmd.WaitDelay = time.Second
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	for _, opt := range opts {
+		opt(cmd)
 	}
-	c, host, err := t.load(LocalHost())
-	t.dir.slow()
-	if err == nil {
-		err = c.CanStart(host)
-	}
-	if errors.Is(err, ErrCrash) {
-		crash()
-	}
+	proc := &Process{cmd: cmd, ready: make(chan struct{}), done: make(chan struct{})}
+	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		return t.notStarted(err)
-	}
-	p := &process{tool: t, host: host, path: t.args.conf(), slave: newSlave(c, host, literal(host)), start: time.Now()}
-	if p.watch, err = newWatch(p.path, host, p.slave, t.dir); err != nil {
-		return t.notStarted(err)
-	}
-	defer p.watch.Close()
-	ring, err := p.watchRing()
-	if err != nil {
-		return t.notStarted(err)
-	}
-	if err := t.dir.Retire(c.Group, c.SelfCtlPort); err != nil {
-		return t.notStarted(err)
-	}
-	if err := p.keep(); err != nil {
-		return t.notStarted(err)
-	}
-	control, err := p.listen()
-	if err != nil {
-		os.Remove(t.dir.Path(c.Group, c.SelfCtlPort))
-		return t.notStarted(err)
-	}
-	p.announce()
-	return p.loop(signals, ring, control)
-}
-
-func (t tool) notStarted(err error) int {
-	t.log(levelErr, "Initialize", "%v.", err)
-	t.say("ERROR: Could not initialize process.")
-	t.say(`You can see detail about error, execute with "-d" option.`)
-	return 1
-}
-
-// catchSignals takes the signals chmpx acts on and ignores those it blocks (D.7).
-func catchSignals() <-chan os.Signal {
-	signal.Ignore(syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGUSR2, syscall.SIGPIPE, syscall.SIGALRM)
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGUSR1)
-	return signals
-}
-
-// announce prints what chmpx prints once it is up.
-func (p *process) announce() {
-	self := p.slave.Snapshot().Self
-	for _, row := range [][2]string{
-		{"CHMPX HOSTNAME", self.Name},
-		{"MODE", string(p.slave.first.Mode)},
-		{"PORT", fmt.Sprint(self.Port)},
-		{"CONTROL PORT", fmt.Sprint(self.CtlPort)},
-		{"SSL", map[bool]string{true: "YES", false: "NO"}[self.TLS.On]},
-		{"BASE HASH", fmt.Sprintf("0x%016x", self.Hash)},
-		{"STATUS", self.Status},
-	} {
-		p.say("%-25s = %s", row[0], row[1])
-	}
-}
-
-// loop runs until the process has a reason to end, and returns the exit status.
-func (p *process) loop(signals <-chan os.Signal, ring <-chan struct{}, control <-chan *request) int {
-	file := p.fileEvents()
-	for {
-		select {
-		case batch := <-file:
-			for _, e := range batch {
-				if p.onFile(e) {
-					return p.end()
-				}
-			}
-		case <-ring:
-			if p.onRing() {
-				return p.end()
-			}
-		case r := <-control:
-			if p.onControl(r) {
-				return p.end()
-			}
-		case s := <-signals:
-			if s != syscall.SIGUSR1 {
-				return p.end()
-			}
-			p.say("Changed the log level.")
-		}
-	}
-}
-
-// end cleans up and returns the status of an ordered end, which a fatal load is too.
-func (p *process) end() int {
-	os.Remove(p.dir.Path(p.slave.first.Group, p.slave.first.SelfCtlPort))
-	if p.slave.Overrun() {
-		crash()
-	}
-	return 0
-}
-
-// fileEvents reads ahead of the loop, so that the loop can look at other things.
-func (p *process) fileEvents() <-chan []inotifyEvent {
-	out := make(chan []inotifyEvent)
-	go func() {
-		for {
-			batch, err := readEvents(p.watch.file)
-			if err != nil {
-				return // the loop has ended and closed it
-			}
-			out <- batch
-		}
-	}()
-	return out
-}
-
-func (p *process) onFile(e inotifyEvent) (end bool) {
-	event, acted := p.watch.handle(e)
-	if !acted {
-		return false
-	}
-	p.log(levelMsg, "CheckNotifyEvent", "Configuration file %s: event(%#x), %s.", p.path, e.mask, event.Effect)
-	return p.after(event)
-}
-
-// after makes the outcome of a load visible.
-func (p *process) after(event Event) (end bool) {
-	switch event.Effect {
-	case Died:
-		p.log(levelErr, "CheckUpdate", "Failed to load configuration from %s, thus this is fatal error: %v.", p.path, event.Err)
-		return true
-	case Crashed:
-		crash()
-	case Reloaded:
-		if err := p.keep(); err != nil {
-			p.log(levelErr, "Keep", "%v.", err)
-		}
-	}
-	return false
-}
-
-// keep writes the state file.
-func (p *process) keep() error {
-	shot := p.slave.Snapshot()
-	shot.PID = os.Getpid()
-	shot.Start = p.start.Unix()
-	shot.Ticks = startTicks(shot.PID)
-	return p.dir.Keep(shot)
-}
-
-// watchRing reads the ring and tells of every change of its file.
-func (p *process) watchRing() (<-chan struct{}, error) {
-	dir := filepath.Dir(p.ringFile())
-	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
-	if err != nil {
-		return nil, fmt.Errorf("inotify: %w", err)
+	cmd.Stderr = writerFunc(proc.write)
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start chmpx: %w", err)
 	}
-	const mask = unix.IN_CLOSE_WRITE | unix.IN_MOVED_TO | unix.IN_MOVED_FROM | unix.IN_DELETE
-	if _, err := unix.InotifyAddWatch(fd, dir, mask); err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("watch %s: %w", dir, err)
+	go proc.follow(stdout)
+	select {
+	case <-proc.ready:
+		return proc, nil
+	case <-proc.done:
+		return nil, &NotStartedError{proc.Exit(), proc.Output()}
 	}
-	p.readRing()
-	changed := make(chan struct{}, 1)
-	go func() {
-		f := os.NewFile(uintptr(fd), "inotify") // open for as long as the process runs
-		for {
-			batch, err := readEvents(f)
-			if err != nil {
-				return
-			}
-			for _, e := range batch {
-				if e.name == filepath.Base(p.ringFile()) {
-					select {
-					case changed <- struct{}{}:
-					default:
-					}
-				}
-			}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
+
+func (p *Process) write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.output.Write(b)
+}
+
+// follow collects the output until the process ends. The last line chmpx prints
+// when it is up is that of its status.
+func (p *Process) follow(stdout io.Reader) {
+	up := false
+	for lines := bufio.NewScanner(stdout); lines.Scan(); {
+		fmt.Fprintln(writerFunc(p.write), lines.Text())
+		if strings.HasPrefix(lines.Text(), "STATUS ") && !up {
+			up = true
+			close(p.ready)
 		}
-	}()
-	return changed, nil
-}
-
-func (p *process) ringFile() string {
-	if path := os.Getenv(EnvRing); path != "" {
-		return path
 	}
-	return p.dir.ringFile()
+	p.cmd.Wait() // its error is the exit status, which Exit gives
+	close(p.done)
 }
 
-func (p *process) onRing() (end bool) {
-	return p.after(Event{Effect: p.readRing()})
+// PID is the process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Done is closed when the process has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// Output is what it has printed so far, on both streams.
+func (p *Process) Output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.output.String()
 }
 
-// readRing takes the ring file. One that cannot be read changes nothing.
-func (p *process) readRing() Effect {
-	members, err := ReadRing(p.ringFile())
+// Exit says how it ended. It waits for the end.
+func (p *Process) Exit() Exit {
+	<-p.done
+	status := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if status.Signaled() {
+		return Exit{Code: -1, Signal: status.Signal()}
+	}
+	return Exit{Code: status.ExitStatus()}
+}
+
+// Wait waits for the end, but no longer than ctx lasts.
+func (p *Process) Wait(ctx context.Context) (Exit, error) {
+	select {
+	case <-p.done:
+		return p.Exit(), nil
+	case <-ctx.Done():
+		return Exit{}, fmt.Errorf("chmpx %d still runs: %w", p.PID(), ctx.Err())
+	}
+}
+
+// Signal sends it a signal.
+func (p *Process) Signal(s syscall.Signal) error { return p.cmd.Process.Signal(s) }
+
+// Stop ends it in order, by SIGHUP, and waits. When ctx is done first it is killed.
+func (p *Process) Stop(ctx context.Context) (Exit, error) {
+	select {
+	case <-p.done:
+		return p.Exit(), nil
+	default:
+	}
+	if err := p.Signal(syscall.SIGHUP); err != nil {
+		return p.Exit(), nil // it ended meanwhile
+	}
+	exit, err := p.Wait(ctx)
 	if err != nil {
-		p.log(levelErr, "UpdateChmpxSvrs", "%v.", err)
-		return Unchanged
+		p.cmd.Process.Kill()
+		return p.Exit(), err
 	}
-	return p.slave.SetRing(members)
-}
-
-// crash ends the process by SIGSEGV, as the kernel ends a chmpx that overran its
-// tables. Go's own handler of that signal has to go first.
-func crash() {
-	unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
-	var byDefault [4]uint64 // the kernel's struct sigaction; zero is SIG_DFL
-	unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(unix.SIGSEGV),
-		uintptr(unsafe.Pointer(&byDefault)), 0, 8, 0, 0)
-	unix.Kill(unix.Getpid(), unix.SIGSEGV)
-	forever()
+	return exit, nil
 }

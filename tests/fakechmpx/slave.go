@@ -17,8 +17,6 @@ const (
 	Reloaded  Effect = "reloaded"  // cached and in force
 	Unchanged Effect = "unchanged" // nothing that chmpx compares differs
 	Refused   Effect = "refused"   // cached, but nothing of it is in force (D.5)
-	Absorbed  Effect = "absorbed"  // cached by a control connection, never in force (D.6)
-	Ignored   Effect = "ignored"   // a fault: the event was not handled
 	Died      Effect = "died"      // the load failed and chmpx ended itself, status 0
 	Crashed   Effect = "crashed"   // tables overrun, SIGSEGV
 	Lost      Effect = "lost"      // the watch is gone until chmpx is restarted
@@ -76,9 +74,6 @@ func literal(h Host) Host {
 // and the own node takes one.
 func (s *Slave) free() int { return s.first.Tuning.MaxChmpx - 1 - len(s.servers) }
 
-// Overrun reports whether the process dies of SIGSEGV when it ends.
-func (s *Slave) Overrun() bool { return s.overrun }
-
 // Reload takes a configuration that loaded, as after an inotify event.
 func (s *Slave) Reload(c *Config) Effect {
 	if s.cached.Equal(c) {
@@ -96,16 +91,6 @@ func (s *Slave) Reload(c *Config) Effect {
 	s.applied = c
 	s.dropGone()
 	return cmp.Or(s.mergeRing(), Reloaded)
-}
-
-// Absorb takes a configuration that loaded during a control connection: cached,
-// and never propagated.
-func (s *Slave) Absorb(c *Config) Effect {
-	if s.cached.Equal(c) {
-		return Unchanged
-	}
-	s.cached = c
-	return Absorbed
 }
 
 // SetRing tells the slave who is in the RING now. It returns Crashed when the

@@ -15,12 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Environment variables of the stand-in programs.
-const (
-	EnvState = "CHMPX_STANDIN_DIR"    // the state directory
-	EnvRing  = "CHMPX_STANDIN_RING"   // the ring file, if not ring.json in the state directory
-	EnvPort  = "CHMPX_STANDIN_LISTEN" // not empty: chmpx opens its control port
-)
+// EnvState is the environment variable by which the stand-in programs find the
+// state directory.
+const EnvState = "CHMPX_STANDIN_DIR"
 
 // noID is chmpx's mark for an id or hash that is not set.
 const noID = ^uint64(0)
@@ -142,55 +139,30 @@ func (d StateDir) Keep(shot Snapshot) error {
 	return replaceFile(d.Path(shot.Group, shot.CtlPort), b)
 }
 
-// Retire moves a state file left over from an unclean end out of the way (F.3).
-func (d StateDir) Retire(group string, ctlPort int) error {
-	path := d.Path(group, ctlPort)
-	to := path + ".bup"
-	for i := 0; ; i++ {
-		if _, err := os.Lstat(to); errors.Is(err, fs.ErrNotExist) {
-			break
-		}
-		to = fmt.Sprintf("%s.bup.%d", path, i)
-	}
-	err := os.Rename(path, to)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
+// ringFile has the server nodes in the RING, in JSON.
+const ringFile = "ring.json"
 
 // SetRing says which server nodes are in the RING from now on. Every stand-in of
 // this directory learns it at once. Without members the ring is empty.
 func (d StateDir) SetRing(members ...Member) error {
-	return WriteRing(d.ringFile(), members...)
-}
-
-// WriteRing writes a ring file, see [EnvRing].
-func WriteRing(path string, members ...Member) error {
-	if members == nil {
-		members = []Member{}
-	}
 	b, err := json.MarshalIndent(members, "", "  ")
 	if err != nil {
 		return err
 	}
-	return replaceFile(path, b)
+	return replaceFile(filepath.Join(string(d), ringFile), b)
 }
 
-func (d StateDir) ringFile() string { return filepath.Join(string(d), "ring.json") }
-
-// ReadRing returns the members of a ring file. One that does not exist is empty.
-func ReadRing(path string) ([]Member, error) {
-	b, err := os.ReadFile(path)
+// ring returns the members of the RING. Without a file it is empty.
+func (d StateDir) ring() (members []Member, err error) {
+	b, err := os.ReadFile(filepath.Join(string(d), ringFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = json.Unmarshal(b, &members)
 	}
-	var members []Member
-	if err := json.Unmarshal(b, &members); err != nil {
-		return nil, fmt.Errorf("ring file %s: %w", path, err)
+	if err != nil {
+		return nil, fmt.Errorf("the ring of %s: %w", d, err)
 	}
 	return members, nil
 }

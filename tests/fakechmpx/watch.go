@@ -37,10 +37,9 @@ type Event struct {
 // Watch watches a file as chmpx does: one inotify watch on the path's inode, and
 // a load for each event. It is a chmpx without a process, for stress tests.
 type Watch struct {
-	path   string
-	host   Host
-	slave  *Slave
-	faults StateDir // "" has none
+	path  string
+	host  Host
+	slave *Slave
 
 	fd      int
 	file    *os.File // fd, for reads that can be interrupted
@@ -62,15 +61,15 @@ func WatchFile(path string, host Host) (*Watch, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newWatch(path, host, NewSlave(c, host), "")
+	return newWatch(path, host, NewSlave(c, host))
 }
 
-func newWatch(path string, host Host, slave *Slave, faults StateDir) (*Watch, error) {
+func newWatch(path string, host Host, slave *Slave) (*Watch, error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return nil, fmt.Errorf("inotify: %w", err)
 	}
-	w := &Watch{path: path, host: host, slave: slave, faults: faults, fd: fd}
+	w := &Watch{path: path, host: host, slave: slave, fd: fd}
 	w.file = os.NewFile(uintptr(fd), "inotify")
 	if w.wd, err = unix.InotifyAddWatch(fd, path, watchMask); err != nil {
 		w.file.Close()
@@ -98,9 +97,6 @@ func ReadConfig(path string, host Host) (*Config, error) {
 	}
 	return Load(b, host)
 }
-
-// Slave is the slave behind the watch. It must not be used while Next runs.
-func (w *Watch) Slave() *Slave { return w.slave }
 
 // Close ends the watch.
 func (w *Watch) Close() error { return w.file.Close() }
@@ -161,11 +157,7 @@ func (w *Watch) handle(e inotifyEvent) (event Event, acted bool) {
 	if w.wd < 0 || e.wd != w.wd || !gone && e.mask&unix.IN_MODIFY == 0 {
 		return Event{}, false
 	}
-	if w.faults != "" && w.faults.take(FaultDropEvent) {
-		return Event{Effect: Ignored}, true
-	}
-	lose := w.faults != "" && w.faults.take(FaultWatchLost)
-	if lose || gone && !w.rewatch() {
+	if gone && !w.rewatch() {
 		w.wd = -1
 		return Event{Effect: Lost}, true
 	}
@@ -190,9 +182,6 @@ func (w *Watch) rewatch() bool {
 // load is a load in the running process, and what comes of it.
 func (w *Watch) load() Event {
 	c, err := ReadConfig(w.path, w.host)
-	if w.faults != "" {
-		w.faults.slow()
-	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return Event{Effect: Unchanged}
 	}
@@ -200,12 +189,7 @@ func (w *Watch) load() Event {
 		w.ended = true
 		return Event{Effect: Died, Err: err}
 	}
-	e := Event{Config: c}
-	if w.faults != "" && w.faults.take(FaultAbsorb) {
-		e.Effect = w.slave.Absorb(c)
-		return e
-	}
-	e.Effect = w.slave.Reload(c)
+	e := Event{Effect: w.slave.Reload(c), Config: c}
 	w.ended = e.Effect == Crashed
 	return e
 }

@@ -19,7 +19,6 @@ type answer struct {
 	// status has one: errors to HEAD and DELETE.
 	bodiless bool
 	noETag   bool
-	refusal  bool // made by fail
 }
 
 const jsonType = "application/json; charset=utf-8"
@@ -37,9 +36,7 @@ func jsonAnswer(status int, body string) answer {
 
 // fail is a JSON error with a message.
 func fail(status int, format string, args ...any) answer {
-	a := jsonAnswer(status, `{"result":false,"message":`+quote(fmt.Sprintf(format, args...))+`}`)
-	a.refusal = true
-	return a
+	return jsonAnswer(status, `{"result":false,"message":`+quote(fmt.Sprintf(format, args...))+`}`)
 }
 
 // bare is an error without a body.

@@ -14,7 +14,7 @@
 // Known differences from the real program: a path with a malformed percent
 // escape ("%zz") is answered by Go's own HTTP server (400) before the handler
 // sees it, unless it comes as a well-formed escape of bytes that are not UTF-8
-// (500, as recorded); HTTP/1.0 and CORS headers, the clean-up watcher, Kubernetes hosts and the
-// administrator's writes (POST role, resource, policy) are not modelled, the
-// Cluster's methods do their work.
+// (500, as recorded); HTTP/1.0 and CORS headers, the clean-up watcher, Kubernetes hosts and
+// what an administrator does (POST, and GET of roles and whole resources) are not
+// modelled, the Cluster's methods do their work.
 package fakek2hr3

@@ -42,8 +42,6 @@ type readRequest struct {
 	role     name
 	roleArg  string // as sent, in the mode without a token
 	byToken  bool
-	byUser   bool
-	expand   bool
 }
 
 // parseRead checks the arguments in the order K2HR3 does.
@@ -53,38 +51,32 @@ func (s *Server) parseRead(ex *exchange, active *requestFaults) (readRequest, *a
 	if !ok {
 		return refuse(unauthorized(ex))
 	}
-	req := readRequest{byToken: !who.anonymous(), byUser: who.user(), expand: ex.query.get("expand") != "false"}
+	if who.user() {
+		return refuse(internalError(http.StatusNotImplemented)) // the administrator's view is not modelled
+	}
+	req := readRequest{byToken: !who.anonymous()}
 	var bad *answer
 	if req.yrn, bad = resourceArg(ex, who); bad != nil {
 		return readRequest{}, bad
 	}
 	q := ex.query
-	if !req.byUser {
-		req.typ = strings.ToLower(q.get("type"))
-		switch req.typ {
-		case "":
-			req.typ = "string"
-		case "string", "object":
-		case "keys":
-			if req.key = q.get("keyname"); req.key == "" {
-				shown := "undefined"
-				if q.has("keyname") {
-					shown = strings.Join(q["keyname"], ",")
-				}
-				return refuse(fail(http.StatusBadRequest, "GET request type=keys, but keyname(%s) parameter is empty.", shown))
-			}
-		default:
-			return refuse(fail(http.StatusBadRequest, "GET request type(%s) parameter is wrong.", q.get("type")))
+	switch req.typ = strings.ToLower(q.get("type")); req.typ {
+	case "":
+		req.typ = "string"
+	case "string":
+	case "keys":
+		if req.key = q.get("keyname"); req.key == "" {
+			return refuse(fail(http.StatusBadRequest, "GET request type=keys, but keyname(undefined) parameter is empty."))
 		}
+	default:
+		return refuse(fail(http.StatusBadRequest, "GET request type(%s) parameter is wrong.", q.get("type")))
 	}
 	switch {
 	case req.byToken && (q.has("port") || q.has("cuk") || q.has("role")):
 		return refuse(fail(http.StatusBadRequest, "GET resource:port/cuk/role field is specified, but it is not allowed by no token : port=%s, cuk=%s, role=%s",
 			q.shown("port"), q.shown("cuk"), q.shown("role")))
 	case req.byToken:
-		if who.token != nil {
-			req.role = name{tenant: who.tenant, path: who.token.role.path, full: true}
-		}
+		req.role = name{tenant: who.tenant, path: who.token.role.path, full: true}
 	case q.get("role") == "":
 		return refuse(fail(http.StatusBadRequest, "GET request does not have role yrn in post data."))
 	default:
@@ -126,9 +118,6 @@ func (s *Server) getResource(ex *exchange, active *requestFaults) answer {
 	if bad != nil {
 		return *bad
 	}
-	if req.byUser {
-		return s.describeResource(req, active)
-	}
 	if bad := s.mayRead(ex, active, req); bad != nil {
 		return *bad
 	}
@@ -139,13 +128,12 @@ func (s *Server) getResource(ex *exchange, active *requestFaults) answer {
 	if active.has(BrokenTemplate) {
 		return fail(http.StatusNotFound, "Could not load resource for template engine: %s", quote(brokenTemplate))
 	}
-	value, ok := s.value(res, req, active)
-	if !ok {
-		kind := req.typ
-		if req.key != "" {
-			kind += "[" + req.key + "]"
+	value := quote(res.cluster.text(res.mode, active))
+	if req.typ == "keys" {
+		var ok bool
+		if value, ok = s.keyValue(res, req); !ok {
+			return fail(http.StatusNotFound, "resource(%s) by role(%s) in tenant(%s) does not have value for type(keys[%s]) data.", req.yrn, req.role.path, req.role.tenant, req.key)
 		}
-		return fail(http.StatusNotFound, "resource(%s) by role(%s) in tenant(%s) does not have value for type(%s) data.", req.yrn, req.role.path, req.role.tenant, kind)
 	}
 	return jsonAnswer(http.StatusOK, `{"result":true,"message":null,"resource":`+value+`}`)
 }
@@ -180,51 +168,15 @@ func (s *Server) mayRead(ex *exchange, active *requestFaults, req readRequest) *
 	return nil
 }
 
-// value is the JSON of what was asked for.
-func (s *Server) value(res *resource, req readRequest, active *requestFaults) (string, bool) {
-	switch req.typ {
-	case "string":
-		return quote(res.cluster.text(res.mode, active)), true
-	case "keys":
-		return s.keyValue(res, req, active)
-	}
-	return "", false // no resource of a cluster has an object
-}
-
-// keyValue looks a key up among the resource's own and inherited keys and the
-// variables its template uses.
-func (s *Server) keyValue(res *resource, req readRequest, active *requestFaults) (string, bool) {
+// keyValue looks a key up among the resource's own and inherited keys.
+func (s *Server) keyValue(res *resource, req readRequest) (string, bool) {
 	key := strings.TrimPrefix(req.key, req.yrn+"/keys/")
 	for _, kv := range s.effectiveKeys(res) {
 		if kv.name == key {
 			return kv.json, true
 		}
 	}
-	for _, kind := range []string{"server", "slave"} {
-		r := s.roles[res.cluster.roleYRN(kind)]
-		if req.key == res.cluster.roleYRN(kind)+"/hosts/ip" {
-			return hostsJSON(active.visible(kind, r.members())), true
-		}
-	}
 	return "", false
-}
-
-// hostsJSON is a host list as the variable of a template shows it.
-func hostsJSON(hosts []Host) string {
-	orNull := func(s string) string {
-		if s == "" {
-			return "null"
-		}
-		return quote(s)
-	}
-	parts := make([]string, len(hosts))
-	for i, h := range hosts {
-		port := itoa(h.Port)
-		parts[i] = quote(h.Addr+","+port+","+h.CUK) + `:{"host":` + quote(h.Addr) + `,"port":` + port +
-			`,"extra":` + orNull(h.Extra) + `,"cuk":` + orNull(h.CUK) + `,"tag":` + orNull(h.Tag) +
-			`,"inboundip":` + orNull(h.InboundIP) + `,"outboundip":` + orNull(h.OutboundIP) + `}`
-	}
-	return "{" + strings.Join(parts, ",") + "}"
 }
 
 // effectiveKeys are the cluster's keys, overridden and extended by the
@@ -234,42 +186,4 @@ func (s *Server) effectiveKeys(res *resource) []keyValue {
 		return res.keys
 	}
 	return append(slices.Clone(s.resources[res.cluster.resourceYRN("")].keys), res.keys...)
-}
-
-// describeResource is the whole resource, as a user gets it.
-func (s *Server) describeResource(req readRequest, active *requestFaults) answer {
-	res := s.resources[req.yrn]
-	if res == nil {
-		return fail(http.StatusNotFound, "Could not get resource data for resource yrn: %s", req.yrn)
-	}
-	keys, text, tail := res.keys, "", `,"aliases":[]`
-	if req.expand {
-		keys, text, tail = s.effectiveKeys(res), res.cluster.text(res.mode, active), ""
-	}
-	pairs := make([]string, len(keys))
-	for i, kv := range keys {
-		pairs[i] = quote(kv.name) + ":" + kv.json
-	}
-	return jsonAnswer(http.StatusOK, `{"result":true,"message":null,"resource":{"string":`+quote(text)+`,"object":null,"keys":{`+
-		strings.Join(pairs, ",")+`},"expire":null`+tail+`}}`)
-}
-
-// headResource is HEAD /v1/resource/<resource>: policy and existence, whether
-// or not the template can be rendered.
-func (s *Server) headResource(ex *exchange, active *requestFaults) answer {
-	req, bad := s.parseRead(ex, active)
-	if bad != nil {
-		return bare(bad.status)
-	}
-	res := s.resources[req.yrn]
-	if res == nil || !req.byUser && s.mayRead(ex, active, req) != nil {
-		return bare(http.StatusForbidden)
-	}
-	if req.typ == "object" {
-		return bare(http.StatusForbidden)
-	}
-	if req.typ == "keys" && !slices.ContainsFunc(s.effectiveKeys(res), func(kv keyValue) bool { return kv.name == req.key }) {
-		return bare(http.StatusForbidden)
-	}
-	return noContent()
 }

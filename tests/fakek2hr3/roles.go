@@ -1,8 +1,6 @@
 package fakek2hr3
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -31,16 +29,6 @@ func (h Host) key() string {
 		port = strconv.Itoa(h.Port)
 	}
 	return h.Addr + " " + port + " " + h.CUK
-}
-
-// listed is the member as the administrator's listing shows it.
-func (h Host) listed() string {
-	fields := []string{h.key()}
-	if h.Extra == openstackExtra {
-		fields = append(fields, h.Extra)
-	}
-	fields = append(fields, h.Tag, h.InboundIP, h.OutboundIP)
-	return strings.TrimRight(strings.Join(fields, " "), " ")
 }
 
 // entry is a registration; a new one of the same host is another entry.
@@ -154,7 +142,7 @@ func (s *Server) addHost(tenant, path string, h Host) {
 	s.notify()
 }
 
-// registration is what PUT and POST role ask for.
+// registration is what PUT role asks for.
 type registration struct {
 	host Host
 	// byUser: the request names the host's address, which takes a token made
@@ -213,91 +201,6 @@ func (s *Server) register(ex *exchange, active *requestFaults, who caller, reg r
 	return created()
 }
 
-// postRole is POST /v1/role/<role>, the same as PUT with its arguments in a
-// JSON body.
-func (s *Server) postRole(ex *exchange, active *requestFaults) answer {
-	var body struct {
-		Host json.RawMessage `json:"host"`
-	}
-	if len(ex.body) > 100<<10 {
-		return internalError(http.StatusRequestEntityTooLarge)
-	}
-	if len(ex.body) > 0 && json.Unmarshal(ex.body, &body) != nil {
-		return internalError(http.StatusBadRequest)
-	}
-	raw := strings.TrimSpace(string(body.Host))
-	if !strings.HasPrefix(raw, "{") && !strings.HasPrefix(raw, "[") {
-		return fail(http.StatusBadRequest, "POST body does not have host data")
-	}
-	if !ex.hasToken() {
-		return fail(http.StatusBadRequest, "There is no x-auth-token header")
-	}
-	who, ok := s.authenticate(ex, active)
-	if !ok {
-		return unauthorized(ex)
-	}
-	hosts, err := postedHosts(raw)
-	if err != nil {
-		return internalError(http.StatusBadRequest)
-	}
-	if len(hosts) == 0 {
-		return created()
-	}
-	var a answer
-	for _, p := range hosts {
-		reg, problem := p.registration(ex.source)
-		if problem != "" {
-			return fail(http.StatusBadRequest, "%s", problem)
-		}
-		if a = s.register(ex, active, who, reg); a.status != http.StatusCreated {
-			return a
-		}
-	}
-	return a
-}
-
-type postedHost struct {
-	Host       string `json:"host"`
-	Port       any    `json:"port"`
-	CUK        string `json:"cuk"`
-	Extra      string `json:"extra"`
-	Tag        string `json:"tag"`
-	InboundIP  string `json:"inboundip"`
-	OutboundIP string `json:"outboundip"`
-}
-
-func postedHosts(raw string) ([]postedHost, error) {
-	var many []postedHost
-	if strings.HasPrefix(raw, "[") {
-		return many, json.Unmarshal([]byte(raw), &many)
-	}
-	var one postedHost
-	err := json.Unmarshal([]byte(raw), &one)
-	return []postedHost{one}, err
-}
-
-func (p postedHost) registration(source string) (reg registration, problem string) {
-	reg.host = Host{Addr: source, CUK: strings.TrimSpace(p.CUK), InboundIP: p.InboundIP, OutboundIP: p.OutboundIP}
-	if p.Host != "" {
-		reg.host.Addr, reg.byUser = strings.ToLower(p.Host), true
-	}
-	reg.host.Port, _ = strconv.Atoi(fmt.Sprint(p.Port))
-	var ok bool
-	if reg.host.Extra, ok = jsonText(p.Extra); !ok {
-		return reg, "POST request has extra which is not string: " + quote(p.Extra)
-	}
-	if reg.host.Tag, ok = jsonText(p.Tag); !ok {
-		return reg, "POST request has tag which is not string: " + quote(p.Tag)
-	}
-	if p.InboundIP != "" && !isIP(p.InboundIP) {
-		return reg, "POST request has inbound ip address which is not ignore ip address string: " + quote(p.InboundIP)
-	}
-	if p.OutboundIP != "" && !isIP(p.OutboundIP) {
-		return reg, "POST request has outbound ip address which is not ignore ip address string: " + quote(p.OutboundIP)
-	}
-	return reg, ""
-}
-
 // namedRole takes the role in a path apart for HEAD, GET and DELETE. ok is
 // false when it cannot be meant: a short name without a token, or another
 // tenant's role with one.
@@ -334,15 +237,11 @@ func (s *Server) headRole(ex *exchange, active *requestFaults) answer {
 }
 
 // deleteRole is DELETE /v1/role/...: without a token the calling host leaves,
-// with a role token that token is deleted (not the host), with a user token
-// hosts, a token or the role.
+// with a role token that token is deleted (not the host).
 func (s *Server) deleteRole(ex *exchange, active *requestFaults) answer {
 	who, ok := s.authenticate(ex, active)
 	if !ok {
 		return unauthorized(ex)
-	}
-	if value, ok := strings.CutPrefix(ex.name, "token/"); ok {
-		return s.deleteToken(who, value)
 	}
 	n, ok := namedRole(ex, ex.name, who)
 	if !ok {
@@ -354,7 +253,7 @@ func (s *Server) deleteRole(ex *exchange, active *requestFaults) answer {
 	}
 	switch {
 	case who.user():
-		return s.deleteByUser(ex, n, port, cuk)
+		return bare(http.StatusNotImplemented) // an administrator's
 	case who.token != nil && who.token.role.yrn != n.yrn("role"):
 		return bare(http.StatusBadRequest)
 	case len(s.find(active, n, ex.source, port, cuk)) == 0:
@@ -370,27 +269,6 @@ func (s *Server) deleteRole(ex *exchange, active *requestFaults) answer {
 	return noContent()
 }
 
-func (s *Server) deleteByUser(ex *exchange, n name, port int, cuk string) answer {
-	host := ex.query.get("host")
-	if host == "" {
-		yrn := n.yrn("role")
-		if s.roles[yrn] == nil {
-			return bare(http.StatusForbidden)
-		}
-		s.removeRole(yrn)
-		return noContent()
-	}
-	hosts := []string{host}
-	var many []string
-	if json.Unmarshal([]byte(host), &many) == nil {
-		hosts = many
-	}
-	for _, h := range hosts {
-		s.removeHost(n.tenant, n.path, h, port, cuk)
-	}
-	return noContent()
-}
-
 // removeRole forgets a role with its hosts; its tokens die with it.
 func (s *Server) removeRole(yrn string) {
 	if r := s.roles[yrn]; r != nil {
@@ -402,86 +280,27 @@ func (s *Server) removeRole(yrn string) {
 	s.notify()
 }
 
-// getRole is GET /v1/role/...: a role token, a list of them, or a role.
+// getRole is GET /v1/role/token/...
 func (s *Server) getRole(ex *exchange, active *requestFaults) answer {
 	who, ok := s.authenticate(ex, active)
 	if !ok {
 		return unauthorized(ex)
 	}
-	path, list := strings.CutPrefix(ex.name, "token/list/")
-	wantsToken := false
-	if !list {
-		path, wantsToken = strings.CutPrefix(ex.name, "token/")
-	}
-	if path == "" {
-		return fail(http.StatusBadRequest, "GET request url does not have role name")
-	}
+	path, wantsToken := strings.CutPrefix(ex.name, "token/")
 	n, ok := namedRole(ex, path, who)
 	switch {
+	case path == "":
+		return fail(http.StatusBadRequest, "GET request url does not have role name")
 	case !ok && !n.full:
 		return fail(http.StatusBadRequest, "GET request role name which is not full yrn, and not token. role name must be full yrn, if token is not specified.")
 	case !ok:
 		return fail(http.StatusBadRequest, "GET request query has wrong tenant yrn full path(tenant=%s) or not specify tenant.", n.tenant)
+	case !wantsToken && !who.user():
+		return fail(http.StatusBadRequest, "GET request without UserToken for getting role(%s), need User Token.", n.yrn("role"))
+	case !wantsToken:
+		return internalError(http.StatusNotImplemented) // an administrator's
 	}
-	yrn := n.yrn("role")
-	switch {
-	case wantsToken:
-		return s.getToken(ex, active, who, n)
-	case list:
-		if !who.user() {
-			return fail(http.StatusBadRequest, "GET request without UserToken for getting list of role(%s) tokens, need User Token.", yrn)
-		}
-		return s.listTokens(yrn)
-	case !who.user():
-		return fail(http.StatusBadRequest, "GET request without UserToken for getting role(%s), need User Token.", yrn)
-	}
-	return s.describeRole(ex, yrn)
-}
-
-// describeRole is the listing an administrator gets of a role.
-func (s *Server) describeRole(ex *exchange, yrn string) answer {
-	r := s.roles[yrn]
-	if r == nil {
-		return noRoleID(yrn)
-	}
-	expand := ex.query.get("expand") != "false"
-	pols := r.policies
-	if expand {
-		pols = s.effectivePolicies(r)
-	}
-	names := make([]string, len(pols))
-	for i, p := range pols {
-		names[i] = p.yrn
-	}
-	out := `{"policies":` + jsonStrings(names)
-	if !expand {
-		ips := make([]string, 0, len(r.hosts))
-		for _, h := range r.members() {
-			ips = append(ips, h.listed())
-		}
-		out += `,"aliases":[],"hosts":{"hostnames":[],"ips":` + jsonStrings(ips) + `}`
-	}
-	return jsonAnswer(http.StatusOK, `{"result":true,"message":null,"role":`+out+`}}`)
-}
-
-// listTokens names the tokens of a role.
-func (s *Server) listTokens(yrn string) answer {
-	values := []string{}
-	for v, t := range s.tokens {
-		if t.role.yrn == yrn {
-			values = append(values, v)
-		}
-	}
-	slices.Sort(values)
-	return jsonAnswer(http.StatusOK, `{"result":true,"message":null,"tokens":`+jsonStrings(values)+`}`)
-}
-
-func jsonStrings(list []string) string {
-	quoted := make([]string, len(list))
-	for i, v := range list {
-		quoted[i] = quote(v)
-	}
-	return "[" + strings.Join(quoted, ",") + "]"
+	return s.getToken(ex, active, who, n)
 }
 
 // K2HR3's own idea of an address: no leading zeros in IPv4, and an IPv6 address

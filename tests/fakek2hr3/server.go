@@ -20,7 +20,6 @@ type Server struct {
 	tokens     map[string]*token    // by value
 	users      map[string]string    // user token to tenant
 	registers  map[string]register  // decoded registerpath to what it carries
-	baseURI    string
 	initScript func(ScriptValues) string
 	nextID     int
 	maxHold    time.Duration
@@ -38,12 +37,6 @@ type Option func(*Server)
 // log from now instead of time.Now.
 func WithClock(now func() time.Time) Option {
 	return func(s *Server) { s.now = now }
-}
-
-// WithBaseURI sets the API's own address as it appears in userdata and extdata
-// scripts. The default is taken from each request's Host header.
-func WithBaseURI(uri string) Option {
-	return func(s *Server) { s.baseURI = uri }
 }
 
 // New returns an empty K2HR3; AddCluster fills it.

@@ -1,152 +1,214 @@
 package fakek2hr3
 
 import (
-	"fmt"
+	"context"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"strings"
-	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-// ask sends one request from an address and returns its answer with the body
-// read.
-func ask(t *testing.T, h http.Handler, method, uri, from string, header ...string) (*http.Response, string) {
-	t.Helper()
-	r := httptest.NewRequest(method, uri, nil)
-	r.RemoteAddr = from + ":40000"
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
-	}
-	w := httptest.NewRecorder()
-	h.ServeHTTP(w, r)
-	body, err := io.ReadAll(w.Result().Body)
+// TestTheTextIsTheStockTemplates holds what the slaves' resource reads to what the
+// stock template makes of the same cluster.
+func TestTheTextIsTheStockTemplates(t *testing.T) {
+	stock, err := os.ReadFile("../../chmpx/testdata/stock.ini")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return w.Result(), string(body)
-}
-
-func TestARegisteredSlaveFindsItselfInItsResource(t *testing.T) {
-	s := New()
-	c := s.AddCluster("shop", "orders")
-	c.Join("10.20.0.11", "srv-1", "srv-1.shop.example")
-	token := c.RoleToken("slave", 0)
-
-	res, _ := ask(t, s, "PUT", "/v1/role/"+c.SlaveRole()+"?cuk=app-1&extra=openstack-auto-v1&tag=app-1.shop.example", "10.20.0.21", "X-Auth-Token", "R="+token)
-	if res.StatusCode != http.StatusCreated {
-		t.Fatalf("register: %s", res.Status)
-	}
-	res, body := ask(t, s, "GET", "/v1/resource/"+c.SlaveResource(), "10.20.0.21", "X-Auth-Token", "R="+token)
-	if res.StatusCode != http.StatusOK || !strings.Contains(body, `NAME                = app-1.shop.example\nCUK                 = app-1\n`) {
-		t.Fatalf("resource: %s\n%s", res.Status, body)
-	}
-	res, _ = ask(t, s, "GET", "/v1/resource/"+c.SlaveResource()+"?cuk=app-1&role="+c.SlaveRole(), "10.20.0.21", "If-None-Match", res.Header.Get("ETag"))
-	if res.StatusCode != http.StatusNotModified {
-		t.Fatalf("the same by address: %s", res.Status)
+	c := New().AddCluster("shop", "orders")
+	c.JoinHost(Host{Addr: "10.20.0.13", CUK: "33cc-db", Tag: "db-c.shop.internal", InboundIP: "10.20.0.13", OutboundIP: "203.0.113.13"})
+	c.Join("10.20.0.11", "11aa-db", "db-a.shop.internal")
+	c.Join("10.20.0.12", "22bb-db", "db-b.shop.internal")
+	c.AddSlave("10.20.0.31", "7e31-web", "app-1.shop.internal")
+	text := strings.Replace(c.Text(), "__SELF_INSTANCE_ID__", "7e31-web", 1)
+	if diff := cmp.Diff(settings(string(stock)), settings(text)); diff != "" {
+		t.Errorf("(-stock +stand-in):\n%s", diff)
 	}
 }
 
-func TestRenderedConfiguration(t *testing.T) {
-	for _, tt := range []struct {
-		golden, mode string
-		fill         func(c *Cluster)
-	}{
-		{"nobody.ini", "SLAVE", func(c *Cluster) {}},
-		{"slave.ini", "SLAVE", fillCluster},
-		{"server.ini", "SERVER", fillCluster},
+// settings are the lines of a text that chmpx compares.
+func settings(text string) (lines []string) {
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		if line != "" && line[0] != '#' && !strings.HasPrefix(line, "DATE ") {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// Bodies and validators as they were recorded.
+func TestETagIsTheRecordedOneForTheRecordedBodies(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"version":["v1"]}`:                                 `W/"12-xJAXDxNN6dHZloyDSOYZx3NAvM0"`,
+		`{"result":true,"message":null}`:                     `W/"1e-76ytJ67rlNiryno+8dHo7N0G2f0"`,
+		`{"result":false,"message":"Internal server error"}`: `W/"32-x8PWE4TscXAfH6QR8rzvAH33Q6Y"`,
 	} {
-		t.Run(tt.golden, func(t *testing.T) {
-			s := New()
-			c := s.AddCluster("shop", "orders")
-			tt.fill(c)
-			s.mu.Lock()
-			got := c.text(tt.mode, nil)
-			s.mu.Unlock()
-			want, err := os.ReadFile("testdata/" + tt.golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-func fillCluster(c *Cluster) {
-	c.JoinHost(Host{Addr: "10.20.0.12", CUK: "i-srv-2", Tag: "srv-2.shop.example", InboundIP: "192.0.2.12", OutboundIP: "192.0.2.212"})
-	c.Join("10.20.0.11", "i-srv-1", "srv-1.shop.example")
-	c.AddSlave("10.20.0.22", "", "")
-	c.AddSlave("10.20.0.21", "i-app-1", "app-1.shop.example")
-	c.add("slave", Host{Addr: "10.20.0.23", CUK: "i-app-3", Tag: "app-3.shop.example", InboundIP: "192.0.2.23", OutboundIP: "192.0.2.223"})
-}
-
-func TestTheLogTellsTokensApartWithoutKeepingThem(t *testing.T) {
-	s := New()
-	c := s.AddCluster("shop", "orders")
-	c.AddSlave("10.20.0.21", "i-app-1", "app-1")
-	shared, user := c.RoleToken("slave", 0), s.UserToken("shop")
-	_, body := ask(t, s, "GET", "/v1/role/token/"+c.SlaveRole()+"?cuk=i-app-1", "10.20.0.21")
-	own := tokenBody.FindStringSubmatch(body)[1]
-	var seen []string
-	s.OnRequest(func(r Request) { seen = append(seen, fmt.Sprint(r.Op, " ", r.Token, " ", r.Status)) })
-	s.ForgetRequests()
-	for _, header := range []string{"", "R=" + shared, "R=" + own, "R=nonsense", "U=" + user, user} {
-		ask(t, s, "HEAD", "/v1/role/"+c.SlaveRole()+"?cuk=i-app-1", "10.20.0.21", "X-Auth-Token", header)
-	}
-	want := []string{
-		"probe no token 204", "probe user-made token 204", "probe host-made token 204", "probe unknown token 401",
-		"probe user token 204", "probe user token 204",
-	}
-	if diff := cmp.Diff(want, seen); diff != "" {
-		t.Error(diff)
-	}
-	all := fmt.Sprintf("%+v %v", s.Requests(), s.Requests())
-	for _, secret := range []string{shared, own, user} {
-		if strings.Contains(all, secret) {
-			t.Errorf("the log keeps a token:\n%s", all)
+		if got := etag([]byte(body)); got != want {
+			t.Errorf("%.40s: %s, want %s", body, got, want)
 		}
 	}
 }
 
-func TestManyHostsAtOnce(t *testing.T) {
-	s := New()
-	c := s.AddCluster("shop", "orders")
-	token := c.RoleToken("slave", 0)
-	s.Hold(time.Second)
-	undo := s.Fault(Fault{Name: InternalError, On: []Op{OpRoot}, Next: 50})
-	var wg sync.WaitGroup
-	for i := range 50 {
-		wg.Go(func() {
-			from := fmt.Sprintf("10.20.1.%d", i)
-			arg := fmt.Sprintf("?cuk=i-%d&extra=openstack-auto-v1&tag=t%d", i, i)
-			ask(t, s, "GET", "/", from)
-			ask(t, s, "PUT", "/v1/role/"+c.SlaveRole()+arg, from, "X-Auth-Token", "R="+token)
-			ask(t, s, "GET", "/v1/resource/"+c.SlaveResource(), from, "X-Auth-Token", "R="+token)
-			if i%2 == 0 {
-				ask(t, s, "DELETE", "/v1/role/"+c.SlaveRole()+fmt.Sprintf("?cuk=i-%d", i), from)
-			}
-			s.Requests()
-		})
-	}
-	wg.Wait()
-	undo()
-	if n := len(c.Slaves()); n != 25 {
-		t.Errorf("%d members, want 25", n)
-	}
-	failed := 0
-	for _, r := range s.Requests() {
-		if r.Status == http.StatusInternalServerError {
-			failed++
+func TestAddressesByK2HR3sOwnSyntax(t *testing.T) {
+	for addr, want := range map[string]bool{
+		"10.20.0.21": true, "010.1.1.1": false, "10.1.1.256": false, "10.1.1": false, "foo": false,
+		"2001:db8::1": true, "2001:db8::12": false, "fe80::1%eth0": false, "": false,
+	} {
+		if isIP(addr) != want {
+			t.Errorf("%q: %v", addr, !want)
 		}
 	}
-	if failed != 50 {
-		t.Errorf("%d requests were struck, want 50", failed)
+}
+
+// slave is a member of a cluster with one server, on an in-memory network.
+type slave struct {
+	*testing.T
+	s      *Server
+	c      *Cluster
+	client *http.Client
+	token  string
+}
+
+func inBubble(t *testing.T, f func(h *slave)) {
+	synctest.Test(t, func(t *testing.T) {
+		s := New()
+		n := Listen(s)
+		defer n.Close()
+		c := s.AddCluster("shop", "orders")
+		c.Join("10.20.0.11", "srv-1", "srv-1.shop.example")
+		c.AddSlave("10.20.0.21", "app-1", "app-1.shop.example")
+		f(&slave{t, s, c, n.Client("10.20.0.21"), c.RoleToken("slave", 0)})
+	})
+}
+
+type reply struct {
+	status int
+	header http.Header
+	after  time.Duration
+	err    error
+}
+
+func (h *slave) do(ctx context.Context, method, path string, header ...string) reply {
+	req, err := http.NewRequestWithContext(ctx, method, "http://k2hr3"+path, nil)
+	if err != nil {
+		return reply{err: err}
 	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	start := time.Now()
+	res, err := h.client.Do(req)
+	if err != nil {
+		return reply{err: err, after: time.Since(start)}
+	}
+	defer res.Body.Close()
+	_, err = io.Copy(io.Discard, res.Body)
+	return reply{res.StatusCode, res.Header, time.Since(start), err}
+}
+
+func (h *slave) read(ctx context.Context, header ...string) reply {
+	return h.do(ctx, "GET", "/v1/resource/"+h.c.SlaveResource(), append(header, "X-Auth-Token", "R="+h.token)...)
+}
+
+// TestHeldRequests: what no K2HR3 does yet (RFC 7240).
+func TestHeldRequests(t *testing.T) {
+	nothing := func(h *slave) { h.s.AddCluster("shop", "returns").Join("10.20.0.51", "other", "other.shop.example") }
+	for name, tt := range map[string]struct {
+		hold    time.Duration
+		prefer  string
+		change  func(h *slave) // after seven seconds
+		status  int
+		after   time.Duration
+		applied string
+	}{
+		"as long as it is asked for":     {10 * time.Minute, "wait=55", nothing, 304, 55 * time.Second, "wait=55"},
+		"as long as the server does":     {30 * time.Second, "wait=55", nothing, 304, 30 * time.Second, "wait=30"},
+		"a list of preferences":          {time.Minute, "respond-async, wait=20; x=y", nothing, 304, 20 * time.Second, "wait=20"},
+		"not asked for":                  {time.Minute, "", nothing, 304, 0, ""},
+		"nonsense is asked for":          {time.Minute, "wait=soon", nothing, 304, 0, ""},
+		"a server that does not hold":    {0, "wait=55", nothing, 304, 0, ""},
+		"a server joins":                 {time.Minute, "wait=55", func(h *slave) { h.c.Join("10.20.0.12", "srv-2", "srv-2") }, 200, 7 * time.Second, "wait=55"},
+		"the token is revoked":           {time.Minute, "wait=55", func(h *slave) { h.c.Revoke(h.token) }, 401, 7 * time.Second, ""},
+		"holding is switched off":        {time.Minute, "wait=55", func(h *slave) { h.s.Hold(0) }, 304, 7 * time.Second, ""},
+		"a fault that is switched on":    {time.Minute, "wait=55", func(h *slave) { h.s.Fault(Fault{Name: BadGateway, Next: 1}) }, 502, 7 * time.Second, ""},
+		"a fault that answers no longer": {time.Minute, "wait=55", func(h *slave) { h.s.Fault(Fault{Name: Cut}) }, 0, 7 * time.Second, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(h *slave) {
+				h.s.Hold(tt.hold)
+				tag := h.read(h.Context()).header.Get("ETag")
+				done := make(chan reply)
+				go func() { done <- h.read(h.Context(), "If-None-Match", tag, "Prefer", tt.prefer) }()
+				go func() {
+					time.Sleep(7 * time.Second)
+					tt.change(h)
+				}()
+				got := <-done
+				if got.status != tt.status || got.after != tt.after || got.header.Get("Preference-Applied") != tt.applied || h.s.Held() != 0 {
+					h.Errorf("got %+v, want %+v", got, tt)
+				}
+				time.Sleep(time.Minute)
+			})
+		})
+	}
+}
+
+func TestAHeldRequestEndsWithItsClient(t *testing.T) {
+	inBubble(t, func(h *slave) {
+		h.s.Hold(time.Minute)
+		tag := h.read(h.Context()).header.Get("ETag")
+		ctx, cancel := context.WithTimeout(h.Context(), 3*time.Second)
+		defer cancel()
+		if got := h.read(ctx, "If-None-Match", tag, "Prefer", "wait=55"); got.err == nil {
+			h.Errorf("got %+v", got)
+		}
+		synctest.Wait()
+		log := h.s.Requests()
+		if last := log[len(log)-1]; h.s.Held() != 0 || last.Status != 0 || last.Held != 3*time.Second {
+			h.Errorf("%d are held, logged %+v", h.s.Held(), last)
+		}
+	})
+}
+
+// A host with such an address can register and never leave.
+func TestAHostWithALongIPv6AddressStays(t *testing.T) {
+	inBubble(t, func(h *slave) {
+		net := Listen(h.s)
+		defer net.Close()
+		h.client = net.Client("2001:db8::12")
+		role := "/v1/role/" + h.c.SlaveRole() + "?cuk=i-six"
+		if got := h.do(h.Context(), "PUT", role, "X-Auth-Token", "R="+h.token); got.status != 201 {
+			h.Error(got)
+		}
+		for _, method := range []string{"HEAD", "DELETE", "HEAD"} {
+			if got := h.do(h.Context(), method, role); got.status != 204 {
+				h.Errorf("%s: %+v", method, got)
+			}
+		}
+	})
+}
+
+func TestIdleConnectionsAreClosedAfterFiveSeconds(t *testing.T) {
+	inBubble(t, func(h *slave) {
+		net := Listen(h.s)
+		defer net.Close()
+		conn, err := net.Dialer("10.20.0.21")(h.Context(), "", "")
+		if err != nil {
+			h.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: k2hr3\r\n\r\n"); err != nil {
+			h.Fatal(err)
+		}
+		start := time.Now()
+		if _, err := io.ReadAll(conn); err != nil || time.Since(start) != 5*time.Second {
+			h.Errorf("ended after %v, %v", time.Since(start), err)
+		}
+	})
 }

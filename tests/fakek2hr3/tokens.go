@@ -194,20 +194,6 @@ func (s *Server) tokenAnswer(t *token) answer {
 	return jsonAnswer(http.StatusOK, `{"result":true,"message":null,"token":`+quote(t.value)+`,"registerpath":`+quote(s.registerPath(t))+`}`)
 }
 
-// deleteToken is DELETE /v1/role/token/<token>, for users only.
-func (s *Server) deleteToken(who caller, value string) answer {
-	if !who.user() {
-		return bare(http.StatusBadRequest)
-	}
-	t := s.tokens[value]
-	if t == nil || t.role.tenant != who.tenant {
-		return bare(http.StatusForbidden)
-	}
-	delete(s.tokens, value)
-	s.notify()
-	return noContent()
-}
-
 // jsonText undoes the JSON form K2HR3 accepts for extra and tag. A value that
 // is not JSON stands for itself; ok is false for JSON that is not a string.
 func jsonText(v string) (text string, ok bool) {

@@ -175,10 +175,7 @@ func WithInitScript(f func(ScriptValues) string) Option {
 }
 
 func (s *Server) script(ex *exchange, reg register) string {
-	v := ScriptValues{Role: reg.role, Token: reg.token, API: s.baseURI}
-	if v.API == "" {
-		v.API = "http://" + ex.host
-	}
+	v := ScriptValues{Role: reg.role, Token: reg.token, API: "http://" + ex.host}
 	v.Tenant, _, _ = strings.Cut(reg.role, ":role:")
 	return s.initScript(v)
 }

@@ -11,9 +11,9 @@ import (
 	"slices"
 	"time"
 
-	"k2hdkc-slave-agent/tests/agent"
 	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 const (
@@ -38,7 +38,7 @@ type lab struct {
 
 	programs fakechmpx.Programs
 	chmpx    *fakechmpx.Process
-	agent    *agent.Process
+	agent    *realagent.Process
 	members  []fakechmpx.Member
 	read     int // of the agent's log
 }
@@ -57,7 +57,7 @@ func newLab(ctx context.Context, stock bool) (_ *lab, err error) {
 		return nil, err
 	}
 	fmt.Println("building the agent and the stand-ins ...")
-	bin, err := agent.Build(l.dir)
+	bin, err := realagent.Build(l.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func (l *lab) startAgent(ctx context.Context, bin string) error {
 		"--unit", "", "--status-command", l.programs.Status, "--check-command", l.programs.Conftest,
 		"--interval", "5s", "--log-format", "json")
 	var err error
-	l.agent, err = agent.Start(ctx, cmd, func(r agent.Record) { l.line("agent", "%s", words(r)) })
+	l.agent, err = realagent.Start(ctx, cmd, func(r realagent.Record) { l.line("agent", "%s", words(r)) })
 	return err
 }
 

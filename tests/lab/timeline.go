@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"k2hdkc-slave-agent/tests/agent"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // timeline prints who did what, and when.
@@ -56,7 +56,7 @@ func (t *timeline) right(format string, args ...any) {
 }
 
 // words is a record of the agent's log as a sentence.
-func words(r agent.Record) string {
+func words(r realagent.Record) string {
 	keys := make([]string, 0, len(r.Attrs))
 	for k := range r.Attrs {
 		keys = append(keys, k)

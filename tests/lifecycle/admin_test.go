@@ -68,7 +68,7 @@ func (n *node) running() {
 	n.TB.Helper()
 	n.configure()
 	n.install(older, "--option=Dpkg::Options::=--force-confold")
-	n.confirmed(3)
+	n.Confirmed(3)
 	n.active(older)
 	n.runs, n.file = nil, ""
 	n.sameChmpx()
@@ -101,7 +101,7 @@ func (n *node) leftAlone(fileState string) {
 	n.sameChmpx()
 	n.sameFile()
 	n.wantMember(true)
-	n.reboot()
+	n.Boot()
 	n.inactive(fileState)
 }
 
@@ -109,7 +109,7 @@ func disabledButRuns(n *node) {
 	n.Run("systemctl --quiet disable k2hdkc-slave-agent")
 	pid := n.Show(slave.AgentUnit, "MainPID")
 	n.apt("install", pkg)
-	n.confirmed(3)
+	n.Confirmed(3)
 	n.Wants(slave.AgentUnit, "ActiveState=active", "UnitFileState=disabled", "NRestarts=0")
 	if now := n.Show(slave.AgentUnit, "MainPID"); now == pid {
 		n.TB.Error("the agent of the old version still runs")
@@ -150,7 +150,7 @@ func policyForbids(n *node) {
 	n.inactive("enabled")
 	n.wantMember(false)
 	n.Run("systemctl start k2hdkc-slave-agent")
-	n.confirmed(3)
+	n.Confirmed(3)
 	pid := n.Show(slave.AgentUnit, "MainPID")
 	n.aptSays("install", pkg)
 	n.Wants(slave.AgentUnit, "ActiveState=active", "MainPID="+pid)
@@ -169,7 +169,7 @@ func conffiles(n *node) {
 	if now := n.Run(`cat "$1"`, confFile); now != text {
 		n.TB.Errorf("the configuration was\n%s\nand is\n%s", text, now)
 	}
-	n.confirmed(3)
+	n.Confirmed(3)
 	n.active(newer)
 }
 
@@ -179,7 +179,7 @@ func (n *node) again() string {
 	n.TB.Helper()
 	n.apt("remove", pkg)
 	said := n.aptSays("install", pkg)
-	n.confirmed(3)
+	n.Confirmed(3)
 	n.active(newer)
 	n.sameChmpx()
 	return said
@@ -218,12 +218,12 @@ func helperOverridden(n *node) {
 
 func ownDropIn(n *node) {
 	for _, own := range []string{"ln -s /dev/null", "install -m 644 /etc/hostname"} {
-		n.Run(`mkdir -p "${1%/*}"; rm -f "$1"; `+own+` "$1"`, leftDropIn)
-		before := n.Run(`stat -c '%i %z' "$1"`, leftDropIn)
+		n.Run(`mkdir -p "${1%/*}"; rm -f "$1"; `+own+` "$1"`, slave.LeftDropIn)
+		before := n.Run(`stat -c '%i %z' "$1"`, slave.LeftDropIn)
 		n.apt("remove", pkg)
 		n.apt("install", pkg)
 		n.aptSays("purge", pkg)
-		if after := n.Run(`stat -c '%i %z' "$1"`, leftDropIn); after != before {
+		if after := n.Run(`stat -c '%i %z' "$1"`, slave.LeftDropIn); after != before {
 			n.TB.Errorf("the administrator's drop-in, made by %s, was changed", own)
 		}
 		n.configure()
@@ -245,7 +245,7 @@ func chmpxDisabled(n *node) {
 func wrongConfiguration(n *node) {
 	n.Run(`echo 'no-such-key = 1' >>"$1"`, confFile)
 	said := n.aptSays("install", pkg)
-	if !strings.Contains(said, "the restart of the agent has failed; journalctl -u "+pkg+" has why") {
+	if !strings.Contains(said, "the restart of the agent failed: see `journalctl -u "+pkg+"`") {
 		n.TB.Errorf("the upgrade says %q", said)
 	}
 	n.Run("dpkg --configure --pending && ! dpkg --audit | grep .")
@@ -253,7 +253,7 @@ func wrongConfiguration(n *node) {
 	n.sameFile()
 	n.wantMember(true)
 	n.Run(`sed -i '$d' "$1"`, confFile)
-	n.confirmed(3)
+	n.Confirmed(3)
 	n.Wants(slave.AgentUnit, "ActiveState=active")
 	n.sameChmpx()
 	n.sameFile()
@@ -268,7 +268,7 @@ func noChmpx(n *node) {
 	}()
 	n.apt("remove", pkg)
 	n.gone()
-	n.absent(leftDropIn)
+	n.absent(slave.LeftDropIn)
 	n.wantMember(false)
 	n.apt("purge", pkg)
 	n.absent("/etc/k2hdkc", stateDir)
@@ -283,11 +283,11 @@ func removedAnyway(n *node) {
 	if took > 14*time.Second {
 		n.TB.Error("that is more than ten seconds and what dpkg takes")
 	}
-	if n.member() && !strings.Contains(said, "could not be taken out of its role") {
+	if n.member() && !strings.Contains(said, "cannot take this host out of its role") {
 		n.TB.Errorf("the host is still in its role, and the removal says %q", said)
 	}
 	n.gone()
 	n.sameChmpx()
 	n.sameFile()
-	n.exist(leftDropIn, confFile)
+	n.exist(slave.LeftDropIn, confFile)
 }

@@ -41,7 +41,7 @@ func unconfigured(n *node) {
 	n.install(older)
 	n.inactive("enabled")
 	n.Wants(slave.ChmpxUnit, "ActiveState=inactive")
-	if log := n.log(); log != "" {
+	if log := n.Log(); log != "" {
 		n.TB.Errorf("the agent has said:\n%s", log)
 	}
 	if r := n.K2HR3.Requests(); len(r) != 0 {
@@ -51,9 +51,9 @@ func unconfigured(n *node) {
 }
 
 func waitsForConfiguration(n *node) {
-	n.reboot()
+	n.Boot()
 	n.active(older)
-	if log := n.log(); strings.Contains(log, "ERROR") {
+	if log := n.Log(); strings.Contains(log, "ERROR") {
 		n.TB.Errorf("the agent complains:\n%s", log)
 	}
 	if status := n.Show(slave.AgentUnit, "StatusText"); !strings.Contains(status, "api-uri") {
@@ -62,18 +62,11 @@ func waitsForConfiguration(n *node) {
 	n.absent(slave.INI)
 }
 
-func (n *node) reboot() {
-	n.TB.Helper()
-	if err := n.Reboot(n.TB.Context()); err != nil {
-		n.TB.Fatal(err)
-	}
-}
-
 func beginsWhenConfigured(n *node) {
 	pid := n.Show(slave.AgentUnit, "MainPID")
 	n.Join(1, 2, 3)
 	n.configure()
-	n.confirmed(3)
+	n.Confirmed(3)
 	n.active(older)
 	n.wantMember(true)
 	n.Wants(slave.AgentUnit, "MainPID="+pid)
@@ -92,7 +85,7 @@ func (n *node) replaced(version string, do func()) {
 	if now := n.Show(slave.AgentUnit, "MainPID"); now == pid || now == "0" {
 		n.TB.Errorf("the agent's process was %s and is %s", pid, now)
 	}
-	n.confirmed(3)
+	n.Confirmed(3)
 	n.active(version)
 	n.sameChmpx()
 	n.sameFile()
@@ -100,7 +93,7 @@ func (n *node) replaced(version string, do func()) {
 	if now := n.Run("stat -c '%i %a' "+confFile+" "+token) + n.Run("cat "+confFile+" "+token); now != conf {
 		n.TB.Errorf("the configuration was\n%s\nand is\n%s", conf, now)
 	}
-	n.absent(leftDropIn, stateDir+"/removed")
+	n.absent(slave.LeftDropIn, stateDir+"/removed")
 }
 
 func upgraded(n *node) {
@@ -142,17 +135,14 @@ func removed(n *node) {
 	n.wantMember(false)
 	n.sameChmpx()
 	n.sameFile()
-	n.exist(confFile, token, stateDir, leftDropIn)
+	n.exist(confFile, token, stateDir, slave.LeftDropIn)
 	n.absent("/usr/bin/k2hdkc-slave-agent", slave.DropIn, "/usr/libexec/k2hdkc-slave-agent")
-	n.Wants(slave.ChmpxUnit, "DropInPaths="+leftDropIn, "NeedDaemonReload=no")
+	n.Wants(slave.ChmpxUnit, "DropInPaths="+slave.LeftDropIn, "NeedDaemonReload=no")
 }
 
 func rebootedWithoutAgent(n *node) {
-	n.reboot() // which finds that no unit has failed
-	machine.Until(n.TB, "chmpx to be up", func() bool { return n.Try("chmpxstatus -conf "+slave.INI).Status == 0 })
-	if _, servers := n.Revision(); servers != 3 {
-		n.TB.Errorf("chmpx has %d servers, want 3", servers)
-	}
+	n.Boot() // which finds that no unit has failed
+	n.AwaitServers(3)
 	n.gone()
 	n.wantMember(false)
 	n.sameFile()
@@ -162,17 +152,17 @@ func rebootedWithoutAgent(n *node) {
 
 func installedAgain(n *node) {
 	n.install(newer)
-	n.confirmed(3)
+	n.Confirmed(3)
 	n.active(newer)
 	n.wantMember(true)
 	n.sameChmpx()
 	n.sameFile()
-	n.absent(leftDropIn, stateDir+"/removed")
+	n.absent(slave.LeftDropIn, stateDir+"/removed")
 	n.Wants(slave.ChmpxUnit, "DropInPaths="+slave.DropIn)
 
 	n.Join(4)
 	n.Begin()
-	n.confirmed(4)
+	n.Confirmed(4)
 	n.sameChmpx()
 	n.file = ""
 	n.sameFile()
@@ -194,7 +184,7 @@ func purged(n *node, before []string) {
 func purgedLater(n *node, before []string) {
 	n.configure()
 	n.install(newer, "--option=Dpkg::Options::=--force-confold")
-	n.confirmed(4)
+	n.Confirmed(4)
 	n.active(newer)
 	n.apt("remove", pkg)
 	n.Run("systemctl stop chmpx")

@@ -28,12 +28,10 @@ const (
 )
 
 const (
-	pkg      = "k2hdkc-slave-agent"
-	confFile = "/etc/k2hdkc/slave-agent.ini"
-	token    = "/etc/k2hdkc/role-token"
+	pkg      = slave.Package
+	confFile = slave.ConfigFile
+	token    = slave.TokenFile
 	stateDir = "/var/lib/k2hdkc-slave-agent"
-	// leftDropIn is what a removal leaves for chmpx.
-	leftDropIn = "/etc/systemd/system/chmpx.service.d/50-k2hdkc-slave-agent.conf"
 )
 
 // node is a slave node to be, whose apt knows the signed repository of the
@@ -161,39 +159,14 @@ func (n *node) configure() {
 		END`, token, n.Cluster.RoleToken("slave", 0), confFile, slave.Config)
 }
 
-// confirmed waits until chmpx runs a file with so many servers, and the agent
-// knows.
-func (n *node) confirmed(servers int) {
-	n.TB.Helper()
-	machine.Until(n.TB, fmt.Sprintf("chmpx to run a file with %d servers", servers), func() bool {
-		if n.Try("chmpxstatus -conf "+slave.INI).Status != 0 {
-			return false
-		}
-		_, have := n.Revision()
-		return have == servers
-	})
-	machine.Until(n.TB, "the agent to see chmpx run the file", func() bool {
-		return strings.Contains(n.log(), "chmpx runs the file in place")
-	})
-}
-
-// log is what the agent has said since the subtest began.
-func (n *node) log() string {
-	n.TB.Helper()
-	return n.Run(`journalctl --quiet --output=cat --since="$1" _SYSTEMD_UNIT="$2"`, n.Since(), slave.AgentUnit)
-}
-
 // put copies a file of the host.
 func (n *node) put(to, from string) {
 	n.TB.Helper()
-	f, err := os.Open(from)
+	b, err := os.ReadFile(from)
 	if err != nil {
 		n.TB.Fatal(err)
 	}
-	defer f.Close()
-	if err := n.CopyIn(n.TB.Context(), to, 0o644, f); err != nil {
-		n.TB.Fatal(err)
-	}
+	n.Put(to, string(b))
 }
 
 // member tells whether K2HR3 lists this host in its role, once.

@@ -23,7 +23,7 @@ func TestDebOnOtherReleases(t *testing.T) {
 			n.test(t, "installed on a configured host it begins at once", func(n *node) {
 				n.configure()
 				n.install(older, "--option=Dpkg::Options::=--force-confold")
-				n.confirmed(3)
+				n.Confirmed(3)
 				n.active(older)
 				n.wantMember(true)
 				n.sameChmpx()
@@ -32,19 +32,29 @@ func TestDebOnOtherReleases(t *testing.T) {
 			n.test(t, "an upgrade restarts the agent and nothing else", upgraded)
 			n.test(t, "a change is confirmed", func(n *node) {
 				n.Join(4)
-				n.confirmed(4)
+				n.Confirmed(4)
 				n.sameChmpx()
 				n.Leave(4)
 				n.Begin()
-				n.confirmed(3)
+				n.Confirmed(3)
 				n.file = ""
 				n.sameFile()
 			})
 			n.test(t, "its sandbox is in force", sandboxed)
+			n.test(t, "its generator, which is a link, is run", func(n *node) {
+				if n.Try("[ -L /lib ]").Status != 0 {
+					n.TB.Skip("systemd looks for generators in /lib alone here, see packaging/README.md")
+				}
+				const operator = "/etc/systemd/system/k2hdkc-slave-agent.service.d/operator.conf"
+				n.Run(`mkdir -p "${1%/*}" && printf '[Service]\nEnvironment=K2HDKC_SLAVE_RUN_DIR=/run/elsewhere\n' >"$1" && systemctl daemon-reload`, operator)
+				n.exist("/run/systemd/generator/k2hdkc-slave-agent.service.d/50-configuration.conf")
+				n.Run(`rm -r "${1%/*}" && systemctl daemon-reload`, operator)
+				n.absent("/run/systemd/generator/k2hdkc-slave-agent.service.d")
+			})
 			n.test(t, "a downgrade restarts the agent and nothing else", downgraded)
 			n.test(t, "a reboot comes up with all of it", func(n *node) {
-				n.reboot()
-				n.confirmed(3)
+				n.Boot()
+				n.Confirmed(3)
 				n.active(older)
 				n.sameFile()
 				n.runs = nil
@@ -55,7 +65,7 @@ func TestDebOnOtherReleases(t *testing.T) {
 			n.test(t, "chmpx comes up on its file after a reboot without the agent", rebootedWithoutAgent)
 			n.test(t, "installed again and purged it leaves nothing", func(n *node) {
 				n.apt("install", pkg)
-				n.confirmed(3)
+				n.Confirmed(3)
 				n.active(newer)
 				n.sameChmpx()
 				n.understood()

@@ -53,7 +53,7 @@ func (n *node) rpmReset() {
 	n.Run(`! rpm -q "$1" >/dev/null || rpm -e "$1"
 		systemctl stop chmpx
 		rm -rf /etc/k2hdkc /etc/antpickax /var/lib/antpickax/* "$2" "$3"
-		systemctl daemon-reload; systemctl reset-failed`, pkg, stateDir, leftDropIn)
+		systemctl daemon-reload; systemctl reset-failed`, pkg, stateDir, slave.LeftDropIn)
 	n.runs, n.file = nil, ""
 	n.Begin()
 }
@@ -87,7 +87,7 @@ func rpmFile(version string) string { return "/root/" + version + ".rpm" }
 func (n *node) rpmInstall(version string) {
 	n.TB.Helper()
 	n.rpmSilent("-i", rpmFile(version))
-	n.confirmed(3)
+	n.Confirmed(3)
 	n.active(version)
 	n.wantMember(true)
 	n.asPacked()
@@ -139,20 +139,20 @@ func rpmRemoved(n *node) {
 	if left := n.Run(`for f; do [ -d "$f" ] || [ ! -e "$f" ] || echo "$f"; done`, strings.Fields(files)...); left != "" {
 		n.TB.Errorf("left behind:\n%s", left)
 	}
-	n.exist(saved, token, leftDropIn)
+	n.exist(saved, token, slave.LeftDropIn)
 	n.absent("/etc/systemd/system/multi-user.target.wants/"+slave.AgentUnit, "/usr/libexec/k2hdkc-slave-agent")
-	n.Wants(slave.ChmpxUnit, "DropInPaths="+leftDropIn, "NeedDaemonReload=no")
+	n.Wants(slave.ChmpxUnit, "DropInPaths="+slave.LeftDropIn, "NeedDaemonReload=no")
 	rebootedWithoutAgent(n)
 
 	// rpm has taken the configuration away with the package.
 	n.Run(`mv "$1" "$2"`, saved, confFile)
 	n.Begin()
 	n.rpmInstall(newer)
-	n.absent(leftDropIn)
+	n.absent(slave.LeftDropIn)
 	n.Wants(slave.ChmpxUnit, "DropInPaths="+slave.DropIn, "NeedDaemonReload=no")
 	n.Begin()
-	n.reboot()
-	n.confirmed(3)
+	n.Boot()
+	n.Confirmed(3)
 	n.active(newer)
 	n.wantMember(true)
 	n.sameFile()
@@ -168,7 +168,7 @@ func rpmUnconfigured(n *node) {
 		n.inactive("enabled")
 		n.asPacked()
 	}
-	if log := n.log(); log != "" {
+	if log := n.Log(); log != "" {
 		n.TB.Errorf("the agent has said:\n%s", log)
 	}
 	n.rpmSilent("-e", pkg)
@@ -176,7 +176,7 @@ func rpmUnconfigured(n *node) {
 	if r := n.K2HR3.Requests(); len(r) != 0 {
 		n.TB.Errorf("K2HR3 was asked: %v", r)
 	}
-	n.absent(leftDropIn, saved, confFile, stateDir)
+	n.absent(slave.LeftDropIn, saved, confFile, stateDir)
 }
 
 func rpmAdministrator(n *node) {
@@ -215,7 +215,7 @@ func rpmWithoutK2HR3(n *node) {
 	if took > 14*time.Second {
 		n.TB.Error("that is more than ten seconds and what rpm takes")
 	}
-	if !strings.Contains(said, "could not be taken out of its role") {
+	if !strings.Contains(said, "cannot take this host out of its role") {
 		n.TB.Errorf("the operator is told %q", said)
 	}
 	n.gone()
@@ -232,7 +232,7 @@ func rpmWithoutFile(n *node) {
 	n.rpmSilent("-e", pkg)
 	n.gone()
 	n.wantMember(false)
-	n.absent(leftDropIn, slave.INI)
+	n.absent(slave.LeftDropIn, slave.INI)
 }
 
 func rpmNeighbours(n *node) {
@@ -250,7 +250,7 @@ func rpmNeighbours(n *node) {
 			n.TB.Errorf("the package does not tell of %s, but says %q", want, said)
 		}
 	}
-	n.confirmed(3)
+	n.Confirmed(3)
 	n.active(older)
 	n.Wants("k2hr3-get-resource.timer", "ActiveState=active")
 	n.rpmSilent("-U", rpmFile(newer)) // which does not say it again
@@ -272,14 +272,14 @@ func rpmTogether(n *node) {
 	if !strings.Contains(said, "chmpx.service is enabled") {
 		n.TB.Errorf("the package does not tell that it has enabled chmpx, but says %q", said)
 	}
-	n.confirmed(3)
+	n.Confirmed(3)
 	n.active(older)
 	n.wantMember(true)
 	n.Wants(slave.ChmpxUnit, "ActiveState=active", "UnitFileState=enabled", "NRestarts=0")
 	n.sameFile()
 	n.Begin()
-	n.reboot()
-	n.confirmed(3)
+	n.Boot()
+	n.Confirmed(3)
 	n.sameFile()
 
 	// Enabled once is enough.

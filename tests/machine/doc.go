@@ -18,10 +18,10 @@
 // namespaces of one process, so it all ends with that process, and that ends
 // with the test, however the test ends.
 //
-// The tests that boot machines run only when they are asked for, as root and
-// with the packages of .ci/packages installed:
+// The tests that boot machines run only when they are asked for, as root. What
+// they need, the packages of .ci/packages, has to be installed then:
 //
-//	K2HDKC_TEST_MACHINE=1 go test -count=1 -timeout 20m ./tests/machine/...
+//	K2HDKC_TEST_MACHINE=1 go test -count=1 -timeout 20m ./tests/machine/... ./tests/service
 //
 // Virtual machines are booted with K2HDKC_TEST_VM=1 in place of that, and need
 // qemu-system-x86, qemu-utils and e2fsprogs, too.

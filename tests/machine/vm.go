@@ -17,7 +17,7 @@ import (
 	"sync"
 	"syscall"
 
-	"k2hdkc-slave-agent/tests/machine/guest"
+	"k2hdkc-slave-agent/tests/machine/vmexec"
 )
 
 // VM is a virtual machine with a kernel of its own, in all else like [Machine].
@@ -99,28 +99,28 @@ func (v *VM) boot(ctx context.Context, image vmImage, o Options) error {
 	return v.up(ctx, 0)
 }
 
-// guestUnit starts the program that runs the test's commands. It is not ordered
+// execUnit starts the program that runs the test's commands. It is not ordered
 // after cloud-init, so that a test can look on.
-const guestUnit = `[Unit]
+const execUnit = `[Unit]
 Description=Commands of the test
 After=dbus.socket
 
 [Service]
-ExecStart=/usr/local/sbin/guestd %s
+ExecStart=/usr/local/sbin/vmexecd %s
 `
 
 // packFiles writes the second disk, a tar of the machine's own files.
 func (v *VM) packFiles(ctx context.Context, o Options) error {
-	guestd := filepath.Join(v.work, "guestd")
-	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", guestd, "k2hdkc-slave-agent/tests/machine/guest/guestd")
+	vmexecd := filepath.Join(v.work, "vmexecd")
+	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", vmexecd, "k2hdkc-slave-agent/tests/machine/vmexec/vmexecd")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if err := quietly(build); err != nil {
 		return err
 	}
 	files := append(o.files(v.cable),
-		File{Path: "/usr/local/sbin/guestd", Mode: 0o755, From: guestd},
-		File{Path: "/etc/systemd/system/guestd.service", Text: fmt.Sprintf(guestUnit, v.cable.inside)},
-		File{Path: "/etc/systemd/system/multi-user.target.wants/guestd.service", Link: "../guestd.service"})
+		File{Path: "/usr/local/sbin/vmexecd", Mode: 0o755, From: vmexecd},
+		File{Path: "/etc/systemd/system/vmexecd.service", Text: fmt.Sprintf(execUnit, v.cable.inside)},
+		File{Path: "/etc/systemd/system/multi-user.target.wants/vmexecd.service", Link: "../vmexecd.service"})
 	f, err := os.Create(filepath.Join(v.work, "files.tar"))
 	if err != nil {
 		return err
@@ -177,7 +177,7 @@ func (v *VM) start(image vmImage, id, disk string, card *os.File) error {
 func (v *VM) up(ctx context.Context, before int) error {
 	id := ""
 	begun := func(text string) bool {
-		_, after, ok := strings.Cut(text[min(before, len(text)):], guest.Up)
+		_, after, ok := strings.Cut(text[min(before, len(text)):], vmexec.Up)
 		line, _, whole := strings.Cut(after, "\n")
 		id = strings.TrimSpace(line)
 		return ok && whole
@@ -197,8 +197,8 @@ func (v *VM) Exec(ctx context.Context, argv ...string) (Result, error) {
 }
 
 func (v *VM) exec(ctx context.Context, stdin []byte, argv ...string) (Result, error) {
-	addr := netip.AddrPortFrom(v.cable.inside, guest.Port).String()
-	r, err := guest.Run(ctx, addr, guest.Command{Argv: argv, Env: environment, Stdin: stdin})
+	addr := netip.AddrPortFrom(v.cable.inside, vmexec.Port).String()
+	r, err := vmexec.Run(ctx, addr, vmexec.Command{Argv: argv, Env: environment, Stdin: stdin})
 	return Result{r.Status, string(r.Stdout), string(r.Stderr)}, err
 }
 

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"k2hdkc-slave-agent/tests/need"
 )
 
 // host is an apt or a dnf with a state of its own, which knows one repository.
@@ -31,9 +33,7 @@ func (h host) run(args ...string) (string, error) {
 // source and a key.
 func debianHost(tb testing.TB, r *Repository, key string) host {
 	tb.Helper()
-	if _, err := exec.LookPath("apt-get"); err != nil {
-		tb.Skip(err)
-	}
+	need.Programs(tb, "apt-get")
 	root := tb.TempDir()
 	for _, dir := range []string{
 		"etc/apt/sources.list.d", "etc/apt/preferences.d", "etc/apt/apt.conf.d", "etc/apt/trusted.gpg.d",

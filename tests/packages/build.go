@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"k2hdkc-slave-agent/tests/need"
 )
 
 // epoch is the time that built packages carry, in seconds since 1970.
@@ -21,9 +23,10 @@ var (
 
 // Build returns the folder with the deb and the rpm of a version, say 1.2.3, for
 // the architecture this host has, and their checksums. A version is built once
-// by each test process.
+// by each test process. The test is skipped unless long ones are asked for.
 func Build(tb testing.TB, version string) string {
 	tb.Helper()
+	need.Long(tb, "builds packages")
 	building.Lock()
 	defer building.Unlock()
 	if dir, ok := built[version]; ok {

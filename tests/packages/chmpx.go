@@ -14,6 +14,7 @@ import (
 
 	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/machine"
+	"k2hdkc-slave-agent/tests/need"
 )
 
 // ChmpxVersion is the version of the chmpx that the stand-in is held to, and of
@@ -55,6 +56,7 @@ func ChmpxStandin(tb testing.TB) string {
 // are built once by each test process.
 func chmpxPackages(tb testing.TB, real bool, put func(usr string) error) string {
 	tb.Helper()
+	need.Long(tb, "builds packages")
 	chmpxes.Lock()
 	defer chmpxes.Unlock()
 	if dir, ok := chmpxes.dirs[real]; ok {

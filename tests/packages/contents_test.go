@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"k2hdkc-slave-agent/tests/need"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -42,6 +44,7 @@ var inBoth = map[string]string{
 	"/usr/lib/tmpfiles.d/k2hdkc-slave-agent.conf":                        "-rw-r--r--",
 	"/usr/libexec/k2hdkc-slave-agent/await-chmpx":                        "lrwxrwxrwx",
 	"/usr/libexec/k2hdkc-slave-agent/maintain":                           "lrwxrwxrwx",
+	"/usr/libexec/k2hdkc-slave-agent/take-held":                          "lrwxrwxrwx",
 	"/usr/share/bash-completion/completions/k2hdkc-slave-agent":          "-rw-r--r--",
 	"/usr/share/fish/vendor_completions.d/k2hdkc-slave-agent.fish":       "-rw-r--r--",
 	"/usr/share/man/man5/slave-agent.ini.5.gz":                           "-rw-r--r--",
@@ -54,54 +57,56 @@ var inBoth = map[string]string{
 	"/usr/share/doc/k2hdkc-slave-agent":                                  "drwxr-xr-x",
 }
 
-func TestDebContainsWhatItShouldAndNoMore(t *testing.T) {
-	need(t, "dpkg-deb")
-	want := maps.Clone(inBoth)
-	maps.Copy(want, map[string]string{
+// inDeb and inRPM are the files that only one of them has.
+var (
+	inDeb = map[string]string{
 		"/usr/share/doc/k2hdkc-slave-agent/changelog.Debian.gz": "-rw-r--r--",
 		"/usr/share/doc/k2hdkc-slave-agent/copyright":           "-rw-r--r--",
 		"/usr/share/lintian/overrides/k2hdkc-slave-agent":       "-rw-r--r--",
 		"/usr/share/zsh/vendor-completions/_k2hdkc-slave-agent": "-rw-r--r--",
-	})
-	for path := range want {
-		// dpkg wants the folders above as well, up to those that all have.
-		for dir := filepath.Dir(path); dir != "/"; dir = filepath.Dir(dir) {
-			want[dir] = "drwxr-xr-x"
-		}
 	}
-	got := map[string]string{}
-	for line := range strings.Lines(runHere(t, "dpkg-deb", "--contents", One(t, Build(t, newest(t)), "deb"))) {
-		f := strings.Fields(line)
-		mode, owner, path := f[0], f[1], "/"+strings.Trim(strings.TrimPrefix(f[5], "."), "/")
-		if owner != "root/root" && owner != "0/0" {
-			t.Errorf("%s belongs to %s", path, owner)
-		}
-		got[path] = mode
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-func TestRPMContainsWhatItShouldAndNoMore(t *testing.T) {
-	need(t, "rpm")
-	want := maps.Clone(inBoth)
-	maps.Copy(want, map[string]string{
+	inRPM = map[string]string{
 		"/usr/lib/systemd/system-preset/80-k2hdkc-slave-agent.preset": "-rw-r--r--",
 		"/usr/share/licenses/k2hdkc-slave-agent":                      "drwxr-xr-x",
 		"/usr/share/licenses/k2hdkc-slave-agent/Apache-2.0":           "-rw-r--r--",
 		"/usr/share/licenses/k2hdkc-slave-agent/MPL-2.0":              "-rw-r--r--",
 		"/usr/share/licenses/k2hdkc-slave-agent/copyright":            "-rw-r--r--",
 		"/usr/share/zsh/site-functions/_k2hdkc-slave-agent":           "-rw-r--r--",
-	})
+	}
+)
+
+func TestPackagesContainWhatTheyShouldAndNoMore(t *testing.T) {
+	need.Programs(t, "dpkg-deb", "rpm")
+	dir := Build(t, newest(t))
+	want, got := maps.Clone(inBoth), map[string]string{}
+	maps.Copy(want, inDeb)
+	for path := range want {
+		// dpkg wants the folders above as well, up to those that all have.
+		for dir := filepath.Dir(path); dir != "/"; dir = filepath.Dir(dir) {
+			want[dir] = "drwxr-xr-x"
+		}
+	}
+	for line := range strings.Lines(runHere(t, "dpkg-deb", "--contents", One(t, dir, "deb"))) {
+		f := strings.Fields(line)
+		path := "/" + strings.Trim(strings.TrimPrefix(f[5], "."), "/")
+		if f[1] != "root/root" && f[1] != "0/0" {
+			t.Errorf("%s belongs to %s", path, f[1])
+		}
+		got[path] = f[0]
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("the deb (-want +got):\n%s", diff)
+	}
+
+	want, got = maps.Clone(inBoth), map[string]string{}
+	maps.Copy(want, inRPM)
 	for path, mode := range want {
 		if mode[0] == 'l' {
 			want[path] = "l---------" // as nfpm writes it; on Linux a link has no mode
 		}
 	}
-	got := map[string]string{}
 	const format = `[%{FILENAMES} %{FILEMODES:perms} %{FILEUSERNAME}:%{FILEGROUPNAME}\n]`
-	for line := range strings.Lines(runHere(t, "rpm", "-qp", "--queryformat", format, One(t, Build(t, newest(t)), "rpm"))) {
+	for line := range strings.Lines(runHere(t, "rpm", "-qp", "--queryformat", format, One(t, dir, "rpm"))) {
 		f := strings.Fields(line)
 		if f[2] != "root:root" {
 			t.Errorf("%s belongs to %s", f[0], f[2])
@@ -109,12 +114,12 @@ func TestRPMContainsWhatItShouldAndNoMore(t *testing.T) {
 		got[f[0]] = f[1]
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
+		t.Errorf("the rpm (-want +got):\n%s", diff)
 	}
 }
 
 func TestOnlyTheAgentsConfigurationIsTheOperators(t *testing.T) {
-	need(t, "dpkg-deb", "rpm")
+	need.Programs(t, "dpkg-deb", "rpm")
 	const want = "/etc/k2hdkc/slave-agent.ini"
 	if got := strings.TrimSpace(runHere(t, "dpkg-deb", "--info", One(t, Build(t, newest(t)), "deb"), "conffiles")); got != want {
 		t.Errorf("conffiles of the deb: %q", got)
@@ -132,7 +137,7 @@ func TestOnlyTheAgentsConfigurationIsTheOperators(t *testing.T) {
 }
 
 func TestHeadOfTheDeb(t *testing.T) {
-	need(t, "dpkg-deb")
+	need.Programs(t, "dpkg-deb")
 	deb := One(t, Build(t, newest(t)), "deb")
 	want := map[string]string{
 		"Package": "k2hdkc-slave-agent", "Version": newest(t) + "-1", "Architecture": runtime.GOARCH, "Section": "net", "Priority": "optional",
@@ -148,7 +153,7 @@ func TestHeadOfTheDeb(t *testing.T) {
 }
 
 func TestHeadOfTheRPM(t *testing.T) {
-	need(t, "rpm")
+	need.Programs(t, "rpm")
 	const format = `%{NAME} %{VERSION} %{RELEASE} %{LICENSE} %{BUILDHOST} %{BUILDTIME} %{URL}\nrequires[ %{REQUIRES}]\nrecommends[ %{RECOMMENDS}]\nscripts %|PREIN?{pre }|%|POSTIN?{post }|%|PREUN?{preun }|%|POSTUN?{postun }|%|POSTTRANS?{posttrans}|`
 	got := runHere(t, "rpm", "-qp", "--queryformat", format, One(t, Build(t, newest(t)), "rpm"))
 	want := "k2hdkc-slave-agent " + newest(t) + " 1 MIT localhost " + epoch + " https://k2hdkc.antpick.ax/\n" +
@@ -173,7 +178,7 @@ func TestPackagesAreSmall(t *testing.T) {
 }
 
 func TestChecksumsAreOfAllThatIsBuilt(t *testing.T) {
-	need(t, "sha256sum")
+	need.Programs(t, "sha256sum")
 	dir := Build(t, newest(t))
 	cmd := exec.Command("sha256sum", "--check", "--strict", "SHA256SUMS")
 	cmd.Dir = dir
@@ -196,7 +201,7 @@ func TestChecksumsAreOfAllThatIsBuilt(t *testing.T) {
 }
 
 func TestVersionIsTheSameEverywhere(t *testing.T) {
-	need(t, "dpkg-deb")
+	need.Programs(t, "dpkg-deb")
 	for _, version := range []string{newest(t), "2.0.0~rc1"} {
 		dir := Build(t, version)
 		tree := t.TempDir()
@@ -254,7 +259,7 @@ func scripts(t *testing.T) map[string]string {
 }
 
 func TestScriptsAreRightShell(t *testing.T) {
-	need(t, "dpkg-deb", "rpm", "dash")
+	need.Programs(t, "dpkg-deb", "rpm", "dash")
 	shellcheck, _ := exec.LookPath("shellcheck")
 	for name, text := range scripts(t) {
 		path := filepath.Join(t.TempDir(), filepath.Base(name))
@@ -275,7 +280,7 @@ func TestScriptsAreRightShell(t *testing.T) {
 // Whether chmpx runs is not for a package of the agent to change. No command of
 // these names another unit than the agent's.
 func TestScriptsTouchNoUnitButTheAgents(t *testing.T) {
-	need(t, "dpkg-deb", "rpm")
+	need.Programs(t, "dpkg-deb", "rpm")
 	command := regexp.MustCompile(`(?m)^(?:[^#\n]*[\s;|&(!])?(?:systemctl|deb-systemd-\w+|service|kill|pkill)\s.*`)
 	harmless := regexp.MustCompile(`daemon-reload|"\$unit"|k2hdkc-slave-agent\.service|command -v (systemctl|deb-systemd-\w+)`)
 	for name, text := range scripts(t) {
@@ -283,16 +288,6 @@ func TestScriptsTouchNoUnitButTheAgents(t *testing.T) {
 			if !harmless.MatchString(line) {
 				t.Errorf("%s: %s", name, strings.TrimSpace(line))
 			}
-		}
-	}
-}
-
-// need skips a test where programs are missing.
-func need(t *testing.T, programs ...string) {
-	t.Helper()
-	for _, program := range programs {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("%v; .ci/packages has what the tests need", err)
 		}
 	}
 }

@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"k2hdkc-slave-agent/tests/need"
 )
 
 // elHost is a dnf that has what an administrator gives it: k2hdkc.repo, and the
@@ -16,9 +17,7 @@ import (
 // an empty root.
 func elHost(tb testing.TB, r *Repository, key string) host {
 	tb.Helper()
-	if _, err := exec.LookPath("dnf"); err != nil {
-		tb.Skip(err)
-	}
+	need.Programs(tb, "dnf")
 	top := tb.TempDir()
 	h := host{root: filepath.Join(top, "root")}
 	repo := read(tb, r.Repo)

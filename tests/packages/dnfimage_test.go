@@ -20,9 +20,8 @@ import (
 const (
 	older, newer = "1.0.0", "1.1.0"
 
-	agentINI = "/etc/k2hdkc/slave-agent.ini"
-	// leftDropIn is what a removal leaves for chmpx.
-	leftDropIn = "/etc/systemd/system/chmpx.service.d/50-k2hdkc-slave-agent.conf"
+	agentINI   = slave.ConfigFile
+	leftDropIn = slave.LeftDropIn
 )
 
 // image is the root of a system that does not run, as in the making of an image:

@@ -6,12 +6,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"k2hdkc-slave-agent/tests/need"
 )
 
 // What is overridden, and why, stands in packaging/lintian-overrides, which is a
 // part of the package.
 func TestLintianHasNothingToSay(t *testing.T) {
-	need(t, "lintian")
+	need.Programs(t, "lintian")
 	deb := One(t, Build(t, newest(t)), "deb")
 	cmd := exec.Command("lintian", "--allow-root", "--display-info", "--pedantic", "--fail-on", "error,warning,info,pedantic,override", deb)
 	// An override that fits nothing is said, and fails the test as well.
@@ -29,7 +31,7 @@ func TestLintianHasNothingToSay(t *testing.T) {
 
 // What is filtered, and why, stands in packaging/rpmlint.toml.
 func TestRPMLintHasNothingToSay(t *testing.T) {
-	need(t, "rpmlint", "rpm2cpio", "cpio")
+	need.Programs(t, "rpmlint", "rpm2cpio", "cpio")
 	rpm := One(t, Build(t, newest(t)), "rpm")
 	// rpmlint unpacks by cpio. In these packages paths begin with a /, and with
 	// Debian's cpio that is the root of this host.

@@ -3,6 +3,7 @@ package packages
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,8 +16,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"k2hdkc-slave-agent/tests/agent"
+	"k2hdkc-slave-agent/tests/need"
 	"k2hdkc-slave-agent/tests/netns"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // The program by its other names, on a host where the packages' links lead to it.
@@ -50,7 +52,7 @@ var unpacked = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return agent.Build(dir)
+	return realagent.Build(dir)
 })
 
 // installed is a host that has the program, its links and its units, where files
@@ -81,7 +83,7 @@ func newInstalled(t *testing.T) installed {
 		return nil
 	})
 	if err != nil {
-		t.Skip("may not lay files over /etc, /usr and /var/lib here:", err)
+		need.Missing(t, fmt.Errorf("may not lay files over /etc, /usr and /var/lib here: %w", err))
 	}
 	err = h.Do(func() error {
 		for link, to := range links(t) {
@@ -199,7 +201,7 @@ func TestGenerator(t *testing.T) {
 		kmsg := filepath.Join(t.TempDir(), "kmsg")
 		write(t, kmsg, "")
 		if err := h.Do(func() error { return unix.Mount(kmsg, "/dev/kmsg", "", unix.MS_BIND, "") }); err != nil {
-			t.Skip("may not stand in for the kernel's log here:", err)
+			need.Missing(t, fmt.Errorf("may not stand in for the kernel's log here: %w", err))
 		}
 		h.generated("sh", "-c", `exec "$@" 2>/dev/null`, "sh")
 		record, err := os.ReadFile(kmsg)
@@ -218,11 +220,11 @@ func TestMaintain(t *testing.T) {
 		"/etc/programs/systemctl":             "#!/bin/sh\ncase $1 in show) echo failed ;; restart) echo no >&2; exit 1 ;; esac\n",
 	})
 	env := []string{"PATH=/etc/programs:/bin"}
-	if out, err := h.run(env, maintain, "leave"); err != nil || out != "k2hdkc-slave-agent: this host could not be taken out of its role; K2HR3 may list it until it is removed there.\n" {
+	if out, err := h.run(env, maintain, "leave"); err != nil || out != "k2hdkc-slave-agent: cannot take this host out of its role; K2HR3 may list it until somebody removes it there.\n" {
 		t.Errorf("leave: %v\n%s", err, out)
 	}
 	out, err := h.run(env, "unshare", "--mount", "sh", "-c", `mount -t tmpfs tmpfs /run && mkdir -p /run/systemd/system && exec "$@"`, "sh", maintain, "restart")
-	if err != nil || !strings.HasPrefix(out, "no\nk2hdkc-slave-agent: the restart of the agent has failed;") {
+	if err != nil || !strings.HasPrefix(out, "no\nk2hdkc-slave-agent: the restart of the agent failed:") {
 		t.Errorf("restart: %v\n%s", err, out)
 	}
 }

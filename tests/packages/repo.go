@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"k2hdkc-slave-agent/tests/need"
 )
 
 // Repository is a signed apt and yum repository, made by packaging/repo with a
@@ -28,8 +30,7 @@ type Repository struct {
 	gpgHome, fingerprint, url string
 }
 
-// Repo makes a repository of the packages in folders. The test is skipped where
-// the programs for that are missing.
+// Repo makes a repository of the packages in folders.
 func Repo(tb testing.TB, dirs ...string) *Repository {
 	tb.Helper()
 	NeedRepo(tb)
@@ -40,14 +41,12 @@ func Repo(tb testing.TB, dirs ...string) *Repository {
 	return r
 }
 
-// NeedRepo skips a test where the programs are missing that make a repository.
+// NeedRepo goes on only if long tests are asked for, and the programs are here that
+// make a repository.
 func NeedRepo(tb testing.TB) {
 	tb.Helper()
-	for _, tool := range []string{"apt-ftparchive", "dpkg-deb", "createrepo_c", "rpm", "rpmsign", "gpg", "flock", "gzip", "xz"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			tb.Skipf("makes a package repository: %v; .ci/packages has what it needs", err)
-		}
-	}
+	need.Long(tb, "makes a package repository")
+	need.Programs(tb, "apt-ftparchive", "dpkg-deb", "createrepo_c", "rpm", "rpmsign", "gpg", "flock", "gzip", "xz")
 }
 
 func at(dir string) *Repository {

@@ -1,11 +1,14 @@
 package packages
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+
+	"k2hdkc-slave-agent/tests/need"
 )
 
 const unitFile = "../../packaging/k2hdkc-slave-agent.service"
@@ -15,7 +18,7 @@ const unitFile = "../../packaging/k2hdkc-slave-agent.service"
 func TestUnitIsHardened(t *testing.T) {
 	help, err := exec.Command("systemd-analyze", "--help").Output()
 	if err != nil || !strings.Contains(string(help), "--offline") {
-		t.Skip("needs the systemd-analyze of systemd 250 or newer")
+		need.Missing(t, errors.New("needs the systemd-analyze of systemd 250 or newer"))
 	}
 	out, err := exec.Command("systemd-analyze", "security", "--no-pager", "--offline=true", "--threshold=15", unitFile).CombinedOutput()
 	if err != nil {

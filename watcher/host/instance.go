@@ -79,7 +79,7 @@ func (i Instance) key(name string) string {
 	return cuk.String()
 }
 
-// recorded returns what Record says. One that is broken is as good as none, and written anew.
+// recorded returns what Record says. One that is broken counts as none, and remember replaces it.
 func (i Instance) recorded() record {
 	var r record
 	text, err := i.Read(i.Record)

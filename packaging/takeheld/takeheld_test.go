@@ -1,0 +1,61 @@
+package takeheld
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/render"
+)
+
+func TestTakeHeld(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		held    string // empty: there is no held file
+		verdict chmpx.Verdict
+		want    string // what is in place afterwards
+		err     string
+	}{
+		{"nothing waits", "", chmpx.Accept, "old", ""},
+		{"a good file waits", "new", chmpx.Accept, "new", ""},
+		{"a file waits that has become unfit", "new", chmpx.Reject, "old", "not put in place"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var out bytes.Buffer
+			w := take{file: render.File{Path: filepath.Join(t.TempDir(), "slave.ini")}, out: &out}
+			w.judge = func(_ context.Context, b []byte, running *chmpx.Running) chmpx.Report {
+				if string(b) != c.held || running != nil {
+					t.Errorf("judged: %q, %v", b, running)
+				}
+				return chmpx.Report{Verdict: c.verdict, Findings: []chmpx.Finding{{Text: "no certificate"}}}
+			}
+			if err := os.WriteFile(w.file.Path, []byte("old"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			if c.held != "" {
+				if err := w.file.Hold([]byte(c.held)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := w.run(t.Context())
+			if (err != nil) != (c.err != "") || err != nil && !strings.Contains(err.Error(), c.err) {
+				t.Errorf("got %v, want %q", err, c.err)
+			}
+			if b, _ := w.file.Read(); string(b) != c.want {
+				t.Errorf("in place: %q, want %q", b, c.want)
+			}
+			if _, err := w.file.Held(); c.want == "new" && !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("a file still waits: %v", err)
+			}
+			if said := out.Len() > 0; said != (c.want == "new") {
+				t.Errorf("it says %q", out.String())
+			}
+		})
+	}
+}

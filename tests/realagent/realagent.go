@@ -1,0 +1,110 @@
+// Package realagent runs the real agent, as its users do, for the lab and the
+// end-to-end tests: built from this module, as a process of its own, with its
+// log read as it is written.
+package realagent
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"syscall"
+)
+
+// Build builds the agent into dir and returns its path. flags are more of go
+// build's.
+func Build(dir string, flags ...string) (string, error) {
+	bin := filepath.Join(dir, "k2hdkc-slave-agent")
+	cgo := "0"
+	if slices.Contains(flags, "-race") { // needs cgo; the resolver stays Go's own all the same
+		cgo, flags = "1", append(flags, "-tags", "netgo,osusergo")
+	}
+	args := slices.Concat([]string{"build"}, flags, []string{"-o", bin, "k2hdkc-slave-agent/cmd/k2hdkc-slave-agent"})
+	cmd := exec.Command("go", args...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the agent: %w\n%s", err, out)
+	}
+	return bin, nil
+}
+
+// Process is a running agent.
+type Process struct {
+	Log
+	cmd  *exec.Cmd
+	done chan struct{}
+}
+
+// Start runs the agent. onLog, which may be nil, is called for each record, one
+// at a time.
+func Start(ctx context.Context, cmd *exec.Cmd, onLog func(Record)) (*Process, error) {
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, err
+	}
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	p := &Process{cmd: cmd, done: make(chan struct{})}
+	go p.read(stderr, onLog)
+	stop := context.AfterFunc(ctx, func() { cmd.Process.Kill() })
+	go func() {
+		<-p.done
+		stop()
+	}()
+	return p, nil
+}
+
+func (p *Process) read(stderr io.Reader, onLog func(Record)) {
+	lines := bufio.NewScanner(stderr)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		r := p.Add(lines.Bytes())
+		if onLog != nil {
+			onLog(r)
+		}
+	}
+	p.cmd.Wait()
+	close(p.done)
+	p.End()
+}
+
+// PID is the process id.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Done is closed when the agent has ended.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// State is how it ended; nil while it runs.
+func (p *Process) State() *os.ProcessState { return p.cmd.ProcessState }
+
+// Signal sends the agent a signal.
+func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
+
+// Stop asks the agent to end and returns its exit status; it is killed when
+// ctx is done first.
+func (p *Process) Stop(ctx context.Context) (int, error) {
+	p.Signal(syscall.SIGTERM)
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		p.cmd.Process.Kill()
+		<-p.done
+		return -1, ctx.Err()
+	}
+	return p.cmd.ProcessState.ExitCode(), nil
+}
+
+// Usage returns what the ended agent and its children used.
+func (p *Process) Usage() *syscall.Rusage {
+	u, _ := p.cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	return u
+}
