@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"k2hdkc-slave-agent/render"
 )
 
 // loop is one run of a watcher: its parts, and the router between them. Each part
@@ -16,7 +18,8 @@ import (
 // comes of it to the parts that it concerns.
 type loop struct {
 	*Watcher
-	ctx context.Context
+	ctx  context.Context
+	lock *render.Lock // nil: the file is not replaced
 
 	// once: this is one pass by hand. K2HR3 is not asked to hold a request, its
 	// first no to the membership counts, and what goes wrong is returned.
@@ -274,7 +277,7 @@ func (l *loop) showAlive(now time.Time) {
 
 // scene is what the parts are like, for poll to plan by.
 func (l *loop) scene() scene {
-	return scene{good: l.output.file.good, calm: l.calm(), turn: l.turn()}
+	return scene{good: l.output.file.good, calm: l.calm(), turn: l.turn(), kept: l.output.kept()}
 }
 
 // calm: chmpx runs what is in place, and knows no other servers.

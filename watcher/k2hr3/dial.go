@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // dialer connects to K2HR3, over IPv4 where that is possible: K2HR3 registers a
@@ -24,6 +26,9 @@ func newDialer(from netip.Addr) dialer {
 
 // DialContext tries "tcp4" before "tcp6", and so for "udp".
 func (d dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	if err := resolvable(address); err != nil {
+		return nil, err
+	}
 	conn, err := d.Dialer.DialContext(ctx, network+"4", address)
 	if err == nil || ctx.Err() != nil {
 		return conn, err
@@ -36,6 +41,14 @@ func (d dialer) DialContext(ctx context.Context, network, address string) (net.C
 		return nil, err6
 	}
 	return nil, err
+}
+
+// resolvable returns the error that the resolver would hang on one of its files.
+func resolvable(address string) error {
+	if _, err := netip.ParseAddrPort(address); err == nil {
+		return nil
+	}
+	return regularfile.CheckNames()
 }
 
 // noAddress reports whether what was dialled has no address of the family.
