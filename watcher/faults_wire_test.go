@@ -166,7 +166,10 @@ func (w *wire) suffer(f fault, strike, heal func()) {
 		w.t.Errorf("%d requests, want %d at most", n, f.asks)
 	}
 	heal()
-	w.soon("the new server is in the file", func() bool { return w.lists(2) })
+	w.soon("the file is right", func() bool {
+		_, is := w.isRight()
+		return is && w.lists(2)
+	})
 	w.right("after the fault")
 }
 
