@@ -16,7 +16,9 @@ type server struct {
 	applied string
 }
 
-func (s *server) RoundTrip(r *http.Request) (*http.Response, error) { return fake(s.answer).RoundTrip(r) }
+func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
+	return fake(s.answer).RoundTrip(r)
+}
 
 func (s *server) answer(r *http.Request) (*http.Response, error) {
 	if s.silent {
