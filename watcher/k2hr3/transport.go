@@ -12,7 +12,10 @@ import (
 )
 
 const (
-	dialTimeout = 10 * time.Second
+	// What connecting may take: to an address, and to agree on TLS.
+	dialTimeout      = 10 * time.Second
+	handshakeTimeout = 10 * time.Second
+	connectLimit     = dialTimeout + handshakeTimeout
 
 	// A request that K2HR3 holds must not keep a registration waiting.
 	maxConns = 2
@@ -30,7 +33,7 @@ const (
 // or go on asking where K2HR3's name led to long ago. Above all, net/http prints
 // what it finds on a kept connection before the next request, and after an answer
 // longer than it says that may be a token.
-func newTransport(cfg Config) (*http.Transport, error) {
+func newTransport(cfg Config, dial *dialer) (*http.Transport, error) {
 	tlsConfig, err := newTLS(cfg)
 	if err != nil {
 		return nil, err
@@ -39,9 +42,9 @@ func newTransport(cfg Config) (*http.Transport, error) {
 	protocols.SetHTTP1(true)
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            newDialer(cfg.From).DialContext,
+		DialContext:            dial.DialContext,
 		TLSClientConfig:        tlsConfig,
-		TLSHandshakeTimeout:    dialTimeout,
+		TLSHandshakeTimeout:    handshakeTimeout,
 		DisableCompression:     true,
 		DisableKeepAlives:      true,
 		MaxConnsPerHost:        maxConns,

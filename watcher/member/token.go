@@ -31,6 +31,9 @@ func (m *Member) token(ctx context.Context) (k2hr3.Token, error) {
 	if path == "" {
 		return k2hr3.Token{}, ErrNoToken
 	}
+	if m.Guard != nil {
+		m.Guard.CloseFile(path, m.Log)
+	}
 	text, trusted, err := readTokenFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return k2hr3.Token{}, ErrNoToken
