@@ -79,7 +79,8 @@ func (f File) CommitParked() error {
 	return err
 }
 
-// TakeParked puts the parked file in place without a previous, for a caller that knows that no chmpx runs.
+// TakeParked puts the parked file in place and keeps no previous one, for a caller that knows that
+// no chmpx runs.
 // The errors are those of CommitParked.
 func (f File) TakeParked() error {
 	root, old, err := f.open()
