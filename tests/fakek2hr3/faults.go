@@ -45,6 +45,15 @@ const (
 	Cut       FaultName = "cut"       // the connection ends before an answer
 )
 
+// FaultNames returns every name, in the order of the list above.
+func FaultNames() []FaultName {
+	return []FaultName{
+		BackendDown, InternalError, RejoinGap, TokensExpired, ForgetPut, StaleWorker, EmptyText, BrokenTemplate, NotFound, NoETag,
+		HTMLPage, BadGateway, Unavailable, WrongJSON, Redirect, Gzipped,
+		Slow, Hang, Drip, Truncated, Oversized, Cut,
+	}
+}
+
 // Fault is one thing going wrong.
 type Fault struct {
 	Name FaultName
