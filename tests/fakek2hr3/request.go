@@ -117,7 +117,7 @@ func decodeURI(s string) (string, bool) {
 	return text, true
 }
 
-// reserved are the escapes of the characters ;/?:@&=+$,#
+// reserved are the escapes of characters that have a meaning in a URI.
 var reserved = regexp.MustCompile(`(?i)%(3b|2f|3f|3a|40|26|3d|2b|24|2c|23)`)
 
 // query holds the arguments of a request; one given twice is an array to
