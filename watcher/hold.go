@@ -13,6 +13,10 @@ const (
 	// for, and while a file is guarded.
 	holdProbe = time.Second
 
+	// guardLimit is how long K2HR3's next texts wait for a file to be guarded no more.
+	// A guard that ends later does no harm: the chmpx that it is for runs on.
+	guardLimit = time.Minute
+
 	// guardFor is how long chmpx has to be down for it to be sure that none has
 	// loaded the file before: one that has is seen within moments.
 	guardFor = 5 * time.Second
@@ -25,22 +29,21 @@ type hold struct {
 	guard  *guard
 	danger trouble // it cannot be put in place
 
-	// alive is a chmpx whose end was told of by mistake: it is in another PID
-	// namespace, say. Its end is seen by the probes alone.
-	alive daemon.Status
+	// misreported is a chmpx that AwaitEnd reported as ended and that still runs: it
+	// is in another PID namespace, say. Only probes see its end.
+	misreported daemon.Status
 }
 
 // held is the text that waits.
 type held struct {
 	candidate
-	text, etag string // empty: the agent found the file when it was started
+	etag string // empty: the agent found the file when it was started
 }
 
 // guard is the file before, after a held one has taken its place.
 type guard struct {
 	before inPlace
-	held   held
-	since  time.Time // chmpx has not been seen since
+	since  time.Time // when the held file took its place
 }
 
 func newHold(log *slog.Logger) hold { return hold{danger: trouble{log: log}} }
@@ -49,7 +52,7 @@ func newHold(log *slog.Logger) hold { return hold{danger: trouble{log: log}} }
 func (h *hold) waits() bool { return h.held != nil }
 
 // has reports whether the held file is of this text.
-func (h *hold) has(origin string) bool { return h.held != nil && h.held.origin == origin }
+func (h *hold) has(digest string) bool { return h.held != nil && h.held.digest == digest }
 
 // is reports whether these are the bytes of the held file.
 func (h *hold) is(b []byte) bool { return h.held != nil && sum(b) == sum(h.held.bytes) }
@@ -66,12 +69,18 @@ func (h *hold) end() held {
 }
 
 // watch guards the file before a held one that has taken its place.
-func (h *hold) watch(now time.Time, before inPlace, v held) {
-	h.guard = &guard{before: before, held: v, since: now}
+func (h *hold) watch(now time.Time, before inPlace) {
+	h.guard = &guard{before: before, since: now}
 }
 
 // guarded reports whether a file is guarded.
 func (h *hold) guarded() bool { return h.guard != nil }
+
+// blocks reports whether a file is guarded and K2HR3's next text waits for the end of
+// that.
+func (h *hold) blocks(now time.Time) bool {
+	return h.guard != nil && now.Sub(h.guard.since) < guardLimit
+}
 
 // endWatch ends the guard, and returns it.
 func (h *hold) endWatch() guard {
@@ -80,12 +89,12 @@ func (h *hold) endWatch() guard {
 	return g
 }
 
-// noHint takes note that a chmpx lives whose end was told of.
-func (h *hold) noHint(st daemon.Status) { h.alive = st }
+// distrustEnd takes note that a chmpx lives whose end was told of.
+func (h *hold) distrustEnd(st daemon.Status) { h.misreported = st }
 
-// mayHint reports whether the end of a chmpx is worth waiting for.
-func (h *hold) mayHint(st daemon.Status) bool {
-	return h.alive.PID != st.PID || !h.alive.Started.Equal(st.Started)
+// trustsEnd reports whether the end of a chmpx is worth waiting for.
+func (h *hold) trustsEnd(st daemon.Status) bool {
+	return !sameProcess(h.misreported, st)
 }
 
 // guardEvent is what a probe says of a guarded file.
@@ -101,11 +110,11 @@ const (
 // place.
 func (h *hold) look(now time.Time, p probed, revision int) guardEvent {
 	switch found := p.presence(); {
-	case found == running && !p.before && p.status.Revision == revision:
+	case found == foundRunning && !p.before && p.status.Revision == revision:
 		return guardOver
-	case found == running:
-		return guardBroken
-	case found == notRunning && now.Sub(h.guard.since) >= guardFor:
+	case found == foundRunning && h.guard.before.config != nil && p.status.Revision == h.guard.before.config.FileVersion:
+		return guardBroken // one that is just starting shows no revision, or any
+	case found == foundDown && now.Sub(h.guard.since) >= guardFor:
 		return guardOver
 	}
 	return guardOn

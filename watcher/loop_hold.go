@@ -24,11 +24,11 @@ func (l *loop) holdBack(now time.Time, a k2hr3.Answer, why error) error {
 		return why
 	}
 	c, err := l.candidate(l.ctx, a.Text, l.output.file, l.output.nextRevision(l.probe.last), nil)
-	if err != nil || c.origin == l.output.banned {
+	if err != nil || c.digest == l.output.banned {
 		return why
 	}
 	wait := &Refusal{Report: refusal.Report, Reason: refusal.Reason, Held: true}
-	if l.hold.has(c.origin) {
+	if l.hold.has(c.digest) {
 		return wait
 	}
 	// The operator, who is told of it, may restart chmpx in the next moment. Then
@@ -43,9 +43,9 @@ func (l *loop) holdBack(now time.Time, a k2hr3.Answer, why error) error {
 		l.dropHeld()
 		return err
 	}
-	l.hold.begin(held{c, a.Text, a.ETag})
+	l.hold.begin(held{c, a.ETag})
 	l.awaitEnd(now)
-	if l.RestartUnconfirmed && !l.unit.absent && l.unit.mayRestart(now, l.Log) {
+	if l.RestartUnconfirmed && !l.jobs.absent && l.jobs.mayRestart(now, l.Log) {
 		l.Log.Warn("restarting chmpx so that it loads a RESOURCE it cannot load while it runs", "reason", refusal.Reason)
 		l.restartUnit(now)
 	}
@@ -57,7 +57,7 @@ func (l *loop) recallHeld(now time.Time) {
 	if b, err := l.File.Guarded(); err == nil {
 		before := inPlace{bytes: b, sum: sum(b), good: true}
 		before.config, _ = chmpx.Load(b, nil)
-		l.hold.watch(now, before, held{})
+		l.hold.watch(now, before)
 	}
 	b, err := l.File.Held()
 	if err != nil {
@@ -82,30 +82,34 @@ func (l *loop) dropHeld() {
 func (l *loop) awaitEnd(now time.Time) {
 	switch {
 	case l.Chmpx == nil:
-	case l.probe.found != running:
+	case l.probe.found != foundRunning:
 		l.startProbe(now)
-	case !l.end.busy && l.hold.mayHint(*l.probe.last):
+	case !l.endOp.busy && l.hold.trustsEnd(*l.probe.last):
 		st := *l.probe.last
 		const noLimit = 0 // it is never overdue
-		l.start(now, &l.end, noLimit, func(ctx context.Context) any { return ended{l.Chmpx.AwaitEnd(ctx, st)} })
+		l.start(now, &l.endOp, noLimit, func(ctx context.Context) any { return ended{l.Chmpx.AwaitEnd(ctx, st)} })
 	}
 }
 
 // chmpxEnded puts the held file in place at once: the next chmpx is about to
 // start. Where the end cannot be waited for, the probes tell of it.
 func (l *loop) chmpxEnded(now time.Time, e ended) {
-	if e.err == nil && l.hold.waits() {
+	if e.err == nil && l.hold.waits() && !l.hold.guarded() {
 		l.applyHeld(now)
 	}
 }
 
 // applyHeld puts the held file in place.
 func (l *loop) applyHeld(now time.Time) {
-	if err := l.pace.wait(l.ctx); err != nil {
+	err := l.mayReplace()
+	if l.ctx.Err() != nil {
 		return
 	}
+	now = time.Now()
 	old, _ := daemon.InodeOf(l.File.Path)
-	err := l.File.CommitHeld()
+	if err == nil {
+		err = l.File.CommitHeld()
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		l.checkFile(now) // chmpx's unit may have put it in place
@@ -118,9 +122,9 @@ func (l *loop) applyHeld(now time.Time) {
 	}
 	before := l.output.file
 	v := l.hold.end()
-	l.hold.watch(now, before, v)
+	l.hold.watch(now, before)
 	l.heldInPlace(now, v, old)
-	l.tellChmpx(now, !before.good)
+	l.tellChmpx(now, !before.good, nil)
 	l.probe.plan(now, daemon.FirstProbe)
 }
 
@@ -141,11 +145,13 @@ func (l *loop) heldInPlace(now time.Time, v held, old daemon.Inode) {
 func (l *loop) watchGuard(now time.Time, p probed) {
 	switch l.hold.look(now, p, l.output.file.config.FileVersion) {
 	case guardOn:
-		return
+		if l.hold.blocks(now) {
+			return
+		}
 	case guardOver:
 		l.hold.endWatch()
 		if err := l.File.DropGuard(); err != nil {
-			l.Log.Warn("cannot remove the file before: chmpx does not hear of replacements while it is there", "error", err)
+			l.Log.Warn("cannot remove .slave.guard.ini; a chmpx that runs the previous slave.ini notices no new one until somebody removes it", "error", err)
 		}
 	case guardBroken:
 		l.takeBackHeld(now, p)
@@ -159,14 +165,18 @@ func (l *loop) watchGuard(now time.Time, p probed) {
 // a chmpx was started at the same moment, and runs the file before.
 func (l *loop) takeBackHeld(now time.Time, p probed) {
 	g := l.hold.endWatch()
-	l.hold.noHint(p.status)
-	if err := l.File.TakeBack(); err != nil {
+	l.hold.distrustEnd(p.status)
+	err := l.lock.Hold()
+	if err == nil {
+		err = l.File.TakeBack()
+	}
+	if err != nil {
 		l.Log.Error("cannot restore slave.ini", "error", err)
 		return
 	}
 	l.output.restore(g.before)
 	l.expect(now, &p.status)
 	l.save()
-	l.Log.Warn("chmpx was started on the slave.ini before at the same moment; restart it once more", "file", l.File.Path)
+	l.Log.Warn("chmpx started just before the agent replaced slave.ini and runs the previous one; restart chmpx once more", "file", l.File.Path)
 	l.poll.want(now) // the text is held again
 }

@@ -128,7 +128,7 @@ func (h *host) oneDay(n int) (allowed int) {
 	h.pass(time.Until(started.Add(day)))
 
 	// A change of the day may not have been asked for yet: the stretched interval
-	// is five hours.
+	// is an hour.
 	if n%7 != 1 && n%7 != 5 {
 		h.matches(n)
 	}
@@ -156,7 +156,7 @@ func (h *host) turn() {
 	h.forget()
 	h.secrets = h.secrets[len(h.secrets)-1:]
 	h.log.mu.Lock()
-	h.log.lines = nil
+	h.log.lines, h.log.errs = nil, nil
 	h.log.mu.Unlock()
 	h.mu.Lock()
 	h.staged = nil

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // How long an address is tried alone (RFC 8305, 5). Whoever connects first wins.
@@ -51,6 +53,9 @@ func newDialer(from netip.Addr) *dialer {
 		from:    from,
 		connect: tcp.DialContext,
 		lookup: func(ctx context.Context, network, host string) ([]netip.Addr, error) {
+			if err := regularfile.CheckNames(); err != nil {
+				return nil, err // the resolver would hang on one of its files
+			}
 			return net.DefaultResolver.LookupNetIP(ctx, network, host)
 		},
 	}

@@ -7,8 +7,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"time"
+
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 const (
@@ -85,7 +86,7 @@ func newTLS(cfg Config) (*tls.Config, error) {
 }
 
 func readCA(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
+	pem, err := regularfile.Read(file, regularfile.Small)
 	if err != nil {
 		return nil, fmt.Errorf("ca-file: %w", err)
 	}
@@ -97,7 +98,12 @@ func readCA(file string) (*x509.CertPool, error) {
 }
 
 func readPair(cfg Config) (*tls.Certificate, error) {
-	pair, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
+	cert, errCert := regularfile.Read(cfg.CertFile, regularfile.Small)
+	key, errKey := regularfile.Read(cfg.KeyFile, regularfile.Small)
+	if err := errors.Join(errCert, errKey); err != nil {
+		return nil, fmt.Errorf("cert-file and key-file: %w", err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return nil, fmt.Errorf("cert-file %s with key-file %s: %w", cfg.CertFile, cfg.KeyFile, err)
 	}
