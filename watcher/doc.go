@@ -11,7 +11,7 @@
 // a lock and everything ends with the context. docs/architecture.md has a
 // picture.
 //
-// When it asks (spec k2hr3 0, and the measurements behind the intervals):
+// When it asks (docs/k2hr3.md 0, and the measurements behind the intervals):
 //
 //   - at once, again and again, where the server holds requests;
 //   - when chmpx has learnt of another set of servers from the ring, which it

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// checkEvery is about how often a member checks whether it still is one.
-	// Reading by a token would not show it (spec k2hr3 C.8).
+	// checkEvery is about how often a member checks whether it still is one. Reading by a token
+	// would not show it (docs/k2hr3.md C.8).
 	checkEvery = 10 * time.Minute
 
 	// doubtPause is about how long a doubt waits before the membership is

@@ -8,10 +8,9 @@ import (
 )
 
 const (
-	// leastRepairPause and maxRepairPause bound the pauses between two repairs of
-	// a file that somebody else keeps changing. The first repair comes at once:
-	// chmpx loses its watch on a path that is empty for half a second (spec chmpx
-	// D.2).
+	// leastRepairPause and maxRepairPause bound the pauses between two repairs of a file that
+	// somebody else keeps changing. The first repair comes at once: chmpx loses its watch on a path
+	// that is empty for half a second (docs/chmpx.md D.2).
 	leastRepairPause = time.Second
 	maxRepairPause   = time.Minute
 )
@@ -62,6 +61,12 @@ func (r *repair) begin(now time.Time, path string, err error) {
 func (r *repair) failed(now time.Time, err error) {
 	r.failure.report(now, slog.LevelError, "cannot restore slave.ini", err)
 	r.next.set(now.Add(r.gap))
+}
+
+// locked takes note that another agent keeps the file, and plans another look.
+func (r *repair) locked(now time.Time, err error) {
+	r.failure.report(now, slog.LevelError, "cannot keep slave.ini right", err)
+	r.next.set(now.Add(maxRepairPause))
 }
 
 // done ends a trouble with putting the file back.

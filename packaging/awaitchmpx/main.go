@@ -12,7 +12,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/packaging/agentunit"
-	"k2hdkc-slave-agent/packaging/unitfile"
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // Name is what chmpx's unit calls the program.
@@ -44,7 +44,7 @@ func Main(args []string) int {
 	case err = <-ended:
 	case s := <-signals:
 		cancel()
-		<-ended
+		_ = <-ended // it says only that it was cancelled
 		return die(s)
 	}
 	if err != nil {
@@ -75,7 +75,7 @@ func parse(args []string, mainPID string) (wait, error) {
 // probe looks with the agent's status-command and a probe file of its own: the one
 // of the agent is not there without it, nor for every user to write.
 func (w wait) probe(ctx context.Context) error {
-	a, _ := agentunit.Read(unitfile.Files("/")) // the agent says what is wrong
+	a, _ := agentunit.Read(regularfile.Dir("/")) // the agent says what is wrong
 	dir, err := os.MkdirTemp("", Name+"-")
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (w wait) probe(ctx context.Context) error {
 func die(s os.Signal) (status int) {
 	signal.Reset(s)
 	if n, ok := s.(syscall.Signal); ok {
-		syscall.Kill(os.Getpid(), n)
+		_ = syscall.Kill(os.Getpid(), n)
 		time.Sleep(time.Second) // it comes when it comes
 	}
 	return 1

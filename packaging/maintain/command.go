@@ -2,6 +2,7 @@ package maintain
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -22,9 +23,9 @@ type command struct {
 }
 
 // run runs a command and returns what it prints, and its exit status; -1 if it has
-// none.
+// none. It has no limit of its own: the package manager has.
 func run(c command) (out string, status int) {
-	cmd := exec.Command(c.argv[0], c.argv[1:]...)
+	cmd := exec.CommandContext(context.Background(), c.argv[0], c.argv[1:]...)
 	var stdout bytes.Buffer
 	cmd.Stdout = &stdout
 	if !c.ask {

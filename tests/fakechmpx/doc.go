@@ -6,7 +6,7 @@
 // watching its file ([Watch]); and, built by [Build], one program that is chmpx,
 // chmpxstatus or chmpxconftest by the name it is called by.
 //
-// Comments such as "(C.3)" name sections of that specification.
+// Comments such as "(C.3)" name sections of docs/chmpx.md.
 //
 // Where the real programs are on PATH (Installed), tests here and of the packages
 // that deal with chmpx run them too, each time on a host of its own (package netns),
