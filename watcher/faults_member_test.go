@@ -78,7 +78,7 @@ func identityFaults() []fault {
 	name := func(s string) func(h *host) { return func(h *host) { h.name.Store(&s) } }
 	return []fault{
 		{name: "forgotten by K2HR3", wrong: "K2HR3 removes the host, because the cloud has deleted one of its ports", does: "looks three times, then registers anew",
-			strike: forgotten, sees: 50 * time.Second, asks: 50, puts: 1, says: []string{"registered with K2HR3", "missed it 3 times"}, once: true},
+			strike: forgotten, sees: 50 * time.Second, asks: 60, puts: 1, says: []string{"registered with K2HR3", "missed it 3 times"}, once: true},
 		{name: "forgotten without anything to notice it by", wrong: "the same, and the host reads by its token and is still in the text", does: "notices at the next look for its membership, every ten minutes",
 			before: func(h *host) { h.cluster.AddSlave("10.20.9.9", ownCUK, ownAddr) },
 			strike: forgotten, sees: 5 * time.Second, asks: 60, puts: 1, says: []string{"registered with K2HR3", "missed it 3 times"}, once: true},
@@ -108,7 +108,7 @@ func identityFaults() []fault {
 		{name: "registered elsewhere with the same CUK", wrong: "another host registers with this one's CUK", does: "is not disturbed",
 			strike: func(h *host) { h.cluster.AddSlave("10.20.9.9", ownCUK, "copy.shop.example") }, sees: 5 * time.Second, asks: 40, hush: true},
 		{name: "another address", wrong: "the host reaches K2HR3 from another address, and has the old one too", does: "leaves the role under the old address, and registers under the new one",
-			before: twoAddresses, strike: func(h *host) { h.moveTo(secondAddr) }, sees: 10 * time.Second, asks: 40, puts: 1, writes: -1,
+			before: twoAddresses, strike: func(h *host) { h.moveTo(secondAddr) }, sees: 10 * time.Second, asks: 50, puts: 1, writes: -1,
 			also: func(h *host) { h.onlyMember(secondAddr) }, says: []string{"registered with K2HR3", "its address has changed"}, once: true},
 		{name: "another address, the old one is lost", wrong: "the host gets another address, and the old one is gone", does: "registers under the new one; says that the old one stays until somebody removes it",
 			before: twoAddresses, strike: func(h *host) { lost := ownAddr; h.lost.Store(&lost); h.moveTo(secondAddr) }, sees: 15 * time.Second,
