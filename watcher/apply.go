@@ -132,6 +132,9 @@ func (l *loop) replace(now time.Time, c candidate) error {
 	} else if err != nil {
 		return err
 	}
+	if !l.hold.guarded() {
+		l.dropGuard() // one that an agent before this one left, or somebody else
+	}
 	l.output.putInPlace(c, old)
 	l.tellChmpx(now, first, l.probe.last)
 	return nil

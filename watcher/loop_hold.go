@@ -54,10 +54,12 @@ func (l *loop) holdBack(now time.Time, a k2hr3.Answer, why error) error {
 
 // recallHeld takes up what an agent before this one held or guarded.
 func (l *loop) recallHeld(now time.Time) {
-	if b, err := l.File.Guarded(); err == nil {
+	// The file in place was good, and so was the guarded one. What is neither is no agent's.
+	if b, err := l.File.Guarded(); err == nil && l.output.file.config != nil {
 		before := inPlace{bytes: b, sum: sum(b), good: true}
-		before.config, _ = chmpx.Load(b, nil)
-		l.hold.watch(now, before)
+		if before.config, _ = chmpx.Load(b, nil); before.config != nil {
+			l.hold.watch(now, before)
+		}
 	}
 	b, err := l.File.Held()
 	if err != nil {
@@ -149,14 +151,20 @@ func (l *loop) watchGuard(now time.Time, p probed) {
 		}
 	case guardOver:
 		l.hold.endWatch()
-		if err := l.File.DropGuard(); err != nil {
-			l.Log.Warn("cannot remove .slave.guard.ini; a chmpx that runs the previous slave.ini notices no new one until somebody removes it", "error", err)
-		}
+		l.dropGuard()
 	case guardBroken:
 		l.takeBackHeld(now, p)
 	}
 	if r := l.poll.takeWaiting(); r != nil {
 		l.consider(now, *r)
+	}
+	l.checkFile(now) // what was done to it meanwhile was left alone
+}
+
+// dropGuard removes a guard that nobody watches, if there is one.
+func (l *loop) dropGuard() {
+	if err := l.File.DropGuard(); err != nil {
+		l.Log.Warn("cannot remove .slave.guard.ini; a chmpx that runs the previous slave.ini notices no new one until somebody removes it", "error", err)
 	}
 }
 
