@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -26,7 +27,7 @@ func TestCertificatesMayBeAnything(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, cfg := range []Config{{CAFile: odd}, {CertFile: odd, KeyFile: key}, {CertFile: cert, KeyFile: odd}} {
-			if _, err := newTLS(cfg); err == nil {
+			if _, err := newTLS(cfg, new(atomic.Bool)); err == nil {
 				t.Errorf("%s: %+v is taken", name, cfg)
 			}
 		}
@@ -34,7 +35,7 @@ func TestCertificatesMayBeAnything(t *testing.T) {
 		if err := os.Link(cert, moving); err != nil {
 			t.Fatal(err)
 		}
-		conf, err := newTLS(Config{CertFile: moving, KeyFile: key})
+		conf, err := newTLS(Config{CertFile: moving, KeyFile: key}, new(atomic.Bool))
 		if err != nil {
 			t.Fatal(err)
 		}
