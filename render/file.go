@@ -54,8 +54,8 @@ type Taken struct {
 // MaxFile bounds a file for chmpx, in bytes. A RESOURCE is far smaller.
 const MaxFile = 4 << 20
 
-// Read returns the bytes of the file, by way of a symbolic link, too, as chmpx reads it. It holds no
-// descriptor on it afterwards. The error is fs.ErrNotExist's kind if there is none.
+// Read returns the bytes of the file, by way of a symbolic link, too, as chmpx reads it. It holds
+// no descriptor on it afterwards. The error is fs.ErrNotExist's kind if there is none.
 func (f File) Read() ([]byte, error) { return regularfile.Read(f.Path, MaxFile) }
 
 // Check returns an error if the file cannot be replaced, as far as that shows before there is
@@ -139,8 +139,8 @@ func (f File) inspect(root *os.Root) (fs.FileInfo, error) {
 	return old, nil
 }
 
-// checkTaken returns an error if the file, or one that comes and goes beside it, is another one that
-// the agent needs.
+// checkTaken returns an error if the file, or one that comes and goes beside it, is another one
+// that the agent needs.
 func (f File) checkTaken() error {
 	for _, t := range f.Taken {
 		for _, own := range []string{f.Path, f.beside("next"), f.beside("parked"), f.beside("previous"), f.aside("lock")} {

@@ -40,8 +40,8 @@ func (f File) Lock() (*Lock, error) {
 	return l, nil
 }
 
-// Hold returns nil if the file is this process's. If somebody has deleted or replaced the lock file,
-// Hold claims the file once more, and fails with [ErrLocked] if another agent has come first.
+// Hold returns nil if the file is this process's. If somebody has deleted or replaced the lock
+// file, Hold claims the file once more, and fails with [ErrLocked] if another agent has come first.
 func (l *Lock) Hold() error {
 	if l.inPlace(l.f) {
 		return nil

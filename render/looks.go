@@ -17,8 +17,8 @@ import (
 const aclAttr = "system.posix_acl_access"
 
 // dress gives a new file the looks of the one that it is to replace, nil if there is none: owner,
-// group, mode and extended attributes, which have its ACL and label. What the file cannot have is an
-// error, for chmpx or somebody else may depend on it.
+// group, mode and extended attributes, which have its ACL and label. What the file cannot have is
+// an error, for chmpx or somebody else may depend on it.
 //
 // Whatever the order of the steps, nobody may read the new file who may not read the old one.
 func (f File) dress(w *os.File, old fs.FileInfo) error {
@@ -135,7 +135,8 @@ func notGiven(name string, err error) error {
 // bound are attributes that belong to one inode and its content. The kernel makes them.
 var bound = []string{"security.ima", "security.evm"}
 
-// attributes returns the names of a file's extended attributes, none where the file system has none.
+// attributes returns the names of a file's extended attributes, none where the file system has
+// none.
 func attributes(path string) ([]string, error) {
 	for {
 		n, err := unix.Llistxattr(path, nil)

@@ -18,8 +18,8 @@ import (
 // nobody is a user that is not root.
 const nobody = 65534
 
-// acl is an ACL as setfacl would make it: owner and group may do what mode says, the user named what
-// mask says.
+// acl is an ACL as setfacl would make it: owner and group may do what mode says, the user named
+// what mask says.
 func acl(mode fs.FileMode, user uint32, mask uint16) []byte {
 	const namedUser, maskTag = 0x02, 0x10
 	b := binary.LittleEndian.AppendUint32(nil, 2)

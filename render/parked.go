@@ -16,12 +16,12 @@ import (
 // beside the file until chmpx is down.
 //
 // Between the moment that chmpx is seen to be down and the rename another one may start and load
-// the old file. The rename would make it load the new one. So the old file keeps a second name, that
-// of the previous file, until it is sure that nobody has loaded it: as long as the old inode has a
-// name, chmpx hears nothing of the replacement (docs/chmpx.md 0.3).
+// the old file. The rename would make it load the new one. So the old file keeps a second name,
+// that of the previous file, until it is sure that nobody has loaded it: as long as the old inode
+// has a name, chmpx hears nothing of the replacement (docs/chmpx.md 0.3).
 
-// Park writes b to the parked file. The caller may show it to others at ParkedPath. It has the looks
-// of a replacement, and is flushed.
+// Park writes b to the parked file. The caller may show it to others at ParkedPath. It has the
+// looks of a replacement, and is flushed.
 func (f File) Park(b []byte) error {
 	s, err := f.stage(b, filepath.Base(f.ParkedPath()))
 	if err != nil {
@@ -111,7 +111,8 @@ func (f File) renameParked(root *os.Root) error {
 // there is none.
 func (f File) Previous() ([]byte, error) { return regularfile.ReadInPlace(f.previousPath(), MaxFile) }
 
-// RestorePrevious puts the previous file in place again: a chmpx that has loaded it finds what it knows.
+// RestorePrevious puts the previous file in place again: a chmpx that has loaded it finds what it
+// knows.
 func (f File) RestorePrevious() error {
 	if err := os.Rename(f.previousPath(), f.Path); err != nil {
 		return f.cannotReplace(err)

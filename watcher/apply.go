@@ -86,7 +86,7 @@ func (l *loop) apply(now time.Time, a k2hr3.Answer) (replaced bool, err error) {
 		}
 		return false, nil
 	}
-	if err := l.replace(now, c); err != nil {
+	if err := l.replace(c); err != nil {
 		return false, err
 	}
 	l.confirmation.renew()
@@ -110,7 +110,7 @@ func (l *loop) judge(text string) (candidate, error) {
 }
 
 // replace puts a judged candidate in place, and has chmpx told.
-func (l *loop) replace(now time.Time, c candidate) error {
+func (l *loop) replace(c candidate) error {
 	staged, err := l.File.Stage(c.bytes)
 	if err != nil {
 		return err
@@ -122,7 +122,7 @@ func (l *loop) replace(now time.Time, c candidate) error {
 	if err := l.mayReplace(); err != nil {
 		return err
 	}
-	now = time.Now()
+	now := time.Now()
 	first := !l.output.file.good
 	if first && l.jobs.awaitsStart() {
 		l.save() // before the file is there: between the two the agent may end
@@ -172,7 +172,7 @@ func (l *loop) putAgain(now time.Time) error {
 		return err
 	}
 	c.digest = l.output.file.digest
-	if err := l.replace(now, c); err != nil {
+	if err := l.replace(c); err != nil {
 		return err
 	}
 	l.save()

@@ -150,7 +150,8 @@ func unnotified(t *testing.T, f fault) {
 	})
 }
 
-// someACL is one that names user 65534: user::rw-, user:65534:r--, group::---, mask::r--, other::r--.
+// someACL is one that names user 65534: user::rw-, user:65534:r--, group::---, mask::r--,
+// other::r--.
 const someACL = "\x02\x00\x00\x00" + "\x01\x00\x06\x00\xff\xff\xff\xff" + "\x02\x00\x04\x00\xfe\xff\x00\x00" +
 	"\x04\x00\x00\x00\xff\xff\xff\xff" + "\x10\x00\x04\x00\xff\xff\xff\xff" + "\x20\x00\x04\x00\xff\xff\xff\xff"
 

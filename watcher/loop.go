@@ -236,7 +236,7 @@ func (l *loop) result(now time.Time, r any) {
 		l.jobDone(now, r)
 	case ended:
 		l.endOp.busy = false
-		l.chmpxEnded(now, r)
+		l.chmpxEnded(r)
 	}
 }
 

@@ -70,7 +70,7 @@ func (l *loop) probeDone(now time.Time, p probed) {
 	case l.parking.blocks(now):
 		l.probe.plan(now, parkedProbe)
 	case l.parking.waits() && l.probe.found == foundDown && !l.parking.keepsPrevious():
-		l.applyParked(now)
+		l.applyParked()
 	case l.confirmation.pending != nil:
 		l.confirming(now, p)
 	case p.err == nil && l.output.file.config != nil:

@@ -95,19 +95,19 @@ func (l *loop) awaitEnd(now time.Time) {
 
 // chmpxEnded puts the parked file in place at once: the next chmpx is about to
 // start. Where the end cannot be waited for, the probes tell of it.
-func (l *loop) chmpxEnded(now time.Time, e ended) {
+func (l *loop) chmpxEnded(e ended) {
 	if e.err == nil && l.parking.waits() && !l.parking.keepsPrevious() {
-		l.applyParked(now)
+		l.applyParked()
 	}
 }
 
 // applyParked puts the parked file in place.
-func (l *loop) applyParked(now time.Time) {
+func (l *loop) applyParked() {
 	err := l.mayReplace()
 	if l.ctx.Err() != nil {
 		return
 	}
-	now = time.Now()
+	now := time.Now()
 	old, _ := daemon.InodeOf(l.File.Path)
 	if err == nil {
 		err = l.File.CommitParked()

@@ -47,7 +47,8 @@ func (o *Output) Complaint() []byte {
 func (o *Output) reset() bool {
 	if o.left != nil {
 		select {
-		case <-o.left:
+		case err := <-o.left:
+			_ = err // how the program has ended means nothing any more
 			o.left = nil
 		default:
 			return false

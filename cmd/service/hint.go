@@ -21,10 +21,10 @@ func Hint(err error) error {
 		"`systemctl daemon-reload && systemctl restart k2hdkc-slave-agent` grants what the configuration (owner, group, output, state-dir, …) needs beyond that", err)
 }
 
-// lacksRight reports whether err is about a file that the agent lacks a right to. chown and setxattr
-// return EINVAL for an owner, or for somebody in an ACL, that the unit's user namespace does not
-// have. A firewall lets a connection fail with EPERM too, and a program may not be executable: the
-// unit has no part in either.
+// lacksRight reports whether err is about a file that the agent lacks a right to. chown and
+// setxattr return EINVAL for an owner, or for somebody in an ACL, that the unit's user namespace
+// does not have. A firewall lets a connection fail with EPERM too, and a program may not be
+// executable: the unit has no part in either.
 func lacksRight(err error) bool {
 	var network *net.OpError
 	var program *exec.Error

@@ -164,7 +164,7 @@ func (j *Journal) Write(entry []byte) (int, error) {
 		j.conn.Close()
 		j.conn = nil
 	}
-	conn, err := net.Dial("unixgram", j.socket)
+	conn, err := new(net.Dialer).DialContext(context.Background(), "unixgram", j.socket)
 	if err != nil {
 		return 0, err
 	}

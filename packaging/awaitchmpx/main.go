@@ -3,6 +3,7 @@ package awaitchmpx
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -44,7 +45,9 @@ func Main(args []string) int {
 	case err = <-ended:
 	case s := <-signals:
 		cancel()
-		_ = <-ended // it says only that it was cancelled
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", Name, err)
+		}
 		return die(s)
 	}
 	if err != nil {

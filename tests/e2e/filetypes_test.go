@@ -214,7 +214,8 @@ func (z *fuzzing) change(name string) string {
 	return name + " " + kind
 }
 
-// mend puts right what an operator would: what the agent only reads, and what keeps it from writing.
+// mend puts right what an operator would: what the agent only reads, and what keeps it from
+// writing.
 func (z *fuzzing) mend() {
 	for _, name := range z.paths {
 		path := z.path(name)
@@ -236,7 +237,8 @@ func (z *fuzzing) mend() {
 	must(z.tb, os.RemoveAll(z.path("/etc/aside")))
 }
 
-// answers fails if the agent does not ask K2HR3 when it is told to, or if the file is not right then.
+// answers fails if the agent does not ask K2HR3 when it is told to, or if the file is not right
+// then.
 func (z *fuzzing) answers(after string) {
 	z.k2hr3.requests()
 	z.hangup()
@@ -311,7 +313,8 @@ func (z *fuzzing) listen() {
 	go io.Copy(io.Discard, conn)
 }
 
-// hangup has the agent load its options and ask K2HR3, once it has got so far that it can be told to.
+// hangup has the agent load its options and ask K2HR3, once it has got so far that it can be told
+// to.
 func (z *fuzzing) hangup() {
 	if z.agent.Count() > 0 {
 		z.agent.Signal(syscall.SIGHUP)

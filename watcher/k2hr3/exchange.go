@@ -203,7 +203,7 @@ func (c *Client) failed(ctx context.Context, op string, a answer, err error) err
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", op, ctx.Err())
 	}
-	err, hint := c.route.explain(withoutRequest(err), time.Now())
+	hint, err := c.route.explain(withoutRequest(err), time.Now())
 	e := c.newError(op, 0, verdict{ErrTransport, hint})
 	e.Err = err
 	return e

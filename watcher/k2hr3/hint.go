@@ -25,25 +25,25 @@ type route struct {
 	wantsCert *atomic.Bool
 }
 
-// explain returns what a failure below HTTP is called, and what is wrong and helps; the latter is
-// empty where the former says it.
-func (r route) explain(err error, now time.Time) (error, string) {
+// explain returns what is wrong and helps after a failure below HTTP, and what that is called; the
+// hint is empty where the error says it all.
+func (r route) explain(err error, now time.Time) (hint string, named error) {
 	var dial *net.OpError
 	if proxy := proxyOf(r.server); proxy != nil {
 		variable := proxyVariable(r.server.Scheme)
 		if errors.As(err, &dial) && dial.Op == "proxyconnect" {
-			return fmt.Errorf("the proxy %s of %s: %w", proxy.Host, variable, dial.Err),
-				"K2HR3 is not reached without it: correct " + variable + ", or list K2HR3's host in NO_PROXY"
+			return "K2HR3 is not reached without it: correct " + variable + ", or list K2HR3's host in NO_PROXY",
+				fmt.Errorf("the proxy %s of %s: %w", proxy.Host, variable, dial.Err)
 		}
 		var tunnel tunnelError
 		if errors.As(err, &tunnel) {
-			return fmt.Errorf("the proxy %s of %s: %w", proxy.Host, variable, tunnel), r.hintTunnel(tunnel.status)
+			return r.hintTunnel(tunnel.status), fmt.Errorf("the proxy %s of %s: %w", proxy.Host, variable, tunnel)
 		}
 	}
 	if hint := r.hintTLS(err, now); hint != "" {
-		return err, hint
+		return hint, err
 	}
-	return err, r.hintNetwork(err)
+	return r.hintNetwork(err), err
 }
 
 // hintTunnel says what helps against a proxy that does not connect to the server.

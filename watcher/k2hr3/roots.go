@@ -153,7 +153,7 @@ func stamps(files []string) []stamp {
 		s := stamp{path: path}
 		var st syscall.Stat_t
 		if err := syscall.Stat(path, &st); err == nil {
-			s = stamp{path, uint64(st.Dev), st.Ino, st.Size, st.Ctim, st.Mtim}
+			s = stamp{path, st.Dev, st.Ino, st.Size, st.Ctim, st.Mtim}
 		}
 		all = append(all, s)
 	}

@@ -132,8 +132,8 @@ func (m *Member) look(ctx context.Context) (bool, error) {
 }
 
 // verify reports whether a registration had an effect: its answer proves none, as K2HR3 gives it
-// for a misspelt role too (docs/k2hr3.md C.1). It looks twice, the later the more often the host has
-// tried; hosts that have come into conflict part by chance.
+// for a misspelt role too (docs/k2hr3.md C.1). It looks twice, the later the more often the host
+// has tried; hosts that have come into conflict part by chance.
 func (m *Member) verify(ctx context.Context, try int) (bool, error) {
 	is, err := m.look(ctx)
 	if err == nil && !is {
