@@ -37,6 +37,9 @@ func (p *program) newMember(o *options.Options, log *slog.Logger) (*member.Membe
 	if err := o.RequireK2HR3(); err != nil {
 		return nil, err
 	}
+	if err := checkWritten(o); err != nil {
+		return nil, err
+	}
 	cuk, err := o.ResolveCUK()
 	if err != nil {
 		return nil, err
@@ -168,9 +171,14 @@ func prepareDirs(o *options.Options) error {
 			return fmt.Errorf("cannot make %s: %w", d.key, err)
 		}
 	}
+	return checkWritten(o)
+}
+
+// checkWritten returns an error if something that the agent writes is something that it reads.
+func checkWritten(o *options.Options) error {
 	for _, own := range written(o) {
 		for _, f := range o.Reads() {
-			if regularfile.Same(own.Path, f.Path) {
+			if regularfile.Locate(own.Path).Same(regularfile.Locate(f.Path)) {
 				return fmt.Errorf("%s, %s, is also %s (%s); name another state-dir or run-dir", own.What, own.Path, f.What, f.Path)
 			}
 		}
