@@ -27,6 +27,9 @@ import (
 func (p *program) tidy(o *options.Options, log *slog.Logger) {
 	p.guard.CloseFolder(o.AntpickaxDir, options.AntpickaxRoleToken, log)
 	p.guard.CloseFile(options.OwnRoleToken, log)
+	if path, _ := o.FindRoleTokenFile(); path != "" {
+		p.guard.CloseFile(path, log)
+	}
 	if o.CUK.IsZero() {
 		p.instance.Update(o.Instance(), log)
 	}
@@ -59,7 +62,7 @@ func (p *program) newMember(o *options.Options, log *slog.Logger) (*member.Membe
 		Client: client, Role: o.Role, Resource: o.Resource, CUK: cuk, Log: log,
 		FixedTag: o.Tag, FullName: host.FullName,
 		Address: client.LocalAddress, ClientFrom: clientFrom,
-		ForgetToken: o.ForgetBootstrapToken,
+		ForgetToken: o.ForgetBootstrapToken, Guard: &p.guard,
 		TokenFile: func() string {
 			path, _ := o.FindRoleTokenFile()
 			return path
