@@ -75,6 +75,8 @@ type Member interface {
 	// Moved reports whether the host reaches K2HR3 from another address than it
 	// is known by.
 	Moved(ctx context.Context, known member.Identity) bool
+	// Renamed reports, once, that the host may be called otherwise than before. It asks nobody.
+	Renamed() bool
 	// Ping asks for nothing but whether K2HR3's API is up.
 	Ping(ctx context.Context) error
 	// Longest is the most that one exchange takes, but for the time it is held.

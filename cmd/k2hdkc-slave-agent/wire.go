@@ -52,7 +52,7 @@ func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
 	}
 	return &member.Member{
 		Client: client, Role: o.Role, Resource: o.Resource, CUK: cuk, Log: log,
-		FixedTag: o.Tag, FullName: host.FullName,
+		FixedTag: o.Tag, FullName: host.FullName, MayBeNamed: host.MayBeNamed, NameChanged: new(host.Renaming).Seen,
 		Address: client.LocalAddress, ClientFrom: clientFrom,
 		ForgetToken: o.ForgetBootstrapToken,
 		TokenFile: func() string {
