@@ -10,7 +10,7 @@ const (
 	// the reading itself, and how many a check of the membership may take.
 	// Both are more than there can be.
 	askExchanges   = 3
-	checkExchanges = 9
+	checkExchanges = 12
 
 	// probeLimit and jobLimit are more than a probe of chmpx and a job of its
 	// unit can take: the program is ended after ten seconds and run twice at

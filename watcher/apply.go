@@ -78,7 +78,7 @@ func (l *loop) apply(now time.Time, a k2hr3.Answer) (replaced bool, err error) {
 		return false, l.holdBack(now, a, err)
 	}
 	if c.origin == l.output.banned {
-		return false, &Refusal{Report: c.report, Reason: "chmpx ended on it; keeping the slave.ini before until K2HR3 has another text (reload the agent to try this one again)"}
+		return false, &Refusal{Report: c.report, Reason: "chmpx ended when it loaded this text; the agent keeps the previous slave.ini until K2HR3 has another text (`systemctl reload k2hdkc-slave-agent` tries it again)"}
 	}
 	if c.same {
 		if l.output.tag(a.ETag) {
@@ -133,7 +133,7 @@ func (l *loop) replace(now time.Time, c candidate) error {
 		return err
 	}
 	l.output.putInPlace(c, old)
-	l.tellChmpx(now, first)
+	l.tellChmpx(now, first, l.probe.last)
 	return nil
 }
 
@@ -158,6 +158,7 @@ func (l *loop) putAgain(now time.Time) error {
 	if err != nil {
 		return err
 	}
+	c.origin = l.output.file.origin
 	if err := l.replace(now, c); err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ const maxChanges = 20
 
 func inWords(changes []chmpx.Change) string {
 	if len(changes) == 0 {
-		return "the slave.ini before was not fit for chmpx"
+		return "chmpx could not use the previous slave.ini"
 	}
 	var words []string
 	for i, c := range changes {

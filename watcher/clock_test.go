@@ -22,6 +22,7 @@ func TestAHostThatWasAwayAsksAtOnce(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {
 				var off atomic.Int64
 				h.wall = func() time.Time { return time.Now().Add(time.Duration(off.Load())) }
+				h.others(manySlaves)
 				h.applied()
 				h.pass(3 * time.Minute) // calm: the next request is minutes away
 				h.forget()

@@ -82,9 +82,9 @@ func networkFaults() []fault {
 		{name: "drip", wrong: "an answer comes in at a byte a second", does: keeps + "; gives it up in time",
 			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Drip, Delay: time.Second}, read), within: 140 * time.Second, asks: 40, says: []string{silent}},
 		{name: "slow", wrong: "every answer takes 5 s", does: "waits for it",
-			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Slow, Delay: 5 * time.Second}), sees: 12 * time.Second, asks: 20, hush: true},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Slow, Delay: 5 * time.Second}), sees: 12 * time.Second, asks: 40, hush: true},
 		{name: "very slow", wrong: "every answer takes 19 s, as long as one may", does: "waits for it",
-			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Slow, Delay: 19 * time.Second}), sees: 30 * time.Second, asks: 20, hush: true},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Slow, Delay: 19 * time.Second}), sees: 30 * time.Second, asks: 40, hush: true},
 		{name: "connection refused", wrong: "nothing listens under K2HR3's address", does: keeps,
 			strike: every(refused(errors.New("connect: connection refused"))), heal: unmeddled, asks: 5, says: []string{silent, "connection refused"}},
 		{name: "no route", wrong: "the host has lost its network", does: keeps,
@@ -93,7 +93,7 @@ func networkFaults() []fault {
 			strike: every(refused(&net.DNSError{Err: "no such host", Name: "k2hr3.shop.example", IsNotFound: true})), heal: unmeddled, asks: 5,
 			says: []string{silent, "does not resolve here"}},
 		{name: "every second exchange fails", wrong: "the network loses every second exchange", does: "asks again soon each time",
-			strike: every(everySecond()), heal: unmeddled, sees: 10 * time.Second, asks: 30, says: []string{silent}, each: 20},
+			strike: every(everySecond()), heal: unmeddled, sees: 10 * time.Second, asks: 50, says: []string{silent}, each: 40},
 	}
 	return rows
 }

@@ -64,11 +64,11 @@ func serverFaults() []fault {
 			before: func(h *host) { h.config.MinServers = 2; h.join(3) },
 			strike: func(h *host) { h.leave(3) }, late: true, asks: 100, says: []string{"RESOURCE not applied; slave.ini unchanged", "min-servers (2)"}},
 		{name: "a server registers again", wrong: "one answer comes in the moment in which a server registers again, and lacks it", does: "puts it in place, sees in the ring that it was wrong, and asks again at once",
-			strike: on(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, CUK: serverCUK(1), Next: 1}, read), sees: 20 * time.Second, writes: 2, asks: 30, hush: true},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, CUK: serverCUK(1), Next: 1}, read), sees: 20 * time.Second, writes: 2, asks: 50, hush: true},
 		{name: "the only server registers again", wrong: "the same, and no other server is left in the answer", does: "refuses the text and asks again",
-			strike: on(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, Next: 1}, read), late: true, asks: 20, says: []string{"no server nodes yet"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, Next: 1}, read), late: true, asks: 40, says: []string{"no server nodes yet"}},
 		{name: "this host is missing in one answer", wrong: "an answer lacks this host, without which chmpx could not be started again", does: "refuses the text, asks again, and does not register for it",
-			strike: on(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, CUK: ownCUK, Next: 1}, read), sees: 10 * time.Second, asks: 30, says: []string{"RESOURCE not applied; slave.ini unchanged", "reject"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, CUK: ownCUK, Next: 1}, read), sees: 10 * time.Second, asks: 50, says: []string{"RESOURCE not applied; slave.ini unchanged", "reject"}},
 		{name: "a text that kills chmpx", wrong: "somebody has spoilt the RESOURCE: chmpx would end on it", does: "refuses the text, keeps the file",
 			strike: spoilt("= SLAVE\n", "= SLAVES\n"), heal: mended, late: true, asks: 110, says: []string{"RESOURCE not applied; slave.ini unchanged", "reject"}},
 		{name: "a text that overruns chmpx's tables", wrong: "MAXCHMPX is less than there are servers", does: "refuses the text, keeps the file",
@@ -134,7 +134,7 @@ func wrongAnswerFaults() []fault {
 				return notModified(req, next)
 			}), heal: unmeddled, asks: 80, says: []string{"chmpx has other servers than slave.ini"}, once: true},
 		{name: "no ETag", wrong: "the answers have no ETag", does: "compares the texts itself",
-			strike: on(fakek2hr3.Fault{Name: fakek2hr3.NoETag}), sees: 5 * time.Second, asks: 20, hush: true},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.NoETag}), sees: 5 * time.Second, asks: 40, hush: true},
 		{name: "the same ETag for another text", wrong: "a gateway gives every text the same ETag", does: "goes by the text",
 			strike: every(func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
 				req = req.Clone(req.Context())
@@ -144,7 +144,7 @@ func wrongAnswerFaults() []fault {
 					resp.Header.Set("ETag", `W/"1-fixed"`)
 				}
 				return resp, err
-			}), heal: unmeddled, sees: 5 * time.Second, asks: 20, hush: true},
+			}), heal: unmeddled, sees: 5 * time.Second, asks: 40, hush: true},
 	}
 	bodies := fakek2hr3.WrongBodies()
 	for _, what := range slices.Sorted(maps.Keys(bodies)) {
@@ -165,8 +165,8 @@ func notModified(req *http.Request, next http.RoundTripper) (*http.Response, err
 
 func holds(h *host) { h.api.Hold(time.Minute) }
 
-// inTurn has two replicas answer in turn. The one does not know the last server yet.
-func inTurn(h *host) {
+// replicasInTurn has two replicas answer in turn. The one does not know the last server yet.
+func replicasInTurn(h *host) {
 	var behind atomic.Bool
 	every(func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
 		if strings.Contains(req.URL.Path, "/resource/") {
@@ -184,7 +184,7 @@ func inTurn(h *host) {
 func holdFaults() []fault {
 	return []fault{
 		{name: "stops holding", wrong: "a K2HR3 that held requests does not any more", does: "asks when the ring tells and at the interval",
-			before: holds, strike: func(h *host) { h.api.Hold(0) }, sees: 5 * time.Second, asks: 20, hush: true},
+			before: holds, strike: func(h *host) { h.api.Hold(0) }, sees: 5 * time.Second, asks: 40, hush: true},
 		{name: "starts holding", wrong: "K2HR3 learns to hold requests", does: "has a request held all the time",
 			strike: holds, heal: func(h *host) {
 				if h.api.Held() != 1 {
@@ -192,7 +192,7 @@ func holdFaults() []fault {
 				}
 			}, sees: 5 * time.Second, asks: 60, hush: true},
 		{name: "claims to hold", wrong: "K2HR3 says that it holds, and answers 304 at once", does: "asks at the interval",
-			strike: func(h *host) { h.api.Hold(time.Nanosecond) }, sees: 5 * time.Second, asks: 30, hush: true},
+			strike: func(h *host) { h.api.Hold(time.Nanosecond) }, sees: 5 * time.Second, asks: 50, hush: true},
 		{name: "claims to hold and has no ETag", wrong: "K2HR3 says that it holds, and answers with the whole text at once", does: "asks with growing pauses up to the interval",
 			strike: func(h *host) { h.api.Hold(time.Nanosecond); on(fakek2hr3.Fault{Name: fakek2hr3.NoETag})(h) }, sees: 5 * time.Second, asks: 110, hush: true},
 		{name: "holds longer than asked", wrong: "a held request is answered 15 s late", does: "waits for it, for the time of an answer besides the time asked for",
@@ -213,7 +213,7 @@ func holdFaults() []fault {
 				}
 			}, sees: 5 * time.Second, writes: -1, asks: 80, hush: true},
 		{name: "replicas disagree and hold", wrong: "two replicas of K2HR3 behind one address have different texts and answer in turn, at once because the ETag differs", does: "asks with growing pauses up to the interval, and says that K2HR3 contradicts itself",
-			before: holds, strike: inTurn, heal: func(h *host) {
+			before: holds, strike: replicasInTurn, heal: func(h *host) {
 				if n := len(h.texts()); n > 80 {
 					h.t.Errorf("%d replacements", n)
 				}

@@ -13,6 +13,10 @@ const (
 	// for, and while a file is guarded.
 	holdProbe = time.Second
 
+	// guardLimit is how long K2HR3's next texts wait for a file to be guarded no more.
+	// A guard that ends later does no harm: the chmpx that it is for runs on.
+	guardLimit = time.Minute
+
 	// guardFor is how long chmpx has to be down for it to be sure that none has
 	// loaded the file before: one that has is seen within moments.
 	guardFor = 5 * time.Second
@@ -33,14 +37,13 @@ type hold struct {
 // held is the text that waits.
 type held struct {
 	candidate
-	text, etag string // empty: the agent found the file when it was started
+	etag string // empty: the agent found the file when it was started
 }
 
 // guard is the file before, after a held one has taken its place.
 type guard struct {
 	before inPlace
-	held   held
-	since  time.Time // chmpx has not been seen since
+	since  time.Time // when the held file took its place
 }
 
 func newHold(log *slog.Logger) hold { return hold{danger: trouble{log: log}} }
@@ -66,12 +69,18 @@ func (h *hold) end() held {
 }
 
 // watch guards the file before a held one that has taken its place.
-func (h *hold) watch(now time.Time, before inPlace, v held) {
-	h.guard = &guard{before: before, held: v, since: now}
+func (h *hold) watch(now time.Time, before inPlace) {
+	h.guard = &guard{before: before, since: now}
 }
 
 // guarded reports whether a file is guarded.
 func (h *hold) guarded() bool { return h.guard != nil }
+
+// blocks reports whether a file is guarded and K2HR3's next text waits for the end of
+// that.
+func (h *hold) blocks(now time.Time) bool {
+	return h.guard != nil && now.Sub(h.guard.since) < guardLimit
+}
 
 // endWatch ends the guard, and returns it.
 func (h *hold) endWatch() guard {

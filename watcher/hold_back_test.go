@@ -143,6 +143,41 @@ func TestAChmpxThatStartsAtTheWrongMomentSurvives(t *testing.T) {
 	}
 }
 
+// Where chmpx cannot be probed any more, K2HR3's next texts must not wait for it.
+func TestAGuardThatNobodyCanEndBlocksNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		h.chmpx.stop()
+		h.pass(10 * time.Second)
+		h.cluster.SetText(dangers["GROUP"](h.cluster.Text()))
+		h.chmpx.set(func(c *fakeChmpx) {
+			c.after = func(err error) {
+				if errors.Is(err, daemon.ErrNotRunning) {
+					go h.chmpx.set(func(c *fakeChmpx) { c.failing = daemon.ErrNoAccess })
+				}
+			}
+		})
+		h.send(AskNow)
+		h.pass(10 * time.Second)
+		if _, err := h.config.File.Guarded(); err != nil {
+			t.Fatal(err)
+		}
+		h.forget()
+		h.join(2)
+		text := set("REPLICA", "0")(h.cluster.Text())
+		h.cluster.SetText(text)
+		h.pass(10 * time.Minute)
+		if len(h.reads()) < 2 || body(h.file()) != body(text) {
+			t.Errorf("%d requests, and the file is\n%s", len(h.reads()), h.file())
+		}
+		h.chmpx.set(func(c *fakeChmpx) { c.failing, c.after = nil, nil })
+		h.chmpx.start(t)
+		h.pass(10 * time.Minute)
+		h.runsThe(text)
+		h.noTemporary()
+	})
+}
+
 func TestARestartThatIsWantedIsMadeForWhatWaits(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.unit = &fakeUnit{state: unitState("loaded", "active", "enabled"), lasts: 200 * time.Millisecond}

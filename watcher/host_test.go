@@ -43,6 +43,7 @@ type host struct {
 	api     *fakek2hr3.Server
 	cluster *fakek2hr3.Cluster
 	net     *fakek2hr3.InMemory
+	limiter k2hr3.Limiter
 	token   string
 	secrets []string // every token it was given
 	wall    func() time.Time
@@ -72,6 +73,9 @@ type host struct {
 	opinion atomic.Pointer[func(context.Context) error] // nil: the staged file is fine
 	mu      sync.Mutex
 	staged  []string // each text that got as far as a staged file
+
+	replaced []time.Time // when the file had another revision each time
+	shown    int         // the revision that the watcher said last
 }
 
 // inBubble runs f on a host in a bubble of virtual time.
@@ -177,7 +181,7 @@ type meddler func(req *http.Request, next http.RoundTripper) (*http.Response, er
 // they are made, or from a fixed address.
 func (h *host) client(fixed string) *k2hr3.Client {
 	api, _ := k2hr3.ParseAPI("http://k2hr3.shop.example:18080")
-	client, err := k2hr3.New(k2hr3.Config{API: api, Logger: slog.New(h.log), Transport: line{h, &http.Transport{
+	client, err := k2hr3.New(k2hr3.Config{API: api, Logger: slog.New(h.log), Limiter: &h.limiter, Transport: line{h, &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if lost := h.lost.Load(); lost != nil && *lost == fixed {
 				return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New("bind: cannot assign requested address")}
@@ -248,11 +252,14 @@ func (h *host) make() *Watcher {
 // changed keeps the latest of what the watcher says how it is.
 func (h *host) changed(s Status) {
 	line := s.String()
-	if h.secret(line) || line == "" || len(line) > 400 || strings.ContainsFunc(line, unicode.IsControl) {
+	if h.secret(line) || line == "" || len(line) > 600 || strings.ContainsFunc(line, unicode.IsControl) {
 		h.t.Errorf("not fit for a status line: %q", line)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if s.Revision != h.shown {
+		h.replaced, h.shown = append(h.replaced, time.Now()), s.Revision
+	}
 	if len(h.lines) == 50 {
 		h.lines = slices.Delete(h.lines, 0, 1)
 	}

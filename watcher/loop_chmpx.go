@@ -67,9 +67,9 @@ func (l *loop) probeDone(now time.Time, p probed) {
 		l.watchGuard(now, p)
 	}
 	switch {
-	case l.hold.guarded():
+	case l.hold.blocks(now):
 		l.probe.plan(now, holdProbe)
-	case l.hold.waits() && l.probe.found == notRunning:
+	case l.hold.waits() && l.probe.found == notRunning && !l.hold.guarded():
 		l.applyHeld(now)
 	case l.confirmation.pending != nil:
 		l.confirming(now, p)
@@ -101,6 +101,8 @@ func (l *loop) confirming(now time.Time, p probed) {
 		l.chmpxGone(now)
 	case daemon.Late:
 		l.notTaken(now, p.status)
+	case daemon.Unknown:
+		l.Log.Info("cannot confirm that chmpx loads slave.ini", "reason", p.err)
 	}
 	if l.confirmation.pending == nil {
 		l.probe.planLater(now, l.hold.waits())
@@ -150,9 +152,9 @@ func (l *loop) expect(now time.Time, before *daemon.Status) {
 }
 
 // tellChmpx makes chmpx read the file that was just put in place, and waits for
-// it to show that. The rename has told a running chmpx already.
-func (l *loop) tellChmpx(now time.Time, first bool) {
-	before := l.probe.last
+// it to show that. The rename has told a running chmpx already. before is what
+// that was like, nil if it did not run.
+func (l *loop) tellChmpx(now time.Time, first bool, before *daemon.Status) {
 	if l.Reload == ReloadRestart {
 		before = nil
 	}

@@ -43,7 +43,7 @@ func (l *loop) holdBack(now time.Time, a k2hr3.Answer, why error) error {
 		l.dropHeld()
 		return err
 	}
-	l.hold.begin(held{c, a.Text, a.ETag})
+	l.hold.begin(held{c, a.ETag})
 	l.awaitEnd(now)
 	if l.RestartUnconfirmed && !l.unit.absent && l.unit.mayRestart(now, l.Log) {
 		l.Log.Warn("restarting chmpx so that it loads a RESOURCE it cannot load while it runs", "reason", refusal.Reason)
@@ -57,7 +57,7 @@ func (l *loop) recallHeld(now time.Time) {
 	if b, err := l.File.Guarded(); err == nil {
 		before := inPlace{bytes: b, sum: sum(b), good: true}
 		before.config, _ = chmpx.Load(b, nil)
-		l.hold.watch(now, before, held{})
+		l.hold.watch(now, before)
 	}
 	b, err := l.File.Held()
 	if err != nil {
@@ -94,7 +94,7 @@ func (l *loop) awaitEnd(now time.Time) {
 // chmpxEnded puts the held file in place at once: the next chmpx is about to
 // start. Where the end cannot be waited for, the probes tell of it.
 func (l *loop) chmpxEnded(now time.Time, e ended) {
-	if e.err == nil && l.hold.waits() {
+	if e.err == nil && l.hold.waits() && !l.hold.guarded() {
 		l.applyHeld(now)
 	}
 }
@@ -118,9 +118,9 @@ func (l *loop) applyHeld(now time.Time) {
 	}
 	before := l.output.file
 	v := l.hold.end()
-	l.hold.watch(now, before, v)
+	l.hold.watch(now, before)
 	l.heldInPlace(now, v, old)
-	l.tellChmpx(now, !before.good)
+	l.tellChmpx(now, !before.good, nil)
 	l.probe.plan(now, daemon.FirstProbe)
 }
 
@@ -141,11 +141,13 @@ func (l *loop) heldInPlace(now time.Time, v held, old daemon.Inode) {
 func (l *loop) watchGuard(now time.Time, p probed) {
 	switch l.hold.look(now, p, l.output.file.config.FileVersion) {
 	case guardOn:
-		return
+		if l.hold.blocks(now) {
+			return
+		}
 	case guardOver:
 		l.hold.endWatch()
 		if err := l.File.DropGuard(); err != nil {
-			l.Log.Warn("cannot remove the file before: chmpx does not hear of replacements while it is there", "error", err)
+			l.Log.Warn("cannot remove .slave.guard.ini; a chmpx that runs the previous slave.ini notices no new one until somebody removes it", "error", err)
 		}
 	case guardBroken:
 		l.takeBackHeld(now, p)
@@ -167,6 +169,6 @@ func (l *loop) takeBackHeld(now time.Time, p probed) {
 	l.output.restore(g.before)
 	l.expect(now, &p.status)
 	l.save()
-	l.Log.Warn("chmpx was started on the slave.ini before at the same moment; restart it once more", "file", l.File.Path)
+	l.Log.Warn("chmpx started just before the agent replaced slave.ini and runs the previous one; restart chmpx once more", "file", l.File.Path)
 	l.poll.want(now) // the text is held again
 }

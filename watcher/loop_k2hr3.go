@@ -56,9 +56,8 @@ func (l *loop) startRequest(now time.Time) {
 
 // ask is one request.
 func (w *Watcher) ask(ctx context.Context, etag string, wait time.Duration) (r reply) {
-	start := time.Now()
 	r.answer, r.err = w.Member.Ask(ctx, etag, wait)
-	r.took = time.Since(start)
+	r.took = r.answer.Took
 	if ambiguous(r.err) {
 		r.alive = w.Member.Ping(ctx) == nil
 	}
@@ -118,7 +117,7 @@ func (l *loop) consider(now time.Time, r reply) {
 		l.accept()
 		l.flips.calm(now)
 		l.poll.same(now, r, l.scene())
-	case l.hold.guarded():
+	case l.hold.blocks(now):
 		l.poll.keepWaiting(r)
 	case l.job.busy:
 		// A newer text supersedes what the job is for. systemd goes on with it.

@@ -17,8 +17,8 @@ type output struct {
 	etag     string       // of the text that was applied last
 	replaced daemon.Inode // the file before the one in place
 
-	safe   []byte // the file that chmpx was last seen to run
-	banned string // origin of the text that ended chmpx
+	safe   inPlace // the version that chmpx was last seen to run
+	banned string  // origin of the text that ended chmpx
 
 	refused string  // the text; empty: the latest was not refused
 	refusal trouble // K2HR3's text is refused, or cannot be written
@@ -32,7 +32,8 @@ type inPlace struct {
 	config *chmpx.Config
 	// good: the file was accepted, and is worth being put back.
 	good bool
-	// origin tells the texts of K2HR3 apart, whatever revision they got.
+	// origin tells the texts of K2HR3 apart, whatever revision they got; empty: the
+	// version was found in place.
 	origin string
 }
 
@@ -90,18 +91,18 @@ func (o *output) accept() {
 func (o *output) refuse(a k2hr3.Answer) { o.refused = a.Text }
 
 // confirmed takes note that chmpx runs the current slave.ini.
-func (o *output) confirmed() { o.safe = o.file.bytes }
+func (o *output) confirmed() { o.safe = o.file }
 
 // canTakeBack reports whether chmpx ran another file before this one.
 func (o *output) canTakeBack() bool {
-	return o.safe != nil && !slices.Equal(o.safe, o.file.bytes)
+	return o.safe.good && o.safe.sum != o.file.sum
 }
 
-// takeBack makes the file that chmpx ran before the one to put in place, and bans
-// the text that ended chmpx.
+// takeBack makes the version that chmpx ran last the one that belongs in place, and
+// bans the text that ended chmpx.
 func (o *output) takeBack() {
 	o.banned = o.file.origin
-	o.file.bytes = o.safe
+	o.file = o.safe
 	o.etag = ""
 }
 

@@ -31,9 +31,13 @@ const (
 	// leastHold: a server that says it held a request for less did not.
 	leastHold = time.Second
 
-	// stretch is what the interval is multiplied with while chmpx shows that
-	// all is well.
-	stretch = 5
+	// While chmpx shows that all is well, a slave of a cluster with more than
+	// fewSlaves asks less often, so that a cluster of up to manySlaves costs
+	// K2HR3 no more than one of fewSlaves does: a request in 3 s with the
+	// default interval, where one process answers about 20 a second
+	// (docs/k2hr3.md K). A larger one costs more, as changes that the ring does
+	// not show are not to take longer still.
+	fewSlaves, manySlaves = 20, 100
 
 	// chaseFor is how long K2HR3 is asked for what chmpx has learnt from the
 	// ring: a server may be there long before its registration, or for good
@@ -116,7 +120,7 @@ func newPoll(c Config, log *slog.Logger) poll {
 // that somebody wants comes as soon as it may.
 func (p *poll) plan(now time.Time, d time.Duration) {
 	if p.wanted {
-		d = min(d, p.began.Add(leastAskPause).Sub(now))
+		d = p.began.Add(leastAskPause).Sub(now)
 	}
 	at := now.Add(max(d, 0))
 	if at.Before(p.notBefore) {
@@ -295,12 +299,21 @@ func (p *poll) pause(now time.Time, s scene) time.Duration {
 	return d
 }
 
-// every is about the pause between two requests, as long as nothing happens.
+// every is about the pause between two requests, as long as nothing happens: the
+// interval, and while all is well one that grows with the number of slaves, from
+// once the interval for fewSlaves to five times for manySlaves. A host that is
+// not on the list of slaves by its CUK does not know how many there are, as one
+// entry may stand for any number of hosts (docs/chmpx.md C.4): it asks as seldom
+// as one of many.
 func (p *poll) every(s scene) time.Duration {
-	if s.calm {
-		return stretch * p.interval
+	if !s.calm {
+		return p.interval
 	}
-	return p.interval
+	slaves := min(max(s.turn.slaves, fewSlaves), manySlaves)
+	if s.turn.place < 0 {
+		slaves = manySlaves
+	}
+	return p.interval * time.Duration(slaves) / fewSlaves
 }
 
 // ringChanged asks soon and often, for chmpx has learnt of other servers.

@@ -3,7 +3,9 @@ package watcher
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -168,6 +170,59 @@ func TestAChangeChmpxDoesNotCompareWritesNothingAndItsETagIsUsed(t *testing.T) {
 	}
 }
 
+// The number of slaves counts, and the host must be one of those that it counts.
+func TestTheIntervalGrowsWithTheNumberOfSlaves(t *testing.T) {
+	p := poll{interval: time.Minute}
+	for _, tt := range []struct {
+		place, slaves int
+		want          time.Duration
+	}{
+		{0, 1, time.Minute}, {1, 2, time.Minute}, {19, 20, time.Minute},
+		{0, 21, 63 * time.Second}, {0, 50, 150 * time.Second}, {98, 99, 297 * time.Second},
+		{0, 100, 5 * time.Minute}, {0, 5000, 5 * time.Minute},
+		{-1, 0, 5 * time.Minute}, {-1, 1, 5 * time.Minute}, {-1, 50, 5 * time.Minute},
+	} {
+		s := scene{good: true, calm: true, turn: turn{place: tt.place, slaves: tt.slaves}}
+		if got := p.every(s); got != tt.want {
+			t.Errorf("place %d of %d slaves: every %v, want %v", tt.place, tt.slaves, got, tt.want)
+		}
+		s.calm = false
+		if got := p.every(s); got != time.Minute {
+			t.Errorf("place %d of %d slaves, not all is well: every %v, want the interval", tt.place, tt.slaves, got)
+		}
+	}
+}
+
+// Whatever a change is that the ring does not show, few slaves see it within the
+// interval, and many do not ask K2HR3 more often than few do.
+func TestSlavesOfAClusterSeeAChangeOfASettingByTheInterval(t *testing.T) {
+	for _, tt := range []struct {
+		slaves int
+		within time.Duration
+	}{{1, time.Minute}, {20, time.Minute}, {40, 2 * time.Minute}, {120, 5 * time.Minute}} {
+		t.Run(strconv.Itoa(tt.slaves), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				h.others(tt.slaves - 1)
+				h.applied()
+				h.pass(30 * time.Minute)
+				h.checkGaps(tt.within)
+				h.cluster.SetText(strings.Replace(h.cluster.Text(), "RETRYCNT            = 500", "RETRYCNT            = 501", 1))
+				h.pass(tt.within * 11 / 10)
+				if !strings.Contains(h.file(), "RETRYCNT            = 501") {
+					t.Errorf("the change is not in the file after %v", tt.within)
+				}
+			})
+		})
+	}
+}
+
+// others registers more slaves.
+func (h *host) others(n int) {
+	for n := range n {
+		h.cluster.AddSlave(fmt.Sprintf("10.30.%d.%d", n/200, n%200+1), fmt.Sprintf("other-%d", n), fmt.Sprintf("other-%d.shop.example", n))
+	}
+}
+
 func TestTheIntervalIsStretchedOnlyWhileAllIsWell(t *testing.T) {
 	const short, long = time.Minute, 5 * time.Minute
 	for _, tt := range []struct {
@@ -182,6 +237,7 @@ func TestTheIntervalIsStretchedOnlyWhileAllIsWell(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {
+				h.others(manySlaves)
 				tt.set(h)
 				h.applied()
 				h.pass(25 * time.Minute)
@@ -204,6 +260,7 @@ func TestTheStretchEndsWhenChmpxIsNoLongerSeenWell(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {
+				h.others(manySlaves)
 				h.applied()
 				spoil(h)
 				h.pass(6 * time.Minute) // what was planned before

@@ -43,7 +43,9 @@ func TestTheRingIsAskedForWithBackoffUntilK2HR3Agrees(t *testing.T) {
 			t.Errorf("%d reads in half a minute", n+1)
 		}
 
-		h.pass(10 * time.Second)
+		h.others(manySlaves)
+		h.send(AskNow)
+		h.pass(2 * time.Minute)
 		h.forget()
 		h.pass(25 * time.Minute)
 		h.checkGaps(5 * time.Minute) // all is well again
@@ -138,9 +140,7 @@ func TestTheRingIsNotWatchedWithPeekZero(t *testing.T) {
 func TestManySlavesSpreadWhatTheyAskForTheRing(t *testing.T) {
 	const slaves = 250
 	inBubble(t, func(t *testing.T, h *host) {
-		for n := range slaves - 1 {
-			h.cluster.AddSlave("10.30.0."+itoa(n), "other-"+itoa(n), "other-"+itoa(n)+".shop.example")
-		}
+		h.others(slaves - 1)
 		h.applied()
 		began := time.Now()
 		h.chmpx.setRing(1, 2)
@@ -156,8 +156,6 @@ func TestManySlavesSpreadWhatTheyAskForTheRing(t *testing.T) {
 		}
 	})
 }
-
-func itoa(n int) string { return string(rune('a'+n/26)) + string(rune('a'+n%26)) }
 
 // All slaves of a large cluster notice a new server within one peek, and ask
 // again for a while because K2HR3 does not have it yet.

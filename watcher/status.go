@@ -143,7 +143,7 @@ func (l *loop) notApplying() error {
 	if err := l.repair.failure.err; err != nil {
 		return err
 	}
-	return cmp.Or(l.output.refusal.err, l.flips.wrong.err)
+	return cmp.Or(l.hold.danger.err, l.output.refusal.err, l.flips.wrong.err)
 }
 
 // since makes a Trouble of an error, with what was known of it before.

@@ -119,7 +119,7 @@ func TestTheWatcherSaysHowItIs(t *testing.T) {
 		h.chmpx.start(t)
 		h.pass(2 * time.Second)
 		runs := time.Now().Format(time.DateTime)
-		h.says("revision 1 with 1 server, run by chmpx since "+runs[:len(runs)-1], "; asking K2HR3 about every 5m")
+		h.says("revision 1 with 1 server, run by chmpx since "+runs[:len(runs)-1], "; asking K2HR3 about every 1m")
 
 		h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
 		h.join(2)
@@ -148,7 +148,7 @@ func TestTheWatcherSaysHowItIs(t *testing.T) {
 		h.says(first, "") // the time is that of the beginning, the last digits too
 		unmeddled(h)
 		h.pass(5 * time.Minute)
-		h.says("revision 3 with 2 servers, run by chmpx since ", "every 5m")
+		h.says("revision 3 with 2 servers, run by chmpx since ", "every 1m")
 
 		h.chmpx.stop()
 		h.pass(10 * time.Second)
@@ -191,7 +191,7 @@ func TestTheWatcherSaysThatTheFileCannotBeReplaced(t *testing.T) {
 			return os.WriteFile(path, []byte(good), 0o644)
 		})
 		h.pass(2 * time.Minute)
-		h.says("revision ", "every 5m")
+		h.says("revision ", "every 1m")
 	})
 }
 

@@ -107,7 +107,14 @@ func (w *Watcher) tellUnit(ctx context.Context, first bool) jobDone {
 // later was stopped by somebody, or fails for reasons of its own.
 func (w *Watcher) startUnit(ctx context.Context, st daemon.UnitState, first bool) jobDone {
 	start, why := daemon.StartDecision(st)
-	if !w.Start || !first || !start {
+	switch {
+	case !start:
+	case !w.Start:
+		start, why = false, "start is no"
+	case !first:
+		start, why = false, "only the first slave.ini starts it"
+	}
+	if !start {
 		w.Log.Info("chmpx's unit is not running; not starting it", "state", st.ActiveState, "reason", why)
 		return jobDone{}
 	}

@@ -18,6 +18,7 @@ import (
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/cmd/service"
 	"k2hdkc-slave-agent/watcher/host"
+	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
 )
 
@@ -50,6 +51,7 @@ type program struct {
 	daemon         atomic.Bool // this is the verb run
 	system         options.System
 	guard          member.Guard
+	limiter        k2hr3.Limiter // of all requests, whatever rounds and verbs make them
 	instance       host.Recorder
 }
 

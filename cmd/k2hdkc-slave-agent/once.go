@@ -13,7 +13,7 @@ import (
 // once is one pass of what run does.
 func (p *program) once(ctx context.Context, o *options.Options) error {
 	log := p.logger(o)
-	w, m, err := newWatcher(o, log)
+	w, m, err := p.newWatcher(o, log)
 	if err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ func (p *program) prepare(o *options.Options) (lifecycle.Round, error) {
 		return lifecycle.Round{}, err
 	}
 	p.tidy(o, log)
-	w, m, err := newWatcher(o, log)
+	w, m, err := p.newWatcher(o, log)
 	if err != nil {
 		return lifecycle.Round{}, err
 	}

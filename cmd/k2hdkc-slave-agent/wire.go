@@ -32,7 +32,7 @@ func (p *program) tidy(o *options.Options, log *slog.Logger) {
 }
 
 // newMember makes this host's part in the conversation with K2HR3.
-func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
+func (p *program) newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
 	if err := o.RequireK2HR3(); err != nil {
 		return nil, err
 	}
@@ -44,6 +44,7 @@ func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
 		return k2hr3.New(k2hr3.Config{
 			API: o.APIURI, CAFile: o.CAFile, CertFile: o.CertFile, KeyFile: o.KeyFile,
 			Timeout: o.Timeout, UserAgent: options.Program + "/" + versionName(), Logger: log, From: from,
+			Limiter: &p.limiter,
 		})
 	}
 	client, err := clientFrom(netip.Addr{})
@@ -52,7 +53,7 @@ func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
 	}
 	return &member.Member{
 		Client: client, Role: o.Role, Resource: o.Resource, CUK: cuk, Log: log,
-		FixedTag: o.Tag, FullName: host.FullName, MayBeNamed: host.MayBeNamed, NameChanged: new(host.Renaming).Seen,
+		FixedTag: o.Tag, FullName: host.FullName, MayBeNamed: host.MayBeNamed, NameChanged: host.NewRenaming().Seen,
 		Address: client.LocalAddress, ClientFrom: clientFrom,
 		ForgetToken: o.ForgetBootstrapToken,
 		TokenFile: func() string {
@@ -63,8 +64,8 @@ func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
 }
 
 // newWatcher makes the watcher, whole but not running. The caller closes its member.
-func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, *member.Member, error) {
-	m, err := newMember(o, log)
+func (p *program) newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, *member.Member, error) {
+	m, err := p.newMember(o, log)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -87,5 +87,5 @@ func (l *Local) refresh() {
 // files that may tell another name.
 func nameAndAddresses() (string, error) {
 	addrs, err := addresses()
-	return fmt.Sprint(new(Renaming).signature(), addrs), err
+	return fmt.Sprint(madeOf(naming), addrs), err
 }

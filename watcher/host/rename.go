@@ -11,24 +11,27 @@ import (
 var naming = []string{"/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf"}
 
 // Renaming notices that this host may be called otherwise than before, without asking anybody. It
-// is for one goroutine. The zero Renaming is ready for use.
+// is for one goroutine.
 type Renaming struct {
-	files []string // nil: naming
-
-	known string // what the name was made of when the last call returned true, or at the first one
+	files []string
+	known string // what the name was made of when Seen returned true last, or at first
 	last  string // at the latest call
 }
 
-// Seen reports whether the name may have changed since it was last reported, or since the first
-// call. Whoever renames a host writes several files: it is reported once they are as they were at
-// the call before.
+// NewRenaming returns one that knows what the host is called now.
+func NewRenaming() *Renaming { return newRenaming(naming) }
+
+func newRenaming(files []string) *Renaming {
+	now := madeOf(files)
+	return &Renaming{files, now, now}
+}
+
+// Seen reports, once, whether the name may have changed. Whoever renames a host writes several
+// files: Seen waits until they are as they were at the call before.
 func (r *Renaming) Seen() bool {
-	now := r.signature()
+	now := madeOf(r.files)
 	settled := now == r.last
 	r.last = now
-	if r.known == "" {
-		r.known = now
-	}
 	if !settled || now == r.known {
 		return false
 	}
@@ -36,12 +39,8 @@ func (r *Renaming) Seen() bool {
 	return true
 }
 
-// signature is what the name is made of.
-func (r *Renaming) signature() string {
-	files := r.files
-	if files == nil {
-		files = naming
-	}
+// madeOf is what this host's name is made of: what the kernel has, and the versions of the files.
+func madeOf(files []string) string {
 	host, err := os.Hostname()
 	var b strings.Builder
 	fmt.Fprintf(&b, "%q %v", host, err)

@@ -29,9 +29,11 @@ type Config struct {
 	// CertFile and KeyFile are this host's client certificate, in PEM. They
 	// are read again for each TLS handshake.
 	CertFile, KeyFile string
-	// Timeout bounds each try of an exchange, from dialling to the last byte,
+	// Timeout bounds each try of an exchange, from connecting to the last byte,
 	// but for the time K2HR3 was asked to hold the request. 0: DefaultTimeout.
 	Timeout time.Duration
+	// Limiter is what every request passes. Nil: one of the client's own.
+	Limiter *Limiter
 	// UserAgent is sent with each request. Empty: the agent's name.
 	UserAgent string
 	// Logger gets Debug messages only. Nil: nothing is logged.
@@ -51,7 +53,7 @@ type Client struct {
 	timeout   time.Duration
 	log       *slog.Logger
 	dial      dialer
-	http      *http.Client
+	line      line
 	retrier   *retryablehttp.Client
 	silent    *retryablehttp.Client // the same, without a log
 	holding   holding
@@ -82,12 +84,11 @@ func New(cfg Config) (*Client, error) {
 		}
 		cfg.Transport = transport
 	}
-	base := http.Client{
-		Transport:     quiet{cfg.Transport},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	if cfg.Limiter == nil {
+		cfg.Limiter = new(Limiter)
 	}
-	perTry := base
-	perTry.Timeout = cfg.Timeout
+	way := line{next: quiet{cfg.Transport}, limiter: cfg.Limiter}
+	retried := way.client(cfg.Timeout)
 	return &Client{
 		api:       &cfg.API.base,
 		named:     "api-uri",
@@ -95,14 +96,14 @@ func New(cfg Config) (*Client, error) {
 		timeout:   cfg.Timeout,
 		log:       cfg.Logger,
 		dial:      newDialer(cfg.From),
-		http:      &base,
-		retrier:   newRetrier(perTry, cfg.Logger),
-		silent:    newRetrier(perTry, slog.New(slog.DiscardHandler)),
+		line:      way,
+		retrier:   newRetrier(retried, cfg.Logger),
+		silent:    newRetrier(retried, slog.New(slog.DiscardHandler)),
 	}, nil
 }
 
 // Close closes what the client keeps open between exchanges. The client stays usable.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() { c.line.client(c.timeout).CloseIdleConnections() }
 
 // request returns a request below the API. path is not escaped yet; a colon or
 // slash in it is sent as it is, because K2HR3 does not decode their escapes

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -79,21 +78,21 @@ func (c *Client) Register(ctx context.Context, role Role, token Token, me Regist
 }
 
 // IsMember reports whether this host is a member of role, or of one below it,
-// by the address K2HR3 sees and cuk. False also means that K2HR3's store is down
-// or that there is no such role.
-func (c *Client) IsMember(ctx context.Context, role Role, cuk CUK) (bool, error) {
+// by the address K2HR3 sees and cuk, and how long K2HR3 took to say so. False
+// also means that K2HR3's store is down or that there is no such role.
+func (c *Client) IsMember(ctx context.Context, role Role, cuk CUK) (is bool, took time.Duration, err error) {
 	x := exchange{op: "look for this host in role " + role.yrn, method: http.MethodHead}
 	a, err := c.doByAddress(ctx, x, role, cuk)
 	if err != nil {
-		return false, err
+		return false, 0, err
 	}
 	switch {
 	case a.status == http.StatusNoContent:
-		return true, nil
+		return true, a.took, nil
 	case a.status == http.StatusForbidden && !a.isWebPage():
-		return false, nil
+		return false, a.took, nil
 	}
-	return false, c.refused(x.op, a, false)
+	return false, 0, c.refused(x.op, a, false)
 }
 
 // Unregister takes this host, by the address K2HR3 sees and cuk, out of role and
@@ -142,7 +141,8 @@ func (c *Client) do(ctx context.Context, x exchange) (answer, error) {
 // send sends a request without a body, trying again where that helps, and
 // returns the last answer, whatever its status.
 func (c *Client) send(plain *http.Request, op string, read func(*http.Response) (answer, error)) (answer, error) {
-	req, err := retryablehttp.FromRequest(plain)
+	ctx, took := timed(plain.Context())
+	req, err := retryablehttp.FromRequest(plain.WithContext(ctx))
 	if err != nil {
 		return answer{}, c.refusedHere(op, err)
 	}
@@ -164,6 +164,7 @@ func (c *Client) send(plain *http.Request, op string, read func(*http.Response) 
 		drain(resp.Body)
 		a = answer{status: resp.StatusCode, header: resp.Header}
 	}
+	a.took = took()
 	return a, nil
 }
 
@@ -188,25 +189,27 @@ func (c *Client) failed(ctx context.Context, op string, a answer, err error) err
 		e.Err = wrong
 		return e
 	}
+	var alone aloneError
+	if errors.As(err, &alone) {
+		e := c.newError(op, 0, verdict{kind: ErrServer})
+		e.Err, e.RetryAfter = alone, time.Until(alone.until)
+		return e
+	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", op, ctx.Err())
 	}
-	err = c.withoutRequest(err)
+	err = withoutRequest(err)
 	e := c.newError(op, 0, verdict{ErrTransport, hintTransport(err, time.Now(), c.named)})
 	e.Err = err
 	return e
 }
 
 // withoutRequest strips err of the request's URL, which the operation says
-// already, and names our own timeout.
-func (c *Client) withoutRequest(err error) error {
+// already.
+func withoutRequest(err error) error {
 	var request *url.Error
 	if errors.As(err, &request) {
-		err = request.Err
-	}
-	var network *net.OpError
-	if errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &network) {
-		return timeoutError{c.timeout}
+		return request.Err
 	}
 	return err
 }
@@ -215,7 +218,7 @@ func (c *Client) newError(op string, status int, v verdict) *Error {
 	return &Error{Op: op, Host: c.api.Host, Status: status, Kind: v.kind, Hint: v.hint}
 }
 
-// timeoutError says that an exchange was given up.
+// timeoutError says that a try was given up.
 type timeoutError struct{ after time.Duration }
 
 func (e timeoutError) Error() string { return fmt.Sprintf("no whole answer within %v", e.after) }

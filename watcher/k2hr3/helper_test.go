@@ -88,7 +88,7 @@ func operations(c *Client, token Token) map[string]func(context.Context) error {
 		"Register":   func(ctx context.Context) error { return c.Register(ctx, role, token, host) },
 		"Unregister": func(ctx context.Context) error { return c.Unregister(ctx, role, cuk) },
 		"IsMember": func(ctx context.Context) error {
-			_, err := c.IsMember(ctx, role, cuk)
+			_, _, err := c.IsMember(ctx, role, cuk)
 			return err
 		},
 		"Resource": func(ctx context.Context) error {

@@ -130,7 +130,7 @@ func TestAHeldRequestDoesNotKeepOthersWaiting(t *testing.T) {
 		if err := c.Register(t.Context(), role, newToken(t), host); err != nil {
 			t.Error(err)
 		}
-		if _, err := c.IsMember(t.Context(), role, cuk); err != nil {
+		if _, _, err := c.IsMember(t.Context(), role, cuk); err != nil {
 			t.Error(err)
 		}
 		if time.Since(start) != 0 {

@@ -64,7 +64,7 @@ func TestTheLifeOfAMember(t *testing.T) {
 		}
 		member := func(step string, want bool) {
 			t.Helper()
-			got, err := c.IsMember(ctx, s.role, cuk)
+			got, _, err := c.IsMember(ctx, s.role, cuk)
 			check(step, err, nil)
 			if got != want {
 				t.Errorf("%s: member %v", step, got)
@@ -192,7 +192,7 @@ func TestStoreDownLooksLikeNoMember(t *testing.T) {
 		s := newStand(t)
 		s.cluster.AddSlave(vm, ownCUK, host.Tag)
 		s.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown})
-		if got, err := s.client.IsMember(t.Context(), s.role, cuk); got || err != nil {
+		if got, _, err := s.client.IsMember(t.Context(), s.role, cuk); got || err != nil {
 			t.Errorf("%v, %v", got, err)
 		}
 	})

@@ -172,7 +172,7 @@ func (c *Client) at(server *url.URL) *Client {
 	return &Client{
 		api: server, named: "the address in the role token file",
 		userAgent: c.userAgent, timeout: c.timeout, log: slog.New(slog.DiscardHandler),
-		dial: c.dial, http: c.http, retrier: c.silent,
+		dial: c.dial, line: c.line, retrier: c.silent,
 	}
 }
 

@@ -46,7 +46,7 @@ type Member struct {
 	MayBeNamed func(ctx context.Context, name string) bool
 
 	// NameChanged reports, once and without asking anybody, that this host may have another name
-	// than before; it is a host.Renaming's Seen outside of tests. nil: it never has.
+	// than before; it is Seen of a host.Renaming outside of tests. nil: it never has.
 	NameChanged func() bool
 
 	// Address returns the address that this host reaches K2HR3 from.
@@ -111,13 +111,12 @@ func (m *Member) Outside() bool { return m.outside.Load() }
 // then (docs/k2hr3.md 0.6), and all hosts of a cluster that registered again the moment it is back
 // would take each other off the list.
 func (m *Member) isMember(ctx context.Context) (bool, error) {
-	is, err := m.Client.IsMember(ctx, m.Role, m.CUK)
+	is, _, err := m.Client.IsMember(ctx, m.Role, m.CUK)
 	if is || err != nil {
 		return is, err
 	}
-	start := time.Now()
-	is, err = m.Client.IsMember(ctx, m.Role, m.CUK)
-	if took := time.Since(start); err == nil && !is && took >= slowNo {
+	is, took, err := m.Client.IsMember(ctx, m.Role, m.CUK)
+	if err == nil && !is && took >= slowNo {
 		return false, fmt.Errorf("K2HR3 took %v to say that this host is not a member of %s, so its store may be down: %w", took.Round(time.Second), m.Role, errSlowNo)
 	}
 	return is, err
@@ -126,7 +125,7 @@ func (m *Member) isMember(ctx context.Context) (bool, error) {
 // verify looks whether a registration had an effect: its answer proves none, as K2HR3 gives it for
 // a misspelt role too (docs/k2hr3.md C.1).
 func (m *Member) verify(ctx context.Context) error {
-	is, err := m.Client.IsMember(ctx, m.Role, m.CUK)
+	is, _, err := m.Client.IsMember(ctx, m.Role, m.CUK)
 	if err != nil {
 		return fmt.Errorf("registered, but cannot tell with what effect: %w", err)
 	}
