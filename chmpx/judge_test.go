@@ -43,3 +43,11 @@ func TestNoServerNodeIsRecognisable(t *testing.T) {
 		t.Errorf("got %+v", r)
 	}
 }
+
+func TestAFindingSaysWhereItIs(t *testing.T) {
+	for line, want := range map[int]string{7: "7: so it is", 0: "file: so it is"} {
+		if got := (Finding{Line: line, Text: "so it is"}).String(); got != want {
+			t.Errorf("line %d: %q, want %q", line, got, want)
+		}
+	}
+}

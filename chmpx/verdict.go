@@ -46,8 +46,12 @@ type Finding struct {
 	Text string
 }
 
-// String is the finding as `check` prints it: "LINE: text".
+// String is the finding as `check` prints it: "LINE: text", with "file" for a line if it is about
+// the whole file.
 func (f Finding) String() string {
+	if f.Line == 0 {
+		return "file: " + f.Text
+	}
 	return strconv.Itoa(f.Line) + ": " + f.Text
 }
 

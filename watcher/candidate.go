@@ -118,6 +118,10 @@ func worst(r chmpx.Report) string {
 			texts = append(texts, "and more")
 			break
 		}
+		if f.Line == 0 {
+			texts = append(texts, f.Text)
+			continue
+		}
 		texts = append(texts, fmt.Sprintf("line %d: %s", f.Line, f.Text))
 	}
 	return strings.Join(texts, "; ")
