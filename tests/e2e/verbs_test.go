@@ -119,7 +119,7 @@ func TestCheck(t *testing.T) {
 	for verdict, text := range map[string]string{
 		"accept\n":         good,
 		"dangerous\n":      strings.ReplaceAll(good, "= 8020", "= 40020"),
-		"reject\n0: GROUP": strings.Replace(good, "GROUP ", "GRUPPE ", 1),
+		"reject\nfile: GROUP": strings.Replace(good, "GROUP ", "GRUPPE ", 1),
 	} {
 		h := newHost(t)
 		write(t, h.path("given.ini"), text)
