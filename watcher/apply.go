@@ -13,7 +13,7 @@ import (
 
 // pass leads an answer to the file and plans the next request.
 func (l *loop) pass(now time.Time, r reply) {
-	before := l.output.file.origin
+	before := l.output.file.digest
 	replaced, err := l.apply(now, r.answer)
 	switch {
 	case l.ctx.Err() != nil: // what a judgement says then means nothing
@@ -33,9 +33,9 @@ func (l *loop) pass(now time.Time, r reply) {
 }
 
 // flipped reports whether K2HR3 has contradicted itself once more by the text that
-// has replaced that of another origin.
+// has replaced another one.
 func (l *loop) flipped(now time.Time, before string) bool {
-	return l.flips.replaced(now, before, l.output.file.origin)
+	return l.flips.replaced(now, before, l.output.file.digest)
 }
 
 // accept takes note that the file is what K2HR3 wants.
@@ -53,7 +53,7 @@ func (l *loop) notApplied(now time.Time, a k2hr3.Answer, err error) {
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
 		message = "RESOURCE not applied; slave.ini unchanged"
-		if refusal.Held && l.probe.found == notRunning {
+		if refusal.Held && l.probe.found == foundDown {
 			return // the next probe decides, which has begun
 		}
 		if refusal.Held {
@@ -77,7 +77,7 @@ func (l *loop) apply(now time.Time, a k2hr3.Answer) (replaced bool, err error) {
 	if err != nil {
 		return false, l.holdBack(now, a, err)
 	}
-	if c.origin == l.output.banned {
+	if c.digest == l.output.banned {
 		return false, &Refusal{Report: c.report, Reason: "chmpx ended when it loaded this text; the agent keeps the previous slave.ini until K2HR3 has another text (`systemctl reload k2hdkc-slave-agent` tries it again)"}
 	}
 	if c.same {
@@ -123,7 +123,7 @@ func (l *loop) replace(now time.Time, c candidate) error {
 		return err
 	}
 	first := !l.output.file.good
-	if first && l.unit.awaitsStart() {
+	if first && l.jobs.awaitsStart() {
 		l.save() // before the file is there: between the two the agent may end
 	}
 	old, _ := daemon.InodeOf(l.File.Path)
@@ -158,7 +158,7 @@ func (l *loop) putAgain(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	c.origin = l.output.file.origin
+	c.digest = l.output.file.digest
 	if err := l.replace(now, c); err != nil {
 		return err
 	}

@@ -22,8 +22,8 @@ type Refusal struct {
 
 func (r *Refusal) Error() string { return r.Reason }
 
-// notApplied says of a *Refusal what it means, for who started a pass by hand.
-func notApplied(err error) error {
+// explained says of a *Refusal what it means, for who started a pass by hand.
+func explained(err error) error {
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
 		return fmt.Errorf("RESOURCE not applied: %w", err)
@@ -35,7 +35,7 @@ func notApplied(err error) error {
 type candidate struct {
 	bytes   []byte
 	report  chmpx.Report
-	origin  string
+	digest  string
 	changes string // in words
 	same    bool   // nothing chmpx compares differs from a good file in place
 }
@@ -47,7 +47,7 @@ func (w *Watcher) candidate(ctx context.Context, text string, now inPlace, revis
 	if w.Stamp {
 		v.Revision = revision
 	}
-	c := candidate{bytes: render.Bytes(text, v), origin: sum([]byte(text))}
+	c := candidate{bytes: render.Bytes(text, v), digest: sum([]byte(text))}
 	c.report = w.Judge.Judge(ctx, c.bytes, running)
 	if err := w.refuse(c.report); err != nil {
 		return c, err

@@ -44,6 +44,7 @@ type fakeChmpx struct {
 	missing bool          // chmpxstatus is not installed
 	failing error         // chmpxstatus fails
 	hangs   bool          // chmpxstatus does not return
+	young   int           // it shows no revision at the next so many looks
 	after   func(error)   // called before chmpxstatus returns this error
 	stuck   chan struct{} // and cannot be ended either, until this is closed
 	slow    time.Duration // chmpxstatus takes so long
@@ -209,6 +210,13 @@ func (c *fakeChmpx) status(group string, ctlPort int) (daemon.Status, error) {
 		return daemon.Status{}, daemon.ErrNotRunning
 	}
 	shot.PID, shot.Start = c.pid, c.began.Unix()
+	if c.young > 0 {
+		c.young--
+		shot.FileVersion = 0
+		var printed bytes.Buffer
+		fakechmpx.WriteStatus(&printed, shot, "/nowhere")
+		return daemon.ParseStatus(printed.Bytes())
+	}
 	var printed bytes.Buffer
 	fakechmpx.WriteStatus(&printed, shot, "/nowhere")
 	st, err := daemon.ParseStatus(printed.Bytes())

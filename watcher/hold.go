@@ -29,9 +29,9 @@ type hold struct {
 	guard  *guard
 	danger trouble // it cannot be put in place
 
-	// alive is a chmpx whose end was told of by mistake: it is in another PID
-	// namespace, say. Its end is seen by the probes alone.
-	alive daemon.Status
+	// misreported is a chmpx that AwaitEnd reported as ended and that still runs: it
+	// is in another PID namespace, say. Only probes see its end.
+	misreported daemon.Status
 }
 
 // held is the text that waits.
@@ -52,7 +52,7 @@ func newHold(log *slog.Logger) hold { return hold{danger: trouble{log: log}} }
 func (h *hold) waits() bool { return h.held != nil }
 
 // has reports whether the held file is of this text.
-func (h *hold) has(origin string) bool { return h.held != nil && h.held.origin == origin }
+func (h *hold) has(digest string) bool { return h.held != nil && h.held.digest == digest }
 
 // is reports whether these are the bytes of the held file.
 func (h *hold) is(b []byte) bool { return h.held != nil && sum(b) == sum(h.held.bytes) }
@@ -89,12 +89,12 @@ func (h *hold) endWatch() guard {
 	return g
 }
 
-// noHint takes note that a chmpx lives whose end was told of.
-func (h *hold) noHint(st daemon.Status) { h.alive = st }
+// distrustEnd takes note that a chmpx lives whose end was told of.
+func (h *hold) distrustEnd(st daemon.Status) { h.misreported = st }
 
-// mayHint reports whether the end of a chmpx is worth waiting for.
-func (h *hold) mayHint(st daemon.Status) bool {
-	return !sameProcess(h.alive, st)
+// trustsEnd reports whether the end of a chmpx is worth waiting for.
+func (h *hold) trustsEnd(st daemon.Status) bool {
+	return !sameProcess(h.misreported, st)
 }
 
 // guardEvent is what a probe says of a guarded file.
@@ -110,11 +110,11 @@ const (
 // place.
 func (h *hold) look(now time.Time, p probed, revision int) guardEvent {
 	switch found := p.presence(); {
-	case found == running && !p.before && p.status.Revision == revision:
+	case found == foundRunning && !p.before && p.status.Revision == revision:
 		return guardOver
-	case found == running:
-		return guardBroken
-	case found == notRunning && now.Sub(h.guard.since) >= guardFor:
+	case found == foundRunning && h.guard.before.config != nil && p.status.Revision == h.guard.before.config.FileVersion:
+		return guardBroken // one that is just starting shows no revision, or any
+	case found == foundDown && now.Sub(h.guard.since) >= guardFor:
 		return guardOver
 	}
 	return guardOn

@@ -110,6 +110,24 @@ func TestWhatTheRunningChmpxMustNotLoadWaitsForTheNextOne(t *testing.T) {
 	}
 }
 
+// A chmpx that has just started shows no revision yet, and is none of the file before.
+func TestAChmpxThatHasJustStartedIsNotTakenForTheOneBefore(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		text := dangers["GROUP"](h.cluster.Text())
+		h.cluster.SetText(text)
+		h.send(AskNow)
+		h.pass(5 * time.Second)
+		h.chmpx.stop()
+		h.pass(10 * time.Millisecond)
+		h.chmpx.set(func(c *fakeChmpx) { c.young = 2 })
+		h.chmpx.start(t)
+		h.pass(10 * time.Second)
+		h.runsThe(text)
+		h.log.want(t, 0, "runs the previous one")
+	})
+}
+
 // A chmpx may start between the look that finds none and the rename.
 func TestAChmpxThatStartsAtTheWrongMomentSurvives(t *testing.T) {
 	for name, change := range dangers {

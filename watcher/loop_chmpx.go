@@ -14,7 +14,7 @@ import (
 
 // startProbe looks at chmpx, unless that is under way.
 func (l *loop) startProbe(now time.Time) {
-	if l.Chmpx == nil || l.look.busy {
+	if l.Chmpx == nil || l.probeOp.busy {
 		return
 	}
 	config := l.output.file.config
@@ -26,7 +26,7 @@ func (l *loop) startProbe(now time.Time) {
 		return
 	}
 	other := l.hold.target()
-	l.start(now, &l.look, probeLimit, func(ctx context.Context) any {
+	l.start(now, &l.probeOp, probeLimit, func(ctx context.Context) any {
 		p := l.lookFor(ctx, config)
 		if other != nil && errors.Is(p.err, daemon.ErrNotRunning) {
 			if o := l.lookFor(ctx, other); o.err == nil {
@@ -48,13 +48,13 @@ func (l *loop) lookFor(ctx context.Context, c *chmpx.Config) probed {
 // for the first time: how a text is judged, and which revision it gets, depends
 // on what runs. It reports whether that probe is still to be waited for.
 func (l *loop) probesFirst(now time.Time, r reply) bool {
-	if l.Chmpx == nil || l.probe.found != unprobed {
+	if l.Chmpx == nil || l.probe.found != neverProbed {
 		return false
 	}
 	target, _ := chmpx.Load(render.Bytes(r.answer.Text, render.Values{InstanceID: l.InstanceID}), nil)
 	l.probe.aim(target)
 	l.startProbe(now)
-	return l.look.busy
+	return l.probeOp.busy
 }
 
 // probeDone takes what came of a probe and plans the next one.
@@ -69,7 +69,7 @@ func (l *loop) probeDone(now time.Time, p probed) {
 	switch {
 	case l.hold.blocks(now):
 		l.probe.plan(now, holdProbe)
-	case l.hold.waits() && l.probe.found == notRunning && !l.hold.guarded():
+	case l.hold.waits() && l.probe.found == foundDown && !l.hold.guarded():
 		l.applyHeld(now)
 	case l.confirmation.pending != nil:
 		l.confirming(now, p)
@@ -79,7 +79,7 @@ func (l *loop) probeDone(now time.Time, p probed) {
 	default:
 		l.probe.planLater(now, l.hold.waits())
 	}
-	if l.hold.waits() && l.probe.found == running {
+	if l.hold.waits() && l.probe.found == foundRunning {
 		l.awaitEnd(now)
 	}
 	if r := l.poll.takeUnseen(); r != nil {
@@ -134,11 +134,11 @@ func (l *loop) watchRing(now time.Time, before *daemon.Status, st daemon.Status)
 	l.confirmed()
 	switch l.ring.compare(before, st, l.output.file.config) {
 	case ringChanged:
-		l.poll.ringChanged(now, l.turn(), l.request.busy)
+		l.poll.ringChanged(now, l.turn(), l.requestOp.busy)
 	case ringAgrees:
 		l.poll.ringAgrees()
 	case ringLeaving:
-		l.poll.askSoon(now, l.turn(), l.request.busy)
+		l.poll.askSoon(now, l.turn(), l.requestOp.busy)
 	}
 }
 
@@ -166,10 +166,10 @@ func (l *loop) tellChmpx(now time.Time, first bool, before *daemon.Status) {
 // disturbed: its end is awaited before K2HR3's next text is applied, so that a
 // second one can only follow a file that was put in place once more.
 func (l *loop) startJob(now time.Time, f func(context.Context) jobDone) {
-	if l.unit.absent || l.job.busy {
+	if l.jobs.absent || l.jobOp.busy {
 		return
 	}
-	l.start(now, &l.job, jobLimit, func(ctx context.Context) any { return f(ctx) })
+	l.start(now, &l.jobOp, jobLimit, func(ctx context.Context) any { return f(ctx) })
 }
 
 // jobDone takes what came of a job of the unit.
@@ -177,7 +177,7 @@ func (l *loop) jobDone(now time.Time, j jobDone) {
 	if j.up {
 		l.unitStarted()
 	}
-	restart := l.unit.ended(j)
+	restart := l.jobs.ended(j)
 	if l.ctx.Err() != nil {
 		return
 	}
@@ -191,7 +191,7 @@ func (l *loop) jobDone(now time.Time, j jobDone) {
 
 // unitStarted takes note that chmpx does not wait to be started any more.
 func (l *loop) unitStarted() {
-	if l.unit.started() {
+	if l.jobs.started() {
 		l.save()
 	}
 }
@@ -199,11 +199,11 @@ func (l *loop) unitStarted() {
 // restartUnit restarts chmpx's unit, which only the operator's options ask for.
 // It waits for the end of a job that is under way.
 func (l *loop) restartUnit(now time.Time) {
-	if l.job.busy {
-		l.unit.restartAfterJob()
+	if l.jobOp.busy {
+		l.jobs.restartAfterJob()
 		return
 	}
-	l.unit.restarting(now)
+	l.jobs.restarting(now)
 	l.expect(now, nil)
 	l.startJob(now, func(ctx context.Context) jobDone { return jobDone{l.Unit.Restart(ctx), true} })
 }
@@ -220,7 +220,7 @@ func (l *loop) notTaken(now time.Time, st daemon.Status) {
 		if err := l.putAgain(now); err != nil {
 			log.Error("cannot replace slave.ini once more", "error", err)
 		}
-	case tries == 2 && l.RestartUnconfirmed && !l.unit.absent && l.unit.mayRestart(now, log):
+	case tries == 2 && l.RestartUnconfirmed && !l.jobs.absent && l.jobs.mayRestart(now, log):
 		log.Error("chmpx still did not load slave.ini; restarting it")
 		l.restartUnit(now)
 	default:

@@ -24,11 +24,11 @@ func (l *loop) holdBack(now time.Time, a k2hr3.Answer, why error) error {
 		return why
 	}
 	c, err := l.candidate(l.ctx, a.Text, l.output.file, l.output.nextRevision(l.probe.last), nil)
-	if err != nil || c.origin == l.output.banned {
+	if err != nil || c.digest == l.output.banned {
 		return why
 	}
 	wait := &Refusal{Report: refusal.Report, Reason: refusal.Reason, Held: true}
-	if l.hold.has(c.origin) {
+	if l.hold.has(c.digest) {
 		return wait
 	}
 	// The operator, who is told of it, may restart chmpx in the next moment. Then
@@ -45,7 +45,7 @@ func (l *loop) holdBack(now time.Time, a k2hr3.Answer, why error) error {
 	}
 	l.hold.begin(held{c, a.ETag})
 	l.awaitEnd(now)
-	if l.RestartUnconfirmed && !l.unit.absent && l.unit.mayRestart(now, l.Log) {
+	if l.RestartUnconfirmed && !l.jobs.absent && l.jobs.mayRestart(now, l.Log) {
 		l.Log.Warn("restarting chmpx so that it loads a RESOURCE it cannot load while it runs", "reason", refusal.Reason)
 		l.restartUnit(now)
 	}
@@ -82,12 +82,12 @@ func (l *loop) dropHeld() {
 func (l *loop) awaitEnd(now time.Time) {
 	switch {
 	case l.Chmpx == nil:
-	case l.probe.found != running:
+	case l.probe.found != foundRunning:
 		l.startProbe(now)
-	case !l.end.busy && l.hold.mayHint(*l.probe.last):
+	case !l.endOp.busy && l.hold.trustsEnd(*l.probe.last):
 		st := *l.probe.last
 		const noLimit = 0 // it is never overdue
-		l.start(now, &l.end, noLimit, func(ctx context.Context) any { return ended{l.Chmpx.AwaitEnd(ctx, st)} })
+		l.start(now, &l.endOp, noLimit, func(ctx context.Context) any { return ended{l.Chmpx.AwaitEnd(ctx, st)} })
 	}
 }
 
@@ -161,7 +161,7 @@ func (l *loop) watchGuard(now time.Time, p probed) {
 // a chmpx was started at the same moment, and runs the file before.
 func (l *loop) takeBackHeld(now time.Time, p probed) {
 	g := l.hold.endWatch()
-	l.hold.noHint(p.status)
+	l.hold.distrustEnd(p.status)
 	if err := l.File.TakeBack(); err != nil {
 		l.Log.Error("cannot restore slave.ini", "error", err)
 		return

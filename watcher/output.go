@@ -18,7 +18,7 @@ type output struct {
 	replaced daemon.Inode // the file before the one in place
 
 	safe   inPlace // the version that chmpx was last seen to run
-	banned string  // origin of the text that ended chmpx
+	banned string  // digest of the text that ended chmpx
 
 	refused string  // the text; empty: the latest was not refused
 	refusal trouble // K2HR3's text is refused, or cannot be written
@@ -32,9 +32,9 @@ type inPlace struct {
 	config *chmpx.Config
 	// good: the file was accepted, and is worth being put back.
 	good bool
-	// origin tells the texts of K2HR3 apart, whatever revision they got; empty: the
+	// digest tells the texts of K2HR3 apart, whatever revision they got; empty: the
 	// version was found in place.
-	origin string
+	digest string
 }
 
 func newOutput(log *slog.Logger) output { return output{refusal: trouble{log: log}} }
@@ -52,7 +52,7 @@ func (o *output) adopt(b []byte, report chmpx.Report) {
 
 // putInPlace takes note of a candidate that has replaced the file old.
 func (o *output) putInPlace(c candidate, old daemon.Inode) {
-	o.file = inPlace{bytes: c.bytes, sum: sum(c.bytes), config: c.report.Config, good: true, origin: c.origin}
+	o.file = inPlace{bytes: c.bytes, sum: sum(c.bytes), config: c.report.Config, good: true, digest: c.digest}
 	o.revision = c.report.Config.FileVersion
 	o.replaced = old
 }
@@ -101,7 +101,7 @@ func (o *output) canTakeBack() bool {
 // takeBack makes the version that chmpx ran last the one that belongs in place, and
 // bans the text that ended chmpx.
 func (o *output) takeBack() {
-	o.banned = o.file.origin
+	o.banned = o.file.digest
 	o.file = o.safe
 	o.etag = ""
 }

@@ -78,7 +78,7 @@ type reply struct {
 	answer k2hr3.Answer
 	err    error
 	took   time.Duration
-	alive  bool // after a failure: K2HR3's API answers all the same
+	apiUp  bool // after a failure: K2HR3's API answers all the same
 	moved  bool // the host reaches K2HR3 from another address than it is known by
 }
 
@@ -165,7 +165,7 @@ func (p *poll) failed(now time.Time, r reply, s scene) {
 // silenceText says what an answer without a text may mean.
 func silenceText(r reply) string {
 	const unchanged = "cannot read the RESOURCE from K2HR3; slave.ini unchanged"
-	if ambiguous(r.err) && r.alive {
+	if ambiguous(r.err) && r.apiUp {
 		return unchanged + " (its API is up: this host is no member any more, or K2HR3's store is down)"
 	}
 	return unchanged
@@ -258,7 +258,7 @@ func (p *poll) replaced(now time.Time, r reply, s scene) {
 		p.plan(now, 0)
 		return
 	}
-	p.plan(now, p.pauseAfterSame(now, r, s))
+	p.plan(now, p.pauseAfterAnswer(now, r, s))
 }
 
 // contradicted plans the next request to a K2HR3 that contradicts itself: the one
@@ -271,13 +271,13 @@ func (p *poll) contradicted(now time.Time, s scene) {
 func (p *poll) same(now time.Time, r reply, s scene) {
 	p.failures.reset()
 	p.flips.reset()
-	p.plan(now, p.pauseAfterSame(now, r, s))
+	p.plan(now, p.pauseAfterAnswer(now, r, s))
 }
 
-// pauseAfterSame: a server that holds requests is asked again at once, if it
+// pauseAfterAnswer: a server that holds requests is asked again at once, if it
 // does hold them. One that answers at once with a text that changes nothing may
 // hold the next request, or never.
-func (p *poll) pauseAfterSame(now time.Time, r reply, s scene) time.Duration {
+func (p *poll) pauseAfterAnswer(now time.Time, r reply, s scene) time.Duration {
 	switch {
 	case r.answer.Held == 0:
 		return p.pause(now, s)

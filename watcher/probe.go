@@ -30,21 +30,21 @@ type probe struct {
 type presence int
 
 const (
-	unprobed     presence = iota // there was no probe yet
-	running                      // it runs
-	notRunning                   // it does not run
-	hidden                       // the probe failed
-	notInstalled                 // there is no program to probe with
-	unusable                     // the program to probe with cannot be run
+	neverProbed    presence = iota // there was no probe yet
+	foundRunning                   // it runs
+	foundDown                      // it does not run
+	foundHidden                    // the probe failed
+	foundNoProgram                 // there is no program to probe with
+	unusable                       // the program to probe with cannot be run
 )
 
 func (p presence) message() string {
 	switch p {
-	case running:
+	case foundRunning:
 		return "chmpx runs"
-	case notRunning:
+	case foundDown:
 		return "chmpx is not running"
-	case notInstalled:
+	case foundNoProgram:
 		return "chmpxstatus is not installed: cannot confirm reloads or watch the ring"
 	case unusable:
 		return "chmpxstatus cannot be run: cannot confirm reloads or watch the ring"
@@ -62,19 +62,19 @@ type probed struct {
 func (r probed) presence() presence {
 	switch {
 	case r.err == nil:
-		return running
+		return foundRunning
 	case errors.Is(r.err, daemon.ErrNotRunning):
-		return notRunning
+		return foundDown
 	case errors.Is(r.err, daemon.ErrNotInstalled):
-		return notInstalled
+		return foundNoProgram
 	case errors.Is(r.err, daemon.ErrCannotRun):
 		return unusable
 	}
-	return hidden
+	return foundHidden
 }
 
 // blind: as long as nobody mends the installation, no probe shows anything.
-func (p presence) blind() bool { return p == notInstalled || p == unusable }
+func (p presence) blind() bool { return p == foundNoProgram || p == unusable }
 
 func newProbe(c Config, log *slog.Logger) probe { return probe{log: log, peek: c.Peek} }
 
@@ -105,12 +105,12 @@ func (p *probe) result(r probed) (before *daemon.Status) {
 	before = p.last
 	found := r.presence()
 	switch found {
-	case running:
+	case foundRunning:
 		p.last = &r.status
-	case notRunning:
+	case foundDown:
 		p.last = nil
 	}
-	restarted := found == running && before != nil && !sameProcess(*before, r.status)
+	restarted := found == foundRunning && before != nil && !sameProcess(*before, r.status)
 	switch {
 	case restarted:
 		p.log.Info("chmpx was restarted", "pid", r.status.PID, "pid before", before.PID,
