@@ -192,7 +192,7 @@ func (w *Watcher) Once(ctx context.Context) error {
 	waitsFor := ""
 	return l.run(nil, func() (bool, error) {
 		done, err := l.settled()
-		if now := l.waitsFor(); !done && now != waitsFor {
+		if now := l.waitsFor(); !done && now != waitsFor && now != "" {
 			waitsFor = now
 			l.Log.Info("waiting", "for", now)
 		}
@@ -240,11 +240,13 @@ func (l *loop) settled() (bool, error) {
 	return true, l.lacksMembership(joinErr)
 }
 
-// waitsFor says what a pass that is not over waits for.
+// waitsFor says what a pass that is not over waits for; empty: for nothing to speak of.
 func (l *loop) waitsFor() string {
 	switch {
 	case l.jobOp.busy:
 		return "systemd's job of chmpx's unit"
+	case l.confirmation.pending != nil && l.probe.found.blind():
+		return "" // for a moment
 	case l.confirmation.pending != nil:
 		return fmt.Sprintf("chmpx to run the current slave.ini, %v at most; confirm = 0 does without", l.confirmation.limit)
 	case l.checkOp.busy, l.requestOp.busy, l.poll.wanted:
