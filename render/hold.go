@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // A held file is a good configuration that a running chmpx must not load, but a fresh one can: it
@@ -34,13 +36,16 @@ func (f File) HeldPath() string { return f.beside("held") }
 func (f File) guardPath() string { return f.beside("guard") }
 
 // beside returns the path of a file that goes with the file.
-func (f File) beside(what string) string {
+func (f File) beside(what string) string { return f.aside(what + ".ini") }
+
+// aside returns the path of a file of the agent's own that goes with the file.
+func (f File) aside(what string) string {
 	dir, base := filepath.Split(f.Path)
-	return filepath.Join(dir, "."+strings.TrimSuffix(base, ".ini")+"."+what+".ini")
+	return filepath.Join(dir, "."+strings.TrimSuffix(base, ".ini")+"."+what)
 }
 
 // Held returns the bytes of the held file. The error is fs.ErrNotExist's kind if there is none.
-func (f File) Held() ([]byte, error) { return File{Path: f.HeldPath()}.Read() }
+func (f File) Held() ([]byte, error) { return regularfile.ReadInPlace(f.HeldPath(), MaxFile) }
 
 // DropHeld removes the held file, if there is one.
 func (f File) DropHeld() error { return remove(f.HeldPath()) }
@@ -54,10 +59,13 @@ func (f File) CommitHeld() error {
 		return err
 	}
 	defer root.Close()
+	if err := f.redress(f.HeldPath(), old); err != nil {
+		return f.cannotReplace(err)
+	}
 	base, guard := filepath.Base(f.Path), filepath.Base(f.guardPath())
 	if old != nil {
 		if err := root.Remove(guard); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("cannot replace %s: %w", f.Path, explain(err))
+			return f.cannotReplace(err)
 		}
 		if err := root.Link(base, guard); err != nil {
 			return fmt.Errorf("cannot replace %s while chmpx may start: %w", f.Path, explain(err))
@@ -73,18 +81,23 @@ func (f File) CommitHeld() error {
 // TakeHeld puts the held file in place without a guard, for a caller that knows that no chmpx runs.
 // The errors are those of CommitHeld.
 func (f File) TakeHeld() error {
-	root, _, err := f.open()
+	root, old, err := f.open()
 	if err != nil {
 		return err
 	}
 	defer root.Close()
+	if old != nil { // else it looks as the options have it, which nobody here knows
+		if err := f.redress(f.HeldPath(), old); err != nil {
+			return f.cannotReplace(err)
+		}
+	}
 	return f.renameHeld(root)
 }
 
 // renameHeld renames the held file.
 func (f File) renameHeld(root *os.Root) error {
 	if err := root.Rename(filepath.Base(f.HeldPath()), filepath.Base(f.Path)); err != nil {
-		return fmt.Errorf("cannot replace %s by %s: %w", f.Path, f.HeldPath(), explain(err))
+		return f.cannotReplace(fmt.Errorf("by %s: %w", f.HeldPath(), err))
 	}
 	if err := syncDir(root); err != nil {
 		return fmt.Errorf("%s %w: %w", f.Path, ErrNotDurable, err)
@@ -94,12 +107,12 @@ func (f File) renameHeld(root *os.Root) error {
 
 // Guarded returns the bytes of the file that has a guard. The error is fs.ErrNotExist's kind if
 // there is none.
-func (f File) Guarded() ([]byte, error) { return File{Path: f.guardPath()}.Read() }
+func (f File) Guarded() ([]byte, error) { return regularfile.ReadInPlace(f.guardPath(), MaxFile) }
 
 // TakeBack puts the guarded file in place again: a chmpx that has loaded it finds what it knows.
 func (f File) TakeBack() error {
 	if err := os.Rename(f.guardPath(), f.Path); err != nil {
-		return fmt.Errorf("cannot restore %s: %w", f.Path, explain(err))
+		return f.cannotReplace(err)
 	}
 	return nil
 }

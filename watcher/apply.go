@@ -52,12 +52,12 @@ func (l *loop) notApplied(now time.Time, a k2hr3.Answer, err error) {
 	message := "cannot replace slave.ini"
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
-		message = "RESOURCE not applied; slave.ini unchanged"
+		message = "RESOURCE not applied; " + l.output.kept()
 		if refusal.Held && l.probe.found == foundDown {
 			return // the next probe decides, which has begun
 		}
 		if refusal.Held {
-			message = "RESOURCE waits for a restart of chmpx; slave.ini unchanged until then"
+			message = "RESOURCE waits for a restart of chmpx; " + l.output.kept() + " until then"
 		}
 		l.output.refuse(a)
 		if refusal.Report.Has(chmpx.RuleSelfMissing) {
@@ -119,9 +119,10 @@ func (l *loop) replace(now time.Time, c candidate) error {
 	if err := l.secondOpinion(staged.Path(), c); err != nil {
 		return err
 	}
-	if err := l.pace.wait(l.ctx); err != nil {
+	if err := l.mayReplace(); err != nil {
 		return err
 	}
+	now = time.Now()
 	first := !l.output.file.good
 	if first && l.jobs.awaitsStart() {
 		l.save() // before the file is there: between the two the agent may end
@@ -135,6 +136,15 @@ func (l *loop) replace(now time.Time, c candidate) error {
 	l.output.putInPlace(c, old)
 	l.tellChmpx(now, first, l.probe.last)
 	return nil
+}
+
+// mayReplace waits until the file may be replaced, and returns an error if that is another agent's
+// part by now.
+func (l *loop) mayReplace() error {
+	if err := l.pace.wait(l.ctx); err != nil {
+		return err
+	}
+	return l.lock.Hold()
 }
 
 // secondOpinion returns a *Refusal if there is one against the staged file.
@@ -173,6 +183,10 @@ func (l *loop) putAgain(now time.Time) error {
 // checkFile puts the file back if it is not what was put in place.
 func (l *loop) checkFile(now time.Time) {
 	if !l.output.file.good || l.hold.guarded() {
+		return
+	}
+	if err := l.lock.Hold(); err != nil {
+		l.repair.locked(now, err)
 		return
 	}
 	b, err := l.File.Read()

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/chmpx/daemon"
+	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/render/regularfile"
 	"k2hdkc-slave-agent/tests/fakechmpx"
 )
 
@@ -226,7 +228,7 @@ func (c *fakeChmpx) status(group string, ctlPort int) (daemon.Status, error) {
 
 // reload reads the file if it is another one. The caller holds mu.
 func (c *fakeChmpx) reload() {
-	b, err := os.ReadFile(c.path)
+	b, err := regularfile.Read(c.path, render.MaxFile) // the real one would read what has no end
 	if c.slave == nil || err != nil || bytes.Equal(b, c.loaded) {
 		return
 	}

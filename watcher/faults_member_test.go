@@ -87,8 +87,24 @@ func identityFaults() []fault {
 			strike: func(h *host) { h.removeToken(); forgotten(h) }, heal: newToken, within: 5 * time.Second, asks: 290, puts: 1,
 			says: []string{"membership unconfirmed", "no role token", "/etc/k2hdkc/role-token"}},
 		{name: "registrations have no effect", wrong: "K2HR3 forgets the host, takes its registration and does not count it as a member", does: "keeps the file; says so; tries again with growing pauses up to five minutes",
-			strike: func(h *host) { forgotten(h); on(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut})(h) }, within: 6 * time.Minute, asks: 280, puts: -1,
+			strike: func(h *host) { forgotten(h); on(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut})(h) }, within: 6 * time.Minute, asks: 350, puts: -1,
 			says: []string{"membership unconfirmed", "registered, but not a member"}},
+		{name: "a registration is lost", wrong: "K2HR3 forgets the host, and loses its first registration, as it does with a few of many at the same time", does: "looks whether it had an effect, and registers again within seconds, without a warning",
+			strike: func(h *host) {
+				forgotten(h)
+				h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut, Next: 1, On: []fakek2hr3.Op{fakek2hr3.OpRegister}})
+			}, sees: 2 * time.Minute, writes: -1, asks: 60, puts: 2, says: []string{"registered with K2HR3", "missed it 3 times"}, once: true,
+			also: func(h *host) { h.log.want(h.t, 0, "registered, but not a member") }},
+		{name: "another worker does not know the registration", wrong: "K2HR3 forgets the host, and for two seconds one of its workers does not know the new registration that another one took", does: "looks again, and does not register twice",
+			strike: func(h *host) {
+				forgotten(h)
+				h.api.OnRequest(func(r fakek2hr3.Request) {
+					if r.Op == fakek2hr3.OpRegister {
+						h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.StaleWorker, Next: 1, On: []fakek2hr3.Op{fakek2hr3.OpProbe}})
+					}
+				})
+			}, sees: 2 * time.Minute, writes: -1, asks: 60, puts: 1, says: []string{"registered with K2HR3", "missed it 3 times"}, once: true,
+			also: func(h *host) { h.log.want(h.t, 0, "registered, but not a member") }},
 		{name: "removed once and again", wrong: "somebody removes the host each time it has registered", does: "registers anew after three looks each time, 40 s apart at least",
 			strike: func(h *host) {
 				for range 5 {

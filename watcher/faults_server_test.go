@@ -105,12 +105,12 @@ func wrongAnswerFaults() []fault {
 			strike: on(fakek2hr3.Fault{Name: fakek2hr3.BadGateway}), asks: 200, says: []string{silent, "502"}},
 		{name: "503 with Retry-After 25", wrong: "a gateway wants to be left alone for 25 s", does: keeps + "; leaves it alone for as long",
 			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Unavailable, RetryAfter: "25"}, read), asks: 90, says: []string{silent, "503"}},
-		{name: "503 with Retry-After 3600", wrong: "a gateway wants to be left alone for an hour", does: keeps + "; leaves it alone for 30 s at most",
-			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Unavailable, RetryAfter: "3600"}, read), asks: 90, says: []string{silent, "503"}},
-		{name: "503 with a date", wrong: "a gateway wants to be left alone until a time of day", does: keeps + "; leaves it alone until then, for 30 s at most",
+		{name: "503 with Retry-After 3600", wrong: "a gateway wants to be left alone for an hour", does: keeps + "; leaves it alone for 15 min at most, whatever there is to ask",
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Unavailable, RetryAfter: "3600"}, read), lasts: 40 * time.Minute, within: 17 * time.Minute, asks: 6, says: []string{silent, "503"}},
+		{name: "503 with a date", wrong: "a gateway wants to be left alone until a time of day", does: keeps + "; leaves it alone until then, for 15 min at most",
 			strike: func(h *host) {
 				on(fakek2hr3.Fault{Name: fakek2hr3.Unavailable, RetryAfter: time.Now().Add(2 * time.Hour).UTC().Format(http.TimeFormat)}, read)(h)
-			}, asks: 90, says: []string{silent, "503"}},
+			}, lasts: 40 * time.Minute, within: 17 * time.Minute, asks: 6, says: []string{silent, "503"}},
 		{name: "429", wrong: "a gateway says that it is asked too often", does: keeps,
 			strike: on(status(429), read), asks: 130, says: []string{silent, "429", "too often"}},
 		{name: "407", wrong: "a proxy wants a password", does: keeps,

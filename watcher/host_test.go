@@ -25,6 +25,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/render/regularfile"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
@@ -118,6 +119,9 @@ func (h *host) check() {
 	for _, line := range h.log.all() {
 		if h.secret(line) {
 			h.t.Errorf("the log has a role token in it: %s", line)
+		}
+		if strings.Contains(line, "<nil>") {
+			h.t.Errorf("the log tells of an error that there is none of: %s", line)
 		}
 	}
 	for path, text := range tree(h.t, h.dir) {
@@ -400,7 +404,7 @@ func overwrite(text string) func(string) error {
 
 // file returns the text in place, empty without one.
 func (h *host) file() string {
-	b, err := os.ReadFile(h.config.File.Path)
+	b, err := h.config.File.Read()
 	if err != nil && !os.IsNotExist(err) {
 		h.t.Error(err)
 	}
@@ -513,7 +517,7 @@ func tree(t *testing.T, dir string) map[string]string {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		b, err := os.ReadFile(path)
+		b, err := regularfile.Read(path, render.MaxFile)
 		all[path] = fmt.Sprint(identify(t, path)) + " " + string(bytes.TrimSpace(b))
 		return err
 	})

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"k2hdkc-slave-agent/render"
 )
 
 // loop is one run of a watcher: its parts, and the router between them. Each part
@@ -16,7 +18,8 @@ import (
 // comes of it to the parts that it concerns.
 type loop struct {
 	*Watcher
-	ctx context.Context
+	ctx  context.Context
+	lock *render.Lock // nil: the file is not replaced
 
 	// once: this is one pass by hand. K2HR3 is not asked to hold a request, its
 	// first no to the membership counts, and what goes wrong is returned.
@@ -163,7 +166,7 @@ func (l *loop) close() { l.beside.Wait() }
 
 // idle is how long no part wants anything.
 func (l *loop) idle() time.Duration {
-	next := earliest(l.membership.next, l.poll.next, l.poll.latest, l.probe.next, l.repair.next, l.clock.next, l.lifeSign.next)
+	next := earliest(l.membership.next, l.poll.next, l.poll.latest, l.probe.next, l.jobs.next, l.repair.next, l.clock.next, l.lifeSign.next)
 	if next.IsZero() {
 		return time.Hour
 	}
@@ -186,6 +189,9 @@ func (l *loop) tick(now time.Time) {
 	}
 	if l.clock.next.rings(now) {
 		l.checkClock(now)
+	}
+	if l.jobs.next.rings(now) && l.jobOp.busy {
+		l.jobOp.cancel()
 	}
 	if l.repair.next.rings(now) {
 		l.checkFile(now)
@@ -276,7 +282,7 @@ func (l *loop) showAlive(now time.Time) {
 
 // scene is what the parts are like, for poll to plan by.
 func (l *loop) scene() scene {
-	return scene{good: l.output.file.good, calm: l.calm(), turn: l.turn()}
+	return scene{good: l.output.file.good, calm: l.calm(), turn: l.turn(), kept: l.output.kept()}
 }
 
 // calm: chmpx runs what is in place, and knows no other servers.

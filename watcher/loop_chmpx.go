@@ -169,6 +169,7 @@ func (l *loop) startJob(now time.Time, f func(context.Context) jobDone) {
 	if l.jobs.absent || l.jobOp.busy {
 		return
 	}
+	l.jobs.begin(now)
 	l.start(now, &l.jobOp, jobLimit, func(ctx context.Context) any { return f(ctx) })
 }
 

@@ -101,11 +101,15 @@ func (l *loop) chmpxEnded(now time.Time, e ended) {
 
 // applyHeld puts the held file in place.
 func (l *loop) applyHeld(now time.Time) {
-	if err := l.pace.wait(l.ctx); err != nil {
+	err := l.mayReplace()
+	if l.ctx.Err() != nil {
 		return
 	}
+	now = time.Now()
 	old, _ := daemon.InodeOf(l.File.Path)
-	err := l.File.CommitHeld()
+	if err == nil {
+		err = l.File.CommitHeld()
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		l.checkFile(now) // chmpx's unit may have put it in place
@@ -162,7 +166,11 @@ func (l *loop) watchGuard(now time.Time, p probed) {
 func (l *loop) takeBackHeld(now time.Time, p probed) {
 	g := l.hold.endWatch()
 	l.hold.distrustEnd(p.status)
-	if err := l.File.TakeBack(); err != nil {
+	err := l.lock.Hold()
+	if err == nil {
+		err = l.File.TakeBack()
+	}
+	if err != nil {
 		l.Log.Error("cannot restore slave.ini", "error", err)
 		return
 	}

@@ -120,9 +120,8 @@ func (l *loop) consider(now time.Time, r reply) {
 	case l.hold.blocks(now):
 		l.poll.keepWaiting(r)
 	case l.jobOp.busy:
-		// A newer text supersedes what the job is for. systemd goes on with it.
 		l.poll.keepWaiting(r)
-		l.jobOp.cancel()
+		l.jobs.supersede(now)
 	case l.mayBeBurst(r) && l.poll.unsettled(now, r):
 	case l.probesFirst(now, r):
 		l.poll.keepUnseen(r)

@@ -50,6 +50,14 @@ func (o *output) adopt(b []byte, report chmpx.Report) {
 	}
 }
 
+// kept is what a message says of the file when nothing is put in place.
+func (o *output) kept() string {
+	if o.file.bytes == nil {
+		return "there is no slave.ini yet"
+	}
+	return "slave.ini unchanged"
+}
+
 // putInPlace takes note of a candidate that has replaced the file old.
 func (o *output) putInPlace(c candidate, old daemon.Inode) {
 	o.file = inPlace{bytes: c.bytes, sum: sum(c.bytes), config: c.report.Config, good: true, digest: c.digest}

@@ -87,6 +87,7 @@ type scene struct {
 	good bool // a good file is in place
 	calm bool // chmpx runs it, and has the same servers
 	turn turn
+	kept string // what becomes of slave.ini when there is no text
 }
 
 // chase is a time of frequent requests after the ring has changed.
@@ -153,7 +154,7 @@ func (p *poll) hold() time.Duration {
 
 // failed plans the next request after one that brought no answer.
 func (p *poll) failed(now time.Time, r reply, s scene) {
-	p.silence.report(now, slog.LevelWarn, silenceText(r), r.err)
+	p.silence.report(now, slog.LevelWarn, silenceText(r, s.kept), r.err)
 	pause := p.failures.pause(p.longest(s))
 	var e *k2hr3.Error
 	if errors.As(r.err, &e) && e.RetryAfter > 0 {
@@ -163,12 +164,12 @@ func (p *poll) failed(now time.Time, r reply, s scene) {
 }
 
 // silenceText says what an answer without a text may mean.
-func silenceText(r reply) string {
-	const unchanged = "cannot read the RESOURCE from K2HR3; slave.ini unchanged"
+func silenceText(r reply, kept string) string {
+	text := "cannot read the RESOURCE from K2HR3; " + kept
 	if ambiguous(r.err) && r.apiUp {
-		return unchanged + " (its API is up: this host is no member any more, or K2HR3's store is down)"
+		return text + " (its API is up: this host is no member any more, or K2HR3's store is down)"
 	}
-	return unchanged
+	return text
 }
 
 // ambiguous: K2HR3 says the same to a host without rights and to every host while its store is down

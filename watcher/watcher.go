@@ -160,6 +160,7 @@ func (w *Watcher) Run(ctx context.Context, events <-chan Event) error {
 	defer lock.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
 	l := w.newLoop(ctx, false)
+	l.lock = lock
 	defer l.close()
 	defer cancel()
 	l.begin()
@@ -186,6 +187,7 @@ func (w *Watcher) Once(ctx context.Context) error {
 	defer lock.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
 	l := w.newLoop(ctx, true)
+	l.lock = lock
 	defer l.close()
 	defer cancel()
 	l.begin()

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/chmpx/tool"
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 var (
@@ -97,7 +98,7 @@ func (p *Prober) prepare(group string, ctlPort int) error {
 
 // probeLost reports whether somebody has removed or changed the probe file.
 func (p *Prober) probeLost() bool {
-	b, err := os.ReadFile(p.path)
+	b, err := regularfile.Read(p.path, regularfile.Small)
 	return err != nil || !bytes.Equal(b, p.text)
 }
 

@@ -29,16 +29,10 @@ func main() {
 	// SIGQUIT too: Go would print the stacks of the program on it, and what a service prints stays in
 	// the journal. SIGABRT, which systemd's watchdog sends, still does: that one nobody types.
 	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
-	p := program{stdin: os.Stdin, stdout: os.Stdout}
+	p := program{stdin: os.Stdin, stdout: os.Stdout, system: options.ThisSystem()}
 	p.stderr = p.out.attach(os.Stderr)
 	context.AfterFunc(ctx, func() { p.insist(os.Exit) })
-	var err error
-	status := 1
-	if p.system, err = options.ThisSystem(); err != nil {
-		p.note("%v", err)
-	} else {
-		status = p.main(ctx, os.Args[1:])
-	}
+	status := p.main(ctx, os.Args[1:])
 	p.flush(ctx)
 	os.Exit(status)
 }

@@ -13,6 +13,7 @@ import (
 	"k2hdkc-slave-agent/packaging/generator"
 	"k2hdkc-slave-agent/packaging/maintain"
 	"k2hdkc-slave-agent/packaging/takeheld"
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // otherNames are what the program is besides the agent, by the name that it is
@@ -40,7 +41,7 @@ func unregisterAsUnit(ctx context.Context, a agentunit.Agent) error {
 	}
 	p := program{
 		stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard,
-		system: options.System{Files: os.DirFS("/"), Environ: a.Environ, Dir: "/"},
+		system: options.System{Files: regularfile.Dir("/"), Environ: a.Environ, Dir: "/"},
 	}
 	if p.main(ctx, append([]string{"unregister"}, a.Flags...)) != 0 {
 		return errors.New("this host is still in its role")

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // once is one pass of what run does.
@@ -45,7 +46,7 @@ func (p *program) printDiff(path string, next []byte) error {
 
 // readOutput reads the file in place; one that is not there is empty.
 func readOutput(path string) ([]byte, error) {
-	b, err := os.ReadFile(path)
+	b, err := regularfile.Read(path, render.MaxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -23,6 +23,7 @@ func TestErrorsOfWritingTellOfTheUnit(t *testing.T) {
 	}{
 		{&os.PathError{Op: "chown", Path: "/etc/k2hdkc/.slave.next.ini", Err: syscall.EPERM}, true, true},
 		{&os.PathError{Op: "chown", Path: "/etc/k2hdkc/.slave.next.ini", Err: syscall.EINVAL}, true, true},
+		{&os.PathError{Op: "setxattr", Path: "/etc/k2hdkc/.slave.next.ini", Err: syscall.EINVAL}, true, true},
 		{&os.PathError{Op: "open", Path: "/srv/.slave.next.ini", Err: syscall.EROFS}, true, true},
 		{&os.PathError{Op: "mkdir", Path: "/srv/state", Err: syscall.EACCES}, true, true},
 		{&os.PathError{Op: "open", Path: "/srv/.slave.next.ini", Err: syscall.ENOSPC}, true, false},
@@ -52,6 +53,12 @@ func TestErrorsInTheLogTellOfTheUnit(t *testing.T) {
 	log.Info("plain", "path", "/srv", "error", errors.New("not found"))
 	if strings.Contains(text.String(), "systemctl") || !strings.Contains(text.String(), `path=/srv error="not found"`) {
 		t.Errorf("logged %s", text.String())
+	}
+	text.Reset()
+	var none error
+	log.Warn("nothing went wrong", "error", none, "path", "/srv")
+	if strings.Contains(text.String(), "error") || !strings.Contains(text.String(), "path=/srv") {
+		t.Errorf("an error that there is none of: logged %s", text.String())
 	}
 	for name, log := range map[string]*slog.Logger{
 		"an attribute": log, "one of the logger's": log.With("reason", lacking), "one in a group": log.WithGroup("file"),

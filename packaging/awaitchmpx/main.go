@@ -12,7 +12,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/packaging/agentunit"
-	"k2hdkc-slave-agent/packaging/unitfile"
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // Name is what chmpx's unit calls the program.
@@ -75,7 +75,7 @@ func parse(args []string, mainPID string) (wait, error) {
 // probe looks with the agent's status-command and a probe file of its own: the one
 // of the agent is not there without it, nor for every user to write.
 func (w wait) probe(ctx context.Context) error {
-	a, _ := agentunit.Read(unitfile.Files("/")) // the agent says what is wrong
+	a, _ := agentunit.Read(regularfile.Dir("/")) // the agent says what is wrong
 	dir, err := os.MkdirTemp("", Name+"-")
 	if err != nil {
 		return err

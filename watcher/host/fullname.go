@@ -32,8 +32,8 @@ func fullName(ctx context.Context) (string, error) {
 	}
 	domain := readResolvConf().domain
 	canonical := ""
-	if domain == "" {
-		canonical, _ = net.DefaultResolver.LookupCNAME(ctx, host)
+	if names, err := resolver(); err == nil && domain == "" {
+		canonical, _ = names.LookupCNAME(ctx, host)
 	}
 	return join(host, domain, canonical), nil
 }
@@ -54,8 +54,16 @@ func join(host, domain, canonical string) string {
 }
 
 func resolvesHere(ctx context.Context, name string) bool {
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+	found, err := lookup(ctx, name)
 	return err == nil && isOwn(found)
+}
+
+func lookup(ctx context.Context, name string) ([]netip.Addr, error) {
+	names, err := resolver()
+	if err != nil {
+		return nil, err
+	}
+	return names.LookupNetIP(ctx, "ip", name)
 }
 
 // isOwn reports whether one of the addresses that were found is one of this host's.
@@ -77,7 +85,7 @@ func MayBeNamed(ctx context.Context, name string) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, chmpx.LookupLimit)
 	defer cancel()
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+	found, err := lookup(ctx, name)
 	var dns *net.DNSError
 	if err != nil {
 		return !errors.As(err, &dns) || !dns.IsNotFound

@@ -29,8 +29,9 @@ type Config struct {
 	// CertFile and KeyFile are this host's client certificate, in PEM. They
 	// are read again for each TLS handshake.
 	CertFile, KeyFile string
-	// Timeout bounds each try of an exchange, from connecting to the last byte,
-	// but for the time K2HR3 was asked to hold the request. 0: DefaultTimeout.
+	// Timeout bounds each try of an exchange, from the connection to the last byte
+	// of the answer, but for the time K2HR3 was asked to hold the request.
+	// Connecting may take 20 s besides. 0: DefaultTimeout.
 	Timeout time.Duration
 	// Limiter is what every request passes. Nil: one of the client's own.
 	Limiter *Limiter
@@ -52,7 +53,7 @@ type Client struct {
 	userAgent string
 	timeout   time.Duration
 	log       *slog.Logger
-	dial      dialer
+	dial      *dialer
 	line      line
 	retrier   *retryablehttp.Client
 	silent    *retryablehttp.Client // the same, without a log
@@ -77,8 +78,9 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	dial := newDialer(cfg.From)
 	if cfg.Transport == nil {
-		transport, err := newTransport(cfg)
+		transport, err := newTransport(cfg, dial)
 		if err != nil {
 			return nil, err
 		}
@@ -95,7 +97,7 @@ func New(cfg Config) (*Client, error) {
 		userAgent: cfg.UserAgent,
 		timeout:   cfg.Timeout,
 		log:       cfg.Logger,
-		dial:      newDialer(cfg.From),
+		dial:      dial,
 		line:      way,
 		retrier:   newRetrier(retried, cfg.Logger),
 		silent:    newRetrier(retried, slog.New(slog.DiscardHandler)),

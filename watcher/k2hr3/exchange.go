@@ -142,6 +142,8 @@ func (c *Client) do(ctx context.Context, x exchange) (answer, error) {
 // returns the last answer, whatever its status.
 func (c *Client) send(plain *http.Request, op string, read func(*http.Response) (answer, error)) (answer, error) {
 	ctx, took := timed(plain.Context())
+	ctx, cancel := context.WithTimeoutCause(ctx, c.Longest(), timeoutError{c.Longest()})
+	defer cancel()
 	req, err := retryablehttp.FromRequest(plain.WithContext(ctx))
 	if err != nil {
 		return answer{}, c.refusedHere(op, err)
@@ -157,6 +159,9 @@ func (c *Client) send(plain *http.Request, op string, read func(*http.Response) 
 	if err != nil {
 		if resp != nil {
 			drain(resp.Body)
+		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = context.Cause(ctx)
 		}
 		return answer{}, c.failed(plain.Context(), op, a, err)
 	}

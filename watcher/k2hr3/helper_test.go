@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,10 +36,15 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// fake is a transport that answers by itself.
+// fake is a transport that answers by itself, and is connected at once.
 type fake func(*http.Request) (*http.Response, error)
 
-func (f fake) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+func (f fake) RoundTrip(req *http.Request) (*http.Response, error) {
+	if trace := httptrace.ContextClientTrace(req.Context()); trace != nil && trace.GotConn != nil {
+		trace.GotConn(httptrace.GotConnInfo{})
+	}
+	return f(req)
+}
 
 // response returns an answer; pairs are header names and values.
 func response(status int, body string, pairs ...string) *http.Response {

@@ -18,7 +18,7 @@ import (
 type line struct {
 	next    http.RoundTripper
 	limiter *Limiter
-	limit   time.Duration // from the request's turn to the last byte of the answer
+	limit   time.Duration // from the connection to the last byte of the answer
 }
 
 // client returns an HTTP client whose requests take the line, each for limit at most.
@@ -57,7 +57,7 @@ func (l line) RoundTrip(req *http.Request) (*http.Response, error) {
 type try struct {
 	outer context.Context // ends when the request is given up
 	ctx   context.Context // the transport's; it ends a little later
-	end   func()
+	end   func()          // has to be called
 
 	mu        sync.Mutex
 	conn      net.Conn // to be reset if the request is given up now
@@ -68,22 +68,27 @@ type try struct {
 // whose connection is reset (docs/flavours.md 9). So the connection of a request that reads is
 // reset, if the request is given up before the answer comes. What becomes of one that changes
 // something has to be known.
+//
+// limit counts from the connection on: connecting is not K2HR3's time, and has limits of its own.
 func begin(req *http.Request, limit time.Duration) *try {
-	outer, cancelOuter := context.WithTimeoutCause(req.Context(), limit, timeoutError{limit})
+	outer, cancelOuter := context.WithCancelCause(req.Context())
 	ctx, cancel := context.WithCancel(context.WithoutCancel(outer))
 	t := &try{outer: outer}
 	stop := context.AfterFunc(outer, func() {
 		t.reset()
 		cancel()
 	})
+	late := time.AfterFunc(connectLimit+limit, func() { cancelOuter(timeoutError{limit}) })
 	t.end = func() {
+		late.Stop()
 		stop()
 		cancel()
-		cancelOuter()
+		cancelOuter(nil)
 	}
 	reads := req.Method == http.MethodGet || req.Method == http.MethodHead
 	t.ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
+			late.Reset(limit)
 			if reads {
 				t.keep(info.Conn)
 			}

@@ -99,7 +99,7 @@ func TestWhatReadsIsGivenUpByAReset(t *testing.T) {
 			got := make(chan struct{}, 1)
 			addr, how := ends(t, conf, tt.answer, got)
 			cfg.API = must(ParseAPI(scheme + addr))
-			transport, err := newTransport(cfg)
+			transport, err := newTransport(cfg, newDialer(cfg.From))
 			if err != nil {
 				t.Fatal(err)
 			}

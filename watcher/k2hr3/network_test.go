@@ -22,7 +22,7 @@ import (
 // the connection, from 1, and the connection, which it need not close.
 func dialled(t *testing.T, cfg Config, serve func(n int, conn net.Conn)) *Client {
 	t.Helper()
-	transport, err := newTransport(cfg)
+	transport, err := newTransport(cfg, newDialer(cfg.From))
 	if err != nil {
 		t.Fatal(err)
 	}

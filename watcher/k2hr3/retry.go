@@ -22,16 +22,15 @@ const (
 	MaxRetryAfter = 15 * time.Minute
 	patience      = 30 * time.Second
 
-	// longestTurn is more than a try waits for its turn: few wait at a time.
-	longestTurn = 2 * time.Second
+	// allTries is what several tries of an exchange and the pauses between them may
+	// take, besides the limits of one try.
+	allTries = 2 * time.Minute
 )
 
 // Longest returns the most that one exchange takes, with all its tries and the
 // pauses between them; for Resource the time that K2HR3 may hold it comes on
 // top.
-func (c *Client) Longest() time.Duration {
-	return maxTries*(longestTurn+c.timeout) + (maxTries-1)*(patience+retryCap)
-}
+func (c *Client) Longest() time.Duration { return connectLimit + c.timeout + allTries }
 
 // newRetrier returns the client for exchanges that are tried again, over base.
 func newRetrier(base *http.Client, log *slog.Logger) *retryablehttp.Client {

@@ -25,7 +25,7 @@ type script struct {
 
 func (s *script) RoundTrip(req *http.Request) (*http.Response, error) {
 	s.at = append(s.at, time.Now())
-	return s.steps[min(len(s.at), len(s.steps))-1](req)
+	return s.steps[min(len(s.at), len(s.steps))-1].RoundTrip(req)
 }
 
 func failing(err error) fake {

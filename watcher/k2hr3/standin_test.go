@@ -18,11 +18,12 @@ const vm = "10.0.0.7"
 // stand is a stand-in K2HR3 with one cluster, and a client of it at vm.
 type stand struct {
 	*fakek2hr3.Server
-	cluster *fakek2hr3.Cluster
-	client  *Client
-	role    Role
-	token   Token // made by a user
-	log     journal
+	cluster   *fakek2hr3.Cluster
+	client    *Client
+	transport *http.Transport
+	role      Role
+	token     Token // made by a user
+	log       journal
 }
 
 // newStand returns a stand for use in a bubble.
@@ -34,14 +35,14 @@ func newStand(t *testing.T) *stand {
 	s.role = must(ParseRole(s.cluster.SlaveRole()))
 	s.token = must(NewToken(s.cluster.RoleToken("slave", 0)))
 	cfg := Config{Logger: s.log.logger()}
-	transport, err := newTransport(cfg)
+	transport, err := newTransport(cfg, newDialer(cfg.From))
 	if err != nil {
 		t.Fatal(err)
 	}
 	memory := fakek2hr3.Listen(s.Server)
 	transport.Proxy = nil
 	transport.DialContext = memory.Dialer(vm)
-	cfg.Transport = transport
+	s.transport, cfg.Transport = transport, transport
 	s.client = newClient(t, cfg)
 	t.Cleanup(memory.Close)
 	return s

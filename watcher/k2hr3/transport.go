@@ -7,12 +7,16 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"time"
+
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 const (
-	dialTimeout = 10 * time.Second
+	// What connecting may take: to an address, and to agree on TLS.
+	dialTimeout      = 10 * time.Second
+	handshakeTimeout = 10 * time.Second
+	connectLimit     = dialTimeout + handshakeTimeout
 
 	// A request that K2HR3 holds must not keep a registration waiting.
 	maxConns = 2
@@ -30,7 +34,7 @@ const (
 // or go on asking where K2HR3's name led to long ago. Above all, net/http prints
 // what it finds on a kept connection before the next request, and after an answer
 // longer than it says that may be a token.
-func newTransport(cfg Config) (*http.Transport, error) {
+func newTransport(cfg Config, dial *dialer) (*http.Transport, error) {
 	tlsConfig, err := newTLS(cfg)
 	if err != nil {
 		return nil, err
@@ -39,9 +43,9 @@ func newTransport(cfg Config) (*http.Transport, error) {
 	protocols.SetHTTP1(true)
 	return &http.Transport{
 		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            newDialer(cfg.From).DialContext,
+		DialContext:            dial.DialContext,
 		TLSClientConfig:        tlsConfig,
-		TLSHandshakeTimeout:    dialTimeout,
+		TLSHandshakeTimeout:    handshakeTimeout,
 		DisableCompression:     true,
 		DisableKeepAlives:      true,
 		MaxConnsPerHost:        maxConns,
@@ -82,7 +86,7 @@ func newTLS(cfg Config) (*tls.Config, error) {
 }
 
 func readCA(file string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(file)
+	pem, err := regularfile.Read(file, regularfile.Small)
 	if err != nil {
 		return nil, fmt.Errorf("ca-file: %w", err)
 	}
@@ -94,7 +98,12 @@ func readCA(file string) (*x509.CertPool, error) {
 }
 
 func readPair(cfg Config) (*tls.Certificate, error) {
-	pair, err := tls.LoadX509KeyPair(cfg.CertFile, cfg.KeyFile)
+	cert, errCert := regularfile.Read(cfg.CertFile, regularfile.Small)
+	key, errKey := regularfile.Read(cfg.KeyFile, regularfile.Small)
+	if err := errors.Join(errCert, errKey); err != nil {
+		return nil, fmt.Errorf("cert-file and key-file: %w", err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return nil, fmt.Errorf("cert-file %s with key-file %s: %w", cfg.CertFile, cfg.KeyFile, err)
 	}
