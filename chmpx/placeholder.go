@@ -9,8 +9,8 @@ var placeholderForm = regexp.MustCompile(`__[A-Z][A-Z0-9_]*[A-Z0-9]__|%%[A-Za-z0
 const notReplaced = "nobody has replaced it; this is the raw text of a RESOURCE, or one of another kind of deployment than this agent's"
 
 // checkPlaceholders looks for placeholders in the values of [GLOBAL], but for SELFCUK, which
-// checkSelf looks at, and DATE, which nothing reads. What the nodes' sections have is what the nodes
-// were registered with; one such node must not keep a file from all others.
+// checkSelf looks at, and DATE, which nothing reads. What the nodes' sections have is what the
+// nodes were registered with; one such node must not keep a file from all others.
 func (l *loader) checkPlaceholders() {
 	for key, e := range l.global {
 		name := placeholderForm.FindString(e.value)

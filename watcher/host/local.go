@@ -83,8 +83,8 @@ func (l *Local) refresh() {
 	}
 }
 
-// nameAndAddresses is what this host knows of itself without asking anybody, and the versions of the
-// files that may tell another name.
+// nameAndAddresses is what this host knows of itself without asking anybody, and the versions of
+// the files that may tell another name.
 func nameAndAddresses() (string, error) {
 	addrs, err := addresses()
 	return fmt.Sprint(madeOf(naming), addrs), err
