@@ -143,7 +143,7 @@ func (f File) inspect(root *os.Root) (fs.FileInfo, error) {
 // the agent needs.
 func (f File) checkTaken() error {
 	for _, t := range f.Taken {
-		for _, own := range []string{f.Path, f.beside("next"), f.beside("held"), f.beside("guard"), f.aside("lock")} {
+		for _, own := range []string{f.Path, f.beside("next"), f.beside("parked"), f.beside("previous"), f.aside("lock")} {
 			if regularfile.Same(own, t.Path) {
 				return fmt.Errorf("cannot replace %s: %s %w, %s (%s); name another file as output", f.Path, own, ErrTaken, t.What, t.Path)
 			}

@@ -176,12 +176,12 @@ func TestReplaceLooksAgain(t *testing.T) {
 	}
 	looks("while it was staged")
 
-	if err := errors.Join(os.Remove(f.Path), f.Hold([]byte("new"))); err != nil {
+	if err := errors.Join(os.Remove(f.Path), f.Park([]byte("new"))); err != nil {
 		t.Fatal(err)
 	}
 	write(t, f.Path, "old", 0o644)
 	change()
-	if err := errors.Join(f.CommitHeld(), f.DropGuard()); err != nil {
+	if err := errors.Join(f.CommitParked(), f.DropPrevious()); err != nil {
 		t.Fatal(err)
 	}
 	looks("while it was held")

@@ -41,8 +41,8 @@ func (l *loop) flipped(now time.Time, before string) bool {
 // accept takes note that the file is what K2HR3 wants.
 func (l *loop) accept() {
 	l.output.accept()
-	if l.hold.waits() {
-		l.dropHeld()
+	if l.parking.waits() {
+		l.dropParked()
 	}
 }
 
@@ -53,10 +53,10 @@ func (l *loop) notApplied(now time.Time, a k2hr3.Answer, err error) {
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
 		message = "RESOURCE not applied; " + l.output.kept()
-		if refusal.Held && l.probe.found == foundDown {
+		if refusal.Parked && l.probe.found == foundDown {
 			return // the next probe decides, which has begun
 		}
-		if refusal.Held {
+		if refusal.Parked {
 			message = "RESOURCE waits for a restart of chmpx; " + l.output.kept() + " until then"
 		}
 		l.output.refuse(a)
@@ -64,8 +64,8 @@ func (l *loop) notApplied(now time.Time, a k2hr3.Answer, err error) {
 			l.membership.doubt(now) // K2HR3 may have forgotten this host
 		}
 	}
-	if l.hold.waits() && (refusal == nil || !refusal.Held) {
-		l.dropHeld()
+	if l.parking.waits() && (refusal == nil || !refusal.Parked) {
+		l.dropParked()
 	}
 	l.output.refusal.report(now, slog.LevelWarn, message, err)
 }
@@ -75,7 +75,7 @@ func (l *loop) notApplied(now time.Time, a k2hr3.Answer, err error) {
 func (l *loop) apply(now time.Time, a k2hr3.Answer) (replaced bool, err error) {
 	c, err := l.judge(a.Text)
 	if err != nil {
-		return false, l.holdBack(now, a, err)
+		return false, l.park(now, a, err)
 	}
 	if c.digest == l.output.banned {
 		return false, &Refusal{Report: c.report, Reason: "chmpx ended when it loaded this text; the agent keeps the previous slave.ini until K2HR3 has another text (`systemctl reload k2hdkc-slave-agent` tries it again)"}
@@ -173,8 +173,8 @@ func (l *loop) putAgain(now time.Time) error {
 		return err
 	}
 	l.save()
-	if l.hold.waits() { // under a revision that may be used by now
-		l.dropHeld()
+	if l.parking.waits() { // under a revision that may be used by now
+		l.dropParked()
 		l.poll.want(now)
 	}
 	return nil
@@ -182,7 +182,7 @@ func (l *loop) putAgain(now time.Time) error {
 
 // checkFile puts the file back if it is not what was put in place.
 func (l *loop) checkFile(now time.Time) {
-	if !l.output.file.good || l.hold.guarded() {
+	if !l.output.file.good || l.parking.keepsPrevious() {
 		return
 	}
 	if err := l.lock.Hold(); err != nil {
@@ -190,8 +190,8 @@ func (l *loop) checkFile(now time.Time) {
 		return
 	}
 	b, err := l.File.Read()
-	if err == nil && l.hold.is(b) {
-		l.heldInPlace(now, l.hold.end(), daemon.Inode{})
+	if err == nil && l.parking.is(b) {
+		l.parkedInPlace(now, l.parking.end(), daemon.Inode{})
 		l.expect(now, nil)
 		return
 	}

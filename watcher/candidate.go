@@ -16,8 +16,8 @@ type Refusal struct {
 	Report chmpx.Report
 	// Reason says in a sentence what is wrong.
 	Reason string
-	// Held: the text waits for chmpx to be down, and is put in place then.
-	Held bool
+	// Parked: the text waits for chmpx to be down, and is put in place then.
+	Parked bool
 }
 
 func (r *Refusal) Error() string { return r.Reason }

@@ -243,7 +243,7 @@ func (c *fakeChmpx) reload() {
 	if c.noticed.IsZero() {
 		c.noticed = time.Now()
 	}
-	if c.deaf || time.Since(c.noticed) < c.lag || c.guarded() {
+	if c.deaf || time.Since(c.noticed) < c.lag || c.keepsPrevious() {
 		return
 	}
 	c.loaded, c.noticed, c.known = b, time.Time{}, nil
@@ -258,11 +258,11 @@ func (c *fakeChmpx) reload() {
 	}
 }
 
-// guarded reports whether the file that chmpx has loaded still has a name, so that
+// keepsPrevious reports whether the file that chmpx has loaded still has a name, so that
 // the kernel does not tell of its deletion.
-func (c *fakeChmpx) guarded() bool {
+func (c *fakeChmpx) keepsPrevious() bool {
 	dir, base := filepath.Split(c.path)
-	info, err := os.Stat(filepath.Join(dir, "."+strings.TrimSuffix(base, ".ini")+".guard.ini"))
+	info, err := os.Stat(filepath.Join(dir, "."+strings.TrimSuffix(base, ".ini")+".previous.ini"))
 	return err == nil && os.SameFile(info, c.inode)
 }
 

@@ -23,7 +23,7 @@ func fileFaults() []fault {
 			strike: func(h *host) {
 				h.edit(func(path string) error { return errors.Join(os.Remove(path), put(path)) })
 			}, heal: func(h *host) { h.edit(os.Remove) },
-			edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 40, says: []string{"cannot restore slave.ini", says}}
+			edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 45, says: []string{"cannot restore slave.ini", says}}
 	}
 	link := func(to string) func(path string) error {
 		return func(path string) error { return os.Symlink(to, path) }
@@ -64,7 +64,7 @@ func fileFaults() []fault {
 				}
 				h.edit(os.Remove)
 			},
-			edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 40, says: []string{"cannot restore slave.ini", "the configuration"}},
+			edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 45, says: []string{"cannot restore slave.ini", "the configuration"}},
 		{name: "the file may not be replaced", wrong: "somebody has made the file immutable (chattr +i)", does: "keeps the file; says how to allow it",
 			strike: func(h *host) { h.chattr(true) }, heal: func(h *host) { h.chattr(false) },
 			asks: 120, says: []string{"cannot replace slave.ini", "chattr -i"}, tries: true},

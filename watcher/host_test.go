@@ -310,7 +310,7 @@ func (h loaderOf) Check(ctx context.Context, path string) error {
 	if why := h.chmpx.wouldEnd(b); why != nil && opinion == nil {
 		h.t.Errorf("a staged file would end chmpx: %v", why)
 	}
-	if path != h.config.File.HeldPath() {
+	if path != h.config.File.ParkedPath() {
 		h.mu.Lock()
 		h.staged = append(h.staged, string(b))
 		h.mu.Unlock()
@@ -353,7 +353,7 @@ func (h *host) stop() {
 	if d := time.Since(start); d != 0 {
 		h.t.Errorf("Run took %v to end", d)
 	}
-	h.noTemporary(".slave.held.ini") // which waits for a restart of chmpx
+	h.noTemporary(".slave.parked.ini") // which waits for a restart of chmpx
 }
 
 func (h *host) noTemporary(but ...string) {

@@ -34,7 +34,7 @@ type loop struct {
 	ring         ring
 	jobs         unitJobs
 	pace         pace
-	hold         hold
+	parking      parking
 	flips        flips
 	clock        clock
 	lifeSign     lifeSign
@@ -77,7 +77,7 @@ func (w *Watcher) newLoop(ctx context.Context, once bool) *loop {
 		confirmation: confirmation{limit: confirm},
 		ring:         ring{log: w.Log},
 		jobs:         unitJobs{log: w.Log, absent: w.Unit == nil},
-		hold:         newHold(w.Log),
+		parking:      newParking(w.Log),
 		flips:        newFlips(w.Log),
 		lifeSign:     lifeSign{log: w.Log, every: w.AliveEvery},
 		checkOp:      op{name: "the check of the membership"},
@@ -118,7 +118,7 @@ func (l *loop) recover() {
 		return
 	}
 	l.output.adopt(b, l.Judge.Judge(l.ctx, b, nil))
-	l.recallHeld(time.Now())
+	l.recallParked(time.Now())
 	if s.Sum == l.output.file.sum && s.Origin == l.Origin {
 		l.output.tag(s.ETag)
 	}

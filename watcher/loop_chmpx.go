@@ -25,7 +25,7 @@ func (l *loop) startProbe(now time.Time) {
 		l.probe.plan(now, max(l.Peek, time.Second))
 		return
 	}
-	other := l.hold.target()
+	other := l.parking.target()
 	l.start(now, &l.probeOp, probeLimit, func(ctx context.Context) any {
 		p := l.lookFor(ctx, config)
 		if other != nil && errors.Is(p.err, daemon.ErrNotRunning) {
@@ -63,23 +63,23 @@ func (l *loop) probeDone(now time.Time, p probed) {
 		return
 	}
 	before := l.probe.result(p)
-	if l.hold.guarded() {
-		l.watchGuard(now, p)
+	if l.parking.keepsPrevious() {
+		l.watchPrevious(now, p)
 	}
 	switch {
-	case l.hold.blocks(now):
-		l.probe.plan(now, holdProbe)
-	case l.hold.waits() && l.probe.found == foundDown && !l.hold.guarded():
-		l.applyHeld(now)
+	case l.parking.blocks(now):
+		l.probe.plan(now, parkedProbe)
+	case l.parking.waits() && l.probe.found == foundDown && !l.parking.keepsPrevious():
+		l.applyParked(now)
 	case l.confirmation.pending != nil:
 		l.confirming(now, p)
 	case p.err == nil && l.output.file.config != nil:
 		l.watchRing(now, before, p.status)
-		l.probe.planLater(now, l.hold.waits())
+		l.probe.planLater(now, l.parking.waits())
 	default:
-		l.probe.planLater(now, l.hold.waits())
+		l.probe.planLater(now, l.parking.waits())
 	}
-	if l.hold.waits() && l.probe.found == foundRunning {
+	if l.parking.waits() && l.probe.found == foundRunning {
 		l.awaitEnd(now)
 	}
 	if r := l.poll.takeUnseen(); r != nil {
@@ -105,7 +105,7 @@ func (l *loop) confirming(now time.Time, p probed) {
 		l.Log.Info("cannot confirm that chmpx loads slave.ini", "reason", p.err)
 	}
 	if l.confirmation.pending == nil {
-		l.probe.planLater(now, l.hold.waits())
+		l.probe.planLater(now, l.parking.waits())
 	}
 }
 

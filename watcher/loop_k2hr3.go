@@ -117,7 +117,7 @@ func (l *loop) consider(now time.Time, r reply) {
 		l.accept()
 		l.flips.calm(now)
 		l.poll.same(now, r, l.scene())
-	case l.hold.blocks(now):
+	case l.parking.blocks(now):
 		l.poll.keepWaiting(r)
 	case l.jobOp.busy:
 		l.poll.keepWaiting(r)

@@ -57,7 +57,7 @@ func (p presence) message() string {
 type probed struct {
 	status daemon.Status
 	err    error
-	before bool // the chmpx is one of the file before, which is guarded
+	before bool // the chmpx is one of the previous file
 }
 
 func (r probed) presence() presence {
@@ -82,11 +82,11 @@ func newProbe(c Config, log *slog.Logger) probe { return probe{log: log, peek: c
 func (p *probe) plan(now time.Time, d time.Duration) { p.next.set(now.Add(d)) }
 
 // planLater plans the next probe while no revision is to be confirmed. soon: a
-// held file waits for what it shows.
+// parked file waits for what it shows.
 func (p *probe) planLater(now time.Time, soon bool) {
 	switch {
 	case soon:
-		p.plan(now, holdProbe)
+		p.plan(now, parkedProbe)
 	case p.peek == 0:
 	case p.found.blind():
 		p.plan(now, max(p.peek, absentPause))

@@ -86,8 +86,8 @@ const (
 	Refused
 	// Contradiction: K2HR3 answers with one text and another in turn.
 	Contradiction
-	// Held: the text is not fit for the chmpx that runs, and waits for another.
-	Held
+	// Parked: the text is not fit for the chmpx that runs, and waits for another.
+	Parked
 	// Unwritable: the file cannot be replaced or put back.
 	Unwritable
 	// NoMember: the host may not be a member of the role.
@@ -143,7 +143,7 @@ func (l *loop) notApplying() error {
 	if err := l.repair.failure.err; err != nil {
 		return err
 	}
-	return cmp.Or(l.hold.danger.err, l.output.refusal.err, l.flips.wrong.err)
+	return cmp.Or(l.parking.danger.err, l.output.refusal.err, l.flips.wrong.err)
 }
 
 // since makes a Problem of an error, with what was known of it before.
@@ -174,8 +174,8 @@ func applyingKind(err error) ProblemKind {
 		return Unwritable
 	case onlyNoServer(refusal.Report):
 		return NoServer
-	case refusal.Held:
-		return Held
+	case refusal.Parked:
+		return Parked
 	}
 	return Refused
 }

@@ -124,6 +124,7 @@ func TestTheWatcherSaysHowItIs(t *testing.T) {
 		h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
 		h.join(2)
 		h.send(AskNow)
+		h.pass(leastAskPause)
 		h.says("revision 2 with 2 servers, not loaded by chmpx yet; ", "every 1m")
 		h.pass(2 * time.Minute)
 		h.says("revision 3 with 2 servers, not loaded by chmpx: restart chmpx; ", "")

@@ -49,7 +49,7 @@ func (s Status) text(t Problem) string {
 		return "RESOURCE refused" + since + why
 	case Contradiction:
 		return "K2HR3 contradicts itself since " + at(t.Since) + why
-	case Held:
+	case Parked:
 		return "RESOURCE waits for a restart of chmpx since " + at(t.Since) + why
 	case Unwritable:
 		return "cannot replace slave.ini" + since + why

@@ -12,7 +12,7 @@ import (
 	"k2hdkc-slave-agent/packaging/awaitchmpx"
 	"k2hdkc-slave-agent/packaging/generator"
 	"k2hdkc-slave-agent/packaging/maintain"
-	"k2hdkc-slave-agent/packaging/takeheld"
+	"k2hdkc-slave-agent/packaging/takeparked"
 	"k2hdkc-slave-agent/render/regularfile"
 )
 
@@ -24,7 +24,7 @@ func otherNames() map[string]func(args []string) int {
 	return map[string]func(args []string) int{
 		generator.Name:  generator.Main,
 		awaitchmpx.Name: awaitchmpx.Main,
-		takeheld.Name:   takeheld.Main,
+		takeparked.Name: takeparked.Main,
 		maintain.Name: func(args []string) int {
 			return maintain.Main(args, os.Stdout, unregisterAsUnit)
 		},

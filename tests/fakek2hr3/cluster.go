@@ -93,14 +93,8 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // SlaveRole returns the full YRN of the role slaves register in.
 func (c *Cluster) SlaveRole() string { return c.roleYRN("slave") }
 
-// ServerRole returns the full YRN of the role servers register in.
-func (c *Cluster) ServerRole() string { return c.roleYRN("server") }
-
 // SlaveResource returns the full YRN of the resource slaves read.
 func (c *Cluster) SlaveResource() string { return c.resourceYRN("slave") }
-
-// ServerResource returns the full YRN of the resource servers read.
-func (c *Cluster) ServerResource() string { return c.resourceYRN("server") }
 
 // lock locks the server for a change and returns what ends it, waking held
 // requests.

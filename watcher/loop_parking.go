@@ -16,9 +16,9 @@ import (
 // ended is the news that chmpx may have ended.
 type ended struct{ err error }
 
-// holdBack takes a text that the running chmpx must not load. If a fresh one can,
-// the text is held, and the error says so; else it is why.
-func (l *loop) holdBack(now time.Time, a k2hr3.Answer, why error) error {
+// park takes a text that the running chmpx must not load. If a fresh one can,
+// the text is parked, and the error says so; else it is why.
+func (l *loop) park(now time.Time, a k2hr3.Answer, why error) error {
 	var refusal *Refusal
 	if !errors.As(why, &refusal) {
 		return why
@@ -27,8 +27,8 @@ func (l *loop) holdBack(now time.Time, a k2hr3.Answer, why error) error {
 	if err != nil || c.digest == l.output.banned {
 		return why
 	}
-	wait := &Refusal{Report: refusal.Report, Reason: refusal.Reason, Held: true}
-	if l.hold.has(c.digest) {
+	wait := &Refusal{Report: refusal.Report, Reason: refusal.Reason, Parked: true}
+	if l.parking.has(c.digest) {
 		return wait
 	}
 	// The operator, who is told of it, may restart chmpx in the next moment. Then
@@ -36,14 +36,14 @@ func (l *loop) holdBack(now time.Time, a k2hr3.Answer, why error) error {
 	if err := l.pace.mayReplace(l.ctx); err != nil {
 		return err
 	}
-	if err := l.File.Hold(c.bytes); err != nil {
+	if err := l.File.Park(c.bytes); err != nil {
 		return err
 	}
-	if err := l.secondOpinion(l.File.HeldPath(), c); err != nil {
-		l.dropHeld()
+	if err := l.secondOpinion(l.File.ParkedPath(), c); err != nil {
+		l.dropParked()
 		return err
 	}
-	l.hold.begin(held{c, a.ETag})
+	l.parking.begin(parked{c, a.ETag})
 	l.awaitEnd(now)
 	if l.RestartUnconfirmed && !l.jobs.absent && l.jobs.mayRestart(now, l.Log) {
 		l.Log.Warn("restarting chmpx so that it loads a RESOURCE it cannot load while it runs", "reason", refusal.Reason)
@@ -52,55 +52,55 @@ func (l *loop) holdBack(now time.Time, a k2hr3.Answer, why error) error {
 	return wait
 }
 
-// recallHeld takes up what an agent before this one held or guarded.
-func (l *loop) recallHeld(now time.Time) {
-	if b, err := l.File.Guarded(); err == nil {
+// recallParked takes up what an agent before this one parked or kept.
+func (l *loop) recallParked(now time.Time) {
+	if b, err := l.File.Previous(); err == nil {
 		before := inPlace{bytes: b, sum: sum(b), good: true}
 		before.config, _ = chmpx.Load(b, nil)
-		l.hold.watch(now, before)
+		l.parking.watch(now, before)
 	}
-	b, err := l.File.Held()
+	b, err := l.File.Parked()
 	if err != nil {
 		return
 	}
 	if report := l.Judge.Judge(l.ctx, b, nil); report.Verdict == chmpx.Accept {
-		l.hold.begin(held{candidate: candidate{bytes: b, report: report}})
+		l.parking.begin(parked{candidate: candidate{bytes: b, report: report}})
 	}
 }
 
-// dropHeld removes the held file: K2HR3 has another text.
-func (l *loop) dropHeld() {
-	if l.hold.waits() {
-		l.hold.end()
+// dropParked removes the parked file: K2HR3 has another text.
+func (l *loop) dropParked() {
+	if l.parking.waits() {
+		l.parking.end()
 	}
-	if err := l.File.DropHeld(); err != nil {
+	if err := l.File.DropParked(); err != nil {
 		l.Log.Warn("cannot remove the file that waited for a restart of chmpx", "error", err)
 	}
 }
 
-// awaitEnd waits for the end of the chmpx that a held file waits for.
+// awaitEnd waits for the end of the chmpx that a parked file waits for.
 func (l *loop) awaitEnd(now time.Time) {
 	switch {
 	case l.Chmpx == nil:
 	case l.probe.found != foundRunning:
 		l.startProbe(now)
-	case !l.endOp.busy && l.hold.trustsEnd(*l.probe.last):
+	case !l.endOp.busy && l.parking.trustsEnd(*l.probe.last):
 		st := *l.probe.last
 		const noLimit = 0 // it is never overdue
 		l.start(now, &l.endOp, noLimit, func(ctx context.Context) any { return ended{l.Chmpx.AwaitEnd(ctx, st)} })
 	}
 }
 
-// chmpxEnded puts the held file in place at once: the next chmpx is about to
+// chmpxEnded puts the parked file in place at once: the next chmpx is about to
 // start. Where the end cannot be waited for, the probes tell of it.
 func (l *loop) chmpxEnded(now time.Time, e ended) {
-	if e.err == nil && l.hold.waits() && !l.hold.guarded() {
-		l.applyHeld(now)
+	if e.err == nil && l.parking.waits() && !l.parking.keepsPrevious() {
+		l.applyParked(now)
 	}
 }
 
-// applyHeld puts the held file in place.
-func (l *loop) applyHeld(now time.Time) {
+// applyParked puts the parked file in place.
+func (l *loop) applyParked(now time.Time) {
 	err := l.mayReplace()
 	if l.ctx.Err() != nil {
 		return
@@ -108,7 +108,7 @@ func (l *loop) applyHeld(now time.Time) {
 	now = time.Now()
 	old, _ := daemon.InodeOf(l.File.Path)
 	if err == nil {
-		err = l.File.CommitHeld()
+		err = l.File.CommitParked()
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -117,19 +117,19 @@ func (l *loop) applyHeld(now time.Time) {
 	case errors.Is(err, render.ErrNotDurable):
 		l.Log.Warn("cannot flush slave.ini to the disk", "error", err)
 	case err != nil:
-		l.hold.danger.report(now, slog.LevelError, "cannot replace slave.ini while chmpx is down", err)
+		l.parking.danger.report(now, slog.LevelError, "cannot replace slave.ini while chmpx is down", err)
 		return
 	}
 	before := l.output.file
-	v := l.hold.end()
-	l.hold.watch(now, before)
-	l.heldInPlace(now, v, old)
+	v := l.parking.end()
+	l.parking.watch(now, before)
+	l.parkedInPlace(now, v, old)
 	l.tellChmpx(now, !before.good, nil)
 	l.probe.plan(now, daemon.FirstProbe)
 }
 
-// heldInPlace takes note that the held file is in place.
-func (l *loop) heldInPlace(now time.Time, v held, old daemon.Inode) {
+// parkedInPlace takes note that the parked file is in place.
+func (l *loop) parkedInPlace(now time.Time, v parked, old daemon.Inode) {
 	l.output.putInPlace(v.candidate, old)
 	l.output.tag(v.etag)
 	l.output.accept()
@@ -141,34 +141,34 @@ func (l *loop) heldInPlace(now time.Time, v held, old daemon.Inode) {
 	}
 }
 
-// watchGuard takes a probe while a file is guarded.
-func (l *loop) watchGuard(now time.Time, p probed) {
-	switch l.hold.look(now, p, l.output.file.config.FileVersion) {
-	case guardOn:
-		if l.hold.blocks(now) {
+// watchPrevious takes a probe while a file is kept.
+func (l *loop) watchPrevious(now time.Time, p probed) {
+	switch l.parking.look(now, p, l.output.file.config.FileVersion) {
+	case previousUnsure:
+		if l.parking.blocks(now) {
 			return
 		}
-	case guardOver:
-		l.hold.endWatch()
-		if err := l.File.DropGuard(); err != nil {
-			l.Log.Warn("cannot remove .slave.guard.ini; a chmpx that runs the previous slave.ini notices no new one until somebody removes it", "error", err)
+	case previousOver:
+		l.parking.endWatch()
+		if err := l.File.DropPrevious(); err != nil {
+			l.Log.Warn("cannot remove .slave.previous.ini; a chmpx that runs the previous slave.ini notices no new one until somebody removes it", "error", err)
 		}
-	case guardBroken:
-		l.takeBackHeld(now, p)
+	case previousRuns:
+		l.takeBackParked(now, p)
 	}
 	if r := l.poll.takeWaiting(); r != nil {
 		l.consider(now, *r)
 	}
 }
 
-// takeBackHeld puts the file before in place again, and holds the text once more:
+// takeBackParked puts the file before in place again, and holds the text once more:
 // a chmpx was started at the same moment, and runs the file before.
-func (l *loop) takeBackHeld(now time.Time, p probed) {
-	g := l.hold.endWatch()
-	l.hold.distrustEnd(p.status)
+func (l *loop) takeBackParked(now time.Time, p probed) {
+	g := l.parking.endWatch()
+	l.parking.distrustEnd(p.status)
 	err := l.lock.Hold()
 	if err == nil {
-		err = l.File.TakeBack()
+		err = l.File.RestorePrevious()
 	}
 	if err != nil {
 		l.Log.Error("cannot restore slave.ini", "error", err)
@@ -178,5 +178,5 @@ func (l *loop) takeBackHeld(now time.Time, p probed) {
 	l.expect(now, &p.status)
 	l.save()
 	l.Log.Warn("chmpx started just before the agent replaced slave.ini and runs the previous one; restart chmpx once more", "file", l.File.Path)
-	l.poll.want(now) // the text is held again
+	l.poll.want(now) // the text is parked again
 }

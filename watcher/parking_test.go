@@ -177,7 +177,7 @@ func TestAGuardThatNobodyCanEndBlocksNothing(t *testing.T) {
 		})
 		h.send(AskNow)
 		h.pass(10 * time.Second)
-		if _, err := h.config.File.Guarded(); err != nil {
+		if _, err := h.config.File.Previous(); err != nil {
 			t.Fatal(err)
 		}
 		h.forget()
@@ -222,7 +222,7 @@ func TestAFileThatChmpxsUnitHasPutInPlaceIsTakenUp(t *testing.T) {
 		h.send(AskNow)
 		h.pass(5 * time.Second)
 		h.chmpx.stop()
-		if err := os.Rename(h.config.File.HeldPath(), h.config.File.Path); err != nil {
+		if err := os.Rename(h.config.File.ParkedPath(), h.config.File.Path); err != nil {
 			t.Fatal(err)
 		}
 		h.chmpx.start(t)
@@ -241,7 +241,7 @@ func TestWhatWaitsIsForgottenWhenK2HR3HasAnotherText(t *testing.T) {
 		h.cluster.SetText(dangers["GROUP"](good))
 		h.send(AskNow)
 		h.pass(5 * time.Second)
-		if _, err := h.config.File.Held(); err != nil {
+		if _, err := h.config.File.Parked(); err != nil {
 			t.Fatal(err)
 		}
 		h.cluster.SetText(good)
