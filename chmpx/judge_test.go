@@ -45,9 +45,12 @@ func TestNoServerNodeIsRecognisable(t *testing.T) {
 }
 
 func TestAFindingSaysWhereItIs(t *testing.T) {
-	for line, want := range map[int]string{7: "7: so it is", 0: "file: so it is"} {
-		if got := (Finding{Line: line, Text: "so it is"}).String(); got != want {
-			t.Errorf("line %d: %q, want %q", line, got, want)
+	for f, want := range map[Finding][2]string{
+		{Line: 7, Text: "so it is"}: {"7: so it is", "line 7: so it is"},
+		{Text: "so it is"}:          {"file: so it is", "so it is"},
+	} {
+		if f.String() != want[0] || f.InWords() != want[1] {
+			t.Errorf("%q and %q, want %q", f.String(), f.InWords(), want)
 		}
 	}
 }

@@ -55,6 +55,15 @@ func (f Finding) String() string {
 	return strconv.Itoa(f.Line) + ": " + f.Text
 }
 
+// InWords is the finding within a message: "line LINE: text", or the text alone if it is about the
+// whole file.
+func (f Finding) InWords() string {
+	if f.Line == 0 {
+		return f.Text
+	}
+	return "line " + f.String()
+}
+
 // Report is the judgement of one configuration.
 type Report struct {
 	// Verdict is the worst of all findings.

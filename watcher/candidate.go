@@ -118,11 +118,7 @@ func worst(r chmpx.Report) string {
 			texts = append(texts, "and more")
 			break
 		}
-		if f.Line == 0 {
-			texts = append(texts, f.Text)
-			continue
-		}
-		texts = append(texts, fmt.Sprintf("line %d: %s", f.Line, f.Text))
+		texts = append(texts, f.InWords())
 	}
 	return strings.Join(texts, "; ")
 }
