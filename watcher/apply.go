@@ -133,6 +133,9 @@ func (l *loop) replace(now time.Time, c candidate) error {
 	} else if err != nil {
 		return err
 	}
+	if !l.parking.keepsPrevious() {
+		l.dropPrevious() // one that an agent before this one left, or somebody else
+	}
 	l.output.putInPlace(c, old)
 	l.tellChmpx(now, first, l.probe.last)
 	return nil

@@ -79,7 +79,7 @@ func identityFaults() []fault {
 	name := func(s string) func(h *host) { return func(h *host) { h.name.Store(&s) } }
 	return []fault{
 		{name: "forgotten by K2HR3", wrong: "K2HR3 removes the host, because the cloud has deleted one of its ports", does: "looks three times, then registers anew",
-			strike: forgotten, sees: 50 * time.Second, asks: 50, puts: 1, says: []string{"registered with K2HR3", "missed it 3 times"}, once: true},
+			strike: forgotten, sees: 50 * time.Second, asks: 60, puts: 1, says: []string{"registered with K2HR3", "missed it 3 times"}, once: true},
 		{name: "forgotten without anything to notice it by", wrong: "the same, and the host reads by its token and is still in the text", does: "notices at the next look for its membership, every ten minutes",
 			before: func(h *host) { h.cluster.AddSlave("10.20.9.9", ownCUK, ownAddr) },
 			strike: forgotten, sees: 5 * time.Second, asks: 60, puts: 1, says: []string{"registered with K2HR3", "missed it 3 times"}, once: true},

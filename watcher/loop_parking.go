@@ -54,10 +54,12 @@ func (l *loop) park(now time.Time, a k2hr3.Answer, why error) error {
 
 // recallParked takes up what an agent before this one parked or kept.
 func (l *loop) recallParked(now time.Time) {
-	if b, err := l.File.Previous(); err == nil {
+	// The file in place was good, and so was the previous one. What is neither is no agent's.
+	if b, err := l.File.Previous(); err == nil && l.output.file.config != nil {
 		before := inPlace{bytes: b, sum: sum(b), good: true}
-		before.config, _ = chmpx.Load(b, nil)
-		l.parking.watch(now, before)
+		if before.config, _ = chmpx.Load(b, nil); before.config != nil {
+			l.parking.watch(now, before)
+		}
 	}
 	b, err := l.File.Parked()
 	if err != nil {
@@ -150,14 +152,20 @@ func (l *loop) watchPrevious(now time.Time, p probed) {
 		}
 	case previousOver:
 		l.parking.endWatch()
-		if err := l.File.DropPrevious(); err != nil {
-			l.Log.Warn("cannot remove .slave.previous.ini; a chmpx that runs the previous slave.ini notices no new one until somebody removes it", "error", err)
-		}
+		l.dropPrevious()
 	case previousRuns:
 		l.takeBackParked(now, p)
 	}
 	if r := l.poll.takeWaiting(); r != nil {
 		l.consider(now, *r)
+	}
+	l.checkFile(now) // what was done to it meanwhile was left alone
+}
+
+// dropPrevious removes a previous file that nobody watches, if there is one.
+func (l *loop) dropPrevious() {
+	if err := l.File.DropPrevious(); err != nil {
+		l.Log.Warn("cannot remove .slave.previous.ini; a chmpx that runs the previous slave.ini notices no new one until somebody removes it", "error", err)
 	}
 }
 

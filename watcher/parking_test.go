@@ -3,6 +3,7 @@ package watcher
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -272,4 +273,65 @@ func TestWhatWaitsOutlivesTheAgent(t *testing.T) {
 		h.runsThe(text)
 		h.noTemporary()
 	})
+}
+
+// guarded restarts the agent on a host without a chmpx, where a file of this text is guarded.
+func (h *host) guarded(text string) {
+	h.t.Helper()
+	h.applied()
+	h.pass(3 * time.Minute)
+	h.stop()
+	h.chmpx.stop()
+	if err := os.WriteFile(filepath.Join(h.dir, ".slave.previous.ini"), []byte(text), 0o644); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// What is done to the file while another one is guarded is undone when that is over.
+func TestAFileThatIsDeletedBesideAGuardIsRestored(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.guarded(h.textWithSelf())
+		h.start()
+		h.pass(time.Second)
+		h.edit(os.Remove)
+		h.pass(2 * previousFor)
+		if h.file() == "" {
+			t.Error("the file is not restored")
+		}
+	})
+}
+
+// What is in the guard's place, or in the file's, may be anything, and ends up nowhere.
+func TestAGuardThatIsNone(t *testing.T) {
+	for name, spoil := range map[string]struct{ guard, file string }{
+		"both": {"rubbish", "rubbish"}, "the guard": {"rubbish", ""}, "the guard is empty": {"", ""}, "the file": {"good", "rubbish"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				text := spoil.guard
+				if text == "good" {
+					text = h.textWithSelf()
+				}
+				h.guarded(text)
+				if spoil.file != "" {
+					if err := overwrite(spoil.file)(h.config.File.Path); err != nil {
+						t.Fatal(err)
+					}
+				}
+				h.start()
+				h.pass(time.Minute)
+				h.join(2)
+				h.send(AskNow)
+				h.pass(10 * time.Second)
+				if !h.lists(2) {
+					t.Errorf("the file is\n%s", h.file())
+				}
+				h.chmpx.start(t)
+				h.pass(10 * time.Second)
+				if !h.lists(2) {
+					t.Errorf("with chmpx the file is\n%s", h.file())
+				}
+			})
+		})
+	}
 }

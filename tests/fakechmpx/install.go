@@ -78,7 +78,7 @@ func BuildStandin(dir string) (Programs, error) {
 		return Programs{}, err
 	}
 	program := filepath.Join(dir, "standin")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program,
+	cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-o", program,
 		"k2hdkc-slave-agent/tests/fakechmpx/standin")
 	cmd.Dir = sourceDir()
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

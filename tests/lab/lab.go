@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"k2hdkc-slave-agent/tests/fakechmpx"
@@ -25,58 +28,62 @@ const (
 // lab is a cluster on one machine.
 type lab struct {
 	*timeline
-	stop context.CancelFunc
 
-	dir   string
-	file  string
-	state fakechmpx.StateDir
+	dir      string // all that is written is below it
+	bin      string // the agent
+	programs fakechmpx.Programs
 
 	k2hr3   *fakek2hr3.Server
 	cluster *fakek2hr3.Cluster
 	http    *http.Server
 	url     string
+	changed time.Time // when K2HR3 had the latest change
+	broken  bool      // the RESOURCE is
+	refused string    // why the agent refuses it, as far as it has said
+	down    func()    // ends that K2HR3 does not answer; nil: it does
 
-	programs fakechmpx.Programs
-	chmpx    *fakechmpx.Process
-	agent    *realagent.Process
-	members  []fakechmpx.Member
-	read     int // of the agent's log
+	file    string
+	state   fakechmpx.StateDir
+	chmpx   *fakechmpx.Process
+	members []fakechmpx.Member // the server nodes
+
+	agent     *realagent.Process
+	read      int // of the agent's log
+	confirmed int // the revision that the agent has seen chmpx run
 }
 
-// newLab builds the programs and starts everything but chmpx, which has no file
-// yet.
-func newLab(ctx context.Context, stock bool) (_ *lab, err error) {
-	ctx, stop := context.WithCancel(ctx)
-	l := &lab{stop: stop}
-	defer func() {
-		if err != nil {
-			l.close()
-		}
-	}()
-	if l.dir, err = os.MkdirTemp("", "k2hdkc-lab-"); err != nil {
-		return nil, err
-	}
-	fmt.Println("building the agent and the stand-ins ...")
-	bin, err := realagent.Build(l.dir)
+func newLab(out io.Writer) (*lab, error) {
+	dir, err := os.MkdirTemp("", "k2hdkc-lab-")
 	if err != nil {
 		return nil, err
 	}
-	if l.programs, err = fakechmpx.BuildStandin(filepath.Join(l.dir, "bin")); err != nil {
-		return nil, err
-	}
-	l.file = filepath.Join(l.dir, "slave.ini")
-	l.state = fakechmpx.StateDir(filepath.Join(l.dir, "chmpx"))
-	if err := os.MkdirAll(string(l.state), 0o755); err != nil {
-		return nil, err
+	l := &lab{timeline: newTimeline(out), dir: dir}
+	l.file = filepath.Join(dir, "slave.ini")
+	l.state = fakechmpx.StateDir(filepath.Join(dir, "chmpx"))
+	l.say(`The K2HDKC slave agent at work, on this machine alone: a stand-in for K2HR3, a stand-in for chmpx, and
+the real agent between them. What they write is below %s, and gone at the end.
+`, dir)
+	return l, nil
+}
+
+// start starts everything but chmpx, which has no file yet.
+func (l *lab) start(stock bool) error {
+	if err := os.Mkdir(string(l.state), 0o755); err != nil {
+		return err
 	}
 	if err := l.programs.UseState(l.state); err != nil {
-		return nil, err
+		return err
 	}
-	l.timeline = newTimeline(os.Stdout)
 	if err := l.serve(stock); err != nil {
-		return nil, err
+		return err
 	}
-	return l, l.startAgent(ctx, bin)
+	holds := "holds a request until the RESOURCE changes"
+	if stock {
+		holds = "answers each request at once, as K2HR3 does today"
+	}
+	l.say("K2HR3 is at %s and %s.\n\nseconds  who    what", l.url, holds)
+	l.timeline.start = time.Now()
+	return l.startAgent()
 }
 
 // serve starts the K2HR3 stand-in.
@@ -98,36 +105,38 @@ func (l *lab) serve(stock bool) error {
 }
 
 // startAgent starts the agent with what an operator gives it: where K2HR3 is,
-// a role and a token.
-func (l *lab) startAgent(ctx context.Context, bin string) error {
-	token := filepath.Join(l.dir, "role-token")
-	if err := os.WriteFile(token, []byte(l.cluster.RoleToken("slave", 0)+"\n"), 0o600); err != nil {
+// a role and a token. Of this machine it reads nothing.
+func (l *lab) startAgent() error {
+	token, config := filepath.Join(l.dir, "role-token"), filepath.Join(l.dir, "slave-agent.ini")
+	if err := errors.Join(
+		os.WriteFile(token, []byte(l.cluster.RoleToken("slave", 0)+"\n"), 0o600),
+		os.WriteFile(config, nil, 0o600),
+	); err != nil {
 		return err
 	}
-	cmd := exec.Command(bin, "run",
-		"--config", l.empty("slave-agent.ini"),
+	cmd := exec.Command(l.bin, "run", "--config", config,
 		"--api-uri", l.url, "--role", l.cluster.SlaveRole(), "--role-token-file", token,
 		"--cuk", cuk, "--tag", "127.0.0.1", "--output", l.file,
 		"--state-dir", filepath.Join(l.dir, "state"), "--run-dir", filepath.Join(l.dir, "run"),
 		"--antpickax-dir", filepath.Join(l.dir, "antpickax"),
 		"--unit", "", "--status-command", l.programs.Status, "--check-command", l.programs.Conftest,
 		"--interval", "5s", "--log-format", "json")
+	cmd.SysProcAttr = apart()
 	var err error
-	l.agent, err = realagent.Start(ctx, cmd, func(r realagent.Record) { l.line("agent", "%s", words(r)) })
+	l.agent, err = realagent.Start(context.Background(), cmd, func(r realagent.Record) { l.line("agent", "%s", words(r)) })
 	return err
 }
 
-// empty makes an empty file, so that nothing of this machine is read instead.
-func (l *lab) empty(name string) string {
-	path := filepath.Join(l.dir, name)
-	os.WriteFile(path, nil, 0o600)
-	return path
+// apart keeps the terminal's signals from a process: the lab ends what it has
+// started itself, one after the other.
+func apart() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
 // startChmpx starts chmpx on the file, as its unit does once the file is there.
-func (l *lab) startChmpx(ctx context.Context) error {
-	// Not ctx: chmpx outlives the step that starts it.
-	p, err := fakechmpx.Start(context.WithoutCancel(ctx), l.programs, l.file, fakechmpx.WithState(l.state))
+func (l *lab) startChmpx() error {
+	p, err := fakechmpx.Start(context.Background(), l.programs, l.file, fakechmpx.WithState(l.state),
+		func(cmd *exec.Cmd) { cmd.SysProcAttr = apart() })
 	if err != nil {
 		return err
 	}
@@ -136,35 +145,46 @@ func (l *lab) startChmpx(ctx context.Context) error {
 	return nil
 }
 
+// change changes something at K2HR3.
+func (l *lab) change(do func(), format string, args ...any) {
+	l.line("K2HR3", format, args...)
+	l.changed = time.Now()
+	do()
+}
+
 // join lets a server node join: the ring knows it first, then K2HR3.
 func (l *lab) join(n int) error {
-	name, id := fmt.Sprintf("server-%d.orders.example", n), fmt.Sprintf("server-%d", n)
-	l.members = append(l.members, fakechmpx.Member{Name: name, Port: fakek2hr3.ServerPort, CtlPort: fakek2hr3.ServerCtlPort, CUK: id, Seed: name})
+	m := member(n)
+	l.members = append(l.members, m)
 	if err := l.state.SetRing(l.members...); err != nil {
 		return err
 	}
-	l.line("K2HR3", "%s joins the role of the servers", name)
-	l.cluster.Join(address(n), id, name)
+	l.change(func() { l.cluster.Join(serverAddress(n), m.CUK, m.Name) }, "%s joins the role of the servers", m.Name)
 	return nil
 }
 
 // leave takes a server node out.
 func (l *lab) leave(n int) error {
-	id := fmt.Sprintf("server-%d", n)
-	l.members = slices.DeleteFunc(l.members, func(m fakechmpx.Member) bool { return m.CUK == id })
+	m := member(n)
+	l.members = slices.DeleteFunc(l.members, func(other fakechmpx.Member) bool { return other.CUK == m.CUK })
 	if err := l.state.SetRing(l.members...); err != nil {
 		return err
 	}
-	l.line("K2HR3", "%s leaves the role of the servers", id)
-	l.cluster.Leave(address(n), id)
+	l.change(func() { l.cluster.Leave(serverAddress(n), m.CUK) }, "%s leaves the role of the servers", m.Name)
 	return nil
 }
 
-func address(n int) string { return fmt.Sprintf("10.0.0.%d", 10+n) }
+// member is server node n.
+func member(n int) fakechmpx.Member {
+	name := fmt.Sprintf("server-%d.orders.example", n)
+	return fakechmpx.Member{Name: name, Port: fakek2hr3.ServerPort, CtlPort: fakek2hr3.ServerCtlPort, CUK: fmt.Sprintf("server-%d", n), Seed: name}
+}
+
+func serverAddress(n int) string { return fmt.Sprintf("10.0.0.%d", 10+n) }
 
 // end stops the agent and looks that chmpx lives on.
 func (l *lab) end() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), endWithin)
 	defer cancel()
 	l.head("the agent is stopped")
 	status, err := l.agent.Stop(ctx)
@@ -179,6 +199,9 @@ func (l *lab) end() error {
 	return nil
 }
 
+// endWithin is how long a program of the lab may take to end before it is killed.
+const endWithin = 30 * time.Second
+
 // alive fails if chmpx has ended.
 func (l *lab) alive() error {
 	select {
@@ -189,8 +212,9 @@ func (l *lab) alive() error {
 	}
 }
 
+// close ends all that was started and deletes all that was written.
 func (l *lab) close() {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), endWithin)
 	defer cancel()
 	if l.agent != nil {
 		l.agent.Stop(ctx)
@@ -198,11 +222,8 @@ func (l *lab) close() {
 	if l.chmpx != nil {
 		l.chmpx.Stop(ctx)
 	}
-	l.stop()
 	if l.http != nil {
 		l.http.Close()
 	}
-	if l.dir != "" {
-		os.RemoveAll(l.dir)
-	}
+	os.RemoveAll(l.dir)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,8 +15,8 @@ import (
 	"k2hdkc-slave-agent/tests/realagent"
 )
 
-// show is the lab's story, step by step.
-func (l *lab) show(ctx context.Context) error {
+// story is what the lab shows, step by step.
+func (l *lab) story(ctx context.Context) error {
 	steps := []struct {
 		head string
 		do   func(context.Context) error
@@ -24,11 +25,11 @@ func (l *lab) show(ctx context.Context) error {
 		{"the first server joins", l.firstServer},
 		{"two more servers join", l.moreServers},
 		{"a server leaves", l.oneLeaves},
-		{"the RESOURCE is broken", l.broken},
-		{"the RESOURCE is mended, and the server comes back", l.mended},
+		{"the RESOURCE is broken", l.breaks},
+		{"the RESOURCE is mended, and the server comes back", l.comesBack},
 	}
-	for _, s := range steps {
-		l.head("%s", s.head)
+	for i, s := range steps {
+		l.head("%d/%d: %s", i+1, len(steps), s.head)
 		if err := s.do(ctx); err != nil {
 			return fmt.Errorf("%s: %w\n--- the agent's log:\n%s", s.head, err, l.agent)
 		}
@@ -37,10 +38,10 @@ func (l *lab) show(ctx context.Context) error {
 }
 
 func (l *lab) newSlave(ctx context.Context) error {
-	if err := l.says(ctx, realagent.Registered, ""); err != nil {
+	if _, err := l.says(ctx, realagent.Registered, ""); err != nil {
 		return err
 	}
-	if err := l.says(ctx, "", realagent.NoServers); err != nil {
+	if err := l.refuses(ctx, realagent.NoServers); err != nil {
 		return err
 	}
 	if n := len(l.cluster.Slaves()); n != 1 {
@@ -57,13 +58,18 @@ func (l *lab) firstServer(ctx context.Context) error {
 	if err := l.join(1); err != nil {
 		return err
 	}
-	if err := l.says(ctx, realagent.Replaced, ""); err != nil {
+	// Whatever the agent finds wrong with this text, nothing will come of waiting.
+	r, err := l.saysOneOf(ctx, realagent.Replaced, realagent.NotApplied)
+	if err == nil && r.Message != realagent.Replaced {
+		err = fmt.Errorf("the agent refuses the first file: %s", r.Text("error"))
+	}
+	if err != nil {
 		return err
 	}
-	if err := l.startChmpx(ctx); err != nil {
+	if err := l.startChmpx(); err != nil {
 		return err
 	}
-	return l.runs(ctx, 1)
+	return l.runs(ctx)
 }
 
 func (l *lab) moreServers(ctx context.Context) error {
@@ -72,27 +78,28 @@ func (l *lab) moreServers(ctx context.Context) error {
 			return err
 		}
 	}
-	return l.runs(ctx, 3)
+	return l.runs(ctx)
 }
 
 func (l *lab) oneLeaves(ctx context.Context) error {
 	if err := l.leave(2); err != nil {
 		return err
 	}
-	return l.runs(ctx, 2)
+	return l.runs(ctx)
 }
 
-// broken serves the text as a broken template might render it: the servers are
+// breaks serves the text as a broken template might render it: the servers are
 // there, GLOBAL is not.
-func (l *lab) broken(ctx context.Context) error {
+func (l *lab) breaks(ctx context.Context) error {
 	before, err := os.ReadFile(l.file)
 	if err != nil {
 		return err
 	}
 	text := l.cluster.Text()
-	l.cluster.SetText(text[strings.Index(text, "[SVRNODE]"):])
-	l.line("K2HR3", "the text has lost its [GLOBAL] section")
-	if err := l.says(ctx, realagent.NotApplied, "GROUP"); err != nil {
+	l.broken = true
+	_, nodes, _ := strings.Cut(text, "[SVRNODE]")
+	l.change(func() { l.cluster.SetText("[SVRNODE]" + nodes) }, "the text has lost its [GLOBAL] section")
+	if err := l.refuses(ctx, "GROUP"); err != nil {
 		return err
 	}
 	after, err := os.ReadFile(l.file)
@@ -109,73 +116,145 @@ func (l *lab) broken(ctx context.Context) error {
 	return nil
 }
 
-func (l *lab) mended(ctx context.Context) error {
-	l.cluster.ClearText()
+// mend serves the text as it should be.
+func (l *lab) mend() {
+	l.broken = false
+	l.change(l.cluster.ClearText, "the text is whole again")
+}
+
+func (l *lab) comesBack(ctx context.Context) error {
+	l.mend()
 	if err := l.join(2); err != nil {
 		return err
 	}
-	return l.runs(ctx, 3)
+	return l.runs(ctx)
 }
 
 // says waits for a record with this message whose error contains text.
-func (l *lab) says(ctx context.Context, message, text string) error {
-	_, next, err := l.agent.Await(ctx, l.read, func(r realagent.Record) bool {
-		return strings.HasPrefix(r.Message, message) && strings.Contains(r.Text("error"), text)
+func (l *lab) says(ctx context.Context, message, text string) (realagent.Record, error) {
+	return l.await(ctx, fmt.Sprintf("%q %q", message, text), func(r realagent.Record) bool {
+		return r.Message == message && strings.Contains(r.Text("error"), text)
 	})
-	l.read = next
-	if err != nil {
-		return fmt.Errorf("the agent should have said %q %q: %w", message, text, err)
+}
+
+// asks waits until K2HR3 has answered a request since its latest change. One that
+// it holds, because the agent has what it would get, may be as good.
+func (l *lab) asks(ctx context.Context, mayHold bool) error {
+	answered := func(r fakek2hr3.Request) bool {
+		return r.Start.Add(r.Held).After(l.changed) && r.Op == fakek2hr3.OpResource && r.Status != 0
+	}
+	for (!mayHold || l.k2hr3.Held() == 0) && !slices.ContainsFunc(l.k2hr3.Requests(), answered) {
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("the agent should have asked K2HR3: %w", context.Cause(ctx))
+		}
 	}
 	return nil
 }
 
-// runs waits until chmpx serves a ring of n servers, from the file in place,
-// and the agent has seen that it does.
-func (l *lab) runs(ctx context.Context, n int) error {
-	started := time.Now()
-	want := func(s fakechmpx.Snapshot) bool {
-		up := 0
-		for _, e := range s.Servers {
-			if strings.Contains(e.Status, "[UP]") {
-				up++
-			}
-		}
-		return len(s.Servers) == n && up == n
+// refuses waits until the agent refuses the RESOURCE for a reason. What it has
+// said already it says again after a minute only.
+func (l *lab) refuses(ctx context.Context, reason string) error {
+	if l.refused == reason {
+		return l.asks(ctx, false)
 	}
-	shot, err := l.state.Await(ctx, cluster, fakek2hr3.SlaveCtlPort, want)
+	_, err := l.says(ctx, realagent.NotApplied, reason)
+	if err == nil {
+		l.refused = reason
+	}
+	return err
+}
+
+// saysOneOf waits for a record with one of these messages.
+func (l *lab) saysOneOf(ctx context.Context, one, other string) (realagent.Record, error) {
+	return l.await(ctx, fmt.Sprintf("%q or %q", one, other), func(r realagent.Record) bool {
+		return r.Message == one || r.Message == other
+	})
+}
+
+// await waits for a record that was not looked at yet.
+func (l *lab) await(ctx context.Context, what string, ok func(realagent.Record) bool) (realagent.Record, error) {
+	r, next, err := l.agent.Await(ctx, l.read, ok)
+	l.read = next
 	if err != nil {
-		return fmt.Errorf("chmpx should have %d servers, has %d: %w", n, len(shot.Servers), err)
+		err = fmt.Errorf("the agent should have said %s: %w", what, err)
 	}
-	for {
-		shot, err = l.state.Read(cluster, fakek2hr3.SlaveCtlPort)
-		if err != nil {
+	return r, err
+}
+
+// runs waits until chmpx has the server nodes that K2HR3 has, by the file in
+// place, and the agent has seen that it does.
+func (l *lab) runs(ctx context.Context) error {
+	if l.refused != "" {
+		if err := l.asks(ctx, true); err != nil {
 			return err
 		}
-		host := fakechmpx.LocalHost()
-		c, err := fakechmpx.ReadConfig(l.file, host)
-		if err != nil {
-			return fmt.Errorf("slave.ini would end chmpx: %w", err)
-		}
-		if len(c.Servers) == n && c.FileVersion == shot.FileVersion && want(shot) {
-			break
-		}
-		if _, err := l.state.Await(ctx, cluster, fakek2hr3.SlaveCtlPort, func(s fakechmpx.Snapshot) bool {
-			return s.FileVersion != shot.FileVersion || len(s.Servers) != len(shot.Servers)
-		}); err != nil {
-			return fmt.Errorf("chmpx runs revision %d, the file is %d with %d servers: %w", shot.FileVersion, c.FileVersion, len(c.Servers), err)
-		}
 	}
-	if err := l.alive(); err != nil {
+	shot, err := l.agrees(ctx)
+	if err == nil {
+		err = l.alive()
+	}
+	if err == nil {
+		err = l.seen(ctx, shot.FileVersion)
+	}
+	if err != nil {
 		return err
 	}
-	l.line("chmpx", "runs revision %d with %d servers", shot.FileVersion, n)
-	if _, next, err := l.agent.Await(ctx, l.read, func(r realagent.Record) bool {
-		return r.Message == realagent.Confirmed && r.Text("revision") == fmt.Sprint(shot.FileVersion)
-	}); err != nil {
-		return fmt.Errorf("the agent should have seen chmpx run revision %d: %w", shot.FileVersion, err)
-	} else {
-		l.read = next
-	}
-	l.right("K2HR3, slave.ini and chmpx have the same %d servers, %v after the change", n, time.Since(started).Round(time.Millisecond))
+	l.right("K2HR3, slave.ini and chmpx have the same %s: revision %d, %.2f s after K2HR3's change",
+		servers(len(shot.Servers)), shot.FileVersion, time.Since(l.changed).Seconds())
 	return nil
 }
+
+// seen waits until the agent has seen that chmpx runs a revision and that the
+// RESOURCE is good.
+func (l *lab) seen(ctx context.Context, revision int) error {
+	switch {
+	case revision != l.confirmed:
+		if _, err := l.await(ctx, fmt.Sprintf("that chmpx runs revision %d", revision), func(r realagent.Record) bool {
+			return r.Message == realagent.Confirmed && r.Text("revision") == fmt.Sprint(revision)
+		}); err != nil {
+			return err
+		}
+		l.confirmed = revision
+	case l.refused == "" || l.k2hr3.Held() > 0: // a held request says that the RESOURCE is good when it is answered
+		return nil
+	default:
+		if _, err := l.says(ctx, realagent.Usable, ""); err != nil {
+			return err
+		}
+	}
+	l.refused = ""
+	return nil
+}
+
+func servers(n int) string {
+	if n == 1 {
+		return "1 server"
+	}
+	return fmt.Sprintf("%d servers", n)
+}
+
+// agrees waits until chmpx runs the file in place, and both have the server nodes
+// that K2HR3 has, all of them up.
+func (l *lab) agrees(ctx context.Context) (fakechmpx.Snapshot, error) {
+	n, host := len(l.members), fakechmpx.LocalHost()
+	var wrong error
+	shot, err := l.state.Await(ctx, cluster, fakek2hr3.SlaveCtlPort, func(s fakechmpx.Snapshot) bool {
+		if len(s.Servers) != n || slices.ContainsFunc(s.Servers, isDown) {
+			return false
+		}
+		var c *fakechmpx.Config
+		c, wrong = fakechmpx.ReadConfig(l.file, host)
+		return wrong != nil || len(c.Servers) == n && c.FileVersion == s.FileVersion
+	})
+	switch {
+	case wrong != nil:
+		return shot, fmt.Errorf("slave.ini would end chmpx: %w", wrong)
+	case err != nil:
+		return shot, fmt.Errorf("chmpx should have %s, it runs revision %d with %d: %w", servers(n), shot.FileVersion, len(shot.Servers), err)
+	}
+	return shot, nil
+}
+
+func isDown(e fakechmpx.Entry) bool { return !strings.Contains(e.Status, "[UP]") }

@@ -125,7 +125,7 @@ func (s Spec) enter() error {
 			return fmt.Errorf("mount %s: %w", there, err)
 		}
 	}
-	return setAddrs(s.Addrs)
+	return SetAddrs(s.Addrs...)
 }
 
 // keepLoaderCache lets programs of this machine find their libraries on a host

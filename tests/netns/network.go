@@ -12,8 +12,9 @@ import (
 // loopback is the interface number of lo in a fresh network namespace.
 const loopback = 1
 
-// setAddrs brings the loopback up and gives it the addresses.
-func setAddrs(addrs []string) error {
+// SetAddrs brings the loopback of this thread's network up and gives it the
+// addresses.
+func SetAddrs(addrs ...string) error {
 	four, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ const (
 	NotApplied = "RESOURCE not applied"
 	Waits      = "RESOURCE waits for a restart of chmpx"
 	NoServers  = "no server nodes yet"
+	Usable     = "the RESOURCE is usable again"
 	Confirmed  = "chmpx runs the current slave.ini"
 	PutAgain   = "replacing the file once more"
 	RestartIt  = "has lost its watch; restart chmpx"

@@ -3,7 +3,6 @@ package k2hr3
 import (
 	"context"
 	"net"
-	"net/http"
 	"net/netip"
 	"net/url"
 )
@@ -16,7 +15,7 @@ import (
 // their CUKs alone. The same holds behind NAT.
 func (c *Client) LocalAddress(ctx context.Context) (netip.Addr, error) {
 	target := c.api
-	if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: c.api}); err == nil && proxy != nil {
+	if proxy := proxyOf(c.api); proxy != nil {
 		target = proxy
 	}
 	addr, err := c.dial.localAddress(ctx, net.JoinHostPort(target.Hostname(), port(target)))

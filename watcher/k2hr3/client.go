@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -24,7 +25,7 @@ const DefaultTimeout = 20 * time.Second
 type Config struct {
 	API API
 	// CAFile holds the authorities K2HR3's certificate is checked against, in
-	// PEM. Empty: those of the system.
+	// PEM. Empty: those of the system. Both are read again when they change.
 	CAFile string
 	// CertFile and KeyFile are this host's client certificate, in PEM. They
 	// are read again for each TLS handshake.
@@ -49,7 +50,7 @@ type Config struct {
 // Client talks to one K2HR3. It is safe for concurrent use.
 type Client struct {
 	api       *url.URL
-	named     string // where api comes from, for the operator
+	route     route
 	userAgent string
 	timeout   time.Duration
 	log       *slog.Logger
@@ -79,8 +80,9 @@ func New(cfg Config) (*Client, error) {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
 	dial := newDialer(cfg.From)
+	way := route{server: &cfg.API.base, named: "api-uri", caFile: cfg.CAFile, cert: cfg.CertFile, wantsCert: new(atomic.Bool)}
 	if cfg.Transport == nil {
-		transport, err := newTransport(cfg, dial)
+		transport, err := newTransport(cfg, dial, way.wantsCert)
 		if err != nil {
 			return nil, err
 		}
@@ -89,16 +91,16 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Limiter == nil {
 		cfg.Limiter = new(Limiter)
 	}
-	way := line{next: quiet{cfg.Transport}, limiter: cfg.Limiter}
-	retried := way.client(cfg.Timeout)
+	all := line{next: quiet{cfg.Transport}, limiter: cfg.Limiter}
+	retried := all.client(cfg.Timeout)
 	return &Client{
 		api:       &cfg.API.base,
-		named:     "api-uri",
+		route:     way,
 		userAgent: cfg.UserAgent,
 		timeout:   cfg.Timeout,
 		log:       cfg.Logger,
 		dial:      dial,
-		line:      way,
+		line:      all,
 		retrier:   newRetrier(retried, cfg.Logger),
 		silent:    newRetrier(retried, slog.New(slog.DiscardHandler)),
 	}, nil

@@ -31,7 +31,7 @@ func (c *Client) Ping(ctx context.Context) error {
 		return err
 	}
 	if a.status != http.StatusOK {
-		return c.refused(x.op, a, false)
+		return c.refused(x.op, a, asked{})
 	}
 	m, err := a.object()
 	if err != nil {
@@ -69,7 +69,7 @@ func (c *Client) Register(ctx context.Context, role Role, token Token, me Regist
 		return err
 	}
 	if a.status != http.StatusCreated {
-		return c.refused(x.op, a, true)
+		return c.refused(x.op, a, asked{byToken: true})
 	}
 	if _, err := a.success(); err != nil {
 		return c.failed(ctx, x.op, a, err)
@@ -92,7 +92,7 @@ func (c *Client) IsMember(ctx context.Context, role Role, cuk CUK) (is bool, too
 	case a.status == http.StatusForbidden && !a.isWebPage():
 		return false, a.took, nil
 	}
-	return false, 0, c.refused(x.op, a, false)
+	return false, 0, c.refused(x.op, a, asked{})
 }
 
 // Unregister takes this host, by the address K2HR3 sees and cuk, out of role and
@@ -110,7 +110,7 @@ func (c *Client) Unregister(ctx context.Context, role Role, cuk CUK) error {
 	case a.status == http.StatusForbidden && !a.isWebPage():
 		return c.newError(x.op, a.status, verdict{ErrNotMember, hintMember + hintStore})
 	}
-	return c.refused(x.op, a, false)
+	return c.refused(x.op, a, asked{})
 }
 
 // doByAddress does x on role, without a token. K2HR3 then
@@ -174,8 +174,8 @@ func (c *Client) send(plain *http.Request, op string, read func(*http.Response) 
 }
 
 // refused returns the error for an answer whose status is not success.
-func (c *Client) refused(op string, a answer, withToken bool) error {
-	e := c.newError(op, a.status, judge(a, withToken))
+func (c *Client) refused(op string, a answer, by asked) error {
+	e := c.newError(op, a.status, judge(a, by))
 	e.RetryAfter = retryAfter(a.status, a.header)
 	return e
 }
@@ -203,8 +203,8 @@ func (c *Client) failed(ctx context.Context, op string, a answer, err error) err
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", op, ctx.Err())
 	}
-	err = withoutRequest(err)
-	e := c.newError(op, 0, verdict{ErrTransport, hintTransport(err, time.Now(), c.named)})
+	err, hint := c.route.explain(withoutRequest(err), time.Now())
+	e := c.newError(op, 0, verdict{ErrTransport, hint})
 	e.Err = err
 	return e
 }
@@ -220,6 +220,9 @@ func withoutRequest(err error) error {
 }
 
 func (c *Client) newError(op string, status int, v verdict) *Error {
+	if status == http.StatusProxyAuthRequired {
+		v.hint = c.route.hintPassword()
+	}
 	return &Error{Op: op, Host: c.api.Host, Status: status, Kind: v.kind, Hint: v.hint}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -99,7 +100,7 @@ func TestWhatReadsIsGivenUpByAReset(t *testing.T) {
 			got := make(chan struct{}, 1)
 			addr, how := ends(t, conf, tt.answer, got)
 			cfg.API = must(ParseAPI(scheme + addr))
-			transport, err := newTransport(cfg, newDialer(cfg.From))
+			transport, err := newTransport(cfg, newDialer(cfg.From), new(atomic.Bool))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,8 +18,9 @@ type Query struct {
 	// Token is the right to read. The zero Token: K2HR3 goes by the address it
 	// sees, Role and CUK, which are used only then.
 	Token Token
-	Role  Role
-	CUK   CUK
+	// Role is used besides to say what is wrong.
+	Role Role
+	CUK  CUK
 	// ETag is that of the text the caller has; empty, or what is no ETag: the
 	// whole text is wanted.
 	ETag string
@@ -131,7 +132,7 @@ func (c *Client) resourceAnswer(ctx context.Context, op string, q Query, a answe
 		}
 		return Answer{Text: text, ETag: usableETag(a.header), Held: held, Size: len(a.body), Took: a.took}, nil
 	}
-	return Answer{}, c.refused(op, a, !q.Token.IsZero())
+	return Answer{}, c.refused(op, a, asked{byToken: !q.Token.IsZero(), byRole: q.Resource == q.Role.Resource()})
 }
 
 // entityTag is one ETag. What else a caller may have kept is not sent: "*"

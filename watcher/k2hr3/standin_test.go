@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -35,14 +36,14 @@ func newStand(t *testing.T) *stand {
 	s.role = must(ParseRole(s.cluster.SlaveRole()))
 	s.token = must(NewToken(s.cluster.RoleToken("slave", 0)))
 	cfg := Config{Logger: s.log.logger()}
-	transport, err := newTransport(cfg, newDialer(cfg.From))
+	transport, err := newTransport(cfg, newDialer(cfg.From), new(atomic.Bool))
 	if err != nil {
 		t.Fatal(err)
 	}
 	memory := fakek2hr3.Listen(s.Server)
-	transport.Proxy = nil
-	transport.DialContext = memory.Dialer(vm)
-	s.transport, cfg.Transport = transport, transport
+	transport.base.Proxy = nil
+	transport.base.DialContext = memory.Dialer(vm)
+	s.transport, cfg.Transport = transport.base, transport
 	s.client = newClient(t, cfg)
 	t.Cleanup(memory.Close)
 	return s
