@@ -43,3 +43,14 @@ func TestNoServerNodeIsRecognisable(t *testing.T) {
 		t.Errorf("got %+v", r)
 	}
 }
+
+func TestAFindingSaysWhereItIs(t *testing.T) {
+	for f, want := range map[Finding][2]string{
+		{Line: 7, Text: "so it is"}: {"7: so it is", "line 7: so it is"},
+		{Text: "so it is"}:          {"file: so it is", "so it is"},
+	} {
+		if f.String() != want[0] || f.InWords() != want[1] {
+			t.Errorf("%q and %q, want %q", f.String(), f.InWords(), want)
+		}
+	}
+}

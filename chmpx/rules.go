@@ -23,6 +23,7 @@ const (
 	RuleNumber      = "odd-number"
 	RuleClamped     = "clamped-value"
 	RuleGroup       = "group-name"
+	RulePlaceholder = "placeholder" // nobody has replaced one
 	RuleTableSize   = "table-size"
 	RuleK2Hash      = "k2hash-size"
 

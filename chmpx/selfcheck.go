@@ -17,6 +17,9 @@ func (l *loader) checkSelf(host Host, s selfSearch) *Node {
 		return nil
 	}
 	c := l.cfg
+	if name := placeholderForm.FindString(c.SelfCUK); name != "" {
+		l.add(Dangerous, RulePlaceholder, l.global["SELFCUK"].line, "SELFCUK", "SELFCUK has the placeholder %s in it: %s", quote(name), notReplaced)
+	}
 	if s.inServer {
 		if c.Mode == ModeSlave {
 			l.add(Dangerous, RuleSelfServer, s.entry.Line, "NAME", "chmpx takes the server node %s for this host's entry, although MODE is SLAVE: it starts as a slave with a server's identity; set SELFCTLPORT and SELFCUK so that they tell the two apart", quote(s.entry.Name))
@@ -102,8 +105,8 @@ func (l *loader) selfNotFound(host Host, s selfSearch) {
 	}
 	const then = "chmpx loads the file, but does not start on this host"
 	switch {
-	case strings.Contains(c.SelfCUK, "__SELF_INSTANCE_ID__"):
-		l.add(Reject, RuleSelfMissing, l.global["SELFCUK"].line, "SELFCUK", "SELFCUK is still the placeholder %s: %s; this is the raw text of a RESOURCE, in which the agent replaces it", quote(c.SelfCUK), then)
+	case placeholderForm.MatchString(c.SelfCUK):
+		l.add(Reject, RulePlaceholder, l.global["SELFCUK"].line, "SELFCUK", "SELFCUK is still the placeholder %s: %s; %s", quote(c.SelfCUK), then, notReplaced)
 	case near.byCUK != nil:
 		n := near.byCUK
 		l.add(Reject, RuleSelfMissing, l.keyLine(&l.slv, n, keyName), "NAME", "the entry %s has this host's CUK, but its NAME is not a name or address of this host (%s): %s; %s", quote(n.Name), hostAddrs(host), then, nameMend(host, n.Name))

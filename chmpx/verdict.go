@@ -46,9 +46,22 @@ type Finding struct {
 	Text string
 }
 
-// String is the finding as `check` prints it: "LINE: text".
+// String is the finding as `check` prints it: "LINE: text", with "file" for a line if it is about
+// the whole file.
 func (f Finding) String() string {
+	if f.Line == 0 {
+		return "file: " + f.Text
+	}
 	return strconv.Itoa(f.Line) + ": " + f.Text
+}
+
+// InWords is the finding within a message: "line LINE: text", or the text alone if it is about the
+// whole file.
+func (f Finding) InWords() string {
+	if f.Line == 0 {
+		return f.Text
+	}
+	return "line " + f.String()
 }
 
 // Report is the judgement of one configuration.

@@ -118,7 +118,7 @@ func worst(r chmpx.Report) string {
 			texts = append(texts, "and more")
 			break
 		}
-		texts = append(texts, fmt.Sprintf("line %d: %s", f.Line, f.Text))
+		texts = append(texts, f.InWords())
 	}
 	return strings.Join(texts, "; ")
 }

@@ -135,9 +135,7 @@ func TestOnceEndsWithItsContext(t *testing.T) {
 		{"while K2HR3 is asked", func(h *host) { h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Hang}) }},
 		{"while chmpx is looked at", func(h *host) { h.chmpx.hangs = true }},
 		{"while a revision is to be confirmed", func(h *host) {
-			if err := h.once(); err != nil {
-				h.t.Fatal(err)
-			}
+			h.placed()
 			h.chmpx.start(h.t)
 			h.chmpx.deaf = true
 			h.join(2)

@@ -2,6 +2,7 @@ package watcher
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -145,6 +146,20 @@ func identityFaults() []fault {
 			says: []string{"registered with K2HR3", "its tag has changed"}, once: true},
 		{name: "the full name resolves no longer", wrong: "the name service is down", does: "keeps the name",
 			before: func(h *host) { twoAddresses(h); name("vm-7.shop.example")(h) }, strike: name(""), sees: 5 * time.Second, asks: 50, hush: true},
+		{name: "the host is renamed", wrong: "the host gets another name that resolves", does: "registers under that, within half a minute",
+			before: func(h *host) { twoAddresses(h); name("vm-7.shop.example")(h) },
+			strike: func(h *host) { named(h, "vm-8.shop.example"); name("vm-8.shop.example")(h); h.renamed.Store(true) },
+			sees:   15 * time.Second, writes: -1, asks: 50, puts: 1, also: tagged("vm-8.shop.example"),
+			says: []string{"registered with K2HR3", "its tag has changed from vm-7.shop.example to vm-8.shop.example"}, once: true},
+		{name: "the host is renamed to localhost", wrong: "the host gets the name localhost, and its old one is nobody's", does: "registers under its address, within half a minute",
+			before: func(h *host) { twoAddresses(h); name("vm-7.shop.example")(h) },
+			strike: func(h *host) { name("localhost")(h); h.unnamed.Store(true); h.renamed.Store(true) },
+			sees:   15 * time.Second, writes: -1, asks: 50, puts: 1, also: tagged(ownAddr),
+			says: []string{"registered with K2HR3", "its tag has changed from vm-7.shop.example to " + ownAddr}, once: true},
+		{name: "the host is renamed, and the new name does not resolve", wrong: "the host gets another name that nobody knows, and its old one resolves still", does: "keeps the old one",
+			before: func(h *host) { twoAddresses(h); name("vm-7.shop.example")(h) },
+			strike: func(h *host) { name("")(h); h.renamed.Store(true) },
+			sees:   5 * time.Second, asks: 50, also: tagged("vm-7.shop.example"), hush: true},
 		{name: "a copy of the host", wrong: "an image of the host, with its slave.ini and state, starts as another VM", does: "registers as itself, gets its own SELFCUK, and leaves the original alone",
 			strike: func(h *host) { h.becomeCopy(secondAddr, secondAddr) }, heal: func(h *host) { h.chmpx.start(h.t) }, sees: 70 * time.Second, writes: -1,
 			asks: 70, puts: 1, also: (*host).isCopy, says: []string{"registered with K2HR3", "no member yet"}, once: true},
@@ -156,6 +171,22 @@ func identityFaults() []fault {
 		{name: "another CUK under the same address", wrong: "the host is built anew, with its address, slave.ini and state", does: "takes out who it was, registers as itself, and gets its own SELFCUK",
 			strike: func(h *host) { h.becomeCopy(ownAddr, ownAddr) }, heal: func(h *host) { h.chmpx.start(h.t) }, sees: 70 * time.Second, writes: -1,
 			asks: 70, puts: 1, also: (*host).isNew, says: []string{"left the role under the former CUK"}, once: true},
+	}
+}
+
+// named gives the host one more name that its chmpx knows.
+func named(h *host, name string) {
+	h.chmpx.set(func(c *fakeChmpx) { c.local = append(slices.Clone(c.local), name) })
+}
+
+// tagged looks for the tag that the host is registered under.
+func tagged(tag string) func(h *host) {
+	return func(h *host) {
+		for _, s := range h.cluster.Slaves() {
+			if s.Addr == ownAddr && s.Tag != tag {
+				h.t.Errorf("registered under %s, want %s", s.Tag, tag)
+			}
+		}
 	}
 }
 

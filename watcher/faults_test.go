@@ -388,6 +388,7 @@ interval of 0.3 s, on a machine that has nothing else to do.
 			fmt.Fprintf(&b, "| %s | %s | %s | %d in %s | %s | %s |\n", f.name, f.wrong, f.does, f.asks, span(cmp.Or(f.lasts, faultLasts)), after, f.logged())
 		}
 	}
+	writeElsewhere(&b)
 	return b.Bytes()
 }
 

@@ -53,6 +53,8 @@ type host struct {
 	from    atomic.Pointer[string] // where it is since, nil: there still
 	lost    atomic.Pointer[string] // an address that it had and no connection can come from
 	name    atomic.Pointer[string] // its full name that resolves, nil: none does
+	renamed atomic.Bool            // it may be called otherwise since the agent looked
+	unnamed atomic.Bool            // what it was called means another host, or none
 	meddle  atomic.Pointer[meddler]
 
 	dir    string
@@ -224,10 +226,12 @@ func (h *host) make() *Watcher {
 		Config: h.config,
 		Member: &member.Member{
 			Client: h.client(""), Role: role, Resource: role.Resource(), CUK: cuk, Log: slog.New(h.log),
-			FullName:   h.fullName,
-			Address:    func(context.Context) (netip.Addr, error) { return netip.MustParseAddr(h.place()), nil },
-			ClientFrom: func(from netip.Addr) (*k2hr3.Client, error) { return h.client(from.String()), nil },
-			TokenFile:  h.tokenFile,
+			FullName:    h.fullName,
+			MayBeNamed:  func(context.Context, string) bool { return !h.unnamed.Load() },
+			NameChanged: func() bool { return h.renamed.Swap(false) },
+			Address:     func(context.Context) (netip.Addr, error) { return netip.MustParseAddr(h.place()), nil },
+			ClientFrom:  func(from netip.Addr) (*k2hr3.Client, error) { return h.client(from.String()), nil },
+			TokenFile:   h.tokenFile,
 		},
 		Judge:         judgeAs{h},
 		SecondOpinion: loaderOf{h},

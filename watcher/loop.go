@@ -250,8 +250,13 @@ func (l *loop) start(now time.Time, o *op, limit time.Duration, f func(context.C
 	})
 }
 
-// checkClock asks K2HR3 after the host was away.
+// checkClock asks K2HR3 after the host was away, and checks the membership when the host may have
+// another name.
 func (l *loop) checkClock(now time.Time) {
+	if l.Member.Renamed() {
+		l.Log.Debug("this host may have another name now; checking the membership")
+		l.startCheck(now)
+	}
 	jump := l.clock.jump(now, l.wall())
 	if jump.Abs() < leap {
 		return

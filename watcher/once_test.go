@@ -25,14 +25,22 @@ func (h *host) once() error {
 	return err
 }
 
+// placed has the first file put in place, without asking for a chmpx that runs it.
+func (h *host) placed() {
+	confirm := h.config.Confirm
+	h.config.Confirm = 0
+	if err := h.once(); err != nil {
+		h.t.Fatal(err)
+	}
+	h.config.Confirm = confirm
+	h.forget()
+}
+
 func TestOnce(t *testing.T) {
 	// done is a host whose file is in place and whose chmpx runs it.
 	done := func(h *host) {
-		if err := h.once(); err != nil {
-			h.t.Fatal(err)
-		}
+		h.placed()
 		h.chmpx.start(h.t)
-		h.forget()
 	}
 	for _, tt := range []struct {
 		name     string
@@ -40,8 +48,14 @@ func TestOnce(t *testing.T) {
 		want     string // words of the error; empty: none
 		revision int    // of the file afterwards
 	}{
-		{"the first file", func(*host) {}, "", 1},
+		{"the first file, without chmpx", func(*host) {}, "chmpx is not running: start it", 1},
+		{"the first file, with a chmpx that comes", func(h *host) { go h.chmpx.comes(h.t, 20*time.Second) }, "", 1},
+		{"the first file, and chmpx is not asked", func(h *host) { h.config.Confirm = 0 }, "", 1},
 		{"nothing to do", done, "", 1},
+		{"nothing to do, without chmpx", (*host).placed, "chmpx is not running: start it", 1},
+		{"nothing to do, and chmpx is not asked", func(h *host) { h.placed(); h.config.Confirm = 0 }, "", 1},
+		{"nothing to do, chmpxstatus is not installed", func(h *host) { h.placed(); h.chmpx.missing = true }, "", 1},
+		{"nothing to do, chmpxstatus cannot be run", func(h *host) { h.placed(); h.chmpx.failing = daemon.ErrCannotRun }, "", 1},
 		{"a change that chmpx takes", func(h *host) { done(h); h.join(2) }, "", 2},
 		{"a change that chmpx takes late", func(h *host) {
 			done(h)
@@ -68,7 +82,9 @@ func TestOnce(t *testing.T) {
 			}()
 		}, "is not running now", 3}, // the file before it is back
 		{"chmpxstatus is not installed", func(h *host) { h.chmpx.missing = true }, "", 1},
-		{"chmpxstatus hangs", func(h *host) { h.chmpx.hangs = true }, "", 1},
+		{"chmpxstatus cannot be run", func(h *host) { h.chmpx.failing = daemon.ErrCannotRun }, "", 1},
+		{"chmpxstatus hangs", func(h *host) { h.chmpx.hangs = true }, "nobody can tell whether chmpx runs it", 1},
+		{"chmpxstatus has no access", func(h *host) { h.chmpx.failing = daemon.ErrNoAccess }, "no access to chmpx's shared memory", 1},
 		{"no chmpxstatus is configured", func(h *host) { h.blind = true }, "", 1},
 		{"a refused text", func(h *host) { done(h); h.leave(1) }, "it lists no server nodes yet", 1},
 		{"a second opinion against it", func(h *host) {
@@ -82,10 +98,11 @@ func TestOnce(t *testing.T) {
 		}, "EOF", 1},
 		{"no role token", func(h *host) { h.removeToken() }, "no role token", 0},
 		{"no membership, but the file lists this host", func(h *host) {
+			h.config.Confirm = 0
 			h.cluster.AddSlave(ownAddr, ownCUK, ownAddr)
 			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.InternalError, On: []fakek2hr3.Op{fakek2hr3.OpProbe}})
 		}, "", 1},
-		{"the unit fails", func(h *host) { h.unit = &fakeUnit{fails: daemon.ErrTimeout} }, "", 1},
+		{"the unit fails", func(h *host) { h.unit = &fakeUnit{fails: daemon.ErrTimeout} }, "chmpx is not running", 1},
 		{"the unit is started", func(h *host) {
 			h.unit = &fakeUnit{state: unitState("loaded", "inactive", "enabled"), started: h.chmpx.begin, lasts: 10 * time.Second}
 		}, "", 1},
@@ -108,6 +125,45 @@ func TestOnce(t *testing.T) {
 						t.Errorf("K2HR3 was asked to hold: %s", r.Prefer)
 					}
 				}
+			})
+		})
+	}
+}
+
+// comes starts chmpx on its file that much later.
+func (c *fakeChmpx) comes(t *testing.T, later time.Duration) {
+	time.Sleep(later)
+	if err := c.begin(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOnceSaysAtOnceWhatItWaitsFor(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		set   func(h *host)
+		says  string        // of what it waits for longest
+		takes time.Duration // 0: no time at all
+	}{
+		{"a chmpx that is not there", func(*host) {}, "chmpx to run the current slave.ini, 30s at most", 30 * time.Second},
+		{"a chmpxstatus that hangs", func(h *host) { h.chmpx.hangs = true }, "chmpx to run the current slave.ini, 30s at most", 40 * time.Second},
+		{"a job", func(h *host) {
+			h.unit = &fakeUnit{state: unitState("loaded", "inactive", "enabled"), started: h.chmpx.begin, lasts: 10 * time.Second}
+		}, "systemd's job of chmpx's unit", 10 * time.Second},
+		{"K2HR3", func(h *host) { h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Hang}) }, "for=K2HR3", 20 * time.Second},
+		{"nothing, without chmpxstatus", func(h *host) { h.chmpx.missing = true }, "for=K2HR3", 0},
+		{"nothing, with chmpx not asked", func(h *host) { h.config.Confirm = 0 }, "for=K2HR3", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				tt.set(h)
+				start := time.Now()
+				_ = h.once()
+				if took := time.Since(start); took < tt.takes || took > 4*tt.takes+time.Second {
+					t.Errorf("it took %v, want %v", took, tt.takes)
+				}
+				h.log.want(t, 1, "INFO waiting", tt.says)
+				h.log.want(t, 0, "INFO waiting", "at most", "for=K2HR3")
 			})
 		})
 	}

@@ -23,6 +23,7 @@ type probe struct {
 	target *chmpx.Config
 
 	found presence       // by the latest probe
+	err   error          // of the latest probe
 	last  *daemon.Status // nil: chmpx is not running, as far as is known
 }
 
@@ -35,7 +36,7 @@ const (
 	foundDown                      // it does not run
 	foundHidden                    // the probe failed
 	foundNoProgram                 // there is no program to probe with
-	unusable                       // the program to probe with cannot be run
+	foundUnusable                  // the program to probe with cannot be run
 )
 
 func (p presence) message() string {
@@ -46,7 +47,7 @@ func (p presence) message() string {
 		return "chmpx is not running"
 	case foundNoProgram:
 		return "chmpxstatus is not installed: cannot confirm reloads or watch the ring"
-	case unusable:
+	case foundUnusable:
 		return "chmpxstatus cannot be run: cannot confirm reloads or watch the ring"
 	}
 	return "cannot probe chmpx"
@@ -68,13 +69,13 @@ func (r probed) presence() presence {
 	case errors.Is(r.err, daemon.ErrNotInstalled):
 		return foundNoProgram
 	case errors.Is(r.err, daemon.ErrCannotRun):
-		return unusable
+		return foundUnusable
 	}
 	return foundHidden
 }
 
 // blind: as long as nobody mends the installation, no probe shows anything.
-func (p presence) blind() bool { return p == foundNoProgram || p == unusable }
+func (p presence) blind() bool { return p == foundNoProgram || p == foundUnusable }
 
 func newProbe(c Config, log *slog.Logger) probe { return probe{log: log, peek: c.Peek} }
 
@@ -103,6 +104,7 @@ func (p *probe) aim(config *chmpx.Config) { p.target = config }
 // what it ran last is then the best guess.
 func (p *probe) result(r probed) (before *daemon.Status) {
 	before = p.last
+	p.err = r.err
 	found := r.presence()
 	switch found {
 	case foundRunning:
@@ -131,7 +133,7 @@ func (p *probe) logPresence(found presence, r probed) {
 	switch {
 	case r.err == nil:
 		p.log.Info(found.message(), "pid", r.status.PID, "revision", r.status.Revision, "servers", len(r.status.Servers))
-	case found == unusable:
+	case found == foundUnusable:
 		p.log.Warn(found.message(), "reason", r.err)
 	default:
 		p.log.Info(found.message(), "reason", r.err)

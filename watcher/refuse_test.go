@@ -22,6 +22,9 @@ var refusals = []struct {
 	{"one that overruns chmpx's tables", func(s string) string {
 		return strings.Replace(s, "MAXCHMPX            = 256", "MAXCHMPX = 1", 1)
 	}, "dangerous"},
+	{"one with another deployment's placeholders", func(s string) string {
+		return strings.ReplaceAll(s, "__SELF_INSTANCE_ID__", "%%SELF_CONTAINER_CUK%%")
+	}, `SELFCUK is still the placeholder "%%SELF_CONTAINER_CUK%%"`},
 	{"an empty one", func(string) string { return "" }, "reject"},
 	{"half of one", func(s string) string { return s[:len(s)/2] }, ""},
 	{"a web page", func(string) string { return "<html><body>sorry</body></html>" }, "reject"},
@@ -57,6 +60,9 @@ func TestARefusedTextLeavesTheFileAndALaterGoodOneIsApplied(t *testing.T) {
 					}
 					if n := h.log.count("RESOURCE not applied; slave.ini unchanged", tt.says); n < 2 || n > 5 {
 						t.Errorf("the refusal was logged %d times", n)
+					}
+					for _, words := range []string{"line 0", "register this host again"} {
+						h.log.want(t, 0, words)
 					}
 
 					h.cluster.SetText(good) // with the ETag of what is in place

@@ -75,6 +75,8 @@ type Member interface {
 	// Moved reports whether the host reaches K2HR3 from another address than it
 	// is known by.
 	Moved(ctx context.Context, known member.Identity) bool
+	// Renamed reports, once, that the host may be called otherwise than before. It asks nobody.
+	Renamed() bool
 	// Ping asks for nothing but whether K2HR3's API is up.
 	Ping(ctx context.Context) error
 	// Longest is the most that one exchange takes, but for the time it is held.
@@ -173,9 +175,10 @@ func (w *Watcher) Run(ctx context.Context, events <-chan Event) error {
 }
 
 // Once makes one pass and returns when its end is known: nothing to do, or the
-// file in place, chmpx's unit told, and chmpx seen to run it (where chmpx can
-// be probed and runs). The error is a *Refusal for a text that is not put in
-// place.
+// file in place, chmpx's unit told, and chmpx seen to run it. It logs what it
+// waits for. The error is a *Refusal for a text that is not put in place. That
+// chmpx does not run, or does not show the file within Confirm, is an error
+// where there is a chmpxstatus to ask and Confirm is not 0.
 func (w *Watcher) Once(ctx context.Context) error {
 	lock, err := w.File.Lock()
 	if err != nil {
@@ -188,7 +191,15 @@ func (w *Watcher) Once(ctx context.Context) error {
 	defer l.close()
 	defer cancel()
 	l.begin()
-	return l.run(nil, l.settled)
+	waitsFor := ""
+	return l.run(nil, func() (bool, error) {
+		done, err := l.settled()
+		if now := l.waitsFor(); !done && now != waitsFor && now != "" {
+			waitsFor = now
+			l.Log.Info("waiting", "for", now)
+		}
+		return done, err
+	})
 }
 
 // Preview returns what Once would put in place, nil if it would change
@@ -222,6 +233,8 @@ func (l *loop) settled() (bool, error) {
 		return true, errors.Join(joinErr, explained(l.output.refusal.err))
 	case l.requestOp.busy, l.poll.wanted, l.poll.unseen != nil, l.poll.waiting != nil, l.confirmation.pending != nil, l.jobOp.busy:
 		return false, nil
+	case l.confirmation.limit != 0 && l.probe.found == neverProbed && l.probeOp.busy:
+		return false, nil
 	}
 	if err := l.unconfirmed(); err != nil {
 		return true, err
@@ -229,19 +242,40 @@ func (l *loop) settled() (bool, error) {
 	return true, l.lacksMembership(joinErr)
 }
 
-// unconfirmed is what is wrong with a chmpx that was to show a new revision.
+// waitsFor says what a pass that is not over waits for; empty: for nothing to speak of.
+func (l *loop) waitsFor() string {
+	switch {
+	case l.jobOp.busy:
+		return "systemd's job of chmpx's unit"
+	case l.confirmation.pending != nil && l.probe.found.blind():
+		return "" // for a moment
+	case l.confirmation.pending != nil:
+		return fmt.Sprintf("chmpx to run the current slave.ini, %v at most; confirm = 0 does without", l.confirmation.limit)
+	case l.checkOp.busy, l.requestOp.busy, l.poll.wanted:
+		return "K2HR3"
+	}
+	return "chmpxstatus"
+}
+
+// unconfirmed is what is wrong with chmpx, if it was asked: it has to run, and to
+// show a new revision.
 func (l *loop) unconfirmed() error {
 	c := &l.confirmation
+	replaced := !c.since.IsZero()
 	switch {
-	case c.since.IsZero() || c.done:
+	case c.limit == 0, l.probe.found.blind():
+		return nil
+	case l.probe.found == foundDown && replaced && (c.ran || l.output.banned != ""):
+		return errors.New("slave.ini is replaced, but chmpx, which ran before, is not running now: look for the cause in its log")
+	case l.probe.found == foundDown:
+		return errors.New("slave.ini is right, but chmpx is not running: start it; confirm = 0 does without it")
+	case !replaced, c.done:
 		return nil
 	case l.probe.found == foundRunning:
 		return fmt.Errorf("slave.ini is replaced, but chmpx did not load it: chmpx runs revision %d, slave.ini has %d",
 			l.probe.last.Revision, l.output.file.config.FileVersion)
-	case (c.ran || l.output.banned != "") && l.probe.last == nil:
-		return errors.New("slave.ini is replaced, but chmpx, which ran before, is not running now: look for the cause in its log")
 	}
-	return nil
+	return fmt.Errorf("slave.ini is replaced, but nobody can tell whether chmpx runs it; confirm = 0 does without it: %w", l.probe.err)
 }
 
 // lacksMembership is what is wrong with the membership, unless the file in place

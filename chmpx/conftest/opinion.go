@@ -22,8 +22,8 @@ type Opinion struct {
 //
 // No verdict is no refusal: the agent has accepted the file by then, and what keeps chmpxconftest
 // from a verdict is most likely a name service that is down, or half an installation. That must not
-// keep the servers that are left from chmpx. Check logs it once, until it is for another reason,
-// and returns nil, or ctx's error.
+// keep the servers that are left from chmpx. Check logs it, once for each reason, and returns nil,
+// or ctx's error.
 func (o *Opinion) Check(ctx context.Context, path string) error {
 	err := o.Checker.check(ctx, path, &o.out)
 	var refused *RefusedError

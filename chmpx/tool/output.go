@@ -17,9 +17,9 @@ const (
 type Output struct {
 	*streams
 
-	// left receives when the program has ended that the latest run could not end; nil: there is
+	// left is closed when the program has ended that the latest run could not end; nil: there is
 	// none. That one may still write to the streams it was given.
-	left <-chan error
+	left <-chan struct{}
 }
 
 type streams struct{ stdout, stderr bytes.Buffer }
@@ -63,7 +63,7 @@ func (o *Output) reset() bool {
 }
 
 // leave leaves the streams to a program that does not end.
-func (o *Output) leave(ended <-chan error) { o.streams, o.left = nil, ended }
+func (o *Output) leave(ended <-chan struct{}) { o.streams, o.left = nil, ended }
 
 // bounded collects at most max bytes and discards the rest. It calls over, if set,
 // at the first byte too many.

@@ -122,11 +122,15 @@ func Run(ctx context.Context, c Call, out *Output) error {
 	limited, stop := context.WithCancelCause(limited)
 	defer stop(nil)
 
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	s := out.streams
-	go func() { ended <- c.run(limited, s, func() { stop(ErrTooMuch) }) }()
+	var err error // once ended
+	go func() {
+		defer close(ended)
+		err = c.run(limited, s, func() { stop(ErrTooMuch) })
+	}()
 	select {
-	case err := <-ended:
+	case <-ended:
 		return c.explain(limited, err, out)
 	case <-limited.Done():
 	}
@@ -136,7 +140,7 @@ func Run(ctx context.Context, c Call, out *Output) error {
 		grace.Reset(endGrace)
 	}
 	select {
-	case err := <-ended:
+	case <-ended:
 		return c.explain(limited, err, out)
 	case <-grace.C:
 		out.leave(ended)

@@ -26,8 +26,8 @@ func main() {
 	if other, ok := otherNames()[filepath.Base(os.Args[0])]; ok {
 		os.Exit(other(os.Args[1:]))
 	}
-	// SIGQUIT too: Go would print the stacks of the program on it, and what a service prints stays
-	// in the journal. SIGABRT, which systemd's watchdog sends, still does: that one nobody types.
+	// SIGQUIT too: Go would print the program's stacks on it, and what a service prints stays in
+	// the journal. On SIGABRT, which systemd's watchdog sends, it still does: nobody types that.
 	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
 	p := program{stdin: os.Stdin, stdout: os.Stdout, system: options.ThisSystem()}
 	p.stderr = p.out.attach(os.Stderr)

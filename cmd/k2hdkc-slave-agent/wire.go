@@ -60,7 +60,7 @@ func (p *program) newMember(o *options.Options, log *slog.Logger) (*member.Membe
 	}
 	return &member.Member{
 		Client: client, Role: o.Role, Resource: o.Resource, CUK: cuk, Log: log,
-		FixedTag: o.Tag, FullName: host.FullName,
+		FixedTag: o.Tag, FullName: host.FullName, MayBeNamed: host.MayBeNamed, NameChanged: host.NewRenaming().Seen,
 		Address: client.LocalAddress, ClientFrom: clientFrom,
 		ForgetToken: o.ForgetBootstrapToken, Guard: &p.guard,
 		TokenFile: func() string {

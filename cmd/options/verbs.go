@@ -87,7 +87,8 @@ func Verbs() []Verb {
 		{
 			Name:     "once",
 			Synopsis: "do what run does once, then exit",
-			Long:     "Does one pass of what run does: register if needed, fetch, check, replace the file, see that chmpx runs it.",
+			Long: "Does one pass of what run does: register if needed, fetch, check, replace the file, see that chmpx runs it. It says what it waits for. " +
+				"Where chmpxstatus is installed, chmpx has to run and to show the file within confirm; confirm = 0 does without.",
 			Exits:    []Exit{{0, "done, or nothing to do"}, failed},
 			Switches: []Switch{{"dry-run", "print a unified diff of the output file and change nothing, not even the registration"}},
 			Sections: everything,
@@ -99,7 +100,7 @@ func Verbs() []Verb {
 			Long: "Tells what chmpx would do with FILE as a slave on this host. Without FILE it is the output file, with - standard input. " +
 				"The first line is one word: accept (chmpx loads it, starts on it, and it is safe to swap in live), dangerous (chmpx " +
 				"starts on it, but is known to break later or on a live reload) or reject (the load fails, or a fresh start does). " +
-				"Then follows one finding a line, with its line number.",
+				"Then follows one finding a line, with its line number, or file for the whole file.",
 			Exits:    []Exit{{0, "accept"}, {1, "dangerous, reject, or failed"}},
 			Sections: []string{"", "slave", "chmpx", "agent"},
 		},

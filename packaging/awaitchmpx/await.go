@@ -79,7 +79,7 @@ func (w wait) load() (*chmpx.Config, error) {
 	}
 	for _, f := range findings {
 		if f.Verdict == chmpx.Reject {
-			return nil, fmt.Errorf("chmpx does not load %s: %v", w.file, f)
+			return nil, fmt.Errorf("chmpx does not load %s: %s", w.file, f.InWords())
 		}
 	}
 	return nil, fmt.Errorf("chmpx does not load %s", w.file)

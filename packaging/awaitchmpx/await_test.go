@@ -53,7 +53,7 @@ func TestWait(t *testing.T) {
 		{name: "nobody can look", text: version(2), looks: []shows{{err: fmt.Errorf("chmpxstatus %w", daemon.ErrNotInstalled)}}, want: "nobody can tell which file chmpx runs: chmpxstatus is not installed"},
 		{name: "nobody may look", text: version(2), looks: []shows{{err: daemon.ErrNoAccess}}, want: "nobody can tell which file chmpx runs"},
 		{name: "a look fails", text: version(2), looks: []shows{{err: daemon.ErrTimeout}, {revision: 2}}, after: pause},
-		{name: "the file does not load", text: "[GLOBAL]\nFILEVERSION = 2\n", looks: []shows{held}, want: "chmpx does not load FILE: 0: "},
+		{name: "the file does not load", text: "[GLOBAL]\nFILEVERSION = 2\n", looks: []shows{held}, want: "chmpx does not load FILE: GROUP is missing"},
 		{name: "there is no file", looks: []shows{held}, want: "no such file"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -167,3 +167,24 @@ func tree(t *testing.T, dir string) map[string]string {
 	}))
 	return files
 }
+
+// Once says what it waits for while it waits, and what chmpx did not do.
+func TestOnceWaitsForChmpxAloud(t *testing.T) {
+	s := newSite(t, 1)
+	h := newHost(t, s)
+	status := h.path("chmpxstatus")
+	write(t, status, "#!/bin/sh\necho '[ERR] Could not initialize(attach) chmpx shared memory.' >&2\nexit 1\n")
+	must(t, os.Chmod(status, 0o755))
+	const waiting = "for=\"chmpx to run the current slave.ini, "
+	got := h.agent(append([]string{"once", "--confirm", "1s", "--status-command", status}, s.args()...)...)
+	if got.status != 1 || !strings.Contains(got.stderr, waiting) || !strings.Contains(got.stderr, "chmpx is not running: start it") {
+		t.Errorf("without chmpx: %v", got)
+	}
+	for _, flag := range []string{"--confirm=0", "--status-command=", "--status-command=" + h.path("none")} {
+		must(t, os.Remove(h.output()))
+		got := h.agent(append([]string{"once", "--status-command", status, flag}, s.args()...)...)
+		if got.status != 0 || strings.Contains(got.stderr, waiting) {
+			t.Errorf("%s: %v", flag, got)
+		}
+	}
+}

@@ -163,8 +163,7 @@ func TestAJournaldThatHangs(t *testing.T) {
 	ends(t, cmd, syscall.SIGTERM)
 }
 
-// What cannot be read is another's affair; that it keeps nobody from ending the agent is this
-// one's.
+// Whatever becomes of a file that cannot be read, it keeps nobody from ending the agent.
 func TestFilesThatAreNoFilesDoNotKeepTheAgentFromEnding(t *testing.T) {
 	for _, option := range []string{"role-token-file", "ca-file", "instance-id-file", "config"} {
 		t.Run(option, func(t *testing.T) {

@@ -117,9 +117,9 @@ func TestCheck(t *testing.T) {
 	s.AddSlave(hostAddr, hostCUK, hostAddr)
 	good := strings.ReplaceAll(s.Text(), "__SELF_INSTANCE_ID__", hostCUK)
 	for verdict, text := range map[string]string{
-		"accept\n":         good,
-		"dangerous\n":      strings.ReplaceAll(good, "= 8020", "= 40020"),
-		"reject\n0: GROUP": strings.Replace(good, "GROUP ", "GRUPPE ", 1),
+		"accept\n":            good,
+		"dangerous\n":         strings.ReplaceAll(good, "= 8020", "= 40020"),
+		"reject\nfile: GROUP": strings.Replace(good, "GROUP ", "GRUPPE ", 1),
 	} {
 		h := newHost(t)
 		write(t, h.path("given.ini"), text)

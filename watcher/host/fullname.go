@@ -2,6 +2,8 @@ package host
 
 import (
 	"context"
+	"errors"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -10,8 +12,9 @@ import (
 	"k2hdkc-slave-agent/chmpx"
 )
 
-// FullName returns the full name of this host, and whether that resolves to one of its
-// addresses. It takes [chmpx.LookupLimit] at most.
+// FullName returns the full name of this host, and whether that resolves to one of its addresses
+// other than the loopback's: what is only the loopback here may be another host to others. It takes
+// [chmpx.LookupLimit] at most.
 func FullName(ctx context.Context) (string, bool) {
 	ctx, cancel := context.WithTimeout(ctx, chmpx.LookupLimit)
 	defer cancel()
@@ -51,16 +54,46 @@ func join(host, domain, canonical string) string {
 }
 
 func resolvesHere(ctx context.Context, name string) bool {
+	found, err := lookup(ctx, name)
+	return err == nil && isOwn(found)
+}
+
+func lookup(ctx context.Context, name string) ([]netip.Addr, error) {
 	names, err := resolver()
 	if err != nil {
-		return false
+		return nil, err
 	}
-	found, err := names.LookupNetIP(ctx, "ip", name)
-	if err != nil {
-		return false
-	}
+	return names.LookupNetIP(ctx, "ip", name)
+}
+
+// isOwn reports whether one of the addresses that were found is one of this host's.
+func isOwn(found []netip.Addr) bool {
 	own, err := addresses()
 	return err == nil && slices.ContainsFunc(own, func(a netip.Addr) bool {
-		return slices.ContainsFunc(found, func(f netip.Addr) bool { return f.Unmap() == a.Unmap() })
+		a = a.Unmap()
+		return !a.IsLoopback() && slices.ContainsFunc(found, func(f netip.Addr) bool { return f.Unmap() == a })
 	})
+}
+
+// MayBeNamed reports whether name may be this host's still, which it was before. It is as long as
+// the host is called so, whatever the name service says: that may be wrong for a moment. Else it is
+// if it resolves to an address of this host's, or if nobody can tell.
+func MayBeNamed(ctx context.Context, name string) bool {
+	host, err := os.Hostname()
+	if err != nil || firstLabel(host) == firstLabel(name) {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, chmpx.LookupLimit)
+	defer cancel()
+	found, err := lookup(ctx, name)
+	var dns *net.DNSError
+	if err != nil {
+		return !errors.As(err, &dns) || !dns.IsNotFound
+	}
+	return isOwn(found)
+}
+
+func firstLabel(name string) string {
+	first, _, _ := strings.Cut(strings.ToLower(name), ".")
+	return first
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"k2hdkc-slave-agent/render/atomicfile"
@@ -46,7 +47,21 @@ func (i Instance) CUK() (k2hr3.CUK, error) {
 	if err != nil {
 		return k2hr3.CUK{}, fmt.Errorf("%s: %w", name, err)
 	}
+	if isFallback(cuk.String()) {
+		return k2hr3.CUK{}, fmt.Errorf("%s: %q is what cloud-init calls a host whose cloud has not given it an id, so other hosts are called so too; "+
+			"set cuk to something that is this host's alone, or give the VM an instance-id in its meta-data", name, cuk)
+	}
 	return cuk, nil
+}
+
+// isFallback reports whether an instance id is one of those that cloud-init makes up where the data
+// source has none, or of those in its examples, which are copied (docs/k2hr3.md F.2).
+func isFallback(id string) bool {
+	id = strings.ToLower(id)
+	return strings.HasPrefix(id, "iid-ds") || strings.HasPrefix(id, "iid-datasource") || slices.Contains([]string{
+		"nocloud", "iid-azure-node", "455",
+		"iid-local01", "i-abcdefg", "iid-abcdefg", "i-87018aed", "someid/somehostname", "cloud-vm",
+	}, id)
 }
 
 // File returns the file that the CUK is taken from.

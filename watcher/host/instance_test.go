@@ -125,6 +125,37 @@ func TestWithoutARecordTheScriptsKeyCounts(t *testing.T) {
 	}
 }
 
+// An id that cloud-init gives to every host without one is nobody's.
+func TestAFallbackOfCloudInitIsNoKey(t *testing.T) {
+	for _, id := range []string{
+		"iid-datasource-none", "iid-datasource", "nocloud", "NoCloud", "iid-dsconfigdrive", "iid-dsopenstack", "iid-dsovf",
+		"iid-AZURE-NODE", "455", "iid-local01", "i-abcdefg", "iid-abcdefg",
+	} {
+		for name, file := range map[string]func(v *vm) string{
+			"by cloud-init":      func(v *vm) string { v.remove(v.CUKFile); return v.IDFile },
+			"by K2HR3's script":  func(v *vm) string { v.write(v.IDFile, "vm-1"); return v.CUKFile },
+			"by a script, early": func(v *vm) string { v.remove(v.IDFile); return v.CUKFile },
+		} {
+			v := newVM(t)
+			path := file(v)
+			v.write(path, id+"\n")
+			cuk, err := v.CUK()
+			if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "set cuk") || !strings.Contains(err.Error(), id) {
+				t.Errorf("%s %s: %q, %v", id, name, cuk, err)
+			}
+		}
+	}
+	for _, id := range []string{
+		"d8cb3bd1-5d06-4d0c-a15c-0d1b2f6a0b11", "i-06b5687b4d7b8595d", "nocloud-7", "4550", "my-iid-ds", "iid-4f2a91", "vm-1",
+	} {
+		v := newVM(t)
+		v.write(v.CUKFile, id)
+		if cuk, err := v.CUK(); err != nil || cuk.String() != id {
+			t.Errorf("%s: %q, %v", id, cuk, err)
+		}
+	}
+}
+
 func TestWhatIsWorthRecording(t *testing.T) {
 	for name, tt := range map[string]struct{ cuk, id, want string }{
 		"both":                  {"vm-1\r\n", "vm-1\n", `{"cuk":"vm-1","instance-id":"vm-1"}` + "\n"},

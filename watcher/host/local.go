@@ -3,14 +3,14 @@ package host
 import (
 	"context"
 	"fmt"
-	"os"
 	"sync"
 	"time"
 
 	"k2hdkc-slave-agent/chmpx"
 )
 
-// factsLast is how long the answers of the name service are used before they are asked for again.
+// factsLast is how long the answers of the name service are used before they are asked for again,
+// if nothing on this host says that they may be others by now.
 const factsLast = 5 * time.Minute
 
 // Local is this host. The name service may take seconds to say nothing, and must not stand
@@ -83,12 +83,9 @@ func (l *Local) refresh() {
 	}
 }
 
-// nameAndAddresses is what this host knows of itself without asking anybody.
+// nameAndAddresses is what this host knows of itself without asking anybody, and the versions of
+// the files that may tell another name.
 func nameAndAddresses() (string, error) {
-	name, err := os.Hostname()
-	if err != nil {
-		return "", err
-	}
 	addrs, err := addresses()
-	return fmt.Sprint(name, addrs), err
+	return fmt.Sprint(madeOf(naming), addrs), err
 }

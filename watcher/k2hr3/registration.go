@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"regexp"
+	"strings"
 )
 
 // Registration is what a host says of itself when it registers.
@@ -38,7 +39,8 @@ var tagForm = regexp.MustCompile(`^[0-9A-Za-z:_]([0-9A-Za-z._:-]*[0-9A-Za-z:])?$
 
 const maxTag = 253 // the longest host name
 
-// CheckTag refuses a tag that is neither a host name nor an address.
+// CheckTag refuses a tag that is neither a host name nor an address, and a name by which every host
+// means itself: as a NAME in the file of every node it would be each of them.
 func CheckTag(tag string) error {
 	if tag == "" {
 		return errors.New("the tag is empty: this host would be a node without a name")
@@ -46,7 +48,22 @@ func CheckTag(tag string) error {
 	if !tagForm.MatchString(tag) || len(tag) > maxTag {
 		return errors.New(Quote(tag) + " is neither a host name nor an address")
 	}
+	if meansItself(tag) {
+		return errors.New(Quote(tag) + " means every host to itself: give a name or an address that is this host's alone")
+	}
 	return nil
+}
+
+// meansItself reports whether a name is one of those that distributions put into /etc/hosts for the
+// loopback, in whatever domain, or one of RFC 6761's.
+func meansItself(name string) bool {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	first, _, _ := strings.Cut(name, ".")
+	switch first {
+	case "localhost", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback":
+		return true
+	}
+	return strings.HasSuffix(name, ".localhost")
 }
 
 // tagArgument returns tag as the argument that K2HR3 reads as tag. It decodes what parses as JSON,

@@ -101,6 +101,12 @@ func (m *Member) Moved(ctx context.Context, known Identity) bool {
 	return err == nil && addr.String() != known.Address
 }
 
+// Renamed reports, once, that the host may be called otherwise than before, so that it is time for
+// Keep. It asks nobody.
+func (m *Member) Renamed() bool {
+	return m.FixedTag == "" && m.NameChanged != nil && m.NameChanged()
+}
+
 // reason returns why the host has to register, empty if it has not.
 func (m *Member) reason(ctx context.Context, is bool, known, now Identity) (string, error) {
 	before := m.misses
@@ -263,14 +269,18 @@ func (m *Member) identity(ctx context.Context, known Identity) (Identity, error)
 
 // tag returns the host's full name if that resolves to one of its addresses, since chmpx knows
 // itself by it (docs/chmpx.md C.3), else the address that the host reaches K2HR3 from. A name that
-// it had stays until a better one is proven: a name service that is down for a moment must not
-// rename a node in the whole cluster.
+// it had stays until a better one is proven, or until it is another host's or nobody's: a name
+// service that is down for a moment must not rename a node in the whole cluster.
 func (m *Member) tag(ctx context.Context, known, address string) string {
 	if name, ok := m.FullName(ctx); ok && k2hr3.CheckTag(name) == nil {
 		return name
 	}
-	if _, err := netip.ParseAddr(known); err != nil && k2hr3.CheckTag(known) == nil {
+	if _, err := netip.ParseAddr(known); err != nil && k2hr3.CheckTag(known) == nil && m.mayBeNamed(ctx, known) {
 		return known
 	}
 	return address
+}
+
+func (m *Member) mayBeNamed(ctx context.Context, name string) bool {
+	return m.MayBeNamed == nil || m.MayBeNamed(ctx, name)
 }

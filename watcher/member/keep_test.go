@@ -528,6 +528,72 @@ func TestAFullNameThatIsNoTagIsNotUsed(t *testing.T) {
 	})
 }
 
+// A host that is called localhost is so on every host.
+func TestNoHostIsRegisteredAsLocalhost(t *testing.T) {
+	for _, name := range []string{
+		"localhost", "localhost.localdomain", "localhost4", "localhost6.localdomain6", "ip6-localhost", "ip6-loopback",
+		"LocalHost.", "localhost.shop.example", "vm-7.localhost",
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				h.tag = name
+				now, err := h.keep(Identity{})
+				if err != nil || now.Tag != h.addr || h.members() != h.addr+"="+h.addr {
+					t.Errorf("%+v, %v, members %s, want the address for a tag", now, err, h.members())
+				}
+				// An agent before this one may have registered it so.
+				h.cluster.AddSlave(h.addr, cuk, name)
+				known := now
+				known.Tag = name
+				now, err = h.keep(known)
+				if err != nil || now.Tag != h.addr || h.members() != h.addr+"="+h.addr {
+					t.Errorf("%+v, %v, members %s, want it registered anew", now, err, h.members())
+				}
+				h.FixedTag = name
+				if _, err := h.keep(Identity{}); err == nil && !strings.Contains(h.members(), h.addr+"="+h.addr) {
+					t.Errorf("members %s", h.members())
+				}
+			})
+		})
+	}
+}
+
+func TestANameThatIsNoLongerTheHostsIsNotKept(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		known, err := h.keep(Identity{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h.tag = "" // nothing resolves
+		mine := true
+		h.MayBeNamed = func(_ context.Context, name string) bool { return mine && name == known.Tag }
+		if now, err := h.keep(known); err != nil || now != known {
+			t.Errorf("%+v, %v while nobody can tell", now, err)
+		}
+		mine = false
+		now, err := h.keep(known)
+		if err != nil || now.Tag != h.addr || h.members() != h.addr+"="+h.addr {
+			t.Errorf("%+v, %v, members %s, want the address", now, err, h.members())
+		}
+	})
+}
+
+func TestRenamedIsAskedOnlyWhereTheTagIsTheHostsName(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		if h.Renamed() {
+			t.Error("without anybody to say so")
+		}
+		h.NameChanged = func() bool { return true }
+		if !h.Renamed() {
+			t.Error("not renamed")
+		}
+		h.FixedTag = "vm-7"
+		if h.Renamed() {
+			t.Error("renamed under a tag that the operator has given")
+		}
+	})
+}
+
 func TestATagThatLooksLikeANumberIsSentAsText(t *testing.T) {
 	for _, tag := range []string{"12345", "true", "null", "1e3"} {
 		t.Run(tag, func(t *testing.T) {

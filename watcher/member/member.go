@@ -49,6 +49,14 @@ type Member struct {
 	// is host.FullName outside of tests.
 	FullName func(context.Context) (string, bool)
 
+	// MayBeNamed reports whether a name that this host had may be its name still; it is
+	// host.MayBeNamed outside of tests. nil: it is.
+	MayBeNamed func(ctx context.Context, name string) bool
+
+	// NameChanged reports, once and without asking anybody, that this host may have another name
+	// than before; it is Seen of a host.Renaming outside of tests. nil: it never has.
+	NameChanged func() bool
+
 	// Address returns the address that this host reaches K2HR3 from.
 	Address func(context.Context) (netip.Addr, error)
 

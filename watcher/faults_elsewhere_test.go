@@ -1,0 +1,45 @@
+package watcher
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+// elsewhere are faults that do not show in the loop, and the tests that prove what the agent does
+// about them.
+var elsewhere = []struct{ fault, does, file, test string }{
+	{"a log that nobody reads (a full pipe, one whose reader is gone)", "goes on; keeps 1,000 records or 256 KiB, drops the rest, and says how many as soon as it is read again", "tests/e2e/stop_test.go", "TestNobodyListensToTheAgent"},
+	{"a journald that hangs", "the same; the journal gets what there was room for when it goes on", "tests/e2e/stop_test.go", "TestAJournaldThatHangs"},
+	{"a systemd that hangs", "goes on; systemd finds the latest message of each kind", "cmd/service/manager_test.go", "TestAServiceManagerThatHangs"},
+	{"a program of chmpx's that ignores signals, leaves a child, stops itself or floods its output", "ends within a second of SIGTERM", "tests/e2e/stop_test.go", "TestAProgramThatDoesNotEndDoesNotKeepTheAgentFromEnding"},
+	{"a program of chmpx's that the kernel keeps", "leaves it behind, once, and starts no other until it has ended", "chmpx/tool/run_test.go", "TestAProgramThatCannotBeKilled"},
+	{"anything else that hangs when a signal ends the agent", "ends within a second, with status 0, and names what it was busy with", "cmd/k2hdkc-slave-agent/end_test.go", "TestAProgramThatHangsIsEndedWithinASecond"},
+	{"SIGQUIT, or ^\\ on a terminal", "ends as on SIGTERM, without a dump of its stacks", "tests/e2e/stop_test.go", "TestTheLogTellsOfTheEnd"},
+	{"a chmpxconftest that cannot run, says nothing, fails or is killed", "takes that for no verdict, which is no refusal, and says so once", "chmpx/conftest/conftest_test.go", "TestNoVerdictIsNoRefusal"},
+	{"a chmpxconftest that crashes over one file", "refuses that file", "chmpx/conftest/conftest_test.go", "TestACrashOverThisFileAloneIsARefusal"},
+	{"a host that is called localhost, or by a name that is only the loopback", "registers it under its address", "tests/e2e/names_test.go", "TestWhatAHostIsRegisteredAs"},
+	{"a host that is renamed", "registers it under its new name within half a minute", "tests/e2e/names_test.go", "TestAHostThatIsRenamedIsRegisteredAnew"},
+	{"an instance id that cloud-init makes up, as nocloud", "does not register, and says what to set", "tests/e2e/names_test.go", "TestAnIDThatOtherHostsHaveTooIsNotUsed"},
+	{"a RESOURCE of another kind of deployment", "refuses it, and names the placeholder that nobody has replaced", "watcher/refuse_test.go", "TestARefusedTextLeavesTheFileAndALaterGoodOneIsApplied"},
+	{"once on a host without a running chmpx", "says at once what it waits for, and exits with 1; without chmpxstatus with 0 at once", "watcher/once_test.go", "TestOnce"},
+}
+
+// writeElsewhere writes them as the last table of tests/FAULTS.md.
+func writeElsewhere(b *bytes.Buffer) {
+	b.WriteString("\n## What the loop does not see\n\n| fault | what the agent does | test |\n|---|---|---|\n")
+	for _, f := range elsewhere {
+		fmt.Fprintf(b, "| %s | %s | `%s` in %s |\n", f.fault, f.does, f.test, f.file)
+	}
+}
+
+func TestFaultsElsewhereHaveTheirTests(t *testing.T) {
+	for _, f := range elsewhere {
+		text, err := os.ReadFile("../" + f.file)
+		if err != nil || !strings.Contains(string(text), "\nfunc "+f.test+"(t *testing.T) {") {
+			t.Errorf("%s: no %s in %s (%v)", f.fault, f.test, f.file, err)
+		}
+	}
+}
