@@ -93,10 +93,18 @@ func TestWhatTheGuideSays(t *testing.T) {
 			continue
 		}
 		lines++
+		if strings.Contains(line, "go run") && !need.HasAddress() {
+			continue // the agent would refuse the file here
+		}
 		if strings.Contains(line, "...") { // it is held, until the server joins
 			line = strings.Replace(line, "...", tag, 1)
 			go func() { held <- typed(line) }()
 			continue
+		}
+		if strings.Contains(line, "DELETE") {
+			if out := <-held; !strings.Contains(out, "200 OK") || !strings.Contains(out, "Preference-Applied: wait=55") {
+				t.Errorf("the held request: %s", out)
+			}
 		}
 		out := typed(line)
 		switch {
@@ -113,9 +121,6 @@ func TestWhatTheGuideSays(t *testing.T) {
 	}
 	if lines != 9 {
 		t.Errorf("%d lines to type", lines)
-	}
-	if out := <-held; !strings.Contains(out, "200 OK") || !strings.Contains(out, "Preference-Applied: wait=55") {
-		t.Errorf("the held request: %s", out)
 	}
 }
 
