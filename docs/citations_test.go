@@ -28,7 +28,7 @@ var short = []struct {
 	{"../chmpx/*.go", "chmpx", regexp.MustCompile(`//.*\(([A-K]\.\d+)\b`)},
 	{"../chmpx/testdata/judge/*.txt", "chmpx", regexp.MustCompile(`(?m)^spec: (\S+)$`)},
 	{"../tests/fakechmpx/*.go", "chmpx", regexp.MustCompile(`//.*\(([A-K]\.\d+)\b`)},
-	{"../tests/fakek2hr3/exchanges_test.go", "k2hr3", regexp.MustCompile(`rec: "([0A-K]\.\d+)"`)},
+	{"../tests/fakek2hr3/recordings_test.go", "k2hr3", regexp.MustCompile(`rec: "([0A-K]\.\d+)"`)},
 }
 
 // TestCitations looks for the sections that code, tests and scripts cite.

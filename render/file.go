@@ -6,9 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"k2hdkc-slave-agent/render/atomicfile"
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // Why a file cannot be replaced. The errors of [File] wrap one of these, or the system's error
@@ -16,8 +18,9 @@ import (
 var (
 	ErrSymlink     = errors.New("is a symbolic link")
 	ErrMountPoint  = errors.New("is a mount point of its own")
-	ErrNotRegular  = errors.New("is not a regular file")
+	ErrNotRegular  = regularfile.ErrNotRegular
 	ErrNoDirectory = errors.New("its directory is not there")
+	ErrTaken       = errors.New("is another file that the agent needs")
 	ErrReadOnly    = errors.New("its file system is read-only")
 	ErrNoSpace     = errors.New("its file system is full")
 
@@ -37,13 +40,23 @@ type File struct {
 	// Owner and Group of a replacement; nil takes those of the existing file,
 	// or the agent's own.
 	Owner, Group *int
+
+	// Taken are the other files that the agent reads or writes. The file must be none of them.
+	Taken []Taken
 }
 
-// Read returns the bytes of the file. It holds no descriptor on it
-// afterwards. The error is fs.ErrNotExist's kind if there is none.
-func (f File) Read() ([]byte, error) {
-	return os.ReadFile(f.Path)
+// Taken is a file that the agent needs for something else.
+type Taken struct {
+	What string // such as "the configuration"
+	Path string
 }
+
+// MaxFile bounds a file for chmpx, in bytes. A RESOURCE is far smaller.
+const MaxFile = 4 << 20
+
+// Read returns the bytes of the file, by way of a symbolic link, too, as chmpx reads it. It holds
+// no descriptor on it afterwards. The error is fs.ErrNotExist's kind if there is none.
+func (f File) Read() ([]byte, error) { return regularfile.Read(f.Path, MaxFile) }
 
 // Check returns an error if the file cannot be replaced, as far as that shows before there is
 // anything to write.
@@ -66,101 +79,36 @@ func (f File) stage(b []byte, name string) (_ *Staged, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Staged{file: f, root: root}
+	s := &Staged{file: f, root: root, old: old}
 	defer func() {
 		if err != nil {
 			s.Discard()
-			err = fmt.Errorf("cannot write %s: %w", s.Path(), explain(err))
+			err = f.cannotReplace(fmt.Errorf("cannot write %s: %w", s.Path(), err))
 		}
 	}()
 	s.next, err = atomicfile.Create(root, s.name(), name)
 	if err != nil {
 		return nil, err
 	}
-	if err := f.fill(s.next.File, b, old); err != nil {
+	if _, err := s.next.Write(b); err != nil {
+		return nil, err
+	}
+	if err := f.dress(s.next.File, old); err != nil {
+		return nil, err
+	}
+	if err := s.next.Sync(); err != nil {
 		return nil, err
 	}
 	return s, s.next.Close()
 }
 
-// fill gives the new file its bytes and everything else that a reader may see of it.
-func (f File) fill(w *os.File, b []byte, old fs.FileInfo) error {
-	if _, err := w.Write(b); err != nil {
-		return err
-	}
-	mode := f.mode(old)
-	if err := f.chown(w, old, mode); err != nil {
-		return err
-	}
-	if err := w.Chmod(mode); err != nil {
-		return err
-	}
-	if old != nil {
-		if err := copyLabel(f.Path, w); err != nil {
-			return err
-		}
-	}
-	return w.Sync()
-}
-
-func (f File) mode(old fs.FileInfo) fs.FileMode {
-	switch {
-	case f.Mode != nil:
-		return *f.Mode
-	case old != nil:
-		return old.Mode().Perm()
-	default:
-		return 0o644
-	}
-}
-
-// chown gives the new file its owner. If the agent may not give it that of the old file, the file
-// becomes the agent's own only where everybody may read it anyway: chmpx must not lose the right
-// to read it.
-func (f File) chown(w *os.File, old fs.FileInfo, mode fs.FileMode) error {
-	now, err := w.Stat()
-	if err != nil {
-		return err
-	}
-	uid, gid := ids(now)
-	wantUID, wantGID := uid, gid
-	if old != nil {
-		wantUID, wantGID = ids(old)
-	}
-	if f.Owner != nil {
-		wantUID = *f.Owner
-	}
-	if f.Group != nil {
-		wantGID = *f.Group
-	}
-	if wantUID == uid && wantGID == gid {
-		return nil
-	}
-	err = w.Chown(wantUID, wantGID)
-	takenOver := f.Owner == nil && f.Group == nil
-	// EINVAL: there is no such owner in the agent's namespace of users.
-	mayNot := errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EINVAL)
-	if mayNot && takenOver && mode&0o004 != 0 {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("cannot give it the owner %d:%d: %w", wantUID, wantGID, err)
-	}
-	return nil
-}
-
-func ids(fi fs.FileInfo) (uid, gid int) {
-	st := fi.Sys().(*syscall.Stat_t)
-	return int(st.Uid), int(st.Gid)
-}
-
 // open opens the file's directory and looks at the file, nil if there is none yet.
 func (f File) open() (*os.Root, fs.FileInfo, error) {
 	dir := filepath.Dir(f.Path)
-	if fi, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) || (err == nil && !fi.IsDir()) {
+	root, err := regularfile.OpenRoot(dir)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, nil, fmt.Errorf("cannot replace %s: %w: create %s first", f.Path, ErrNoDirectory, dir)
 	}
-	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot replace %s: %w", f.Path, err)
 	}
@@ -173,6 +121,9 @@ func (f File) open() (*os.Root, fs.FileInfo, error) {
 }
 
 func (f File) inspect(root *os.Root) (fs.FileInfo, error) {
+	if err := f.checkTaken(); err != nil {
+		return nil, err
+	}
 	old, err := root.Lstat(filepath.Base(f.Path))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -188,10 +139,24 @@ func (f File) inspect(root *os.Root) (fs.FileInfo, error) {
 	return old, nil
 }
 
+// checkTaken returns an error if the file, or one that comes and goes beside it, is another one
+// that the agent needs.
+func (f File) checkTaken() error {
+	for _, t := range f.Taken {
+		for _, own := range []string{f.Path, f.beside("next"), f.beside("parked"), f.beside("previous"), f.aside("lock")} {
+			if regularfile.Same(own, t.Path) {
+				return fmt.Errorf("cannot replace %s: %s %w, %s (%s); name another file as output", f.Path, own, ErrTaken, t.What, t.Path)
+			}
+		}
+	}
+	return nil
+}
+
 // Staged is a complete replacement that is not in place yet.
 type Staged struct {
 	file File
-	root *os.Root // nil after Commit and Discard
+	root *os.Root    // nil after Commit and Discard
+	old  fs.FileInfo // the file that next looks like; nil: there was none
 	next *atomicfile.Next
 }
 
@@ -206,16 +171,54 @@ func (s *Staged) Path() string { return s.file.beside("next") }
 func (s *Staged) Commit() error {
 	defer s.Discard()
 	// The file may have changed since Stage.
-	if _, err := s.file.inspect(s.root); err != nil {
+	old, err := s.file.inspect(s.root)
+	if err != nil {
 		return err
 	}
-	if err := s.next.Commit(); err != nil {
-		return fmt.Errorf("cannot replace %s: %w", s.file.Path, explain(err))
+	if !unchanged(s.old, old) {
+		err = s.file.redress(s.Path(), old)
+	}
+	if err == nil {
+		err = s.next.Commit()
+	}
+	if err != nil {
+		return s.file.cannotReplace(err)
 	}
 	if err := syncDir(s.root); err != nil {
 		return fmt.Errorf("%s %w: %w", s.file.Path, ErrNotDurable, err)
 	}
 	return nil
+}
+
+// unchanged tells whether a file looks as it did before.
+func unchanged(before, now fs.FileInfo) bool {
+	if before == nil || now == nil {
+		return before == nil && now == nil
+	}
+	return os.SameFile(before, now) && before.Sys().(*syscall.Stat_t).Ctim == now.Sys().(*syscall.Stat_t).Ctim
+}
+
+// redress gives a complete file at path the looks of the one that it is to replace now.
+func (f File) redress(path string, old fs.FileInfo) error {
+	w, err := regularfile.OpenInPlace(path)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	if err := f.dress(w, old); err != nil {
+		return err
+	}
+	return w.Sync()
+}
+
+// cannotReplace says why the file cannot be replaced.
+func (f File) cannotReplace(err error) error {
+	for _, path := range []string{f.Path, filepath.Dir(f.Path)} {
+		if attr := frozen(path); attr != "" && errors.Is(err, fs.ErrPermission) {
+			return fmt.Errorf("cannot replace %s: %s has the attribute %s of chattr; chattr -%[3]s %[2]s allows it: %[4]w", f.Path, path, attr, err)
+		}
+	}
+	return fmt.Errorf("cannot replace %s: %w", f.Path, explain(err))
 }
 
 // Discard removes the staged file. It does nothing after Commit or Discard.
@@ -239,6 +242,12 @@ func syncDir(root *os.Root) error {
 	return d.Sync()
 }
 
+// aboutLooks tells whether an error is about the looks of a file, not about making one.
+func aboutLooks(err error) bool {
+	var pe *fs.PathError
+	return errors.As(err, &pe) && slices.Contains([]string{"chown", "chmod", "setxattr"}, pe.Op)
+}
+
 // explain adds to a system error what it means here and what the operator can do.
 func explain(err error) error {
 	switch {
@@ -247,8 +256,8 @@ func explain(err error) error {
 	case errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("%w: %w", ErrReadOnly, err)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("%w: free some space; until then the old file stays: %w", ErrNoSpace, err)
-	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w: free some space: %w", ErrNoSpace, err)
+	case errors.Is(err, fs.ErrPermission) && !aboutLooks(err):
 		return fmt.Errorf("the agent's user (uid %d) needs the right to write in its directory: %w", os.Geteuid(), err)
 	}
 	return err

@@ -1,18 +1,14 @@
 package render
 
 import (
-	"bytes"
 	"errors"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -93,49 +89,6 @@ func TestReplaceKeepsModeAndOwner(t *testing.T) {
 	uid, gid := ids(fi)
 	if uid != 12 || gid != 34 || fi.Mode().Perm() != 0o640 {
 		t.Errorf("now %d:%d %v, want 12:34 0640", uid, gid, fi.Mode())
-	}
-}
-
-// In a namespace of users that has root alone, as the packaged unit has, the
-// kernel knows of no other owner to give a file to.
-func TestReplaceWithoutOtherUsers(t *testing.T) {
-	const path = "K2HDKC_TEST_ALONE"
-	if f := (File{Path: os.Getenv(path)}); f.Path != "" {
-		if err := replace(t, f, "new"); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("needs root to own a file as somebody else")
-	}
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range []struct {
-		mode fs.FileMode
-		want string
-	}{{0o644, "new"}, {0o640, "old"}} {
-		f := target(t)
-		write(t, f.Path, "old", c.mode)
-		if err := os.Chown(f.Path, 12, 34); err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.Command(exe, "-test.run=^"+t.Name()+"$")
-		cmd.Env = append(os.Environ(), path+"="+f.Path)
-		root := []syscall.SysProcIDMap{{Size: 1}}
-		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: root, GidMappings: root}
-		out, err := cmd.CombinedOutput()
-		if errors.As(err, new(*fs.PathError)) {
-			t.Skip("no namespaces of users here:", err)
-		}
-		if got := content(t, f.Path); got != c.want || (err == nil) != (c.want == "new") {
-			t.Errorf("mode %v: the file is %q, want %q; %v\n%s", c.mode, got, c.want, err, out)
-		}
-		if fi, _ := os.Stat(f.Path); fi.Mode().Perm() != c.mode {
-			t.Errorf("mode %v, want %v", fi.Mode(), c.mode)
-		}
 	}
 }
 
@@ -304,6 +257,90 @@ func TestReplaceRefuses(t *testing.T) {
 	}
 }
 
+// The file may be none of those that the agent needs for something else, whatever leads from one to
+// the other.
+func TestReplaceRefusesWhatIsTaken(t *testing.T) {
+	for name, c := range map[string]struct {
+		lead  func(t *testing.T, output, input string)
+		input string // beside the output
+	}{
+		"the same path":            {func(t *testing.T, output, _ string) { write(t, output, "old", 0o644) }, "slave.ini"},
+		"the same path, not there": {func(*testing.T, string, string) {}, "slave.ini"},
+		"a hard link": {func(t *testing.T, output, input string) {
+			write(t, input, "old", 0o644)
+			if err := os.Link(input, output); err != nil {
+				t.Fatal(err)
+			}
+		}, "agent.ini"},
+		"the input is a link": {func(t *testing.T, output, input string) {
+			write(t, output, "old", 0o644)
+			if err := os.Symlink("slave.ini", input); err != nil {
+				t.Fatal(err)
+			}
+		}, "agent.ini"},
+		"the input is a link, and neither is there": {func(t *testing.T, output, input string) {
+			if err := os.Symlink(output, input); err != nil {
+				t.Fatal(err)
+			}
+		}, "agent.ini"},
+		"a file beside it": {func(t *testing.T, _, input string) { write(t, input, "ca", 0o644) }, ".slave.next.ini"},
+		"the lock file":    {func(t *testing.T, _, input string) { write(t, input, "ca", 0o644) }, ".slave.lock"},
+		"a bind mount": {func(t *testing.T, output, input string) {
+			write(t, output, "old", 0o644)
+			write(t, input, "", 0o644)
+			mountOrSkip(t, output, input, "", unix.MS_BIND, "")
+		}, "agent.ini"},
+		"by way of another folder": {func(t *testing.T, output, input string) {
+			if err := os.Symlink(".", filepath.Join(filepath.Dir(output), "etc")); err != nil {
+				t.Fatal(err)
+			}
+		}, "etc/slave.ini"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := target(t)
+			input := filepath.Join(filepath.Dir(f.Path), c.input)
+			c.lead(t, f.Path, input)
+			f.Taken = []Taken{{"another one", "/no/such/file"}, {"the configuration", input}}
+			before, _ := os.ReadFile(input)
+			if err := f.Check(); !errors.Is(err, ErrTaken) || !strings.Contains(err.Error(), "the configuration ("+input+")") {
+				t.Errorf("Check says %v", err)
+			}
+			if err := replace(t, f, "new"); !errors.Is(err, ErrTaken) {
+				t.Errorf("got %v", err)
+			}
+			if l, err := f.Lock(); !errors.Is(err, ErrTaken) {
+				l.Unlock()
+				t.Errorf("Lock says %v", err)
+			}
+			if after, _ := os.ReadFile(input); string(after) != string(before) {
+				t.Errorf("the input is %q, was %q", after, before)
+			}
+		})
+	}
+}
+
+// What leads from one to the other may come while a file is on its way.
+func TestCommitRefusesWhatIsTakenByThen(t *testing.T) {
+	f := target(t)
+	input := filepath.Join(t.TempDir(), "agent.ini")
+	write(t, input, "mine", 0o644)
+	f.Taken = []Taken{{"the configuration", input}}
+	s, err := f.Stage([]byte("new"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(input, f.Path); err != nil {
+		t.Skip(err)
+	}
+	if err := s.Commit(); !errors.Is(err, ErrTaken) {
+		t.Errorf("got %v", err)
+	}
+	if content(t, f.Path) != "mine" {
+		t.Error("it is replaced")
+	}
+	onlyFile(t, f.Path)
+}
+
 // mountOrSkip mounts something for one test, in a mount namespace that the
 // test's thread alone is in and that ends with it.
 func mountOrSkip(t *testing.T, source, dir, kind string, flags uintptr, data string) {
@@ -369,86 +406,4 @@ func TestReplaceRefusesABindMountedFile(t *testing.T) {
 		t.Error("the mounted file was written to")
 	}
 	onlyFile(t, f.Path)
-}
-
-func TestReplaceKeepsTheLabel(t *testing.T) {
-	f := target(t)
-	write(t, f.Path, "old", 0o644)
-	const label = "system_u:object_r:etc_t:s0\x00"
-	if err := unix.Setxattr(f.Path, labelAttr, []byte(label), 0); err != nil {
-		t.Skipf("cannot label files here: %v", err)
-	}
-	if err := replace(t, f, "new"); err != nil {
-		t.Fatal(err)
-	}
-	got := make([]byte, 256)
-	n, err := unix.Getxattr(f.Path, labelAttr, got)
-	if err != nil || !bytes.Equal(got[:n], []byte(label)) {
-		t.Errorf("label %q, %v", got[:max(n, 0)], err)
-	}
-}
-
-func TestTwoAgentsOnOneFile(t *testing.T) {
-	f := target(t)
-	first, err := f.Lock()
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = f.Lock()
-	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), f.Path) {
-		t.Errorf("second lock: %v", err)
-	}
-	other := File{Path: filepath.Join(filepath.Dir(f.Path), "other.ini")}
-	if l, err := other.Lock(); err != nil {
-		t.Errorf("a neighbour is locked too: %v", err)
-	} else {
-		l.Unlock()
-	}
-	first.Unlock()
-	again, err := f.Lock()
-	if err != nil {
-		t.Fatalf("after Unlock: %v", err)
-	}
-	again.Unlock()
-}
-
-// What an agent that was killed leaves behind holds the lock for a moment only.
-func TestLockOutlastsAMomentOfSomebodyElses(t *testing.T) {
-	f := target(t)
-	synctest.Test(t, func(t *testing.T) {
-		first, err := f.Lock()
-		if err != nil {
-			t.Fatal(err)
-		}
-		time.AfterFunc(300*time.Millisecond, first.Unlock)
-		second, err := f.Lock()
-		if err != nil {
-			t.Fatal(err)
-		}
-		second.Unlock()
-	})
-}
-
-// A copy of the descriptor, as a child has it between fork and exec, does not
-// keep the lock.
-func TestUnlockCountsForCopiesToo(t *testing.T) {
-	f := target(t)
-	first, err := f.Lock()
-	if err != nil {
-		t.Fatal(err)
-	}
-	child, err := unix.Dup(int(first.f.Fd()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Close(child)
-	first.Unlock()
-	synctest.Test(t, func(t *testing.T) {
-		start := time.Now()
-		second, err := f.Lock()
-		if err != nil || time.Since(start) != 0 {
-			t.Fatalf("after %v: %v", time.Since(start), err)
-		}
-		second.Unlock()
-	})
 }

@@ -3,11 +3,14 @@ package render
 import (
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
+
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // ErrLocked says that another agent keeps the same file.
@@ -15,33 +18,86 @@ var ErrLocked = errors.New("another agent keeps this file")
 
 // Lock is the right to replace the file. It ends with Unlock or with the
 // process.
-type Lock struct{ f *os.File }
+type Lock struct {
+	file File
+	f    *os.File
+}
 
 // Lock claims the file for this process, by a lock file beside it: two agents that can replace the
 // same file, also from two containers that share the directory, meet there. It fails with
 // [ErrLocked] rather than wait for the other one to exit.
+//
+// Whoever deletes the lock file ends the claim, and another agent may take it up. So a replacement
+// begins with [Lock.Hold].
 func (f File) Lock() (*Lock, error) {
-	base := filepath.Base(f.Path)
-	path := filepath.Join(filepath.Dir(f.Path), "."+strings.TrimSuffix(base, ".ini")+".lock")
 	if err := f.Check(); err != nil {
 		return nil, err
 	}
-	l, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("cannot lock %s: %w", f.Path, explain(err))
+	l := &Lock{file: f}
+	if err := l.take(childLimit); err != nil {
+		return nil, err
 	}
-	if err := claim(l); err != nil {
-		defer l.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%s: %w: process %s holds %s; stop that one first, or give this one another output", f.Path, ErrLocked, holder(l), path)
+	return l, nil
+}
+
+// Hold returns nil if the file is this process's. If somebody has deleted or replaced the lock
+// file, Hold claims the file once more, and fails with [ErrLocked] if another agent has come first.
+func (l *Lock) Hold() error {
+	if l.inPlace(l.f) {
+		return nil
+	}
+	return l.take(0)
+}
+
+func (l *Lock) path() string { return l.file.aside("lock") }
+
+// inPlace tells whether an open file is the one that others find as the lock file.
+func (l *Lock) inPlace(f *os.File) bool {
+	mine, errMine := f.Stat()
+	now, errNow := os.Lstat(l.path())
+	return errMine == nil && errNow == nil && os.SameFile(mine, now)
+}
+
+// maxTakes bounds how often a lock file may go away while it is being locked.
+const maxTakes = 100
+
+// take locks the lock file, and is not done before that is the one which others find.
+func (l *Lock) take(limit time.Duration) error {
+	for range maxTakes {
+		f, err := regularfile.OpenOrMake(l.path(), 0o600)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			if err := l.file.Check(); err != nil {
+				return err
+			}
+			continue // its directory has come back
 		}
-		return nil, fmt.Errorf("cannot lock %s: %w", path, err)
+		if err != nil {
+			return fmt.Errorf("cannot lock %s: %w", l.file.Path, explain(err))
+		}
+		err = claim(f, limit)
+		if err == nil && l.inPlace(f) {
+			l.release()
+			l.f = f
+			l.sign()
+			return nil
+		}
+		other := holder(f)
+		f.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return fmt.Errorf("%s: %w: process %s holds %s; stop that one first, or give this one another output", l.file.Path, ErrLocked, other, l.path())
+		}
+		if err != nil {
+			return fmt.Errorf("cannot lock %s: %w", l.path(), err)
+		}
 	}
-	// The number is for the other one's message only.
-	if err := l.Truncate(0); err == nil {
-		fmt.Fprintln(l, os.Getpid())
+	return fmt.Errorf("cannot lock %s: another program deletes %s again and again", l.file.Path, l.path())
+}
+
+// sign writes this process's number, which is for the other one's message only.
+func (l *Lock) sign() {
+	if err := l.f.Truncate(0); err == nil {
+		fmt.Fprintln(l.f, os.Getpid())
 	}
-	return &Lock{l}, nil
 }
 
 // An agent that was killed may leave the lock to a child for a moment: one that was forked, and
@@ -52,10 +108,10 @@ const (
 	childPause = 20 * time.Millisecond
 )
 
-func claim(l *os.File) error {
+func claim(l *os.File, limit time.Duration) error {
 	for waited := time.Duration(0); ; waited += childPause {
 		err := syscall.Flock(int(l.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if !errors.Is(err, syscall.EWOULDBLOCK) || waited >= childLimit {
+		if !errors.Is(err, syscall.EWOULDBLOCK) || waited >= limit {
 			return err
 		}
 		time.Sleep(childPause)
@@ -64,17 +120,23 @@ func claim(l *os.File) error {
 
 // Unlock releases the file. The lock file stays: removing it would race with the next one to lock
 // it.
-func (l *Lock) Unlock() {
-	// Not by closing alone, for the same reason.
+func (l *Lock) Unlock() { l.release() }
+
+func (l *Lock) release() {
+	if l.f == nil {
+		return
+	}
+	// Not by closing alone, for the reason that claim waits.
 	syscall.Flock(int(l.f.Fd()), syscall.LOCK_UN)
 	l.f.Close()
+	l.f = nil
 }
 
 func holder(l *os.File) string {
 	b := make([]byte, 16)
-	n, _ := l.ReadAt(b, 0)
+	n, err := l.ReadAt(b, 0)
 	pid := strings.TrimSpace(string(b[:n]))
-	if pid == "" {
+	if err != nil && !errors.Is(err, io.EOF) || pid == "" {
 		return "unknown"
 	}
 	return pid

@@ -13,7 +13,7 @@ import (
 
 // pass leads an answer to the file and plans the next request.
 func (l *loop) pass(now time.Time, r reply) {
-	before := l.output.file.origin
+	before := l.output.file.digest
 	replaced, err := l.apply(now, r.answer)
 	switch {
 	case l.ctx.Err() != nil: // what a judgement says then means nothing
@@ -33,16 +33,16 @@ func (l *loop) pass(now time.Time, r reply) {
 }
 
 // flipped reports whether K2HR3 has contradicted itself once more by the text that
-// has replaced that of another origin.
+// has replaced another one.
 func (l *loop) flipped(now time.Time, before string) bool {
-	return l.flips.replaced(now, before, l.output.file.origin)
+	return l.flips.replaced(now, before, l.output.file.digest)
 }
 
 // accept takes note that the file is what K2HR3 wants.
 func (l *loop) accept() {
 	l.output.accept()
-	if l.hold.waits() {
-		l.dropHeld()
+	if l.parking.waits() {
+		l.dropParked()
 	}
 }
 
@@ -52,20 +52,20 @@ func (l *loop) notApplied(now time.Time, a k2hr3.Answer, err error) {
 	message := "cannot replace slave.ini"
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
-		message = "RESOURCE not applied; slave.ini unchanged"
-		if refusal.Held && l.probe.found == notRunning {
+		message = "RESOURCE not applied; " + l.output.kept()
+		if refusal.Parked && l.probe.found == foundDown {
 			return // the next probe decides, which has begun
 		}
-		if refusal.Held {
-			message = "RESOURCE waits for a restart of chmpx; slave.ini unchanged until then"
+		if refusal.Parked {
+			message = "RESOURCE waits for a restart of chmpx; " + l.output.kept() + " until then"
 		}
 		l.output.refuse(a)
 		if refusal.Report.Has(chmpx.RuleSelfMissing) {
 			l.membership.doubt(now) // K2HR3 may have forgotten this host
 		}
 	}
-	if l.hold.waits() && (refusal == nil || !refusal.Held) {
-		l.dropHeld()
+	if l.parking.waits() && (refusal == nil || !refusal.Parked) {
+		l.dropParked()
 	}
 	l.output.refusal.report(now, slog.LevelWarn, message, err)
 }
@@ -75,10 +75,10 @@ func (l *loop) notApplied(now time.Time, a k2hr3.Answer, err error) {
 func (l *loop) apply(now time.Time, a k2hr3.Answer) (replaced bool, err error) {
 	c, err := l.judge(a.Text)
 	if err != nil {
-		return false, l.holdBack(now, a, err)
+		return false, l.park(now, a, err)
 	}
-	if c.origin == l.output.banned {
-		return false, &Refusal{Report: c.report, Reason: "chmpx ended on it; keeping the slave.ini before until K2HR3 has another text (reload the agent to try this one again)"}
+	if c.digest == l.output.banned {
+		return false, &Refusal{Report: c.report, Reason: "chmpx ended when it loaded this text; the agent keeps the previous slave.ini until K2HR3 has another text (`systemctl reload k2hdkc-slave-agent` tries it again)"}
 	}
 	if c.same {
 		if l.output.tag(a.ETag) {
@@ -86,7 +86,7 @@ func (l *loop) apply(now time.Time, a k2hr3.Answer) (replaced bool, err error) {
 		}
 		return false, nil
 	}
-	if err := l.replace(now, c); err != nil {
+	if err := l.replace(c); err != nil {
 		return false, err
 	}
 	l.confirmation.renew()
@@ -110,7 +110,7 @@ func (l *loop) judge(text string) (candidate, error) {
 }
 
 // replace puts a judged candidate in place, and has chmpx told.
-func (l *loop) replace(now time.Time, c candidate) error {
+func (l *loop) replace(c candidate) error {
 	staged, err := l.File.Stage(c.bytes)
 	if err != nil {
 		return err
@@ -119,11 +119,12 @@ func (l *loop) replace(now time.Time, c candidate) error {
 	if err := l.secondOpinion(staged.Path(), c); err != nil {
 		return err
 	}
-	if err := l.pace.wait(l.ctx); err != nil {
+	if err := l.mayReplace(); err != nil {
 		return err
 	}
+	now := time.Now()
 	first := !l.output.file.good
-	if first && l.unit.awaitsStart() {
+	if first && l.jobs.awaitsStart() {
 		l.save() // before the file is there: between the two the agent may end
 	}
 	old, _ := daemon.InodeOf(l.File.Path)
@@ -132,9 +133,21 @@ func (l *loop) replace(now time.Time, c candidate) error {
 	} else if err != nil {
 		return err
 	}
+	if !l.parking.keepsPrevious() {
+		l.dropPrevious() // one that an agent before this one left, or somebody else
+	}
 	l.output.putInPlace(c, old)
-	l.tellChmpx(now, first)
+	l.tellChmpx(now, first, l.probe.last)
 	return nil
+}
+
+// mayReplace waits until the file may be replaced, and returns an error if that is another agent's
+// part by now.
+func (l *loop) mayReplace() error {
+	if err := l.pace.wait(l.ctx); err != nil {
+		return err
+	}
+	return l.lock.Hold()
 }
 
 // secondOpinion returns a *Refusal if there is one against the staged file.
@@ -158,12 +171,13 @@ func (l *loop) putAgain(now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := l.replace(now, c); err != nil {
+	c.digest = l.output.file.digest
+	if err := l.replace(c); err != nil {
 		return err
 	}
 	l.save()
-	if l.hold.waits() { // under a revision that may be used by now
-		l.dropHeld()
+	if l.parking.waits() { // under a revision that may be used by now
+		l.dropParked()
 		l.poll.want(now)
 	}
 	return nil
@@ -171,12 +185,16 @@ func (l *loop) putAgain(now time.Time) error {
 
 // checkFile puts the file back if it is not what was put in place.
 func (l *loop) checkFile(now time.Time) {
-	if !l.output.file.good || l.hold.guarded() {
+	if !l.output.file.good || l.parking.keepsPrevious() {
+		return
+	}
+	if err := l.lock.Hold(); err != nil {
+		l.repair.locked(now, err)
 		return
 	}
 	b, err := l.File.Read()
-	if err == nil && l.hold.is(b) {
-		l.heldInPlace(now, l.hold.end(), daemon.Inode{})
+	if err == nil && l.parking.is(b) {
+		l.parkedInPlace(now, l.parking.end(), daemon.Inode{})
 		l.expect(now, nil)
 		return
 	}

@@ -16,14 +16,14 @@ type Refusal struct {
 	Report chmpx.Report
 	// Reason says in a sentence what is wrong.
 	Reason string
-	// Held: the text waits for chmpx to be down, and is put in place then.
-	Held bool
+	// Parked: the text waits for chmpx to be down, and is put in place then.
+	Parked bool
 }
 
 func (r *Refusal) Error() string { return r.Reason }
 
-// notApplied says of a *Refusal what it means, for who started a pass by hand.
-func notApplied(err error) error {
+// explained says of a *Refusal what it means, for who started a pass by hand.
+func explained(err error) error {
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
 		return fmt.Errorf("RESOURCE not applied: %w", err)
@@ -35,7 +35,7 @@ func notApplied(err error) error {
 type candidate struct {
 	bytes   []byte
 	report  chmpx.Report
-	origin  string
+	digest  string
 	changes string // in words
 	same    bool   // nothing chmpx compares differs from a good file in place
 }
@@ -47,7 +47,7 @@ func (w *Watcher) candidate(ctx context.Context, text string, now inPlace, revis
 	if w.Stamp {
 		v.Revision = revision
 	}
-	c := candidate{bytes: render.Bytes(text, v), origin: sum([]byte(text))}
+	c := candidate{bytes: render.Bytes(text, v), digest: sum([]byte(text))}
 	c.report = w.Judge.Judge(ctx, c.bytes, running)
 	if err := w.refuse(c.report); err != nil {
 		return c, err
@@ -72,7 +72,7 @@ const maxChanges = 20
 
 func inWords(changes []chmpx.Change) string {
 	if len(changes) == 0 {
-		return "the slave.ini before was not fit for chmpx"
+		return "chmpx could not use the previous slave.ini"
 	}
 	var words []string
 	for i, c := range changes {

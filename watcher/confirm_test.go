@@ -1,6 +1,8 @@
 package watcher
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -151,17 +153,60 @@ func (h *host) killed() {
 	h.pass(5 * time.Second)
 }
 
+// The file is put in place once more before it ends chmpx: the ban is of the text.
+func TestATextThatEndsChmpxAtItsSecondTryIsBanned(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		h.chmpx.set(func(c *fakeChmpx) { c.skip = 1 })
+		h.change(2)
+		h.chmpx.set(func(c *fakeChmpx) { c.lag = time.Hour })
+		h.pass(h.config.Confirm + time.Second)
+		h.log.want(t, 1, "replacing the file once more")
+		h.chmpx.stop()
+		h.pass(5 * time.Second)
+		h.chmpx.set(func(c *fakeChmpx) { c.lag = 0 })
+		h.chmpx.start(t)
+		h.pass(time.Hour)
+		if h.lists(2) {
+			t.Error("the text that ended chmpx is back")
+		}
+	})
+}
+
+// A file that cannot be taken back now is taken back later.
+func TestATakeBackThatFailsIsTriedAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		h.chmpx.set(func(c *fakeChmpx) { c.lag = time.Hour })
+		h.change(2)
+		next := filepath.Join(h.dir, ".slave.next.ini", "in the way")
+		if err := os.MkdirAll(next, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		h.chmpx.stop()
+		h.pass(5 * time.Second)
+		h.log.want(t, 1, "ERROR", "cannot restore the slave.ini that chmpx ran before")
+		if err := os.RemoveAll(filepath.Dir(next)); err != nil {
+			t.Fatal(err)
+		}
+		h.pass(10 * time.Minute)
+		if h.lists(2) {
+			t.Error("the text that ended chmpx is still in place")
+		}
+	})
+}
+
 func TestAFileThatEndsChmpxIsTakenBackUntilThereIsAnotherText(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.killed()
 		h.log.want(t, 1, "ERROR", "chmpx ended on the new slave.ini", "revision=2")
-		if !h.lists(1) || h.revision() != 3 {
+		if h.lists(2) || h.revision() != 3 {
 			t.Fatalf("in place is revision %d:\n%s", h.revision(), h.file())
 		}
 		h.chmpx.set(func(c *fakeChmpx) { c.lag = 0 })
 		h.chmpx.start(t)
 		h.pass(time.Hour)
-		if !h.lists(1) {
+		if h.lists(2) {
 			t.Error("the text that ended chmpx is back")
 		}
 		h.checkNag("RESOURCE not applied; slave.ini unchanged", time.Hour)

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/chmpx/daemon"
+	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/render/regularfile"
 	"k2hdkc-slave-agent/tests/fakechmpx"
 )
 
@@ -44,6 +46,7 @@ type fakeChmpx struct {
 	missing bool          // chmpxstatus is not installed
 	failing error         // chmpxstatus fails
 	hangs   bool          // chmpxstatus does not return
+	young   int           // it shows no revision at the next so many looks
 	after   func(error)   // called before chmpxstatus returns this error
 	stuck   chan struct{} // and cannot be ended either, until this is closed
 	slow    time.Duration // chmpxstatus takes so long
@@ -209,6 +212,13 @@ func (c *fakeChmpx) status(group string, ctlPort int) (daemon.Status, error) {
 		return daemon.Status{}, daemon.ErrNotRunning
 	}
 	shot.PID, shot.Start = c.pid, c.began.Unix()
+	if c.young > 0 {
+		c.young--
+		shot.FileVersion = 0
+		var printed bytes.Buffer
+		fakechmpx.WriteStatus(&printed, shot, "/nowhere")
+		return daemon.ParseStatus(printed.Bytes())
+	}
 	var printed bytes.Buffer
 	fakechmpx.WriteStatus(&printed, shot, "/nowhere")
 	st, err := daemon.ParseStatus(printed.Bytes())
@@ -218,7 +228,7 @@ func (c *fakeChmpx) status(group string, ctlPort int) (daemon.Status, error) {
 
 // reload reads the file if it is another one. The caller holds mu.
 func (c *fakeChmpx) reload() {
-	b, err := os.ReadFile(c.path)
+	b, err := regularfile.Read(c.path, render.MaxFile) // the real one would read what has no end
 	if c.slave == nil || err != nil || bytes.Equal(b, c.loaded) {
 		return
 	}
@@ -233,7 +243,7 @@ func (c *fakeChmpx) reload() {
 	if c.noticed.IsZero() {
 		c.noticed = time.Now()
 	}
-	if c.deaf || time.Since(c.noticed) < c.lag || c.guarded() {
+	if c.deaf || time.Since(c.noticed) < c.lag || c.keepsPrevious() {
 		return
 	}
 	c.loaded, c.noticed, c.known = b, time.Time{}, nil
@@ -248,11 +258,11 @@ func (c *fakeChmpx) reload() {
 	}
 }
 
-// guarded reports whether the file that chmpx has loaded still has a name, so that
+// keepsPrevious reports whether the file that chmpx has loaded still has a name, so that
 // the kernel does not tell of its deletion.
-func (c *fakeChmpx) guarded() bool {
+func (c *fakeChmpx) keepsPrevious() bool {
 	dir, base := filepath.Split(c.path)
-	info, err := os.Stat(filepath.Join(dir, "."+strings.TrimSuffix(base, ".ini")+".guard.ini"))
+	info, err := os.Stat(filepath.Join(dir, "."+strings.TrimSuffix(base, ".ini")+".previous.ini"))
 	return err == nil && os.SameFile(info, c.inode)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -60,7 +61,7 @@ func diskFaults() []fault {
 					}
 				}()
 			}, heal: func(h *host) { busy.Store(false); h.pass(10 * time.Second) },
-			edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 40, says: []string{"restoring the last good one"}},
+			edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 45, says: []string{"restoring the last good one"}},
 		{name: "the file is a link", wrong: "somebody puts a symbolic link in the file's place", does: "says that chmpx would not notice its exchange; does not follow it",
 			strike: func(h *host) {
 				h.edit(func(path string) error {
@@ -73,22 +74,22 @@ func diskFaults() []fault {
 				if err := os.Remove(filepath.Join(h.dir, "state", "other.ini")); err != nil {
 					h.t.Error(err)
 				}
-			}, edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 40, says: []string{"symbolic link"}},
+			}, edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 45, says: []string{"symbolic link"}},
 		{name: "the file is a directory", wrong: "a container runtime makes a directory where the file should be", does: "says so; puts the file back once that is gone",
 			strike: func(h *host) {
 				h.edit(func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) })
 			}, heal: func(h *host) { h.edit(os.Remove) },
-			edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 40, says: []string{"cannot restore slave.ini"}},
+			edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 45, says: []string{"cannot restore slave.ini"}},
 		{name: "the directory vanishes", wrong: "the directory of the file is moved away, and comes back", does: "goes on, says so, and is right when it is back",
 			strike: func(h *host) { h.rename(h.dir, h.dir+".away") }, heal: func(h *host) { h.rename(h.dir+".away", h.dir) },
-			edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 40, says: []string{"its directory is not there"}},
+			edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 45, says: []string{"its directory is not there"}},
 		{name: "the directory comes back empty", wrong: "the directory of the file is deleted, and made anew", does: "puts the file back",
 			strike: func(h *host) { h.rename(h.dir, h.dir+".away") }, heal: func(h *host) {
 				if err := errors.Join(os.Mkdir(h.dir, 0o755), os.Mkdir(filepath.Join(h.dir, "state"), 0o755)); err != nil {
 					h.t.Error(err)
 				}
 				h.setToken(h.token)
-			}, edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 40, says: []string{"its directory is not there"}},
+			}, edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 45, says: []string{"its directory is not there"}},
 		{name: "the second opinion is against it", wrong: "chmpxconftest does not take the new file", does: "keeps the file, leaves nothing behind",
 			strike: func(h *host) { h.object(func(context.Context) error { return errors.New("chmpxconftest says no") }) },
 			heal:   func(h *host) { h.object(nil) }, asks: 110, says: []string{"chmpxconftest says no"}, tries: true},
@@ -190,18 +191,22 @@ func chmpxFaults() []fault {
 		{name: "chmpx is down", wrong: "chmpx has ended", does: "keeps the file right for its next start; says once that it does not run",
 			strike: func(h *host) { h.chmpx.stop() }, heal: func(h *host) { h.chmpx.start(h.t) }, sees: 6 * time.Minute, asks: 50,
 			says: []string{"chmpx is not running"}},
-		{name: "chmpx is restarted", wrong: "somebody restarts chmpx", does: "sees that it runs the file",
-			strike: func(h *host) { h.chmpx.start(h.t) }, sees: 5 * time.Second, asks: 40, hush: true},
+		{name: "chmpx is restarted", wrong: "somebody restarts chmpx", does: "sees that it is another process, and runs the file",
+			strike: func(h *host) { h.chmpx.start(h.t) }, sees: 5 * time.Second, asks: 45, says: []string{"chmpx was restarted", "pid before=1"}, once: true},
 		{name: "chmpx is late", wrong: "chmpx takes a file 20 s later, as with a slow name service", does: "waits for it",
-			strike: set(func(c *fakeChmpx) { c.lag = 20 * time.Second }), sees: 5 * time.Second, asks: 40, hush: true},
+			strike: set(func(c *fakeChmpx) { c.lag = 20 * time.Second }), sees: 5 * time.Second, asks: 45, hush: true},
 		{name: "chmpx misses a file", wrong: "chmpx does not notice a replacement", does: "puts the file in place once more",
-			strike: set(func(c *fakeChmpx) { c.skip = 1 }), sees: 5 * time.Second, writes: 2, asks: 40, says: []string{"replacing the file once more"}, once: true},
+			strike: set(func(c *fakeChmpx) { c.skip = 1 }), sees: 5 * time.Second, writes: 2, asks: 45, says: []string{"replacing the file once more"}, once: true},
 		{name: "chmpx has lost its watch", wrong: "chmpx notices no replacement any more", does: "puts the file in place once more, then says that a restart of chmpx helps",
 			strike: set(func(c *fakeChmpx) { c.deaf = true }), heal: restarted, sees: 5 * time.Second, writes: 2, asks: 60,
 			says: []string{"chmpx does not load slave.ini", "restart chmpx"}, once: true},
 		{name: "chmpxstatus is gone", wrong: "chmpxstatus is not installed any more", does: "keeps the file right at the interval; says what cannot be done without",
 			strike: set(func(c *fakeChmpx) { c.missing = true }), heal: set(func(c *fakeChmpx) { c.missing = false }), sees: 6 * time.Minute, asks: 50,
 			says: []string{"cannot confirm reloads"}, once: true},
+		{name: "chmpxstatus cannot be run", wrong: "chmpxstatus is there, and a library that it needs is not", does: "looks for it once a minute; keeps the file right at the interval; says what cannot be done without, and why",
+			strike: set(func(c *fakeChmpx) { c.failing = fmt.Errorf("chmpxstatus %w: exit status 127", daemon.ErrCannotRun) }),
+			heal:   set(func(c *fakeChmpx) { c.failing = nil }), sees: 6 * time.Minute, asks: 50,
+			says: []string{"WARN", "chmpxstatus cannot be run: cannot confirm reloads", "exit status 127"}, once: true},
 		{name: "chmpxstatus hangs", wrong: "chmpxstatus does not return", does: "gives it up after 10 s each time, one at a time; keeps the file right at the interval",
 			strike: set(func(c *fakeChmpx) { c.hangs = true }), heal: set(func(c *fakeChmpx) { c.hangs = false }), sees: 6 * time.Minute, asks: 50, writes: -1,
 			says: []string{"cannot probe chmpx"}, once: true},
@@ -217,7 +222,7 @@ func chmpxFaults() []fault {
 				}
 			}, late: true, lasts: time.Minute, asks: 400, says: nil, hush: true},
 		{name: "the ring is empty", wrong: "chmpx has lost all servers", does: "keeps the file, which K2HR3 confirms",
-			strike: func(h *host) { h.chmpx.setRing() }, late: true, asks: 40, hush: true},
+			strike: func(h *host) { h.chmpx.setRing() }, late: true, asks: 45, hush: true},
 		stopped("the unit is masked", "the operator has masked and stopped chmpx's unit", "masked", "inactive", "masked", "masked"),
 		stopped("the unit has failed", "chmpx's unit has failed", "loaded", "failed", "enabled", "failed"),
 		stopped("the unit is disabled", "the operator has disabled and stopped chmpx's unit", "loaded", "inactive", "disabled", "disabled"),
@@ -233,6 +238,6 @@ func chmpxFaults() []fault {
 				h.unit.mu.Lock()
 				h.unit.fails = daemon.ErrNoSystemd
 				h.unit.mu.Unlock()
-			}, sees: 5 * time.Second, asks: 40, says: []string{"no systemd here"}, once: true},
+			}, sees: 5 * time.Second, asks: 45, says: []string{"no systemd here"}, once: true},
 	}
 }

@@ -33,11 +33,11 @@ func tokenFaults() []fault {
 	}
 	return []fault{
 		{name: "the token expires", wrong: "the role token of a member expires", does: "reads by address and CUK, which do not expire",
-			strike: func(h *host) { on(fakek2hr3.Fault{Name: fakek2hr3.TokensExpired})(h) }, sees: 5 * time.Second, asks: 40, hush: true},
+			strike: func(h *host) { on(fakek2hr3.Fault{Name: fakek2hr3.TokensExpired})(h) }, sees: 5 * time.Second, asks: 45, hush: true},
 		{name: "the token is revoked", wrong: "the role token of a member is revoked", does: "reads by address and CUK",
-			strike: func(h *host) { h.cluster.Revoke(h.token) }, sees: 5 * time.Second, asks: 40, hush: true},
+			strike: func(h *host) { h.cluster.Revoke(h.token) }, sees: 5 * time.Second, asks: 45, hush: true},
 		{name: "the token is deleted after the registration", wrong: "somebody deletes the role token of a member", does: "reads by address and CUK",
-			strike: func(h *host) { h.removeToken() }, sees: 5 * time.Second, asks: 40, hush: true},
+			strike: func(h *host) { h.removeToken() }, sees: 5 * time.Second, asks: 45, hush: true},
 		{name: "the only right is revoked", wrong: "the role token is revoked of a host that K2HR3 does not know by its address", does: "keeps the file and the token; says that a new one is wanted; uses that at once",
 			before: tokenOnly, strike: func(h *host) { h.cluster.Revoke(h.token) }, heal: healed, within: 5 * time.Second,
 			asks: 430, puts: 1, says: []string{silent, "role token"}},
@@ -86,8 +86,24 @@ func identityFaults() []fault {
 			strike: func(h *host) { h.removeToken(); forgotten(h) }, heal: newToken, within: 5 * time.Second, asks: 290, puts: 1,
 			says: []string{"membership unconfirmed", "no role token", "/etc/k2hdkc/role-token"}},
 		{name: "registrations have no effect", wrong: "K2HR3 forgets the host, takes its registration and does not count it as a member", does: "keeps the file; says so; tries again with growing pauses up to five minutes",
-			strike: func(h *host) { forgotten(h); on(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut})(h) }, within: 6 * time.Minute, asks: 280, puts: -1,
+			strike: func(h *host) { forgotten(h); on(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut})(h) }, within: 6 * time.Minute, asks: 350, puts: -1,
 			says: []string{"membership unconfirmed", "registered, but not a member"}},
+		{name: "a registration is lost", wrong: "K2HR3 forgets the host, and loses its first registration, as it does with a few of many at the same time", does: "looks whether it had an effect, and registers again within seconds, without a warning",
+			strike: func(h *host) {
+				forgotten(h)
+				h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut, Next: 1, On: []fakek2hr3.Op{fakek2hr3.OpRegister}})
+			}, sees: 2 * time.Minute, writes: -1, asks: 60, puts: 2, says: []string{"registered with K2HR3", "missed it 3 times"}, once: true,
+			also: func(h *host) { h.log.want(h.t, 0, "registered, but not a member") }},
+		{name: "another worker does not know the registration", wrong: "K2HR3 forgets the host, and for two seconds one of its workers does not know the new registration that another one took", does: "looks again, and does not register twice",
+			strike: func(h *host) {
+				forgotten(h)
+				h.api.OnRequest(func(r fakek2hr3.Request) {
+					if r.Op == fakek2hr3.OpRegister {
+						h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.StaleWorker, Next: 1, On: []fakek2hr3.Op{fakek2hr3.OpProbe}})
+					}
+				})
+			}, sees: 2 * time.Minute, writes: -1, asks: 60, puts: 1, says: []string{"registered with K2HR3", "missed it 3 times"}, once: true,
+			also: func(h *host) { h.log.want(h.t, 0, "registered, but not a member") }},
 		{name: "removed once and again", wrong: "somebody removes the host each time it has registered", does: "registers anew after three looks each time, 40 s apart at least",
 			strike: func(h *host) {
 				for range 5 {
@@ -106,7 +122,7 @@ func identityFaults() []fault {
 		{name: "the RESOURCE is removed", wrong: "the RESOURCE is deleted", does: "keeps the file; says what to look at",
 			strike: func(h *host) { h.cluster.SetResource(false) }, heal: func(h *host) { h.cluster.SetResource(true) }, asks: 120, says: []string{silent, "missing in K2HR3"}},
 		{name: "registered elsewhere with the same CUK", wrong: "another host registers with this one's CUK", does: "is not disturbed",
-			strike: func(h *host) { h.cluster.AddSlave("10.20.9.9", ownCUK, "copy.shop.example") }, sees: 5 * time.Second, asks: 40, hush: true},
+			strike: func(h *host) { h.cluster.AddSlave("10.20.9.9", ownCUK, "copy.shop.example") }, sees: 5 * time.Second, asks: 45, hush: true},
 		{name: "another address", wrong: "the host reaches K2HR3 from another address, and has the old one too", does: "leaves the role under the old address, and registers under the new one",
 			before: twoAddresses, strike: func(h *host) { h.moveTo(secondAddr) }, sees: 10 * time.Second, asks: 50, puts: 1, writes: -1,
 			also: func(h *host) { h.onlyMember(secondAddr) }, says: []string{"registered with K2HR3", "its address has changed"}, once: true},

@@ -66,7 +66,7 @@ func serverFaults() []fault {
 		{name: "a server registers again", wrong: "one answer comes in the moment in which a server registers again, and lacks it", does: "puts it in place, sees in the ring that it was wrong, and asks again at once",
 			strike: on(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, CUK: serverCUK(1), Next: 1}, read), sees: 20 * time.Second, writes: 2, asks: 50, hush: true},
 		{name: "the only server registers again", wrong: "the same, and no other server is left in the answer", does: "refuses the text and asks again",
-			strike: on(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, Next: 1}, read), late: true, asks: 40, says: []string{"no server nodes yet"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, Next: 1}, read), late: true, asks: 45, says: []string{"no server nodes yet"}},
 		{name: "this host is missing in one answer", wrong: "an answer lacks this host, without which chmpx could not be started again", does: "refuses the text, asks again, and does not register for it",
 			strike: on(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, CUK: ownCUK, Next: 1}, read), sees: 10 * time.Second, asks: 50, says: []string{"RESOURCE not applied; slave.ini unchanged", "reject"}},
 		{name: "a text that kills chmpx", wrong: "somebody has spoilt the RESOURCE: chmpx would end on it", does: "refuses the text, keeps the file",
@@ -105,12 +105,12 @@ func wrongAnswerFaults() []fault {
 			strike: on(fakek2hr3.Fault{Name: fakek2hr3.BadGateway}), asks: 200, says: []string{silent, "502"}},
 		{name: "503 with Retry-After 25", wrong: "a gateway wants to be left alone for 25 s", does: keeps + "; leaves it alone for as long",
 			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Unavailable, RetryAfter: "25"}, read), asks: 90, says: []string{silent, "503"}},
-		{name: "503 with Retry-After 3600", wrong: "a gateway wants to be left alone for an hour", does: keeps + "; leaves it alone for 30 s at most",
-			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Unavailable, RetryAfter: "3600"}, read), asks: 90, says: []string{silent, "503"}},
-		{name: "503 with a date", wrong: "a gateway wants to be left alone until a time of day", does: keeps + "; leaves it alone until then, for 30 s at most",
+		{name: "503 with Retry-After 3600", wrong: "a gateway wants to be left alone for an hour", does: keeps + "; leaves it alone for 15 min at most, whatever there is to ask",
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Unavailable, RetryAfter: "3600"}, read), lasts: 40 * time.Minute, within: 17 * time.Minute, asks: 6, says: []string{silent, "503"}},
+		{name: "503 with a date", wrong: "a gateway wants to be left alone until a time of day", does: keeps + "; leaves it alone until then, for 15 min at most",
 			strike: func(h *host) {
 				on(fakek2hr3.Fault{Name: fakek2hr3.Unavailable, RetryAfter: time.Now().Add(2 * time.Hour).UTC().Format(http.TimeFormat)}, read)(h)
-			}, asks: 90, says: []string{silent, "503"}},
+			}, lasts: 40 * time.Minute, within: 17 * time.Minute, asks: 6, says: []string{silent, "503"}},
 		{name: "429", wrong: "a gateway says that it is asked too often", does: keeps,
 			strike: on(status(429), read), asks: 130, says: []string{silent, "429", "too often"}},
 		{name: "407", wrong: "a proxy wants a password", does: keeps,
@@ -134,7 +134,7 @@ func wrongAnswerFaults() []fault {
 				return notModified(req, next)
 			}), heal: unmeddled, asks: 80, says: []string{"chmpx has other servers than slave.ini"}, once: true},
 		{name: "no ETag", wrong: "the answers have no ETag", does: "compares the texts itself",
-			strike: on(fakek2hr3.Fault{Name: fakek2hr3.NoETag}), sees: 5 * time.Second, asks: 40, hush: true},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.NoETag}), sees: 5 * time.Second, asks: 45, hush: true},
 		{name: "the same ETag for another text", wrong: "a gateway gives every text the same ETag", does: "goes by the text",
 			strike: every(func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
 				req = req.Clone(req.Context())
@@ -144,7 +144,7 @@ func wrongAnswerFaults() []fault {
 					resp.Header.Set("ETag", `W/"1-fixed"`)
 				}
 				return resp, err
-			}), heal: unmeddled, sees: 5 * time.Second, asks: 40, hush: true},
+			}), heal: unmeddled, sees: 5 * time.Second, asks: 45, hush: true},
 	}
 	bodies := fakek2hr3.WrongBodies()
 	for _, what := range slices.Sorted(maps.Keys(bodies)) {
@@ -165,8 +165,8 @@ func notModified(req *http.Request, next http.RoundTripper) (*http.Response, err
 
 func holds(h *host) { h.api.Hold(time.Minute) }
 
-// inTurn has two replicas answer in turn. The one does not know the last server yet.
-func inTurn(h *host) {
+// replicasInTurn has two replicas answer in turn. The one does not know the last server yet.
+func replicasInTurn(h *host) {
 	var behind atomic.Bool
 	every(func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
 		if strings.Contains(req.URL.Path, "/resource/") {
@@ -184,7 +184,7 @@ func inTurn(h *host) {
 func holdFaults() []fault {
 	return []fault{
 		{name: "stops holding", wrong: "a K2HR3 that held requests does not any more", does: "asks when the ring tells and at the interval",
-			before: holds, strike: func(h *host) { h.api.Hold(0) }, sees: 5 * time.Second, asks: 40, hush: true},
+			before: holds, strike: func(h *host) { h.api.Hold(0) }, sees: 5 * time.Second, asks: 45, hush: true},
 		{name: "starts holding", wrong: "K2HR3 learns to hold requests", does: "has a request held all the time",
 			strike: holds, heal: func(h *host) {
 				if h.api.Held() != 1 {
@@ -198,7 +198,7 @@ func holdFaults() []fault {
 		{name: "holds longer than asked", wrong: "a held request is answered 15 s late", does: "waits for it, for the time of an answer besides the time asked for",
 			before: holds, strike: every(late(15 * time.Second)), heal: unmeddled, sees: 20 * time.Second, asks: 50, hush: true},
 		{name: "a held request is never answered", wrong: "K2HR3 takes a request to be held, and falls silent", does: "gives it up after wait and timeout, and asks again",
-			before: holds, strike: on(fakek2hr3.Fault{Name: fakek2hr3.Hang}, read), asks: 40, says: []string{"cannot read the RESOURCE from K2HR3", "no whole answer within 1m15s"}},
+			before: holds, strike: on(fakek2hr3.Fault{Name: fakek2hr3.Hang}, read), asks: 45, says: []string{"cannot read the RESOURCE from K2HR3", "no whole answer within 1m15s"}},
 		{name: "held requests are cut", wrong: "a middlebox ends what is silent for 30 s", does: "asks again with growing pauses, and is right with each answer it gets",
 			before: holds, strike: every(cutAfter(30 * time.Second)), heal: unmeddled, sees: 5 * time.Second, asks: 70, says: []string{"cannot read the RESOURCE from K2HR3"}},
 		{name: "a burst of changes", wrong: "twenty servers join within a few seconds", does: "replaces the file once a second at most",
@@ -213,7 +213,7 @@ func holdFaults() []fault {
 				}
 			}, sees: 5 * time.Second, writes: -1, asks: 80, hush: true},
 		{name: "replicas disagree and hold", wrong: "two replicas of K2HR3 behind one address have different texts and answer in turn, at once because the ETag differs", does: "asks with growing pauses up to the interval, and says that K2HR3 contradicts itself",
-			before: holds, strike: inTurn, heal: func(h *host) {
+			before: holds, strike: replicasInTurn, heal: func(h *host) {
 				if n := len(h.texts()); n > 80 {
 					h.t.Errorf("%d replacements", n)
 				}

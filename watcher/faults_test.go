@@ -67,7 +67,7 @@ func faults() []faultGroup {
 		{"token", "The role token", tokenFaults()},
 		{"identity", "Membership and identity", identityFaults()},
 		{"time", "Time", timeFaults()},
-		{"disk", "The disk and the file", diskFaults()},
+		{"disk", "The disk and the file", append(diskFaults(), fileFaults()...)},
 		{"state", "The agent's own state", stateFaults()},
 		{"chmpx", "chmpx and its unit", chmpxFaults()},
 	}

@@ -27,6 +27,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -327,18 +328,20 @@ func throughProxy(t *testing.T, f fault) {
 // nameServer answers questions for addresses of names that it has, by UDP.
 type nameServer struct {
 	mu    sync.Mutex
-	names map[string]netip.Addr // none: a failure
+	names map[string][]netip.Addr // none: a failure
 	conn  net.PacketConn
 }
 
-func (n *nameServer) set(name string, a netip.Addr) {
+func (n *nameServer) set(name string, addrs ...string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.names[name] = a
+	n.names[name] = nil
+	for _, a := range addrs {
+		n.names[name] = append(n.names[name], netip.MustParseAddr(a))
+	}
 }
 
-// serve answers until its connection is closed: the question again, and one
-// address for it.
+// serve answers until its connection is closed: the question again, and the addresses for it.
 func (n *nameServer) serve() {
 	const header, a, aaaa = 12, 1, 28
 	b := make([]byte, 512)
@@ -355,25 +358,26 @@ func (n *nameServer) serve() {
 		end += 5
 		kind := int(b[end-4])<<8 | int(b[end-3])
 		n.mu.Lock()
-		addr, known := n.names[name]
+		addrs := n.names[name]
 		n.mu.Unlock()
 		reply := append([]byte{b[0], b[1], 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0}, b[header:end]...)
-		switch {
-		case !known:
+		if len(addrs) == 0 {
 			reply[3] = 0x83 // no such name
-		case kind == a && addr.Is4(), kind == aaaa && addr.Is6():
-			data := addr.AsSlice()
-			reply[7] = 1
-			reply = append(append(reply, 0xc0, header, 0, byte(kind), 0, 1, 0, 0, 0, 0, 0, byte(len(data))), data...)
+		}
+		for _, addr := range addrs {
+			if kind == a && addr.Is4() || kind == aaaa && addr.Is6() {
+				data := addr.AsSlice()
+				reply[7]++
+				reply = append(append(reply, 0xc0, header, 0, byte(kind), 0, 1, 0, 0, 0, 0, 0, byte(len(data))), data...)
+			}
 		}
 		n.conn.WriteTo(reply, from)
 	}
 }
 
-// byName runs a row on a K2HR3 whose name means another address from the fault
-// on, where it is too; at the first one it is gone. The process is the row's own,
-// because it has a resolver of its own.
-func byName(first, second string) func(*testing.T, fault) {
+// byName runs a row on a K2HR3 that goes by a name, in a process of the row's own, because that has
+// a resolver of its own.
+func byName(run func(w *wire, f fault, called func(addrs ...string))) func(*testing.T, fault) {
 	const env = "K2HDKC_TEST_RESOLVER"
 	return func(t *testing.T, f fault) {
 		if os.Getenv(env) == "" {
@@ -393,7 +397,7 @@ func byName(first, second string) func(*testing.T, fault) {
 			t.Fatal(err)
 		}
 		const name = "k2hr3.shop.test."
-		names := &nameServer{names: map[string]netip.Addr{name: netip.MustParseAddr(first)}, conn: conn}
+		names := &nameServer{names: map[string][]netip.Addr{}, conn: conn}
 		over := make(chan struct{})
 		go func() { defer close(over); names.serve() }()
 		t.Cleanup(func() { conn.Close(); <-over })
@@ -402,16 +406,96 @@ func byName(first, second string) func(*testing.T, fault) {
 		}}
 		w := newWire(t)
 		w.chmpx.local = []string{"127.0.0.1", "127.0.0.2", "::1", ownAddr}
+		run(w, f, func(addrs ...string) {
+			names.set(name, addrs...)
+			if w.api != nil {
+				_, port, _ := net.SplitHostPort(w.api.Host)
+				w.api = &url.URL{Scheme: "http", Host: strings.TrimSuffix(name, ".") + ":" + port}
+			}
+		})
+	}
+}
+
+// also serves K2HR3 under another address, at the same port.
+func (w *wire) also(address string) {
+	_, port, _ := net.SplitHostPort(w.api.Host)
+	was := w.api
+	w.serve(net.JoinHostPort(address, port), nil)
+	w.api = was
+}
+
+// silent has an address, at K2HR3's port, answer no attempt to connect, until the end of the test.
+func (w *wire) silent(address string) {
+	w.t.Helper()
+	_, port, _ := net.SplitHostPort(w.api.Host)
+	at := net.JoinHostPort(address, port)
+	l, err := net.Listen("tcp", at)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { l.Close() })
+	raw, err := l.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := raw.Control(func(fd uintptr) { err = syscall.Listen(int(fd), 0) }); err != nil {
+		w.t.Fatal(err)
+	}
+	for range 10 { // until its queue is full
+		c, err := net.DialTimeout("tcp", at, 200*time.Millisecond)
+		if err != nil {
+			return
+		}
+		w.t.Cleanup(func() { c.Close() })
+	}
+	w.t.Skip("cannot make an address silent here")
+}
+
+// moves is a K2HR3 whose name means another address from the fault on; at the first one it is gone.
+func moves(first, second string) func(w *wire, f fault, called func(addrs ...string)) {
+	return func(w *wire, f fault, called func(addrs ...string)) {
 		old := w.serve(net.JoinHostPort(first, "0"), nil)
-		_, port, _ := net.SplitHostPort(w.api.Host)
-		w.serve(net.JoinHostPort(second, port), nil)
-		w.api = &url.URL{Scheme: "http", Host: strings.TrimSuffix(name, ".") + ":" + port}
+		w.also(second)
+		called(first)
 		w.run()
 		w.suffer(f, func() {
-			names.set(name, netip.MustParseAddr(second))
+			called(second)
 			old.Close()
 		}, func() {})
 	}
+}
+
+// silentIPv4 is a K2HR3 of which only the IPv6 address answers.
+func silentIPv4(w *wire, f fault, called func(addrs ...string)) {
+	w.serve("[::1]:0", nil)
+	w.silent("127.0.0.2")
+	called("127.0.0.2", "::1")
+	w.run()
+	w.suffer(f, func() {}, func() {})
+	if m := w.cluster.Slaves(); len(m) != 1 || m[0].Addr != "::1" {
+		w.t.Errorf("members: %+v", m)
+	}
+}
+
+// fallsSilent is a K2HR3 whose IPv4 address falls silent, while the IPv6 address answers.
+func fallsSilent(w *wire, f fault, called func(addrs ...string)) {
+	old := w.serve("127.0.0.2:0", nil)
+	w.also("::1")
+	called("127.0.0.2", "::1")
+	w.run()
+	w.suffer(f, func() {
+		old.Close()
+		w.silent("127.0.0.2")
+	}, func() {})
+}
+
+// deadA is a K2HR3 with two IPv4 addresses, of which one is silent.
+func deadA(w *wire, f fault, called func(addrs ...string)) {
+	w.serve("127.0.0.3:0", nil)
+	w.silent("127.0.0.2")
+	called("127.0.0.2", "127.0.0.3")
+	w.run()
+	w.suffer(f, func() {}, func() {})
 }
 
 // halfOpen is a K2HR3 that takes connections and says nothing.
@@ -505,8 +589,14 @@ func wireFaults() []fault {
 		row(fault{name: "the proxy wants a password", wrong: "the proxy of HTTP_PROXY wants a password", does: keeps, run: throughProxy,
 			says: []string{silent, "407", "HTTPS_PROXY"}}),
 		row(fault{name: "the name means another address", wrong: "the name service moves K2HR3 to another address, and nothing is left at the old one", does: "finds it with the next request",
-			run: byName("127.0.0.2", "127.0.0.3"), sees: wireSoon, asks: 60, hush: true}),
+			run: byName(moves("127.0.0.2", "127.0.0.3")), sees: wireSoon, asks: 60, hush: true}),
 		row(fault{name: "IPv4 gives way to IPv6", wrong: "K2HR3 is reached by IPv6 only from now on, under an address that it can remove", does: "registers under its IPv6 address",
-			run: byName("127.0.0.2", "::1"), sees: wireSoon, asks: 60, says: []string{"registered with K2HR3", "its address has changed from 127.0.0.1 to ::1"}}),
+			run: byName(moves("127.0.0.2", "::1")), sees: wireSoon, asks: 60, says: []string{"registered with K2HR3", "its address has changed from 127.0.0.1 to ::1"}}),
+		row(fault{name: "IPv4 is silent", wrong: "K2HR3's name has an IPv4 address that nothing answers at, and an IPv6 address", does: "connects over IPv6 after 1.5 s, and stays there; connecting is not K2HR3's time",
+			run: byName(silentIPv4), sees: wireSoon, asks: 60, hush: true}),
+		row(fault{name: "IPv4 falls silent", wrong: "K2HR3's IPv4 address falls silent, and its IPv6 address answers", does: "connects over IPv6 after 4 s, stays there, and registers under its IPv6 address",
+			run: byName(fallsSilent), sees: wireSoon, asks: 90, says: []string{"registered with K2HR3", "its address has changed from 127.0.0.1 to ::1"}}),
+		row(fault{name: "the first of two A records is dead", wrong: "K2HR3's name has two IPv4 addresses, and nothing answers at one of them", does: "connects to the other one after 0.25 s",
+			run: byName(deadA), sees: wireSoon, asks: 60, hush: true}),
 	}
 }

@@ -2,13 +2,18 @@ package watcher
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/fsnotify/fsnotify"
 )
 
 // next waits for a file to be touched. Inotify has no virtual time.
@@ -34,10 +39,7 @@ func TestFilesTellsOfWhateverHappensToThem(t *testing.T) {
 	dir, other := t.TempDir(), t.TempDir()
 	one, two := filepath.Join(dir, "one"), filepath.Join(other, "two")
 	write(t, one)
-	touched, err := Files(t.Context(), slog.New(&logbook{}), one, two, filepath.Join(dir, "no", "such"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	touched := new(FileWatch).Files(t.Context(), slog.New(&logbook{}), one, two, filepath.Join(dir, "no", "such"))
 	for _, step := range []struct {
 		name string
 		do   func() error
@@ -74,10 +76,7 @@ func TestFilesFollowsDirectoriesThatComeAndGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	mark := filepath.Join(t.TempDir(), "mark")
-	touched, err := Files(t.Context(), slog.New(&logbook{}), deep, link, mark)
-	if err != nil {
-		t.Fatal(err)
-	}
+	touched := new(FileWatch).Files(t.Context(), slog.New(&logbook{}), deep, link, mark)
 	for _, step := range []struct {
 		name string
 		do   func() error
@@ -115,10 +114,7 @@ func TestFilesFollowsDirectoriesThatComeAndGo(t *testing.T) {
 func TestABurstOfEventsLosesNeitherFile(t *testing.T) {
 	dir := t.TempDir()
 	one, last := filepath.Join(dir, "one"), filepath.Join(dir, "last")
-	touched, err := Files(t.Context(), slog.New(&logbook{}), one, last)
-	if err != nil {
-		t.Fatal(err)
-	}
+	touched := new(FileWatch).Files(t.Context(), slog.New(&logbook{}), one, last)
 	for range 100 {
 		write(t, one)
 	}
@@ -136,10 +132,7 @@ func TestABurstOfEventsLosesNeitherFile(t *testing.T) {
 func TestFilesEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	file := filepath.Join(t.TempDir(), "file")
-	touched, err := Files(ctx, slog.New(&logbook{}), file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	touched := new(FileWatch).Files(ctx, slog.New(&logbook{}), file)
 	write(t, file)
 	next(t, touched)
 	cancel()
@@ -151,5 +144,91 @@ func TestFilesEndsWithItsContext(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("a goroutine is left")
 		}
+	}
+}
+
+// blind is a FileWatch on a host that has no inotify instance left.
+func blind() *FileWatch {
+	return &FileWatch{inotify: func() (*fsnotify.Watcher, error) { return nil, syscall.EMFILE }}
+}
+
+func TestFilesLooksWhereTheKernelTellsOfNothing(t *testing.T) {
+	dir := t.TempDir()
+	one, deep := filepath.Join(dir, "one"), filepath.Join(dir, "a", "b", "file")
+	write(t, one)
+	synctest.Test(t, func(t *testing.T) {
+		log := &logbook{}
+		w := blind()
+		ctx, cancel := context.WithCancel(t.Context())
+		touched := w.Files(ctx, slog.New(log), one, deep)
+		for _, step := range []struct {
+			name string
+			do   func() error
+			want string
+		}{
+			{"written", func() error { return os.WriteFile(one, []byte("yy"), 0o600) }, one},
+			{"replaced by its like", func() error {
+				return errors.Join(os.WriteFile(one+".new", []byte("zz"), 0o600), os.Rename(one+".new", one))
+			}, one},
+			{"its mode changes", func() error { return os.Chmod(one, 0o644) }, one},
+			{"made, with its directories", func() error {
+				return errors.Join(os.MkdirAll(filepath.Dir(deep), 0o755), os.WriteFile(deep, nil, 0o600))
+			}, deep},
+			{"it becomes a FIFO", func() error { return errors.Join(os.Remove(one), syscall.Mkfifo(one, 0o600)) }, one},
+			{"deleted", func() error { return os.Remove(one) }, one},
+			{"its directory goes away", func() error { return os.RemoveAll(filepath.Join(dir, "a")) }, deep},
+		} {
+			if err := step.do(); err != nil {
+				t.Fatal(step.name, err)
+			}
+			start := time.Now()
+			if got := <-touched; got != step.want || time.Since(start) > lookEvery {
+				t.Errorf("%s: %s after %v", step.name, got, time.Since(start))
+			}
+		}
+		select {
+		case path := <-touched:
+			t.Errorf("nothing has happened to %s", path)
+		case <-time.After(10 * retryEvery):
+		}
+		cancel()
+		again, stop := context.WithCancel(t.Context())
+		w.Files(again, slog.New(log), one) // the next round's
+		stop()
+		log.want(t, 1, "WARN", "looking at them every 2 s", "too many open files")
+	})
+}
+
+// What happens to a file until the kernel tells of it again is not missed.
+func TestFilesTakesInotifyUpWhenItComesBack(t *testing.T) {
+	dir := t.TempDir()
+	one := filepath.Join(dir, "one")
+	write(t, one)
+	log := &logbook{}
+	w := blind()
+	f := fileEvents{watch: w, log: slog.New(log), files: []string{one}, dirs: map[string]coverage{dir: unwatched}, seen: map[string]fileState{}}
+	defer f.close()
+	f.begin()
+	f.lookAround()
+	if err := os.WriteFile(one, []byte("changed"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.inotify = nil
+	f.begin()
+	if len(f.waiting) != 1 || f.blind() {
+		t.Errorf("waiting %q, covered %v", f.waiting, f.dirs)
+	}
+	log.want(t, 1, "INFO", "notifies the agent of changed files again")
+	select {
+	case <-f.notify.Errors:
+	case e := <-f.notify.Events:
+		t.Errorf("%v is old", e)
+	default:
+	}
+	if err := os.Remove(one); err != nil {
+		t.Fatal(err)
+	}
+	if e := <-f.notify.Events; e.Name != one {
+		t.Errorf("told of %v", e)
 	}
 }

@@ -31,17 +31,17 @@ type flips struct {
 
 // former is a text that was replaced.
 type former struct {
-	origin string
+	digest string
 	at     time.Time
 }
 
 func newFlips(log *slog.Logger) flips { return flips{wrong: trouble{log: log}} }
 
-// replaced takes note that the text of one origin takes the place of another's,
+// replaced takes note that the text of one digest takes the place of another's,
 // and reports whether K2HR3 contradicts itself.
 func (f *flips) replaced(now time.Time, old, next string) bool {
 	f.former = slices.DeleteFunc(f.former, func(t former) bool { return now.Sub(t.at) > flipWithin })
-	if slices.ContainsFunc(f.former, func(t former) bool { return t.origin == next }) {
+	if slices.ContainsFunc(f.former, func(t former) bool { return t.digest == next }) {
 		f.count++
 	} else {
 		f.count = 0

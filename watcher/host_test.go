@@ -25,6 +25,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/render/regularfile"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
@@ -43,6 +44,7 @@ type host struct {
 	api     *fakek2hr3.Server
 	cluster *fakek2hr3.Cluster
 	net     *fakek2hr3.InMemory
+	limiter k2hr3.Limiter
 	token   string
 	secrets []string // every token it was given
 	wall    func() time.Time
@@ -70,6 +72,9 @@ type host struct {
 	opinion atomic.Pointer[func(context.Context) error] // nil: the staged file is fine
 	mu      sync.Mutex
 	staged  []string // each text that got as far as a staged file
+
+	replaced []time.Time // when the file had another revision each time
+	shown    int         // the revision that the watcher said last
 }
 
 // inBubble runs f on a host in a bubble of virtual time.
@@ -112,6 +117,9 @@ func (h *host) check() {
 	for _, line := range h.log.all() {
 		if h.secret(line) {
 			h.t.Errorf("the log has a role token in it: %s", line)
+		}
+		if strings.Contains(line, "<nil>") {
+			h.t.Errorf("the log tells of an error that there is none of: %s", line)
 		}
 	}
 	for path, text := range tree(h.t, h.dir) {
@@ -175,7 +183,7 @@ type meddler func(req *http.Request, next http.RoundTripper) (*http.Response, er
 // they are made, or from a fixed address.
 func (h *host) client(fixed string) *k2hr3.Client {
 	api, _ := k2hr3.ParseAPI("http://k2hr3.shop.example:18080")
-	client, err := k2hr3.New(k2hr3.Config{API: api, Logger: slog.New(h.log), Transport: line{h, &http.Transport{
+	client, err := k2hr3.New(k2hr3.Config{API: api, Logger: slog.New(h.log), Limiter: &h.limiter, Transport: line{h, &http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			if lost := h.lost.Load(); lost != nil && *lost == fixed {
 				return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New("bind: cannot assign requested address")}
@@ -244,11 +252,14 @@ func (h *host) make() *Watcher {
 // changed keeps the latest of what the watcher says how it is.
 func (h *host) changed(s Status) {
 	line := s.String()
-	if h.secret(line) || line == "" || len(line) > 400 || strings.ContainsFunc(line, unicode.IsControl) {
+	if h.secret(line) || line == "" || len(line) > 600 || strings.ContainsFunc(line, unicode.IsControl) {
 		h.t.Errorf("not fit for a status line: %q", line)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if s.Revision != h.shown {
+		h.replaced, h.shown = append(h.replaced, time.Now()), s.Revision
+	}
 	if len(h.lines) == 50 {
 		h.lines = slices.Delete(h.lines, 0, 1)
 	}
@@ -295,7 +306,7 @@ func (h loaderOf) Check(ctx context.Context, path string) error {
 	if why := h.chmpx.wouldEnd(b); why != nil && opinion == nil {
 		h.t.Errorf("a staged file would end chmpx: %v", why)
 	}
-	if path != h.config.File.HeldPath() {
+	if path != h.config.File.ParkedPath() {
 		h.mu.Lock()
 		h.staged = append(h.staged, string(b))
 		h.mu.Unlock()
@@ -338,7 +349,7 @@ func (h *host) stop() {
 	if d := time.Since(start); d != 0 {
 		h.t.Errorf("Run took %v to end", d)
 	}
-	h.noTemporary(".slave.held.ini") // which waits for a restart of chmpx
+	h.noTemporary(".slave.parked.ini") // which waits for a restart of chmpx
 }
 
 func (h *host) noTemporary(but ...string) {
@@ -389,7 +400,7 @@ func overwrite(text string) func(string) error {
 
 // file returns the text in place, empty without one.
 func (h *host) file() string {
-	b, err := os.ReadFile(h.config.File.Path)
+	b, err := h.config.File.Read()
 	if err != nil && !os.IsNotExist(err) {
 		h.t.Error(err)
 	}
@@ -502,7 +513,7 @@ func tree(t *testing.T, dir string) map[string]string {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		b, err := os.ReadFile(path)
+		b, err := regularfile.Read(path, render.MaxFile)
 		all[path] = fmt.Sprint(identify(t, path)) + " " + string(bytes.TrimSpace(b))
 		return err
 	})

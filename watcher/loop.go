@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"sync"
 	"time"
+
+	"k2hdkc-slave-agent/render"
 )
 
 // loop is one run of a watcher: its parts, and the router between them. Each part
@@ -16,7 +18,8 @@ import (
 // comes of it to the parts that it concerns.
 type loop struct {
 	*Watcher
-	ctx context.Context
+	ctx  context.Context
+	lock *render.Lock // nil: the file is not replaced
 
 	// once: this is one pass by hand. K2HR3 is not asked to hold a request, its
 	// first no to the membership counts, and what goes wrong is returned.
@@ -29,17 +32,17 @@ type loop struct {
 	probe        probe
 	confirmation confirmation
 	ring         ring
-	unit         unitJobs
+	jobs         unitJobs
 	pace         pace
-	hold         hold
+	parking      parking
 	flips        flips
 	clock        clock
-	alive        alive
+	lifeSign     lifeSign
 
 	// What is done beside the loop, at most one of each.
-	check, request, look, job, end op
-	results                        chan any
-	running                        sync.WaitGroup
+	checkOp, requestOp, probeOp, jobOp, endOp op
+	results                                   chan any
+	beside                                    sync.WaitGroup
 
 	shown Status // the latest that Changed was called with
 }
@@ -73,14 +76,14 @@ func (w *Watcher) newLoop(ctx context.Context, once bool) *loop {
 		probe:        newProbe(w.Config, w.Log),
 		confirmation: confirmation{limit: confirm},
 		ring:         ring{log: w.Log},
-		unit:         unitJobs{log: w.Log, absent: w.Unit == nil},
-		hold:         newHold(w.Log),
+		jobs:         unitJobs{log: w.Log, absent: w.Unit == nil},
+		parking:      newParking(w.Log),
 		flips:        newFlips(w.Log),
-		alive:        alive{log: w.Log, every: w.AliveEvery},
-		check:        op{name: "the check of the membership"},
-		request:      op{name: "the request to K2HR3"},
-		look:         op{name: "the probe of chmpx"},
-		job:          op{name: "the job of chmpx's unit"},
+		lifeSign:     lifeSign{log: w.Log, every: w.AliveEvery},
+		checkOp:      op{name: "the check of the membership"},
+		requestOp:    op{name: "the request to K2HR3"},
+		probeOp:      op{name: "the probe of chmpx"},
+		jobOp:        op{name: "the job of chmpx's unit"},
 		results:      make(chan any, 5),
 	}
 }
@@ -93,7 +96,7 @@ func (l *loop) begin() {
 	l.clock.start(now, l.wall())
 	l.startCheck(now)
 	l.startProbe(now)
-	if l.unit.unstarted && l.output.file.good {
+	if l.jobs.unstarted && l.output.file.good {
 		l.startJob(now, func(ctx context.Context) jobDone { return l.tellUnit(ctx, true) })
 	}
 }
@@ -106,7 +109,7 @@ func (l *loop) recover() {
 	}
 	l.output.recall(s.Revision)
 	l.membership.recall(s.Known)
-	l.unit.recall(s.Unstarted)
+	l.jobs.recall(s.Unstarted)
 	b, err := l.File.Read()
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -115,7 +118,7 @@ func (l *loop) recover() {
 		return
 	}
 	l.output.adopt(b, l.Judge.Judge(l.ctx, b, nil))
-	l.recallHeld(time.Now())
+	l.recallParked(time.Now())
 	if s.Sum == l.output.file.sum && s.Origin == l.Origin {
 		l.output.tag(s.ETag)
 	}
@@ -125,7 +128,7 @@ func (l *loop) recover() {
 func (l *loop) save() {
 	s := state{
 		Origin: l.Origin, ETag: l.output.etag, Revision: l.output.revision, Sum: l.output.file.sum,
-		Known: l.membership.known, Unstarted: l.unit.unstarted,
+		Known: l.membership.known, Unstarted: l.jobs.unstarted,
 	}
 	if err := s.save(l.StateFile); err != nil {
 		l.Log.Warn("cannot save the state; a restarted agent asks K2HR3 for the whole RESOURCE", "error", err)
@@ -159,11 +162,11 @@ func (l *loop) run(events <-chan Event, settled func() (bool, error)) error {
 }
 
 // close ends what is under way, and waits for that.
-func (l *loop) close() { l.running.Wait() }
+func (l *loop) close() { l.beside.Wait() }
 
 // idle is how long no part wants anything.
 func (l *loop) idle() time.Duration {
-	next := earliest(l.membership.next, l.poll.next, l.poll.latest, l.probe.next, l.repair.next, l.clock.next, l.alive.next)
+	next := earliest(l.membership.next, l.poll.next, l.poll.latest, l.probe.next, l.jobs.next, l.repair.next, l.clock.next, l.lifeSign.next)
 	if next.IsZero() {
 		return time.Hour
 	}
@@ -187,10 +190,13 @@ func (l *loop) tick(now time.Time) {
 	if l.clock.next.rings(now) {
 		l.checkClock(now)
 	}
+	if l.jobs.next.rings(now) && l.jobOp.busy {
+		l.jobOp.cancel()
+	}
 	if l.repair.next.rings(now) {
 		l.checkFile(now)
 	}
-	if l.alive.next.rings(now) {
+	if l.lifeSign.next.rings(now) {
 		l.showAlive(now)
 	}
 }
@@ -217,20 +223,20 @@ func (l *loop) askNow(now time.Time) {
 func (l *loop) result(now time.Time, r any) {
 	switch r := r.(type) {
 	case checked:
-		l.check.busy = false
+		l.checkOp.busy = false
 		l.checkDone(now, r)
 	case reply:
-		l.request.busy = false
+		l.requestOp.busy = false
 		l.requestDone(now, r)
 	case probed:
-		l.look.busy = false
+		l.probeOp.busy = false
 		l.probeDone(now, r)
 	case jobDone:
-		l.job.busy = false
+		l.jobOp.busy = false
 		l.jobDone(now, r)
 	case ended:
-		l.end.busy = false
-		l.chmpxEnded(now, r)
+		l.endOp.busy = false
+		l.chmpxEnded(r)
 	}
 }
 
@@ -238,7 +244,7 @@ func (l *loop) result(now time.Time, r any) {
 func (l *loop) start(now time.Time, o *op, limit time.Duration, f func(context.Context) any) {
 	ctx, cancel := context.WithCancel(l.ctx)
 	o.busy, o.due, o.cancel = true, now.Add(limit+overdueAfter), cancel
-	l.running.Go(func() {
+	l.beside.Go(func() {
 		defer cancel()
 		l.results <- f(ctx)
 	})
@@ -258,25 +264,25 @@ func (l *loop) checkClock(now time.Time) {
 // showAlive gives a sign of life, unless something does not come to its end.
 func (l *loop) showAlive(now time.Time) {
 	stuck := ""
-	for _, o := range []op{l.request, l.check, l.look, l.job} {
+	for _, o := range []op{l.requestOp, l.checkOp, l.probeOp, l.jobOp} {
 		if o.busy && now.After(o.due) {
 			stuck = o.name
 			break
 		}
 	}
-	if l.alive.sign(now, stuck) {
+	if l.lifeSign.sign(now, stuck) {
 		l.Alive()
 	}
 }
 
 // scene is what the parts are like, for poll to plan by.
 func (l *loop) scene() scene {
-	return scene{good: l.output.file.good, calm: l.calm(), turn: l.turn()}
+	return scene{good: l.output.file.good, calm: l.calm(), turn: l.turn(), kept: l.output.kept()}
 }
 
 // calm: chmpx runs what is in place, and knows no other servers.
 func (l *loop) calm() bool {
-	return l.confirmation.done && l.confirmation.pending == nil && l.ring.differs == "" && l.probe.found == running
+	return l.confirmation.done && l.confirmation.pending == nil && l.ring.differs == "" && l.probe.found == foundRunning
 }
 
 func (l *loop) turn() turn {

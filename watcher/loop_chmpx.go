@@ -14,7 +14,7 @@ import (
 
 // startProbe looks at chmpx, unless that is under way.
 func (l *loop) startProbe(now time.Time) {
-	if l.Chmpx == nil || l.look.busy {
+	if l.Chmpx == nil || l.probeOp.busy {
 		return
 	}
 	config := l.output.file.config
@@ -25,8 +25,8 @@ func (l *loop) startProbe(now time.Time) {
 		l.probe.plan(now, max(l.Peek, time.Second))
 		return
 	}
-	other := l.hold.target()
-	l.start(now, &l.look, probeLimit, func(ctx context.Context) any {
+	other := l.parking.target()
+	l.start(now, &l.probeOp, probeLimit, func(ctx context.Context) any {
 		p := l.lookFor(ctx, config)
 		if other != nil && errors.Is(p.err, daemon.ErrNotRunning) {
 			if o := l.lookFor(ctx, other); o.err == nil {
@@ -48,13 +48,13 @@ func (l *loop) lookFor(ctx context.Context, c *chmpx.Config) probed {
 // for the first time: how a text is judged, and which revision it gets, depends
 // on what runs. It reports whether that probe is still to be waited for.
 func (l *loop) probesFirst(now time.Time, r reply) bool {
-	if l.Chmpx == nil || l.probe.found != unprobed {
+	if l.Chmpx == nil || l.probe.found != neverProbed {
 		return false
 	}
 	target, _ := chmpx.Load(render.Bytes(r.answer.Text, render.Values{InstanceID: l.InstanceID}), nil)
 	l.probe.aim(target)
 	l.startProbe(now)
-	return l.look.busy
+	return l.probeOp.busy
 }
 
 // probeDone takes what came of a probe and plans the next one.
@@ -63,23 +63,23 @@ func (l *loop) probeDone(now time.Time, p probed) {
 		return
 	}
 	before := l.probe.result(p)
-	if l.hold.guarded() {
-		l.watchGuard(now, p)
+	if l.parking.keepsPrevious() {
+		l.watchPrevious(now, p)
 	}
 	switch {
-	case l.hold.guarded():
-		l.probe.plan(now, holdProbe)
-	case l.hold.waits() && l.probe.found == notRunning:
-		l.applyHeld(now)
+	case l.parking.blocks(now):
+		l.probe.plan(now, parkedProbe)
+	case l.parking.waits() && l.probe.found == foundDown && !l.parking.keepsPrevious():
+		l.applyParked()
 	case l.confirmation.pending != nil:
 		l.confirming(now, p)
 	case p.err == nil && l.output.file.config != nil:
 		l.watchRing(now, before, p.status)
-		l.probe.planLater(now, l.hold.waits())
+		l.probe.planLater(now, l.parking.waits())
 	default:
-		l.probe.planLater(now, l.hold.waits())
+		l.probe.planLater(now, l.parking.waits())
 	}
-	if l.hold.waits() && l.probe.found == running {
+	if l.parking.waits() && l.probe.found == foundRunning {
 		l.awaitEnd(now)
 	}
 	if r := l.poll.takeUnseen(); r != nil {
@@ -101,9 +101,11 @@ func (l *loop) confirming(now time.Time, p probed) {
 		l.chmpxGone(now)
 	case daemon.Late:
 		l.notTaken(now, p.status)
+	case daemon.Unknown:
+		l.Log.Info("cannot confirm that chmpx loads slave.ini", "reason", p.err)
 	}
 	if l.confirmation.pending == nil {
-		l.probe.planLater(now, l.hold.waits())
+		l.probe.planLater(now, l.parking.waits())
 	}
 }
 
@@ -118,6 +120,9 @@ func (l *loop) confirmed() {
 func (l *loop) watchRing(now time.Time, before *daemon.Status, st daemon.Status) {
 	if st.Revision != l.output.file.config.FileVersion {
 		// chmpx came up on another file, or has not been seen to take this one.
+		if before == nil {
+			l.confirmation.renew()
+		}
 		if l.confirmation.tries == 0 {
 			l.expect(now, &st)
 		}
@@ -129,11 +134,11 @@ func (l *loop) watchRing(now time.Time, before *daemon.Status, st daemon.Status)
 	l.confirmed()
 	switch l.ring.compare(before, st, l.output.file.config) {
 	case ringChanged:
-		l.poll.ringChanged(now, l.turn(), l.request.busy)
+		l.poll.ringChanged(now, l.turn(), l.requestOp.busy)
 	case ringAgrees:
 		l.poll.ringAgrees()
 	case ringLeaving:
-		l.poll.askSoon(now, l.turn(), l.request.busy)
+		l.poll.askSoon(now, l.turn(), l.requestOp.busy)
 	}
 }
 
@@ -147,9 +152,9 @@ func (l *loop) expect(now time.Time, before *daemon.Status) {
 }
 
 // tellChmpx makes chmpx read the file that was just put in place, and waits for
-// it to show that. The rename has told a running chmpx already.
-func (l *loop) tellChmpx(now time.Time, first bool) {
-	before := l.probe.last
+// it to show that. The rename has told a running chmpx already. before is what
+// that was like, nil if it did not run.
+func (l *loop) tellChmpx(now time.Time, first bool, before *daemon.Status) {
 	if l.Reload == ReloadRestart {
 		before = nil
 	}
@@ -161,10 +166,11 @@ func (l *loop) tellChmpx(now time.Time, first bool) {
 // disturbed: its end is awaited before K2HR3's next text is applied, so that a
 // second one can only follow a file that was put in place once more.
 func (l *loop) startJob(now time.Time, f func(context.Context) jobDone) {
-	if l.unit.absent || l.job.busy {
+	if l.jobs.absent || l.jobOp.busy {
 		return
 	}
-	l.start(now, &l.job, jobLimit, func(ctx context.Context) any { return f(ctx) })
+	l.jobs.begin(now)
+	l.start(now, &l.jobOp, jobLimit, func(ctx context.Context) any { return f(ctx) })
 }
 
 // jobDone takes what came of a job of the unit.
@@ -172,7 +178,7 @@ func (l *loop) jobDone(now time.Time, j jobDone) {
 	if j.up {
 		l.unitStarted()
 	}
-	restart := l.unit.ended(j)
+	restart := l.jobs.ended(j)
 	if l.ctx.Err() != nil {
 		return
 	}
@@ -186,7 +192,7 @@ func (l *loop) jobDone(now time.Time, j jobDone) {
 
 // unitStarted takes note that chmpx does not wait to be started any more.
 func (l *loop) unitStarted() {
-	if l.unit.started() {
+	if l.jobs.started() {
 		l.save()
 	}
 }
@@ -194,11 +200,11 @@ func (l *loop) unitStarted() {
 // restartUnit restarts chmpx's unit, which only the operator's options ask for.
 // It waits for the end of a job that is under way.
 func (l *loop) restartUnit(now time.Time) {
-	if l.job.busy {
-		l.unit.restartAfterJob()
+	if l.jobOp.busy {
+		l.jobs.restartAfterJob()
 		return
 	}
-	l.unit.restarting(now)
+	l.jobs.restarting(now)
 	l.expect(now, nil)
 	l.startJob(now, func(ctx context.Context) jobDone { return jobDone{l.Unit.Restart(ctx), true} })
 }
@@ -215,7 +221,7 @@ func (l *loop) notTaken(now time.Time, st daemon.Status) {
 		if err := l.putAgain(now); err != nil {
 			log.Error("cannot replace slave.ini once more", "error", err)
 		}
-	case tries == 2 && l.RestartUnconfirmed && !l.unit.absent && l.unit.mayRestart(now, log):
+	case tries == 2 && l.RestartUnconfirmed && !l.jobs.absent && l.jobs.mayRestart(now, log):
 		log.Error("chmpx still did not load slave.ini; restarting it")
 		l.restartUnit(now)
 	default:

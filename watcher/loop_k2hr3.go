@@ -12,12 +12,12 @@ import (
 // startCheck checks the membership, or does so again when the check under way
 // has ended.
 func (l *loop) startCheck(now time.Time) {
-	if l.check.busy {
+	if l.checkOp.busy {
 		l.membership.repeat()
 		return
 	}
 	known := l.membership.known
-	l.start(now, &l.check, l.longest(checkExchanges), func(ctx context.Context) any {
+	l.start(now, &l.checkOp, l.longest(checkExchanges), func(ctx context.Context) any {
 		before := l.Member.Registrations()
 		is, err := l.Member.Keep(ctx, known)
 		if l.once && errors.Is(err, member.ErrMissing) {
@@ -42,12 +42,12 @@ func (l *loop) checkDone(now time.Time, c checked) {
 
 // startRequest asks K2HR3 for the RESOURCE, unless that is under way.
 func (l *loop) startRequest(now time.Time) {
-	if l.request.busy {
+	if l.requestOp.busy {
 		return
 	}
 	l.poll.begin(now)
 	etag, known, wait := l.output.knownETag(), l.membership.known, l.poll.hold()
-	l.start(now, &l.request, 2*l.Wait+l.longest(askExchanges), func(ctx context.Context) any {
+	l.start(now, &l.requestOp, 2*l.Wait+l.longest(askExchanges), func(ctx context.Context) any {
 		r := l.ask(ctx, etag, wait)
 		r.moved = ctx.Err() == nil && l.Member.Moved(ctx, known)
 		return r
@@ -56,11 +56,10 @@ func (l *loop) startRequest(now time.Time) {
 
 // ask is one request.
 func (w *Watcher) ask(ctx context.Context, etag string, wait time.Duration) (r reply) {
-	start := time.Now()
 	r.answer, r.err = w.Member.Ask(ctx, etag, wait)
-	r.took = time.Since(start)
+	r.took = r.answer.Took
 	if ambiguous(r.err) {
-		r.alive = w.Member.Ping(ctx) == nil
+		r.apiUp = w.Member.Ping(ctx) == nil
 	}
 	return r
 }
@@ -69,10 +68,10 @@ func (w *Watcher) ask(ctx context.Context, etag string, wait time.Duration) (r r
 // the place of one that K2HR3 holds now: the end of that one begins it.
 func (l *loop) requestDue(now time.Time) {
 	switch {
-	case !l.request.busy:
+	case !l.requestOp.busy:
 		l.startRequest(now)
 	case l.poll.wanted:
-		l.request.cancel()
+		l.requestOp.cancel()
 	}
 }
 
@@ -118,12 +117,11 @@ func (l *loop) consider(now time.Time, r reply) {
 		l.accept()
 		l.flips.calm(now)
 		l.poll.same(now, r, l.scene())
-	case l.hold.guarded():
+	case l.parking.blocks(now):
 		l.poll.keepWaiting(r)
-	case l.job.busy:
-		// A newer text supersedes what the job is for. systemd goes on with it.
+	case l.jobOp.busy:
 		l.poll.keepWaiting(r)
-		l.job.cancel()
+		l.jobs.supersede(now)
 	case l.mayBeBurst(r) && l.poll.unsettled(now, r):
 	case l.probesFirst(now, r):
 		l.poll.keepUnseen(r)

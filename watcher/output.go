@@ -17,8 +17,8 @@ type output struct {
 	etag     string       // of the text that was applied last
 	replaced daemon.Inode // the file before the one in place
 
-	safe   []byte // the file that chmpx was last seen to run
-	banned string // origin of the text that ended chmpx
+	safe   inPlace // the version that chmpx was last seen to run
+	banned string  // digest of the text that ended chmpx
 
 	refused string  // the text; empty: the latest was not refused
 	refusal trouble // K2HR3's text is refused, or cannot be written
@@ -32,8 +32,9 @@ type inPlace struct {
 	config *chmpx.Config
 	// good: the file was accepted, and is worth being put back.
 	good bool
-	// origin tells the texts of K2HR3 apart, whatever revision they got.
-	origin string
+	// digest tells the texts of K2HR3 apart, whatever revision they got; empty: the
+	// version was found in place.
+	digest string
 }
 
 func newOutput(log *slog.Logger) output { return output{refusal: trouble{log: log}} }
@@ -49,9 +50,17 @@ func (o *output) adopt(b []byte, report chmpx.Report) {
 	}
 }
 
+// kept is what a message says of the file when nothing is put in place.
+func (o *output) kept() string {
+	if o.file.bytes == nil {
+		return "there is no slave.ini yet"
+	}
+	return "slave.ini unchanged"
+}
+
 // putInPlace takes note of a candidate that has replaced the file old.
 func (o *output) putInPlace(c candidate, old daemon.Inode) {
-	o.file = inPlace{bytes: c.bytes, sum: sum(c.bytes), config: c.report.Config, good: true, origin: c.origin}
+	o.file = inPlace{bytes: c.bytes, sum: sum(c.bytes), config: c.report.Config, good: true, digest: c.digest}
 	o.revision = c.report.Config.FileVersion
 	o.replaced = old
 }
@@ -90,18 +99,18 @@ func (o *output) accept() {
 func (o *output) refuse(a k2hr3.Answer) { o.refused = a.Text }
 
 // confirmed takes note that chmpx runs the current slave.ini.
-func (o *output) confirmed() { o.safe = o.file.bytes }
+func (o *output) confirmed() { o.safe = o.file }
 
 // canTakeBack reports whether chmpx ran another file before this one.
 func (o *output) canTakeBack() bool {
-	return o.safe != nil && !slices.Equal(o.safe, o.file.bytes)
+	return o.safe.good && o.safe.sum != o.file.sum
 }
 
-// takeBack makes the file that chmpx ran before the one to put in place, and bans
-// the text that ended chmpx.
+// takeBack makes the version that chmpx ran last the one that belongs in place, and
+// bans the text that ended chmpx.
 func (o *output) takeBack() {
-	o.banned = o.file.origin
-	o.file.bytes = o.safe
+	o.banned = o.file.digest
+	o.file = o.safe
 	o.etag = ""
 }
 

@@ -78,7 +78,7 @@ type reply struct {
 	answer k2hr3.Answer
 	err    error
 	took   time.Duration
-	alive  bool // after a failure: K2HR3's API answers all the same
+	apiUp  bool // after a failure: K2HR3's API answers all the same
 	moved  bool // the host reaches K2HR3 from another address than it is known by
 }
 
@@ -87,6 +87,7 @@ type scene struct {
 	good bool // a good file is in place
 	calm bool // chmpx runs it, and has the same servers
 	turn turn
+	kept string // what becomes of slave.ini when there is no text
 }
 
 // chase is a time of frequent requests after the ring has changed.
@@ -120,7 +121,7 @@ func newPoll(c Config, log *slog.Logger) poll {
 // that somebody wants comes as soon as it may.
 func (p *poll) plan(now time.Time, d time.Duration) {
 	if p.wanted {
-		d = min(d, p.began.Add(leastAskPause).Sub(now))
+		d = p.began.Add(leastAskPause).Sub(now)
 	}
 	at := now.Add(max(d, 0))
 	if at.Before(p.notBefore) {
@@ -153,7 +154,7 @@ func (p *poll) hold() time.Duration {
 
 // failed plans the next request after one that brought no answer.
 func (p *poll) failed(now time.Time, r reply, s scene) {
-	p.silence.report(now, slog.LevelWarn, silenceText(r), r.err)
+	p.silence.report(now, slog.LevelWarn, silenceText(r, s.kept), r.err)
 	pause := p.failures.pause(p.longest(s))
 	var e *k2hr3.Error
 	if errors.As(r.err, &e) && e.RetryAfter > 0 {
@@ -163,12 +164,12 @@ func (p *poll) failed(now time.Time, r reply, s scene) {
 }
 
 // silenceText says what an answer without a text may mean.
-func silenceText(r reply) string {
-	const unchanged = "cannot read the RESOURCE from K2HR3; slave.ini unchanged"
-	if ambiguous(r.err) && r.alive {
-		return unchanged + " (its API is up: this host is no member any more, or K2HR3's store is down)"
+func silenceText(r reply, kept string) string {
+	text := "cannot read the RESOURCE from K2HR3; " + kept
+	if ambiguous(r.err) && r.apiUp {
+		return text + " (its API is up: this host is no member any more, or K2HR3's store is down)"
 	}
-	return unchanged
+	return text
 }
 
 // ambiguous: K2HR3 says the same to a host without rights and to every host while its store is down
@@ -258,7 +259,7 @@ func (p *poll) replaced(now time.Time, r reply, s scene) {
 		p.plan(now, 0)
 		return
 	}
-	p.plan(now, p.pauseAfterSame(now, r, s))
+	p.plan(now, p.pauseAfterAnswer(now, r, s))
 }
 
 // contradicted plans the next request to a K2HR3 that contradicts itself: the one
@@ -271,13 +272,13 @@ func (p *poll) contradicted(now time.Time, s scene) {
 func (p *poll) same(now time.Time, r reply, s scene) {
 	p.failures.reset()
 	p.flips.reset()
-	p.plan(now, p.pauseAfterSame(now, r, s))
+	p.plan(now, p.pauseAfterAnswer(now, r, s))
 }
 
-// pauseAfterSame: a server that holds requests is asked again at once, if it
+// pauseAfterAnswer: a server that holds requests is asked again at once, if it
 // does hold them. One that answers at once with a text that changes nothing may
 // hold the next request, or never.
-func (p *poll) pauseAfterSame(now time.Time, r reply, s scene) time.Duration {
+func (p *poll) pauseAfterAnswer(now time.Time, r reply, s scene) time.Duration {
 	switch {
 	case r.answer.Held == 0:
 		return p.pause(now, s)

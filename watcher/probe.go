@@ -9,8 +9,8 @@ import (
 	"k2hdkc-slave-agent/chmpx/daemon"
 )
 
-// absentPause is the shortest pause between probes while there is no
-// chmpxstatus; chmpx may be installed after the agent.
+// absentPause is the shortest pause between probes while there is no chmpxstatus,
+// or none that can be run; chmpx may be installed, or mended, after the agent.
 const absentPause = time.Minute
 
 // probe is what is known of the running chmpx, and decides when it is looked at.
@@ -30,21 +30,24 @@ type probe struct {
 type presence int
 
 const (
-	unprobed     presence = iota // there was no probe yet
-	running                      // it runs
-	notRunning                   // it does not run
-	hidden                       // the probe failed
-	notInstalled                 // there is no program to probe with
+	neverProbed    presence = iota // there was no probe yet
+	foundRunning                   // it runs
+	foundDown                      // it does not run
+	foundHidden                    // the probe failed
+	foundNoProgram                 // there is no program to probe with
+	unusable                       // the program to probe with cannot be run
 )
 
 func (p presence) message() string {
 	switch p {
-	case running:
+	case foundRunning:
 		return "chmpx runs"
-	case notRunning:
+	case foundDown:
 		return "chmpx is not running"
-	case notInstalled:
+	case foundNoProgram:
 		return "chmpxstatus is not installed: cannot confirm reloads or watch the ring"
+	case unusable:
+		return "chmpxstatus cannot be run: cannot confirm reloads or watch the ring"
 	}
 	return "cannot probe chmpx"
 }
@@ -53,33 +56,38 @@ func (p presence) message() string {
 type probed struct {
 	status daemon.Status
 	err    error
-	before bool // the chmpx is one of the file before, which is guarded
+	before bool // the chmpx is one of the previous file
 }
 
 func (r probed) presence() presence {
 	switch {
 	case r.err == nil:
-		return running
+		return foundRunning
 	case errors.Is(r.err, daemon.ErrNotRunning):
-		return notRunning
+		return foundDown
 	case errors.Is(r.err, daemon.ErrNotInstalled):
-		return notInstalled
+		return foundNoProgram
+	case errors.Is(r.err, daemon.ErrCannotRun):
+		return unusable
 	}
-	return hidden
+	return foundHidden
 }
+
+// blind: as long as nobody mends the installation, no probe shows anything.
+func (p presence) blind() bool { return p == foundNoProgram || p == unusable }
 
 func newProbe(c Config, log *slog.Logger) probe { return probe{log: log, peek: c.Peek} }
 
 func (p *probe) plan(now time.Time, d time.Duration) { p.next.set(now.Add(d)) }
 
 // planLater plans the next probe while no revision is to be confirmed. soon: a
-// held file waits for what it shows.
+// parked file waits for what it shows.
 func (p *probe) planLater(now time.Time, soon bool) {
 	switch {
 	case soon:
-		p.plan(now, holdProbe)
+		p.plan(now, parkedProbe)
 	case p.peek == 0:
-	case p.found == notInstalled:
+	case p.found.blind():
 		p.plan(now, max(p.peek, absentPause))
 	default:
 		p.plan(now, p.peek)
@@ -89,31 +97,45 @@ func (p *probe) planLater(now time.Time, soon bool) {
 // aim says what to look for while there is no file; nil: nothing yet.
 func (p *probe) aim(config *chmpx.Config) { p.target = config }
 
-// result keeps what a probe has shown, and logs once when chmpx comes, goes, or
-// cannot be looked at. It returns the status before. A probe that shows nothing
-// does not mean that chmpx has ended: what it ran last is then the best guess.
+// result keeps what a probe has shown, and logs once when chmpx comes, goes, is another
+// process than before, or cannot be looked at. It returns the status before, nil if that
+// was not of this process. A probe that shows nothing does not mean that chmpx has ended:
+// what it ran last is then the best guess.
 func (p *probe) result(r probed) (before *daemon.Status) {
 	before = p.last
 	found := r.presence()
 	switch found {
-	case running:
+	case foundRunning:
 		p.last = &r.status
-	case notRunning:
+	case foundDown:
 		p.last = nil
 	}
-	if found != p.found {
-		p.found = found
-		p.logPresence(r)
+	restarted := found == foundRunning && before != nil && !sameProcess(*before, r.status)
+	switch {
+	case restarted:
+		p.log.Info("chmpx was restarted", "pid", r.status.PID, "pid before", before.PID,
+			"revision", r.status.Revision, "servers", len(r.status.Servers))
+	case found != p.found:
+		p.logPresence(found, r)
+	}
+	p.found = found
+	if restarted {
+		return nil
 	}
 	return before
 }
 
-func (p *probe) logPresence(r probed) {
-	if r.err == nil {
-		p.log.Info(p.found.message(), "pid", r.status.PID, "revision", r.status.Revision, "servers", len(r.status.Servers))
-		return
+func sameProcess(a, b daemon.Status) bool { return a.PID == b.PID && a.Started.Equal(b.Started) }
+
+func (p *probe) logPresence(found presence, r probed) {
+	switch {
+	case r.err == nil:
+		p.log.Info(found.message(), "pid", r.status.PID, "revision", r.status.Revision, "servers", len(r.status.Servers))
+	case found == unusable:
+		p.log.Warn(found.message(), "reason", r.err)
+	default:
+		p.log.Info(found.message(), "reason", r.err)
 	}
-	p.log.Info(p.found.message(), "reason", r.err)
 }
 
 // mayRun returns what a live chmpx may run, for the judge. file is what is in

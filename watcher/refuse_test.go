@@ -85,6 +85,8 @@ func TestARefusedTextIsNoFirstFile(t *testing.T) {
 				if h.file() != "" || len(h.staged) != 0 {
 					t.Fatal("it was staged")
 				}
+				h.log.want(t, 1, "RESOURCE not applied; there is no slave.ini yet")
+				h.log.want(t, 0, "unchanged")
 				h.cluster.ClearText()
 				h.pass(hurry + leastPause)
 				if !h.lists(1) {

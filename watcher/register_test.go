@@ -225,7 +225,7 @@ func TestARegistrationWithoutEffectIsReported(t *testing.T) {
 		if h.log.count("registered, but not a member", h.cluster.SlaveRole()) == 0 {
 			t.Error("the log does not say so")
 		}
-		if n := len(h.requests(fakek2hr3.OpRegister)); n < 6 || n > 60 {
+		if n := len(h.requests(fakek2hr3.OpRegister)); n < 6 || n > 90 {
 			t.Errorf("%d registrations in half an hour", n)
 		}
 	})

@@ -63,6 +63,12 @@ func (r *repair) failed(now time.Time, err error) {
 	r.next.set(now.Add(r.gap))
 }
 
+// locked takes note that another agent keeps the file, and plans another look.
+func (r *repair) locked(now time.Time, err error) {
+	r.failure.report(now, slog.LevelError, "cannot keep slave.ini right", err)
+	r.next.set(now.Add(maxRepairPause))
+}
+
 // done ends a trouble with putting the file back.
 func (r *repair) done(message string) {
 	if r.failure.over() {

@@ -7,9 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"k2hdkc-slave-agent/render/atomicfile"
+	"k2hdkc-slave-agent/render/regularfile"
 	"k2hdkc-slave-agent/watcher/member"
 )
 
@@ -37,7 +37,7 @@ type state struct {
 
 // loadState returns a zero state, and why, when there is none that can be used.
 func loadState(path string) (state, error) {
-	b, err := os.ReadFile(path)
+	b, err := regularfile.Read(path, regularfile.Small)
 	if errors.Is(err, fs.ErrNotExist) {
 		return state{}, nil
 	}

@@ -42,7 +42,7 @@ type Status struct {
 	Ring bool
 	// What goes wrong, as far as anything does: no text from K2HR3, a text
 	// that is not put in place, a membership that is not certain.
-	Asking, Applying, Membership Trouble
+	Asking, Applying, Membership Problem
 }
 
 // Chmpx is how chmpx was found.
@@ -63,19 +63,19 @@ const (
 	ChmpxHidden
 )
 
-// Trouble is something that goes wrong. Its zero value is that nothing does.
-type Trouble struct {
-	Kind  TroubleKind
+// Problem is something that goes wrong. Its zero value is that nothing does.
+type Problem struct {
+	Kind  ProblemKind
 	Since time.Time
 	Why   string // a few words, on one line
 }
 
-// TroubleKind is a kind of trouble.
-type TroubleKind int
+// ProblemKind is a kind of trouble.
+type ProblemKind int
 
 const (
-	// NoTrouble: nothing goes wrong.
-	NoTrouble TroubleKind = iota
+	// NoProblem: nothing goes wrong.
+	NoProblem ProblemKind = iota
 	// Unreachable: there is no answer of K2HR3.
 	Unreachable
 	// NoText: K2HR3 answers without the text.
@@ -86,8 +86,8 @@ const (
 	Refused
 	// Contradiction: K2HR3 answers with one text and another in turn.
 	Contradiction
-	// Held: the text is not fit for the chmpx that runs, and waits for another.
-	Held
+	// Parked: the text is not fit for the chmpx that runs, and waits for another.
+	Parked
 	// Unwritable: the file cannot be replaced or put back.
 	Unwritable
 	// NoMember: the host may not be a member of the role.
@@ -106,7 +106,7 @@ func (l *loop) status() Status {
 		Holds:   l.poll.holds,
 		Every:   l.poll.every(l.scene()),
 		Ring:    l.ring.differs != "",
-		Job:     l.job.busy,
+		Job:     l.jobOp.busy,
 	}
 	if s.HasFile {
 		s.Revision, s.Servers = file.config.FileVersion, len(file.config.Servers)
@@ -118,17 +118,17 @@ func (l *loop) status() Status {
 	}
 	s.Asking = since(l.poll.silence.err, silenceKind, l.shown.Asking, now)
 	s.Applying = since(l.notApplying(), applyingKind, l.shown.Applying, now)
-	s.Membership = since(l.membership.doubts.err, func(error) TroubleKind { return NoMember }, l.shown.Membership, now)
+	s.Membership = since(l.membership.doubts.err, func(error) ProblemKind { return NoMember }, l.shown.Membership, now)
 	return s
 }
 
 func (l *loop) chmpxStatus() Chmpx {
 	switch {
-	case l.Chmpx == nil || l.probe.found == unprobed || l.probe.found == notInstalled:
+	case l.Chmpx == nil || l.probe.found == neverProbed || l.probe.found.blind():
 		return ChmpxUnseen
-	case l.probe.found == notRunning:
+	case l.probe.found == foundDown:
 		return ChmpxDown
-	case l.probe.found == hidden:
+	case l.probe.found == foundHidden:
 		return ChmpxHidden
 	case l.confirmation.done:
 		return ChmpxRuns
@@ -143,29 +143,29 @@ func (l *loop) notApplying() error {
 	if err := l.repair.failure.err; err != nil {
 		return err
 	}
-	return cmp.Or(l.output.refusal.err, l.flips.wrong.err)
+	return cmp.Or(l.parking.danger.err, l.output.refusal.err, l.flips.wrong.err)
 }
 
-// since makes a Trouble of an error, with what was known of it before.
-func since(err error, kind func(error) TroubleKind, before Trouble, now time.Time) Trouble {
+// since makes a Problem of an error, with what was known of it before.
+func since(err error, kind func(error) ProblemKind, before Problem, now time.Time) Problem {
 	if err == nil {
-		return Trouble{}
+		return Problem{}
 	}
-	t := Trouble{Kind: kind(err), Since: now, Why: brief(err)}
+	t := Problem{Kind: kind(err), Since: now, Why: brief(err)}
 	if t.Kind == before.Kind {
 		t.Since = before.Since
 	}
 	return t
 }
 
-func silenceKind(err error) TroubleKind {
+func silenceKind(err error) ProblemKind {
 	if errors.Is(err, k2hr3.ErrTransport) {
 		return Unreachable
 	}
 	return NoText
 }
 
-func applyingKind(err error) TroubleKind {
+func applyingKind(err error) ProblemKind {
 	var refusal *Refusal
 	switch {
 	case errors.Is(err, errFlips):
@@ -174,8 +174,8 @@ func applyingKind(err error) TroubleKind {
 		return Unwritable
 	case onlyNoServer(refusal.Report):
 		return NoServer
-	case refusal.Held:
-		return Held
+	case refusal.Parked:
+		return Parked
 	}
 	return Refused
 }

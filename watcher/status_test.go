@@ -33,9 +33,9 @@ func TestStatusInOneLine(t *testing.T) {
 	}{
 		{with(none, func(s *Status) { s.Joining = true }), "registering"},
 		{none, "no slave.ini yet; asking K2HR3"},
-		{with(none, func(s *Status) { s.Applying = Trouble{NoServer, since, "it lists none"} }), "waiting for the first server of orders/slave"},
+		{with(none, func(s *Status) { s.Applying = Problem{NoServer, since, "it lists none"} }), "waiting for the first server of orders/slave"},
 		{with(none, func(s *Status) {
-			s.Asking, s.Membership = Trouble{NoText, later, "status 404: not a member of the role"}, Trouble{NoMember, since, "no role token"}
+			s.Asking, s.Membership = Problem{NoText, later, "status 404: not a member of the role"}, Problem{NoMember, since, "no role token"}
 		}), "K2HR3 gives no RESOURCE since 2031-05-06 14:05:10 (status 404: not a member of the role); membership unconfirmed since 2031-05-06 14:03:22 (no role token)"},
 		{file, "revision 12 with 3 servers; asking K2HR3 about every 5m"},
 		{with(file, func(s *Status) { s.Servers, s.Every = 1, 90*time.Minute }), "revision 12 with 1 server; asking K2HR3 about every 1h30m"},
@@ -46,13 +46,13 @@ func TestStatusInOneLine(t *testing.T) {
 		{with(file, func(s *Status) { s.Chmpx = ChmpxDown }), "revision 12 with 3 servers; chmpx is not running; asking K2HR3 about every 5m"},
 		{with(file, func(s *Status) { s.Chmpx = ChmpxHidden }), "revision 12 with 3 servers; cannot probe chmpx; asking K2HR3 about every 5m"},
 		{with(file, func(s *Status) {
-			s.Chmpx, s.Asking, s.Membership = ChmpxRuns, Trouble{Unreachable, later, "connection refused"}, Trouble{NoMember, later, "connection refused"}
+			s.Chmpx, s.Asking, s.Membership = ChmpxRuns, Problem{Unreachable, later, "connection refused"}, Problem{NoMember, later, "connection refused"}
 		}), "K2HR3 cannot be reached since 2031-05-06 14:05:10 (connection refused); keeping revision 12, run by chmpx since 2031-05-06 14:03:22"},
-		{with(file, func(s *Status) { s.Applying = Trouble{NoServer, later, "it lists none"} }), "K2HR3 lists no server since 2031-05-06 14:05:10; keeping revision 12"},
-		{with(file, func(s *Status) { s.Applying = Trouble{Refused, later, "reject: line 3: no"} }), "RESOURCE refused since 2031-05-06 14:05:10 (reject: line 3: no); keeping revision 12"},
-		{with(file, func(s *Status) { s.Applying = Trouble{Unwritable, later, "no space left on device"} }),
+		{with(file, func(s *Status) { s.Applying = Problem{NoServer, later, "it lists none"} }), "K2HR3 lists no server since 2031-05-06 14:05:10; keeping revision 12"},
+		{with(file, func(s *Status) { s.Applying = Problem{Refused, later, "reject: line 3: no"} }), "RESOURCE refused since 2031-05-06 14:05:10 (reject: line 3: no); keeping revision 12"},
+		{with(file, func(s *Status) { s.Applying = Problem{Unwritable, later, "no space left on device"} }),
 			"cannot replace slave.ini since 2031-05-06 14:05:10 (no space left on device); keeping revision 12"},
-		{with(file, func(s *Status) { s.Membership = Trouble{NoMember, later, "no role token"} }),
+		{with(file, func(s *Status) { s.Membership = Problem{NoMember, later, "no role token"} }),
 			"revision 12 with 3 servers; membership unconfirmed since 2031-05-06 14:05:10 (no role token); asking K2HR3 about every 5m"},
 	} {
 		if got := c.s.String(); got != c.want {
@@ -124,6 +124,7 @@ func TestTheWatcherSaysHowItIs(t *testing.T) {
 		h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
 		h.join(2)
 		h.send(AskNow)
+		h.pass(leastAskPause)
 		h.says("revision 2 with 2 servers, not loaded by chmpx yet; ", "every 1m")
 		h.pass(2 * time.Minute)
 		h.says("revision 3 with 2 servers, not loaded by chmpx: restart chmpx; ", "")

@@ -15,7 +15,7 @@ func (s Status) String() string {
 			parts = append(parts, part)
 		}
 	}
-	wrong := s.Asking.Kind != NoTrouble || s.Applying.Kind != NoTrouble
+	wrong := s.Asking.Kind != NoProblem || s.Applying.Kind != NoProblem
 	add(s.text(s.Asking))
 	add(s.text(s.Applying))
 	add(s.file(wrong))
@@ -32,7 +32,7 @@ func (s Status) String() string {
 }
 
 // text is what goes wrong, in words.
-func (s Status) text(t Trouble) string {
+func (s Status) text(t Problem) string {
 	since := " since " + at(t.Since)
 	why := " (" + t.Why + ")"
 	switch t.Kind {
@@ -49,7 +49,7 @@ func (s Status) text(t Trouble) string {
 		return "RESOURCE refused" + since + why
 	case Contradiction:
 		return "K2HR3 contradicts itself since " + at(t.Since) + why
-	case Held:
+	case Parked:
 		return "RESOURCE waits for a restart of chmpx since " + at(t.Since) + why
 	case Unwritable:
 		return "cannot replace slave.ini" + since + why

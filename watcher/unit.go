@@ -13,6 +13,9 @@ const (
 	// leastRestart is the shortest time between two restarts of chmpx.
 	leastRestart = 10 * time.Minute
 
+	// jobPatience is how long a newer text waits for the end of a job.
+	jobPatience = 2 * time.Second
+
 	// unitLimit bounds a question to systemd that the loop waits for.
 	unitLimit = 2 * time.Second
 )
@@ -21,6 +24,9 @@ const (
 type unitJobs struct {
 	log    *slog.Logger
 	absent bool // there is no systemd, or no unit
+
+	began time.Time // the latest job
+	next  alarm     // when a newer text supersedes it
 
 	// restartNext: the unit is restarted when the job under way has ended.
 	restartNext bool
@@ -37,8 +43,22 @@ type jobDone struct {
 	up  bool // the unit runs, or was started
 }
 
+// begin takes note of a job that begins.
+func (u *unitJobs) begin(now time.Time) { u.began = now }
+
+// supersede plans the end of the wait for the job under way, because there is a newer
+// text than the one it is for. systemd goes on with the job.
+func (u *unitJobs) supersede(now time.Time) {
+	at := u.began.Add(jobPatience)
+	if at.Before(now) {
+		at = now
+	}
+	u.next.set(at)
+}
+
 // ended takes what came of a job, and reports whether a restart follows it.
 func (u *unitJobs) ended(j jobDone) (restart bool) {
+	u.next.clear()
 	switch {
 	case j.err == nil, errors.Is(j.err, context.Canceled):
 	case errors.Is(j.err, daemon.ErrNoSystemd):
@@ -107,7 +127,14 @@ func (w *Watcher) tellUnit(ctx context.Context, first bool) jobDone {
 // later was stopped by somebody, or fails for reasons of its own.
 func (w *Watcher) startUnit(ctx context.Context, st daemon.UnitState, first bool) jobDone {
 	start, why := daemon.StartDecision(st)
-	if !w.Start || !first || !start {
+	switch {
+	case !start:
+	case !w.Start:
+		start, why = false, "start is no"
+	case !first:
+		start, why = false, "only the first slave.ini starts it"
+	}
+	if !start {
 		w.Log.Info("chmpx's unit is not running; not starting it", "state", st.ActiveState, "reason", why)
 		return jobDone{}
 	}

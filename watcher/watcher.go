@@ -158,6 +158,7 @@ func (w *Watcher) Run(ctx context.Context, events <-chan Event) error {
 	defer lock.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
 	l := w.newLoop(ctx, false)
+	l.lock = lock
 	defer l.close()
 	defer cancel()
 	l.begin()
@@ -183,6 +184,7 @@ func (w *Watcher) Once(ctx context.Context) error {
 	defer lock.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
 	l := w.newLoop(ctx, true)
+	l.lock = lock
 	defer l.close()
 	defer cancel()
 	l.begin()
@@ -203,7 +205,7 @@ func (w *Watcher) Preview(ctx context.Context) ([]byte, error) {
 	}
 	c, err := l.judge(r.answer.Text)
 	if err != nil || c.same {
-		return nil, notApplied(err)
+		return nil, explained(err)
 	}
 	return c.bytes, nil
 }
@@ -217,8 +219,8 @@ func (l *loop) settled() (bool, error) {
 	case l.poll.silence.err != nil:
 		return true, errors.Join(joinErr, l.poll.silence.err)
 	case l.output.refusal.err != nil:
-		return true, errors.Join(joinErr, notApplied(l.output.refusal.err))
-	case l.request.busy, l.poll.wanted, l.poll.unseen != nil, l.poll.waiting != nil, l.confirmation.pending != nil, l.job.busy:
+		return true, errors.Join(joinErr, explained(l.output.refusal.err))
+	case l.requestOp.busy, l.poll.wanted, l.poll.unseen != nil, l.poll.waiting != nil, l.confirmation.pending != nil, l.jobOp.busy:
 		return false, nil
 	}
 	if err := l.unconfirmed(); err != nil {
@@ -233,7 +235,7 @@ func (l *loop) unconfirmed() error {
 	switch {
 	case c.since.IsZero() || c.done:
 		return nil
-	case l.probe.found == running:
+	case l.probe.found == foundRunning:
 		return fmt.Errorf("slave.ini is replaced, but chmpx did not load it: chmpx runs revision %d, slave.ini has %d",
 			l.probe.last.Revision, l.output.file.config.FileVersion)
 	case (c.ran || l.output.banned != "") && l.probe.last == nil:

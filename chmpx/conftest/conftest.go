@@ -5,8 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"k2hdkc-slave-agent/chmpx/tool"
@@ -23,6 +27,9 @@ var (
 // maxOutput bounds what is read of the program, in bytes. The verdict is the
 // first line that it prints.
 const maxOutput = 1 << 20
+
+// errSilent says that the program ended without a verdict, and without a reason for that.
+var errSilent = errors.New("said nothing about the file")
 
 // RefusedError says that chmpx's own loader does not load a file.
 type RefusedError struct {
@@ -42,32 +49,93 @@ type Checker struct {
 // must end in .ini, or chmpx takes it for something else.
 //
 // The error is nil if the file loads, and a *RefusedError if it does not, or if
-// the program crashes over it. Any other error means that there is no verdict:
-// ErrNotInstalled, ErrTimeout, ctx's, or that of a program that cannot run or had
-// to be killed.
+// the program crashes over it and not over any file. Any other error means that
+// there is no verdict: ErrNotInstalled, ErrTimeout, ctx's, or that of a program
+// that cannot run, cannot read the file, or had to be killed.
 func (c Checker) Check(ctx context.Context, path string) error {
+	return c.check(ctx, path, new(tool.Output))
+}
+
+func (c Checker) check(ctx context.Context, path string, out *tool.Output) error {
+	err := c.ask(ctx, path, out)
+	var exit *tool.ExitError
+	if !errors.As(err, &exit) || !crashed(exit) {
+		return err
+	}
+	if c.loadsSample(ctx, out) {
+		return &RefusedError{Program: filepath.Base(c.Command), Said: fmt.Sprintf("it crashes (%v)", exit.Err)}
+	}
+	return err
+}
+
+// ask runs the program once.
+func (c Checker) ask(ctx context.Context, path string, out *tool.Output) error {
 	// A relative path could look like an option, or like JSON.
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return err
 	}
-	var out tool.Output
 	err = tool.Run(ctx, tool.Call{
 		Command: c.Command, Args: []string{"-conf", path, "-no_check_update", "-d", "err"},
 		Timeout: c.Timeout, MaxOutput: maxOutput,
-	}, &out)
-	if loaded(out.Bytes()) {
+	}, out)
+	switch {
+	case loaded(out.Bytes()):
 		return nil // whatever became of the program afterwards
-	}
-	var exit *tool.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		return err
+	case err != nil:
+		return err // a verdict comes with status 0, whatever it is
 	}
 	said := reasons(path, out.Complaint(), out.Bytes())
-	if said == "" {
-		said = silent(exit)
+	switch {
+	case said == "" && !bytes.Contains(out.Bytes(), []byte("[NOTICE]")):
+		return fmt.Errorf("%s %w", c.Command, errSilent)
+	case said == "":
+		said = "it gives no reason"
 	}
 	return &RefusedError{Program: filepath.Base(c.Command), Said: said}
+}
+
+// crashed reports whether a fault of its own ended the program.
+func crashed(exit *tool.ExitError) bool {
+	var status *exec.ExitError
+	if !errors.As(exit.Err, &status) {
+		return false
+	}
+	wait, ok := status.Sys().(syscall.WaitStatus)
+	return ok && wait.Signaled() && slices.Contains([]syscall.Signal{
+		syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGABRT, syscall.SIGFPE, syscall.SIGILL, syscall.SIGTRAP, syscall.SIGSYS,
+	}, wait.Signal())
+}
+
+// sample is a file that loads everywhere.
+const sample = `[GLOBAL]
+FILEVERSION = 1
+GROUP = sample
+MODE = SLAVE
+DELIVERMODE = HASH
+SELFCTLPORT = 8031
+[SVRNODE]
+NAME = 192.0.2.1
+PORT = 8020
+CTLPORT = 8021
+[SLVNODE]
+NAME = localhost
+CTLPORT = 8031
+`
+
+// loadsSample reports whether the program can do its work at all: if it loads the sample, and
+// crashes over another file, so would chmpx.
+func (c Checker) loadsSample(ctx context.Context, out *tool.Output) bool {
+	f, err := os.CreateTemp("", "k2hdkc-slave-agent-*.ini")
+	if err != nil {
+		return false
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(sample)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return false
+	}
+	return c.ask(ctx, f.Name(), out) == nil
 }
 
 // loaded reports whether the output has the verdict that the file loads.
@@ -78,13 +146,6 @@ func loaded(stdout []byte) bool {
 		}
 	}
 	return false
-}
-
-func silent(exit *tool.ExitError) string {
-	if exit == nil {
-		return "it gave no reason"
-	}
-	return fmt.Sprintf("it gave no reason (%v)", exit.Err)
 }
 
 const (

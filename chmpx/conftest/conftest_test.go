@@ -1,14 +1,15 @@
 package conftest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -49,10 +50,7 @@ var actors = map[string]func(){
 	"floods":   flood,
 	"mute":     func() {},
 	"mentions": func() { fmt.Println("# configuration{ would have been here") },
-	"crashes": func() {
-		syscall.Kill(os.Getpid(), syscall.SIGKILL)
-		select {}
-	},
+	"notes":    func() { fmt.Println("[NOTICE]\nThere is nothing to see.") },
 	"complains": func() {
 		fmt.Fprintln(os.Stderr, "[CHMPX-WAN] Load(1) : a warning.")
 		for i := range 1000 {
@@ -136,7 +134,6 @@ func TestVerdicts(t *testing.T) {
 		{"no server", "slave.ini", strings.Replace(good, "[SVRNODE]", "[NONE]", 1), "any"},
 		{"empty", "slave.ini", "", "any"},
 		{"an HTML page", "slave.ini", "<html><body>try again later</body></html>\n", "any"},
-		{"a name chmpx does not take", "slave.conf", good, "any"},
 	}
 	for name, c := range checkers(t) {
 		for _, tt := range tests {
@@ -161,12 +158,18 @@ func TestVerdicts(t *testing.T) {
 				}
 			})
 		}
-		t.Run(name+"/no such file", func(t *testing.T) {
-			var refused *RefusedError
-			if err := c.Check(t.Context(), filepath.Join(t.TempDir(), "slave.ini")); !errors.As(err, &refused) {
-				t.Errorf("error %v, want a *RefusedError", err)
-			}
-		})
+		// These it cannot read, which is no verdict.
+		for what, path := range map[string]string{
+			"no such file":               filepath.Join(t.TempDir(), "slave.ini"),
+			"a name chmpx does not take": write(t, "slave.conf", good),
+		} {
+			t.Run(name+"/"+what, func(t *testing.T) {
+				var refused *RefusedError
+				if err := c.Check(t.Context(), path); err == nil || errors.As(err, &refused) {
+					t.Errorf("error %v, want no verdict", err)
+				}
+			})
+		}
 	}
 }
 
@@ -202,7 +205,6 @@ func TestACheckThatHangsGivesNoVerdict(t *testing.T) {
 
 func TestOddCheckers(t *testing.T) {
 	t.Parallel()
-	script := write(t, "not-executable", "")
 	tests := []struct {
 		actor   string
 		set     func(*Checker)
@@ -213,13 +215,12 @@ func TestOddCheckers(t *testing.T) {
 		{"loads-and-hangs", func(c *Checker) { c.Timeout = time.Second }, nil, ""},
 		{"loads-and-floods", nil, nil, ""},
 		{"floods", nil, tool.ErrTooMuch, ""},
-		{"mute", nil, nil, "no reason"},
-		{"mentions", nil, nil, "no reason"},
-		{"crashes", nil, nil, "signal: killed"},
+		{"mute", nil, errSilent, ""},
+		{"mentions", nil, errSilent, ""},
+		{"notes", nil, nil, "no reason"},
 		{"complains-to-all", nil, nil, "no function here"},
 		{"mute", func(c *Checker) { c.Command = "" }, ErrNotInstalled, ""},
 		{"mute", func(c *Checker) { c.Command = "no-such-chmpxconftest" }, ErrNotInstalled, ""},
-		{"mute", func(c *Checker) { c.Command = script }, os.ErrPermission, ""},
 	}
 	for _, tt := range tests {
 		c := actor(t, tt.actor)
@@ -241,6 +242,84 @@ func TestOddCheckers(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// brokenCheckers are chmpxconftests that give no verdict, by what they are.
+func brokenCheckers(t *testing.T) map[string]string {
+	t.Helper()
+	file := func(text string, mode os.FileMode) string {
+		path := write(t, "chmpxconftest", text)
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	script := func(text string) string { return file("#!/bin/sh\n"+text+"\n", 0o700) }
+	return map[string]string{
+		"libraries are missing":       script("echo 'error while loading shared libraries: libchmpx.so.1' >&2; exit 127"),
+		"a wrapper around nothing":    script("exec /no/such/chmpxconftest"),
+		"a wrapper around a folder":   script("exec /"),
+		"another architecture":        file("\x7fELF\x01\x02\x01"+strings.Repeat("\x00", 200), 0o700),
+		"no interpreter":              file("#!/no/such/interpreter\n", 0o700),
+		"not executable":              file("", 0o600),
+		"killed, for want of memory":  script("kill -KILL $$"),
+		"crashes over every file":     script("kill -SEGV $$"),
+		"an instruction it lacks":     script("kill -ILL $$"),
+		"says nothing":                script("exit 0"),
+		"says nothing and fails":      script("exit 3"),
+		"does not know an option":     script("echo '[ERR] unknown option -no_check_update'; exit 1"),
+		"cannot read the file":        script("echo '[CHMPX-ERR] Load(1) : could not read the file.' >&2; exit 1"),
+		"talks of other things":       script("echo 'chmpx 2.0, see the manual'"),
+		"complains and is killed":     script("echo '[CHMPX-ERR] Load(1) : wrong.' >&2; kill -TERM $$"),
+		"says so of its own accord":   script("echo '# configuration{ is what I would say'"),
+		"needs another C library":     script("echo \"version 'GLIBC_2.99' not found\" >&2; exit 1"),
+		"keeps its output open after": script("setsid sleep 2 &"),
+	}
+}
+
+func TestNoVerdictIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	path := write(t, "slave.ini", good)
+	for name, program := range brokenCheckers(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var log bytes.Buffer
+			c := Checker{Command: program, Timeout: 20 * time.Second}
+			var refused *RefusedError
+			if err := c.Check(t.Context(), path); err == nil || errors.As(err, &refused) {
+				t.Fatalf("%v, want no verdict", err)
+			}
+			o := Opinion{Checker: c, Log: slog.New(slog.NewTextHandler(&log, nil))}
+			for range 3 {
+				if err := o.Check(t.Context(), path); err != nil {
+					t.Errorf("the file is refused: %v", err)
+				}
+			}
+			if n := strings.Count(log.String(), "level=WARN"); n != 1 || strings.Count(log.String(), "\n") != 1 {
+				t.Errorf("said %d times:\n%s", n, log.String())
+			}
+		})
+	}
+}
+
+// A loader that crashes over this file alone would take chmpx with it.
+func TestACrashOverThisFileAloneIsARefusal(t *testing.T) {
+	t.Parallel()
+	for _, signal := range []string{"SEGV", "ABRT", "BUS", "FPE"} {
+		program := write(t, "chmpxconftest", "#!/bin/sh\ngrep -q 'GROUP = sample' $2 || kill -"+signal+" $$\necho 'configuration{'\n")
+		if err := os.Chmod(program, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		var refused *RefusedError
+		if err := (Checker{Command: program}).Check(t.Context(), write(t, "slave.ini", good)); !errors.As(err, &refused) || !strings.Contains(refused.Said, "it crashes (signal: ") {
+			t.Errorf("%s: %v, want a refusal", signal, err)
+		}
+	}
+	for name, c := range checkers(t) {
+		if err := c.Check(t.Context(), write(t, "sample.ini", sample)); err != nil {
+			t.Errorf("%s does not load the sample: %v", name, err)
+		}
 	}
 }
 

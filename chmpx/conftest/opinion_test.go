@@ -51,10 +51,13 @@ func TestTheOpinionOnANewFile(t *testing.T) {
 	}{
 		{"not installed", "", "", "level=INFO msg=\"new files get no second opinion"},
 		{"still not", "", "", ""},
-		{"loads", programs.Conftest, "", ""},
+		{"loads", programs.Conftest, "", "level=INFO msg=\"chmpxconftest gives a verdict again"},
 		{"refuses", dislikes, "chmpxconftest does not load it: the day is not good.", ""},
 		{"gone again", "", "", "is not installed"},
-		{"cannot be run", "/etc/passwd", "", "level=WARN msg=\"chmpxconftest gives no verdict on the new file"},
+		{"cannot be run", "/etc/passwd", "", "level=WARN msg=\"chmpxconftest gives no verdict"},
+		{"still cannot", "/etc/passwd", "", ""},
+		{"gone once more", "", "", "is not installed"},
+		{"says nothing", "/bin/true", "", "level=WARN msg=\"chmpxconftest gives no verdict"},
 	}
 	for _, step := range steps {
 		install(step.installed)

@@ -62,7 +62,8 @@ func NewConfirmation(revision int, before *Status, now time.Time, limit time.Dur
 //   - ErrNotRunning: if chmpx ran before the rename or at an earlier probe,
 //     Pending once and Gone at the second probe in a row; else Pending, at the
 //     limit Gone.
-//   - ErrNotInstalled, or this user may not read chmpx's memory: Unknown at once.
+//   - ErrNotInstalled, ErrCannotRun, or this user may not read chmpx's memory:
+//     Unknown at once.
 //   - Any other failed probe: Pending, at the limit Unknown.
 func (c *Confirmation) Probed(now time.Time, st Status, err error) (outcome Outcome, next time.Duration) {
 	switch {
@@ -78,7 +79,7 @@ func (c *Confirmation) Probed(now time.Time, st Status, err error) (outcome Outc
 			return Gone, 0
 		}
 		outcome = Gone
-	case errors.Is(err, ErrNotInstalled), errors.Is(err, fs.ErrPermission):
+	case errors.Is(err, ErrNotInstalled), errors.Is(err, ErrCannotRun), errors.Is(err, fs.ErrPermission):
 		return Unknown, 0
 	default:
 		outcome = Unknown

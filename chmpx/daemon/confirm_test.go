@@ -48,6 +48,7 @@ func TestConfirmation(t *testing.T) {
 		{"late on a newer revision than ours", before, []look{running(10, 9)}, Late, limit},
 		{"cannot be looked at, but was late before", before, []look{running(10, 6), hangs}, Unknown, limit},
 		{"not installed", before, []look{{err: fmt.Errorf("x: %w", ErrNotInstalled)}}, Unknown, 60 * time.Millisecond},
+		{"cannot be run", before, []look{{err: fmt.Errorf("x: %w", ErrCannotRun)}}, Unknown, 60 * time.Millisecond},
 		{"no access", before, []look{{err: fmt.Errorf("x: %w", ErrNoAccess)}}, Unknown, 60 * time.Millisecond},
 		{"a foreign format", before, []look{{err: ErrFormat}}, Unknown, limit},
 		{"any other failure", before, []look{{err: errors.New("fork: no memory")}}, Unknown, limit},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -43,6 +42,9 @@ func (p *Prober) AwaitEnd(ctx context.Context, st Status) error {
 // awaitProcess waits for the end of the process.
 func awaitProcess(ctx context.Context, st Status) error {
 	fd, err := unix.PidfdOpen(st.PID, unix.PIDFD_NONBLOCK)
+	if errors.Is(err, unix.ESRCH) {
+		return nil // since the status
+	}
 	if err != nil {
 		return fmt.Errorf("cannot wait for the end of chmpx's process %d: %w", st.PID, err)
 	}
@@ -61,8 +63,13 @@ func awaitProcess(ctx context.Context, st Status) error {
 
 // awaitMemory waits for the removal of the shared memory's file.
 func awaitMemory(ctx context.Context, st Status) error {
-	path := memoryPath(st.Group, st.Self.CtlPort)
-	if _, err := os.Stat(path); err != nil {
+	return awaitRemoval(ctx, memoryPath(st.Group, st.Self.CtlPort), func() {})
+}
+
+// awaitRemoval waits for the removal of a file, and calls watched once it would be seen.
+func awaitRemoval(ctx context.Context, path string, watched func()) error {
+	was, err := os.Stat(path)
+	if err != nil {
 		return fmt.Errorf("cannot watch chmpx's memory: %w", err)
 	}
 	n, err := fsnotify.NewWatcher()
@@ -73,14 +80,20 @@ func awaitMemory(ctx context.Context, st Status) error {
 	if err := n.Add(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("cannot watch %s: %w", filepath.Dir(path), err)
 	}
+	now, err := os.Stat(path)
+	if err != nil || !os.SameFile(was, now) {
+		return nil // before it was watched
+	}
+	watched()
 	for {
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-n.Events:
+		case e := <-n.Events:
+			// The next chmpx may have made another one by now.
+			if e.Name == path && (e.Has(fsnotify.Remove) || e.Has(fsnotify.Rename)) {
+				return nil
+			}
 		case err := <-n.Errors:
 			return fmt.Errorf("cannot watch %s: %w", path, err)
 		}

@@ -1,14 +1,14 @@
 package daemon
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"strings"
+
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // The files of chmpx's own service helper, and what it runs chmpx on unless
@@ -32,7 +32,7 @@ func (u *Unit) CheckHelper(ctx context.Context, dir, file string) error {
 	if err != nil || !st.RunsHelper() {
 		return nil
 	}
-	runs, said, err := HelperFile(os.DirFS("/"), dir)
+	runs, said, err := HelperFile(regularfile.Dir("/"), dir)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%s runs chmpx under chmpx's own service helper, and nothing tells on which file: %w", u.Name, err)
@@ -92,18 +92,16 @@ func absolute(dir, file string) string {
 
 // lastValue returns the last value of a key in a file of lines KEY = value.
 func lastValue(files fs.FS, file, key string) (string, error) {
-	f, err := files.Open(strings.TrimPrefix(file, "/"))
+	text, err := regularfile.ReadFS(files, strings.TrimPrefix(file, "/"), regularfile.Small)
 	if err != nil {
 		return "", err
 	}
-	defer f.Close()
 	value := ""
-	lines := bufio.NewScanner(f)
-	for lines.Scan() {
-		name, v, ok := strings.Cut(lines.Text(), "=")
+	for line := range strings.Lines(string(text)) {
+		name, v, ok := strings.Cut(line, "=")
 		if ok && !strings.HasPrefix(name, "#") && strings.TrimSpace(name) == key {
 			value = strings.TrimSpace(v)
 		}
 	}
-	return value, lines.Err()
+	return value, nil
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 const (
@@ -162,7 +164,7 @@ func (s *search) process(pid int) bool {
 		}
 	})
 	if held != "" {
-		comm, _ := os.ReadFile(filepath.Join(dir, "comm"))
+		comm, _ := regularfile.Read(filepath.Join(dir, "comm"), regularfile.Small)
 		s.add(Holder{PID: pid, Program: strings.TrimSpace(string(comm)), Path: held})
 	}
 	ended := errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)
@@ -195,7 +197,7 @@ func (s *search) holds(fd string) string {
 // each calls f for the names in a folder, until there are enough holders or
 // the search ends.
 func (s *search) each(dir string, f func(name string)) error {
-	d, err := os.Open(dir)
+	d, err := regularfile.OpenFolder(dir)
 	if err != nil {
 		return err
 	}

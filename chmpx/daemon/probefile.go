@@ -3,18 +3,18 @@ package daemon
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/render/atomicfile"
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
-const (
-	probeName = "probe.ini"
-	maxPort   = 32767
-)
+// ProbeName is the file that a [Prober] keeps in its folder.
+const ProbeName = "probe.ini"
+
+const maxPort = 32767
 
 // probeText is a file that chmpxstatus loads without asking the resolver, and
 // that names the same shared memory as the real one (docs/chmpx.md F.7). Without
@@ -74,8 +74,8 @@ func quote(value string) string {
 // agent never finds half of it. A file that says the same already is left
 // alone: who may not write here can still look.
 func writeProbe(dir string, text []byte) (string, error) {
-	path := filepath.Join(dir, probeName)
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, text) {
+	path := filepath.Join(dir, ProbeName)
+	if old, err := regularfile.Read(path, regularfile.Small); err == nil && bytes.Equal(old, text) {
 		return path, nil
 	}
 	return path, atomicfile.Write(path, text, 0o644) // holds no secret

@@ -14,11 +14,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/chmpx/tool"
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 var (
 	// ErrNotInstalled says that there is no chmpxstatus to ask.
 	ErrNotInstalled = tool.ErrNotInstalled
+	// ErrCannotRun says that there is a chmpxstatus that cannot be run.
+	ErrCannotRun = tool.ErrCannotRun
 	// ErrNotRunning says that no chmpx of this GROUP and SELFCTLPORT runs.
 	ErrNotRunning = errors.New("chmpx is not running")
 	// ErrTimeout says that chmpxstatus gave no answer in time.
@@ -48,7 +51,7 @@ type Prober struct {
 
 // Status probes the chmpx that has this GROUP and SELFCTLPORT (0: it has none). It
 // writes the probe file at the first probe, when either changes, and when the file
-// was lost. Errors are ErrNotInstalled, ErrNotRunning, ErrNoAccess, ErrTimeout,
+// was lost. Errors are ErrNotInstalled, ErrCannotRun, ErrNotRunning, ErrNoAccess, ErrTimeout,
 // ErrFormat, ctx's, or the program's own complaint.
 func (p *Prober) Status(ctx context.Context, group string, ctlPort int) (Status, error) {
 	if p.Command == "" {
@@ -95,7 +98,7 @@ func (p *Prober) prepare(group string, ctlPort int) error {
 
 // probeLost reports whether somebody has removed or changed the probe file.
 func (p *Prober) probeLost() bool {
-	b, err := os.ReadFile(p.path)
+	b, err := regularfile.Read(p.path, regularfile.Small)
 	return err != nil || !bytes.Equal(b, p.text)
 }
 

@@ -32,6 +32,10 @@ var actors = map[string]func(){
 	"prints":  func() { printAnswer() },
 	"foreign": func() { fmt.Println("hello") },
 	"absent":  cannotAttach,
+	"lacks-a-library": func() {
+		fmt.Fprintln(os.Stderr, "error while loading shared libraries: libchmpx.so.1")
+		os.Exit(127)
+	},
 	"fails": func() {
 		fmt.Fprintln(os.Stderr, "\x1b[31mshop is closed\nand more")
 		os.Exit(3)
@@ -149,6 +153,10 @@ func TestProberErrors(t *testing.T) {
 	if err := os.WriteFile(script, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	foreign := filepath.Join(noDir, "foreign")
+	if err := os.WriteFile(foreign, []byte("\x7fELF\x01\x02\x01\x00\x00\x00\x00"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	denied := func(errno error) func(*Prober) {
 		return func(p *Prober) { p.access = func(string, uint32) error { return errno } }
 	}
@@ -163,6 +171,9 @@ func TestProberErrors(t *testing.T) {
 		{"a name that is not in PATH", "prints", func(p *Prober) { p.Command = "no-such-chmpxstatus" }, ErrNotInstalled, "no-such-chmpxstatus"},
 		{"a path that is not there", "prints", func(p *Prober) { p.Command = filepath.Join(noDir, "none") }, ErrNotInstalled, "none"},
 		{"not executable", "prints", func(p *Prober) { p.Command = script }, fs.ErrPermission, "not-executable"},
+		{"not executable, as a class", "prints", func(p *Prober) { p.Command = script }, ErrCannotRun, "not-executable"},
+		{"its libraries are missing", "lacks-a-library", nil, ErrCannotRun, "libchmpx.so.1"},
+		{"another architecture", "prints", func(p *Prober) { p.Command = foreign }, ErrCannotRun, "exec format error"},
 		{"not running", "absent", nil, ErrNotRunning, ""},
 		{"not running, its memory left behind", "absent", denied(nil), ErrNotRunning, ""},
 		{"memory of another user", "absent", denied(unix.EACCES), ErrNoAccess, "orders-9021.chmpx"},
@@ -194,7 +205,7 @@ func TestProberErrors(t *testing.T) {
 				t.Errorf("error %q is not %q", err, tt.is)
 			}
 			for _, s := range sentinels {
-				if errors.Is(err, s) && !errors.Is(tt.is, s) && !errors.Is(s, tt.is) {
+				if errors.Is(err, s) && tt.is != ErrCannotRun && !errors.Is(tt.is, s) && !errors.Is(s, tt.is) {
 					t.Errorf("error %q is also %q", err, s)
 				}
 			}

@@ -13,26 +13,57 @@ const (
 )
 
 // Output is what a program printed. One that is used again keeps its memory,
-// unless that is large; the zero value is ready.
+// unless that is large; the zero value is ready. It must not be copied after use.
 type Output struct {
-	stdout, stderr bytes.Buffer
+	*streams
+
+	// left receives when the program has ended that the latest run could not end; nil: there is
+	// none. That one may still write to the streams it was given.
+	left <-chan error
 }
+
+type streams struct{ stdout, stderr bytes.Buffer }
 
 // Bytes is the standard output, up to the limit of the call. It is valid until
 // the next run.
-func (o *Output) Bytes() []byte { return o.stdout.Bytes() }
+func (o *Output) Bytes() []byte {
+	if o.streams == nil {
+		return nil
+	}
+	return o.stdout.Bytes()
+}
 
 // Complaint is the beginning of the standard error. It is valid until the next
 // run.
-func (o *Output) Complaint() []byte { return o.stderr.Bytes() }
+func (o *Output) Complaint() []byte {
+	if o.streams == nil {
+		return nil
+	}
+	return o.stderr.Bytes()
+}
 
-func (o *Output) reset() {
-	if o.stdout.Cap() > keepBuffer {
-		o.stdout = bytes.Buffer{}
+// reset makes room for the next run. It returns false while the program of the run before is still
+// there.
+func (o *Output) reset() bool {
+	if o.left != nil {
+		select {
+		case err := <-o.left:
+			_ = err // how the program has ended means nothing any more
+			o.left = nil
+		default:
+			return false
+		}
+	}
+	if o.streams == nil || o.stdout.Cap() > keepBuffer {
+		o.streams = new(streams)
 	}
 	o.stdout.Reset()
 	o.stderr.Reset()
+	return true
 }
+
+// leave leaves the streams to a program that does not end.
+func (o *Output) leave(ended <-chan error) { o.streams, o.left = nil, ended }
 
 // bounded collects at most max bytes and discards the rest. It calls over, if set,
 // at the first byte too many.

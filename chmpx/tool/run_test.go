@@ -212,24 +212,43 @@ func TestRunFindsABareNameAndCleansTheEnvironment(t *testing.T) {
 func TestAProgramThatCannotBeRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	script := filepath.Join(dir, "not-executable")
-	if err := os.WriteFile(script, nil, 0o600); err != nil {
-		t.Fatal(err)
+	file := func(name, text string, mode fs.FileMode) string {
+		t.Helper()
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
 	}
 	tests := []struct {
 		name, command string
 		is            error
 		says          string
+		starts        bool // so that Find finds nothing wrong
 	}{
-		{"none", "", ErrNotInstalled, "no program is configured"},
-		{"a name that is not in PATH", "no-such-program", ErrNotInstalled, "no-such-program is not installed"},
-		{"a path that is not there", filepath.Join(dir, "none"), ErrNotInstalled, "none is not installed"},
-		{"not executable", script, fs.ErrPermission, "not-executable cannot be run"},
+		{"none", "", ErrNotInstalled, "no program is configured", false},
+		{"a name that is not in PATH", "no-such-program", ErrNotInstalled, "no-such-program is not installed", false},
+		{"a path that is not there", filepath.Join(dir, "none"), ErrNotInstalled, "none is not installed", false},
+		{"not executable", file("plain", "", 0o600), ErrCannotRun, "plain cannot be run", false},
+		{"a folder", dir, ErrCannotRun, "cannot be run", false},
+		{"no program at all", file("text", "this is text\n", 0o700), ErrCannotRun, "text cannot be run", true},
+		{"another architecture", file("elf", "\x7fELF\x01\x02\x01"+strings.Repeat("\x00", 200), 0o700), ErrCannotRun, "elf cannot be run", true},
+		{"no interpreter", file("script", "#!/no/such/interpreter\n", 0o700), ErrCannotRun, "interpreter", true},
+		{"libraries are missing", file("linker", "#!/bin/sh\necho 'error while loading shared libraries: libchmpx.so.1' >&2\nexit 127\n", 0o700),
+			ErrCannotRun, `linker cannot be run: exit status 127: "error while loading shared libraries: libchmpx.so.1"`, true},
+		{"a wrapper around nothing", file("wrapper", "#!/bin/sh\nexec /no/such/program 2>/dev/null\n", 0o700), ErrCannotRun, "wrapper cannot be run: exit status 127", true},
+		{"a wrapper around a folder", file("wrapped", "#!/bin/sh\nexec / 2>/dev/null\n", 0o700), ErrCannotRun, "wrapped cannot be run: exit status 126", true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			c := Call{Command: tt.command}
 			for what, err := range map[string]error{"Find": c.Find(), "Run": Run(t.Context(), c, new(Output))} {
+				if what == "Find" && tt.starts {
+					if err != nil {
+						t.Errorf("%s: error %v", what, err)
+					}
+					continue
+				}
 				if !errors.Is(err, tt.is) || !strings.Contains(err.Error(), tt.says) {
 					t.Errorf("%s: error %v", what, err)
 				}
@@ -238,6 +257,58 @@ func TestAProgramThatCannotBeRun(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A program that waits for a disk that hangs cannot be killed. Run leaves it, once.
+func TestAProgramThatCannotBeKilled(t *testing.T) {
+	t.Parallel()
+	c := newCall(t, "hangs")
+	c.Timeout = time.Second
+	disk := make(chan struct{})
+	c.unended = func() { <-disk }
+	var out Output
+	if err := Run(t.Context(), c, &out); !errors.Is(err, ErrTimeout) {
+		t.Errorf("error %v, want ErrTimeout", err)
+	}
+	again := newCall(t, "prints")
+	if err := Run(t.Context(), again, &out); !errors.Is(err, ErrStillRuns) || len(out.Bytes())+len(out.Complaint()) != 0 {
+		t.Errorf("error %v with %q while it is still there, want ErrStillRuns", err, out.Bytes())
+	}
+	close(disk)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		err := Run(t.Context(), again, &out)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, ErrStillRuns) || time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	if got := string(out.Bytes()); got != "the answer\n" {
+		t.Errorf("output %q", got)
+	}
+}
+
+// Nor does it keep the caller from ending.
+func TestTheCallerEndsBesideAProgramThatCannotBeKilled(t *testing.T) {
+	t.Parallel()
+	c := newCall(t, "hangs")
+	disk := make(chan struct{})
+	defer close(disk)
+	c.unended = func() { <-disk }
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- Run(ctx, c, new(Output)) }()
+	pidOf(t, c, "leader")
+	cancel()
+	select {
+	case err := <-done:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v", err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Error("Run waits for it")
 	}
 }
 

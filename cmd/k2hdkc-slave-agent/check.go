@@ -12,17 +12,15 @@ import (
 	"k2hdkc-slave-agent/chmpx/conftest"
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/render/regularfile"
 	"k2hdkc-slave-agent/watcher"
 	"k2hdkc-slave-agent/watcher/host"
 )
 
-// maxFile bounds what check reads; a configuration of that size would be
-// somebody's mistake.
-const maxFile = 64 << 20
-
 // check says what chmpx would do with a file.
 func (p *program) check(ctx context.Context, o *options.Options) error {
-	b, err := p.checked(o)
+	b, err := p.checked(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -110,26 +108,45 @@ func (p *program) running(ctx context.Context, o *options.Options, b []byte, dir
 
 // checked reads the file to check: the one named, standard input, or the
 // output file.
-func (p *program) checked(o *options.Options) ([]byte, error) {
+func (p *program) checked(ctx context.Context, o *options.Options) ([]byte, error) {
 	path := o.Output
 	if len(o.Args) > 0 {
 		path = o.Args[0]
 	}
-	in := p.stdin
-	if path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, fmt.Errorf("cannot check: %w", err)
-		}
-		defer f.Close()
-		in = f
+	if path == "-" {
+		return p.readInput(ctx)
 	}
-	b, err := io.ReadAll(io.LimitReader(in, maxFile+1))
+	b, err := regularfile.Read(path, render.MaxFile)
+	if errors.Is(err, regularfile.ErrNotRegular) {
+		err = fmt.Errorf("%w; use - to check what another program writes", err)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot check %s: %w", path, err)
-	}
-	if len(b) > maxFile {
-		return nil, fmt.Errorf("cannot check %s: it has more than %d bytes", path, maxFile)
+		return nil, fmt.Errorf("cannot check: %w", err)
 	}
 	return b, nil
+}
+
+// readInput reads standard input to its end, or until ctx ends.
+func (p *program) readInput(ctx context.Context) ([]byte, error) {
+	type input struct {
+		b   []byte
+		err error
+	}
+	read := make(chan input, 1)
+	go func() {
+		b, err := io.ReadAll(io.LimitReader(p.stdin, render.MaxFile+1))
+		read <- input{b, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case in := <-read:
+		if in.err == nil && len(in.b) > render.MaxFile {
+			in.err = fmt.Errorf("it has more than %d bytes", render.MaxFile)
+		}
+		if in.err != nil {
+			return nil, fmt.Errorf("cannot check standard input: %w", in.err)
+		}
+		return in.b, nil
+	}
 }

@@ -1,21 +1,70 @@
 package main
 
 import (
+	"context"
+	"io"
 	"log/slog"
+	"os"
+	"sync/atomic"
+	"time"
 
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/cmd/service"
 )
 
+// outlet is where messages go: to the standard error or, where that leads there anyway, to the
+// journal with fields. Nobody who writes to it waits for who reads it. The zero outlet has no
+// journal.
+type outlet struct {
+	stderr, journal *service.Backlog
+	json            atomic.Bool                 // the log on stderr is JSON
+	log             atomic.Pointer[slog.Logger] // the latest; nil: there is none yet
+}
+
+// attach makes stderr the outlet, and returns it as a writer for messages that are no records.
+func (out *outlet) attach(stderr *os.File) io.Writer {
+	out.stderr = service.NewBacklog(stderr, func(to io.Writer, dropped int) error {
+		return logDropped(out.handler(to, nil), dropped)
+	})
+	if service.IsJournal(stderr) {
+		out.journal = service.NewBacklog(service.NewJournal(), func(to io.Writer, dropped int) error {
+			return logDropped(service.NewJournalHandler(to, slog.LevelInfo), dropped)
+		})
+	}
+	return out.stderr
+}
+
+func logDropped(h slog.Handler, records int) error {
+	r := slog.NewRecord(time.Now(), slog.LevelWarn, "dropped log records, because nobody read the log", 0)
+	r.AddAttrs(slog.Int("records", records))
+	return h.Handle(context.Background(), r)
+}
+
+// handler returns the handler of a log on the standard error.
+func (out *outlet) handler(w io.Writer, o *slog.HandlerOptions) slog.Handler {
+	if out.json.Load() {
+		return slog.NewJSONHandler(w, o)
+	}
+	return slog.NewTextHandler(w, o)
+}
+
+// flush waits until all messages are written, or ctx ends.
+func (out *outlet) flush(ctx context.Context) {
+	for _, b := range []*service.Backlog{out.journal, out.stderr} {
+		if b != nil {
+			b.Flush(ctx)
+		}
+	}
+}
+
 // logger returns the log of a run, as the options want it written.
 func (p *program) logger(o *options.Options) *slog.Logger {
-	level := &slog.HandlerOptions{Level: o.LogLevel}
-	var h slog.Handler = slog.NewTextHandler(p.stderr, level)
-	switch {
-	case o.LogFormat == options.LogJSON:
-		h = slog.NewJSONHandler(p.stderr, level)
-	case o.LogFormat == options.LogAuto && service.IsJournal(p.stderr):
-		h = service.NewJournalHandler(o.LogLevel)
+	p.out.json.Store(o.LogFormat == options.LogJSON)
+	h := p.out.handler(p.stderr, &slog.HandlerOptions{Level: o.LogLevel})
+	if o.LogFormat == options.LogAuto && p.out.journal != nil {
+		h = service.NewJournalHandler(p.out.journal, o.LogLevel)
 	}
-	return slog.New(service.WithHints(h))
+	log := slog.New(service.WithHints(h))
+	p.out.log.Store(log)
+	return log
 }

@@ -11,11 +11,14 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/cmd/service"
 	"k2hdkc-slave-agent/watcher/host"
+	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
 )
 
@@ -23,15 +26,14 @@ func main() {
 	if other, ok := otherNames()[filepath.Base(os.Args[0])]; ok {
 		os.Exit(other(os.Args[1:]))
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
-	system, err := options.ThisSystem()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, options.Program+":", err)
-		os.Exit(1)
-	}
-	p := program{stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, system: system}
+	// SIGQUIT too: Go would print the stacks of the program on it, and what a service prints stays
+	// in the journal. SIGABRT, which systemd's watchdog sends, still does: that one nobody types.
+	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
+	p := program{stdin: os.Stdin, stdout: os.Stdout, system: options.ThisSystem()}
+	p.stderr = p.out.attach(os.Stderr)
+	context.AfterFunc(ctx, func() { p.insist(os.Exit) })
 	status := p.main(ctx, os.Args[1:])
-	stop()
+	p.flush(ctx)
 	os.Exit(status)
 }
 
@@ -39,8 +41,11 @@ func main() {
 type program struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	out            outlet
+	daemon         atomic.Bool // this is the verb run
 	system         options.System
 	guard          member.Guard
+	limiter        k2hr3.Limiter // of all requests, whatever rounds and verbs make them
 	instance       host.Recorder
 }
 
@@ -50,6 +55,7 @@ var errSaid = errors.New("said already")
 // main runs a command line and returns its exit status.
 func (p *program) main(ctx context.Context, args []string) int {
 	verb, rest, err := options.ParseVerb(args)
+	p.daemon.Store(verb.Name == "run")
 	if err == nil {
 		err = p.verb(ctx, verb, rest)
 	}
@@ -63,17 +69,22 @@ func (p *program) main(ctx context.Context, args []string) int {
 	case errors.Is(err, errSaid), errors.Is(err, service.ErrRestart):
 		return 1
 	case errors.As(err, &usage):
-		fmt.Fprintf(p.stderr, "%s: %v\n%s\n", options.Program, usage.Err, usage.Help)
+		p.note("%v", usage.Err)
+		fmt.Fprintln(p.stderr, usage.Help)
 		return 2
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		p.note("interrupted: %v", context.Cause(ctx))
+		return 1
 	default:
-		fmt.Fprintf(p.stderr, "%s: %v\n", options.Program, service.Hint(err))
+		p.note("%v", service.Hint(err))
 		return 1
 	}
 }
 
-// note tells the operator what to mind besides the result.
+// note tells the operator what to mind besides the result, each line under the program's name.
 func (p *program) note(format string, args ...any) {
-	fmt.Fprintf(p.stderr, "%s: %s\n", options.Program, fmt.Sprintf(format, args...))
+	text := strings.TrimRight(fmt.Sprintf(format, args...), "\n")
+	fmt.Fprintf(p.stderr, "%s: %s\n", options.Program, strings.ReplaceAll(text, "\n", "\n"+options.Program+": "))
 }
 
 // verb runs one verb.

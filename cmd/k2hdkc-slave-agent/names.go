@@ -12,7 +12,8 @@ import (
 	"k2hdkc-slave-agent/packaging/awaitchmpx"
 	"k2hdkc-slave-agent/packaging/generator"
 	"k2hdkc-slave-agent/packaging/maintain"
-	"k2hdkc-slave-agent/packaging/takeheld"
+	"k2hdkc-slave-agent/packaging/takeparked"
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // otherNames are what the program is besides the agent, by the name that it is
@@ -23,7 +24,7 @@ func otherNames() map[string]func(args []string) int {
 	return map[string]func(args []string) int{
 		generator.Name:  generator.Main,
 		awaitchmpx.Name: awaitchmpx.Main,
-		takeheld.Name:   takeheld.Main,
+		takeparked.Name: takeparked.Main,
 		maintain.Name: func(args []string) int {
 			return maintain.Main(args, os.Stdout, unregisterAsUnit)
 		},
@@ -40,7 +41,7 @@ func unregisterAsUnit(ctx context.Context, a agentunit.Agent) error {
 	}
 	p := program{
 		stdin: strings.NewReader(""), stdout: io.Discard, stderr: io.Discard,
-		system: options.System{Files: os.DirFS("/"), Environ: a.Environ, Dir: "/"},
+		system: options.System{Files: regularfile.Dir("/"), Environ: a.Environ, Dir: "/"},
 	}
 	if p.main(ctx, append([]string{"unregister"}, a.Flags...)) != 0 {
 		return errors.New("this host is still in its role")

@@ -5,15 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // once is one pass of what run does.
 func (p *program) once(ctx context.Context, o *options.Options) error {
 	log := p.logger(o)
-	w, m, err := newWatcher(o, log)
+	w, m, err := p.newWatcher(o, log)
 	if err != nil {
 		return err
 	}
@@ -45,7 +46,7 @@ func (p *program) printDiff(path string, next []byte) error {
 
 // readOutput reads the file in place; one that is not there is empty.
 func readOutput(path string) ([]byte, error) {
-	b, err := os.ReadFile(path)
+	b, err := regularfile.Read(path, render.MaxFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -11,7 +11,7 @@ import (
 // register makes this host a member of the role.
 func (p *program) register(ctx context.Context, o *options.Options) error {
 	log := p.logger(o)
-	m, err := newMember(o, log)
+	m, err := p.newMember(o, log)
 	if err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ func (p *program) register(ctx context.Context, o *options.Options) error {
 
 // unregister takes this host out of the role.
 func (p *program) unregister(ctx context.Context, o *options.Options) error {
-	m, err := newMember(o, p.logger(o))
+	m, err := p.newMember(o, p.logger(o))
 	if err != nil {
 		return err
 	}

@@ -18,14 +18,43 @@ func (p *program) run(ctx context.Context, o *options.Options, load func() (*opt
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
+	// A log whose reader has ended is no reason to end.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	manager := service.NewManager()
+	defer flushManager(manager)
 	folders := service.NewFolders(o.AntpickaxDir, daemon.MemoryDir, filepath.Dir(o.Output))
 	defer folders.Stop()
 	d := lifecycle.Daemon{
 		Load: load, Prepare: p.prepare, Logger: p.logger,
 		Started: func(r lifecycle.Round) { started(ctx, r) },
-		Manager: service.NewManager(), Folders: folders, Hangup: hangup,
+		Manager: manager, Folders: folders, Hangup: hangup,
 	}
-	return d.Run(ctx, o)
+	stopping := p.logSignal(ctx)
+	err := d.Run(ctx, o)
+	if err == nil && ctx.Err() != nil {
+		<-stopping
+		p.out.log.Load().Info("stopped; slave.ini and chmpx stay as they are")
+	}
+	return err
+}
+
+// logSignal logs the signal that ends ctx, and closes the channel then.
+func (p *program) logSignal(ctx context.Context) (logged <-chan struct{}) {
+	done := make(chan struct{})
+	context.AfterFunc(ctx, func() {
+		defer close(done)
+		if log := p.out.log.Load(); log != nil {
+			log.Info("stopping", "reason", context.Cause(ctx))
+		}
+	})
+	return done
+}
+
+// flushManager gives the service manager a moment to take the last messages.
+func flushManager(m *service.Manager) {
+	ctx, cancel := context.WithTimeout(context.Background(), lastFlush)
+	defer cancel()
+	m.Flush(ctx)
 }
 
 // started says what the daemon begins with.
@@ -50,7 +79,7 @@ func (p *program) prepare(o *options.Options) (lifecycle.Round, error) {
 		return lifecycle.Round{}, err
 	}
 	p.tidy(o, log)
-	w, m, err := newWatcher(o, log)
+	w, m, err := p.newWatcher(o, log)
 	if err != nil {
 		return lifecycle.Round{}, err
 	}

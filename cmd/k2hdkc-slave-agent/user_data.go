@@ -10,6 +10,7 @@ import (
 
 	cloudinit "k2hdkc-slave-agent/cloud-init"
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/render/regularfile"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
@@ -162,17 +163,12 @@ func (p *program) repositories(o *options.Options) ([]cloudinit.Repository, erro
 
 // readText reads a small text file that an option names.
 func readText(option, name string) (string, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", option, err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, cloudinit.MaxBase64+1))
+	b, err := regularfile.Read(name, cloudinit.MaxBase64)
 	switch {
+	case errors.Is(err, regularfile.ErrTooLarge):
+		return "", fmt.Errorf("%s: %w, which is all that user data can hold", option, err)
 	case err != nil:
 		return "", fmt.Errorf("%s: %w", option, err)
-	case len(b) > cloudinit.MaxBase64:
-		return "", fmt.Errorf("%s: %s has more than %d bytes, which is all that user data can hold", option, name, cloudinit.MaxBase64)
 	case !utf8.Valid(b):
 		return "", fmt.Errorf("%s: %s is not a text file; a key or certificate has to be armoured or PEM", option, name)
 	}

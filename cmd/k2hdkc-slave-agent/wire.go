@@ -15,6 +15,7 @@ import (
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/render/regularfile"
 	"k2hdkc-slave-agent/watcher"
 	"k2hdkc-slave-agent/watcher/host"
 	"k2hdkc-slave-agent/watcher/k2hr3"
@@ -32,7 +33,7 @@ func (p *program) tidy(o *options.Options, log *slog.Logger) {
 }
 
 // newMember makes this host's part in the conversation with K2HR3.
-func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
+func (p *program) newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
 	if err := o.RequireK2HR3(); err != nil {
 		return nil, err
 	}
@@ -44,6 +45,7 @@ func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
 		return k2hr3.New(k2hr3.Config{
 			API: o.APIURI, CAFile: o.CAFile, CertFile: o.CertFile, KeyFile: o.KeyFile,
 			Timeout: o.Timeout, UserAgent: options.Program + "/" + versionName(), Logger: log, From: from,
+			Limiter: &p.limiter,
 		})
 	}
 	client, err := clientFrom(netip.Addr{})
@@ -63,8 +65,8 @@ func newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
 }
 
 // newWatcher makes the watcher, whole but not running. The caller closes its member.
-func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, *member.Member, error) {
-	m, err := newMember(o, log)
+func (p *program) newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, *member.Member, error) {
+	m, err := p.newMember(o, log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -97,14 +99,29 @@ func newWatcher(o *options.Options, log *slog.Logger) (*watcher.Watcher, *member
 	return w, m, nil
 }
 
+// written are the files besides the output that the agent writes.
+func written(o *options.Options) []render.Taken {
+	return []render.Taken{
+		{What: "the agent's state", Path: stateFile(o)},
+		{What: "the agent's record of this instance", Path: o.Instance().Record},
+		{What: "the file for chmpxstatus", Path: filepath.Join(o.RunDir, daemon.ProbeName)},
+	}
+}
+
 // stateFile is where the watcher remembers what it did.
 func stateFile(o *options.Options) string { return filepath.Join(o.StateDir, "state.json") }
 
+// maxUsers is the size of the largest list of users or groups that is searched for a name.
+const maxUsers = 64 << 20
+
 // outputFile is the file to keep, with the ids of the owner and group that it is to have.
 func outputFile(o *options.Options) (render.File, error) {
-	f := render.File{Path: o.Output, Mode: o.Mode}
+	f := render.File{Path: o.Output, Mode: o.Mode, Taken: append(o.Reads(), written(o)...)}
 	var errOwner, errGroup error
 	f.Owner, errOwner = id(o.Owner, func(name string) (string, error) {
+		if err := regularfile.Check("/etc/passwd", maxUsers); err != nil {
+			return "", err
+		}
 		u, err := user.Lookup(name)
 		if err != nil {
 			return "", err
@@ -112,6 +129,9 @@ func outputFile(o *options.Options) (render.File, error) {
 		return u.Uid, nil
 	})
 	f.Group, errGroup = id(o.Group, func(name string) (string, error) {
+		if err := regularfile.Check("/etc/group", maxUsers); err != nil {
+			return "", err
+		}
 		g, err := user.LookupGroup(name)
 		if err != nil {
 			return "", err
@@ -137,7 +157,7 @@ func id(s string, lookup func(string) (string, error)) (*int, error) {
 }
 
 // prepareDirs makes the agent's own directories where its package or unit has
-// not.
+// not. What the agent writes in them must be nothing that it reads.
 func prepareDirs(o *options.Options) error {
 	for _, d := range []struct{ key, path string }{{"state-dir", o.StateDir}, {"run-dir", o.RunDir}} {
 		err := os.MkdirAll(d.path, 0o755)
@@ -146,6 +166,13 @@ func prepareDirs(o *options.Options) error {
 		}
 		if err != nil {
 			return fmt.Errorf("cannot make %s: %w", d.key, err)
+		}
+	}
+	for _, own := range written(o) {
+		for _, f := range o.Reads() {
+			if regularfile.Same(own.Path, f.Path) {
+				return fmt.Errorf("%s, %s, is also %s (%s); name another state-dir or run-dir", own.What, own.Path, f.What, f.Path)
+			}
 		}
 	}
 	return nil

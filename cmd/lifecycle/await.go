@@ -10,7 +10,6 @@ import (
 
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/cmd/service"
-	"k2hdkc-slave-agent/watcher"
 )
 
 // awaitPoll is how often the agent looks for a configuration besides the times when something
@@ -30,11 +29,7 @@ func (d *Daemon) await(ctx context.Context, o *options.Options) error {
 	for {
 		// Watched first, then looked at: nothing can come in between.
 		ctx, stop := context.WithCancel(ctx)
-		touched, err := watcher.Files(ctx, log, o.Inputs()...)
-		if err != nil {
-			stop()
-			return err
-		}
+		touched := d.files.Files(ctx, log, o.Inputs()...)
 		next, status, err := d.attempt()
 		if next != nil {
 			o, log = next, d.Logger(next)

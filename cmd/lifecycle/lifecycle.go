@@ -32,6 +32,7 @@ type Daemon struct {
 	// Hangup receives the operator's wish to load the options and ask K2HR3 now.
 	Hangup <-chan os.Signal
 
+	files watcher.FileWatch
 	round Round
 }
 
@@ -101,10 +102,7 @@ func (d *Daemon) watch(ctx context.Context) (again bool, err error) {
 	defer stop()
 	r := d.round
 	defer r.Close()
-	touched, err := watcher.Files(ctx, r.Log, append(r.Options.Inputs(), r.Options.Output)...)
-	if err != nil {
-		return false, err
-	}
+	touched := d.files.Files(ctx, r.Log, append(r.Options.Inputs(), r.Options.Output)...)
 	events := make(chan watcher.Event)
 	done := make(chan error, 1)
 	go func() { done <- r.Watcher.Run(ctx, events) }()

@@ -2,7 +2,6 @@ package options
 
 import (
 	"path"
-	"slices"
 
 	"k2hdkc-slave-agent/watcher/host"
 	"k2hdkc-slave-agent/watcher/k2hr3"
@@ -54,21 +53,6 @@ func (o *Options) roleTokenFiles() []string {
 	files := []string{OwnRoleToken, path.Join(o.AntpickaxDir, AntpickaxRoleToken)}
 	if dir := o.system.getenv("CREDENTIALS_DIRECTORY"); path.IsAbs(dir) {
 		files = append([]string{path.Join(dir, "role-token")}, files...)
-	}
-	return files
-}
-
-// Inputs lists the files that the options, or the files they name, come from: when one of them
-// comes, goes or changes, load the options again.
-func (o *Options) Inputs() []string {
-	files := append(o.roleTokenFiles(), o.ConfigFile, o.InstanceIDFile)
-	for _, name := range []string{"k2hr3-api-uri", "k2hr3-role-name", "k2hr3-cuk"} {
-		files = append(files, path.Join(o.AntpickaxDir, name))
-	}
-	for _, name := range []string{o.RoleTokenFile, o.CAFile, o.CertFile, o.KeyFile} {
-		if name != "" && !slices.Contains(files, name) {
-			files = append(files, name)
-		}
 	}
 	return files
 }

@@ -50,7 +50,7 @@ func TestCUKThatCannotBeUsed(t *testing.T) {
 		{"no-break space", system(map[string]string{cloud: "a\u00a0b"}), []string{"contains a blank"}},
 		{"control character", system(map[string]string{cloud: "a\x01b"}), []string{cloud + ": the CUK contains a control character"}},
 		{"backslash", system(map[string]string{cloud: `a\b`}), []string{"a quote or a backslash"}},
-		{"directory", system(map[string]string{cloud + "/x": ""}), []string{cloud + " is a directory"}},
+		{"directory", system(map[string]string{cloud + "/x": ""}), []string{cloud + ": it is not a regular file but a directory"}},
 		{"not text", system(map[string]string{cloud: "\xff"}), []string{cloud + " is not UTF-8 text"}},
 	}
 	for _, tt := range tests {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"regexp"
 	"strings"
 
 	"k2hdkc-slave-agent/watcher"
@@ -68,6 +69,9 @@ func readEnvironment(h System, p *problems) map[string]Setting {
 			continue
 		}
 		opt, ok := byName[name]
+		if !ok && h.isServiceVariable(name) {
+			continue
+		}
 		if !ok {
 			asEnv := func(key string) string { return Option{Key: key}.Env() }
 			p.add(fmt.Errorf("environment: %s is not an option%s", name, suggest(strings.TrimPrefix(name, envPrefix), keys, asEnv)))
@@ -76,6 +80,20 @@ func readEnvironment(h System, p *problems) map[string]Setting {
 		found[opt.Key] = Setting{Option: opt, Text: value, Source: Source{Kind: FromEnvironment, Name: name}}
 	}
 	return found
+}
+
+// serviceVariable is a variable that Kubernetes gives every container for each service of its
+// namespace: the service's name, in the form of a variable's, and one of these endings.
+var serviceVariable = regexp.MustCompile(`^(.+?)_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$`)
+
+// isServiceVariable tells whether a variable is about a service called k2hdkc-slave, or about one
+// whose name begins so and which the other variables tell of, too.
+func (h System) isServiceVariable(name string) bool {
+	m := serviceVariable.FindStringSubmatch(name)
+	if m == nil {
+		return false
+	}
+	return m[1]+"_" == envPrefix || h.getenv(m[1]+"_SERVICE_HOST") != ""
 }
 
 // findConfig returns the path of the configuration file, empty if that is not a good path, and

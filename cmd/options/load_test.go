@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"k2hdkc-slave-agent/render/regularfile"
 	"k2hdkc-slave-agent/watcher"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
@@ -213,7 +214,7 @@ func TestConfigurationFileThatCannotBeRead(t *testing.T) {
 	dir := system(map[string]string{"/etc/k2hdkc/slave-agent.ini/x": ""})
 	unreadable := deny(configured(""), "/etc/k2hdkc/slave-agent.ini")
 	binary := configured("[agent]\nlog-level = \xff")
-	long := configured(strings.Repeat("#\n", maxFile))
+	long := configured(strings.Repeat("#\n", regularfile.Small))
 	tests := []struct {
 		name   string
 		system System
@@ -223,10 +224,10 @@ func TestConfigurationFileThatCannotBeRead(t *testing.T) {
 	}{
 		{"named by flag but absent", system(nil), []string{"--config", "/srv/no.ini"}, []string{"cannot read /srv/no.ini", "does not exist"}, false},
 		{"named by environment but absent", system(nil, "K2HDKC_SLAVE_CONFIG=/srv/no.ini"), nil, []string{"cannot read /srv/no.ini"}, false},
-		{"directory", dir, nil, []string{"/etc/k2hdkc/slave-agent.ini is a directory"}, false},
+		{"directory", dir, nil, []string{"/etc/k2hdkc/slave-agent.ini: it is not a regular file but a directory"}, false},
 		{"unreadable", unreadable, nil, []string{"cannot read /etc/k2hdkc/slave-agent.ini: permission denied"}, false},
 		{"not text", binary, nil, []string{"/etc/k2hdkc/slave-agent.ini is not UTF-8"}, false},
-		{"endless", long, nil, []string{"/etc/k2hdkc/slave-agent.ini has more than"}, false},
+		{"endless", long, nil, []string{"/etc/k2hdkc/slave-agent.ini: it has more than"}, false},
 		{"empty name", system(nil), []string{"--config="}, []string{"flag --config: the value is empty"}, true},
 		{"relative name in the environment", system(nil, "K2HDKC_SLAVE_CONFIG=a.ini"), nil,
 			[]string{"environment K2HDKC_SLAVE_CONFIG: \"a.ini\" is not an absolute path"}, false},
@@ -259,6 +260,26 @@ func TestMisspeltEnvironmentVariable(t *testing.T) {
 		})
 	}
 	mustLoad(t, system(nil, "K2HDKC_SLAVES=7", "PATH=/bin"))
+}
+
+// Kubernetes tells every container of the services of its namespace.
+func TestVariablesOfKubernetesServicesAreNoOptions(t *testing.T) {
+	mustLoad(t, system(nil,
+		"K2HDKC_SLAVE_SERVICE_HOST=10.0.0.7", "K2HDKC_SLAVE_SERVICE_PORT=80", "K2HDKC_SLAVE_SERVICE_PORT_HTTP=80",
+		"K2HDKC_SLAVE_PORT=tcp://10.0.0.7:80", "K2HDKC_SLAVE_PORT_80_TCP=tcp://10.0.0.7:80", "K2HDKC_SLAVE_PORT_80_TCP_PROTO=tcp",
+		"K2HDKC_SLAVE_PORT_80_TCP_PORT=80", "K2HDKC_SLAVE_PORT_80_TCP_ADDR=10.0.0.7", "K2HDKC_SLAVE_PORT_53_UDP=udp://10.0.0.7:53"))
+	// One alone, as in an environment that somebody has picked from.
+	mustLoad(t, system(nil, "K2HDKC_SLAVE_SERVICE_PORT_SERVICE_HOST=80"))
+	mustLoad(t, system(nil, "K2HDKC_SLAVE_PORT=tcp://10.0.0.7:80"))
+	// A service whose name begins with k2hdkc-slave.
+	mustLoad(t, system(nil, "K2HDKC_SLAVE_METRICS_SERVICE_HOST=10.0.0.8", "K2HDKC_SLAVE_METRICS_PORT_9100_TCP_ADDR=10.0.0.8", "K2HDKC_SLAVE_METRICS_PORT=tcp://10.0.0.8:9100"))
+	for _, entry := range []string{
+		"K2HDKC_SLAVE_METRICS_PORT=9100", "K2HDKC_SLAVE_PORTS=1", "K2HDKC_SLAVE_PORT_TCP=80", "K2HDKC_SLAVE_SERVICE=x",
+		"K2HDKC_SLAVE_PORT_80_TCP_URI=x", "K2HDKC_SLAVE_SERVICE_HOSTS=x",
+	} {
+		name, _, _ := strings.Cut(entry, "=")
+		failLoad(t, system(nil, entry), nil, name+" is not an option")
+	}
 }
 
 func TestEverythingWrongIsToldAtOnce(t *testing.T) {

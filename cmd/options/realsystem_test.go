@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // The other tests run over files in memory; this one over real ones, below a directory that stands
@@ -26,13 +28,13 @@ func TestRealFiles(t *testing.T) {
 	if err := os.Symlink("real.ini", filepath.Join(root, "etc/k2hdkc/slave-agent.ini")); err != nil {
 		t.Fatal(err)
 	}
-	h := System{Files: os.DirFS(root)}
+	h := System{Files: regularfile.Dir(root)}
 
 	o := mustLoad(t, h)
 	if o.Role.String() != shopRole {
 		t.Errorf("role %q: the link was not followed", o.Role)
 	}
-	wantError(t, o.RequireK2HR3(), "/etc/antpickax/k2hr3-api-uri is a directory")
+	wantError(t, o.RequireK2HR3(), "cannot read /etc/antpickax/k2hr3-api-uri: it is not a regular file but a directory")
 	_, err := o.ResolveCUK()
 	wantError(t, err, "cannot read /var/lib/cloud/data/instance-id: no such file or directory")
 	if strings.Contains(err.Error(), root) {
@@ -40,13 +42,26 @@ func TestRealFiles(t *testing.T) {
 	}
 }
 
+// Who stands in a folder that is deleted needs absolute paths, and nothing else.
+func TestThisSystemWithoutAWorkingDirectory(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "gone")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	if err := os.Remove(dir); err != nil {
+		t.Fatal(err)
+	}
+	h := ThisSystem()
+	h.Environ = nil
+	mustLoad(t, h, "--config", "/dev/null", "--output", "/srv/slave.ini")
+	failLoad(t, h, []string{"--config", "/dev/null", "--output", "slave.ini"}, "flag --output", "absolute path")
+}
+
 func TestThisSystem(t *testing.T) {
 	t.Setenv("K2HDKC_SLAVE_PEEK", "1s")
 	t.Chdir(t.TempDir())
-	h, err := ThisSystem()
-	if err != nil {
-		t.Fatal(err)
-	}
+	h := ThisSystem()
 	if err := os.WriteFile("note", []byte("here"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -3,51 +3,39 @@ package options
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
 	"strings"
 	"unicode/utf8"
-)
 
-// maxFile is more than any file read here may have: a configuration file of a few kilobytes is
-// already long.
-const maxFile = 1 << 20
+	"k2hdkc-slave-agent/render/regularfile"
+)
 
 // System is where options come from besides the command line.
 type System struct {
 	Files   fs.FS    // the file system, from its root on
 	Environ []string // NAME=value
-	Dir     string   // the working directory
+	Dir     string   // the working directory; empty: it is not known
 }
 
-// ThisSystem is that of this process.
-func ThisSystem() (System, error) {
+// ThisSystem is that of this process. It has no working directory if somebody has deleted that,
+// which matters to nobody but who names a file by a relative path.
+func ThisSystem() System {
 	dir, err := os.Getwd()
 	if err != nil {
-		return System{}, fmt.Errorf("find the working directory: %w", err)
+		dir = ""
 	}
-	return System{Files: os.DirFS("/"), Environ: os.Environ(), Dir: dir}, nil
+	return System{Files: regularfile.Dir("/"), Environ: os.Environ(), Dir: dir}
 }
 
 // read returns the text of a file named by an absolute path.
 func (h System) read(name string) (string, error) {
-	f, err := h.Files.Open(inFS(name))
+	data, err := regularfile.ReadFS(h.Files, inFS(name), regularfile.Small)
 	if err != nil {
 		return "", fileError(name, err)
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return "", fmt.Errorf("%s is a directory, not a file", name)
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	switch {
-	case err != nil:
-		return "", fileError(name, err)
-	case len(data) > maxFile:
-		return "", fmt.Errorf("%s has more than %d bytes: that cannot be right", name, maxFile)
-	case !utf8.Valid(data):
+	if !utf8.Valid(data) {
 		return "", fmt.Errorf("%s is not UTF-8 text", name)
 	}
 	return string(data), nil

@@ -139,8 +139,8 @@ func k2hr3Options() []Option {
 		},
 		{
 			Key: "wait", Kind: KindDuration, Placeholder: "DURATION", Default: "55s",
-			Help: "how long a K2HR3 that can hold a request may hold it; 0: never ask",
-			Long: "How long a K2HR3 that can hold a request until the resource changes may hold it: 1s to 10m in whole seconds. 0 never asks for it. " +
+			Help: "how long a K2HR3 that can hold a request may hold it; 0: the agent asks for no holding",
+			Long: "How long a K2HR3 that can hold a request until the resource changes may hold it: 1s to 10m in whole seconds. 0: the agent asks for no holding. " +
 				"Many a proxy cuts connections that are idle for a minute.",
 			set: setWait,
 		},
@@ -162,7 +162,7 @@ func slaveOptions() []Option {
 			set:  setOutput,
 		},
 		{
-			Key: "mode", Kind: KindText, Placeholder: "MODE", DefaultNote: "of the existing file, else 0644",
+			Key: "mode", Kind: KindText, Placeholder: "MODE", DefaultNote: "those of the existing file, else 0644",
 			Help: "permissions of the output file, in octal",
 			Long: "The permissions of the output file, in octal. chmpx's user has to be able to read it: chmpx exits when it cannot.",
 			set:  setMode,
@@ -197,8 +197,8 @@ func slaveOptions() []Option {
 		},
 		{
 			Key: "min-servers", Kind: KindText, Placeholder: "COUNT", Default: "1",
-			Help: "do not apply an answer with fewer server nodes",
-			Long: "The agent does not apply an answer of K2HR3 with fewer server nodes. At least 1: chmpx exits when its file lists no server.",
+			Help: "the agent applies only answers with at least this many server nodes",
+			Long: "The agent applies only answers of K2HR3 with at least this many server nodes. At least 1: chmpx exits when its file lists no server.",
 			set:  setMinServers,
 		},
 		{
@@ -226,8 +226,8 @@ func chmpxOptions() []Option {
 		},
 		{
 			Key: "start", Kind: KindChoice, Choices: yesNo(), Default: "yes",
-			Help: "start an enabled unit that is down once its first good file is in place",
-			Long: "Whether the agent starts an enabled unit that is down once its first good file is in place.",
+			Help: "when the first good file is in place, start chmpx's unit if it is enabled and down",
+			Long: "Whether the agent, when the first good file is in place, starts chmpx's unit if that is enabled and down.",
 			set:  boolean(func(o *Options) *bool { return &o.Start }),
 		},
 		{
@@ -245,14 +245,14 @@ func chmpxOptions() []Option {
 		},
 		{
 			Key: "confirm", Kind: KindDuration, Placeholder: "DURATION", Default: "30s",
-			Help: "how long chmpx may take to show a new revision; 0: don't ask",
-			Long: "How long chmpx may take to show the new revision. 0: don't ask; else at least 1s.",
+			Help: "how long chmpx may take to show a new revision; 0: the agent does not look",
+			Long: "How long chmpx may take to show the new revision. 0: the agent does not look; else at least 1s.",
 			set:  duration(func(o *Options) *time.Duration { return &o.Confirm }, true, time.Second, 0),
 		},
 		{
 			Key: "restart-unconfirmed", Kind: KindChoice, Choices: yesNo(), Default: "no",
-			Help: "restart the unit when chmpx does not show a new revision in time",
-			Long: "Whether the agent restarts the unit when chmpx does not show the new revision within confirm. Otherwise the log and the status say so.",
+			Help: "restart the unit when chmpx does not load a new revision, or must be restarted to load it",
+			Long: "Whether the agent restarts the unit when chmpx does not show the new revision within confirm, twice in a row, or when K2HR3 has a text that only a fresh chmpx can load. Otherwise the log and the status say what to do.",
 			set:  boolean(func(o *Options) *bool { return &o.RestartUnconfirmed }),
 		},
 		{
@@ -274,15 +274,15 @@ func agentOptions() []Option {
 		},
 		{
 			Key: "run-dir", Kind: KindDir, Placeholder: "DIR", Default: "/run/" + Program,
-			Help: "status of the running agent",
-			Long: "The directory for the status of the running agent.",
+			Help: "what the running agent needs for itself",
+			Long: "The directory for what the running agent needs for itself, such as the file by which it probes chmpx.",
 			set:  absolute(func(o *Options) *string { return &o.RunDir }),
 		},
 		{
 			Key: "antpickax-dir", Kind: KindDir, Placeholder: "DIR", Default: defaultAntpickax,
 			Help: "where K2HR3's own init script left its files",
 			Long: "The directory where K2HR3's own init script left its files: k2hr3-api-uri, k2hr3-role-name, k2hr3-role-token and k2hr3-cuk. The agent does not write to them. " +
-				"It closes the token, which that script leaves readable by everybody, to all but its owner, and the folder to other writers.",
+				"That script leaves the token readable by everybody: the agent makes it readable by its owner alone, and lets nobody else write to the directory.",
 			set: absolute(func(o *Options) *string { return &o.AntpickaxDir }),
 		},
 		{
@@ -299,8 +299,8 @@ func agentOptions() []Option {
 		},
 		{
 			Key: "log-format", Kind: KindChoice, Choices: []string{string(LogAuto), string(LogText), string(LogJSON)}, Default: string(LogAuto),
-			Help: "how to write them; auto: journal fields under systemd, else text",
-			Long: "How log messages are written. auto: with fields to the journal under systemd, else as text.",
+			Help: "how the agent writes log messages; auto: journal fields under systemd, else text",
+			Long: "How the agent writes log messages. auto: with fields to the journal under systemd, else as text.",
 			set: choice([]string{string(LogAuto), string(LogText), string(LogJSON)},
 				func(o *Options, v string) { o.LogFormat = LogFormat(v) }),
 		},

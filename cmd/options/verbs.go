@@ -79,14 +79,14 @@ func Verbs() []Verb {
 		{
 			Name:     "run",
 			Synopsis: "run the daemon: keep slave.ini and chmpx right until SIGTERM",
-			Long: "Registers this host in the role, then keeps the output file and chmpx right until SIGTERM. It never stops chmpx, " +
+			Long: "Registers this host in the role, then keeps the output file and chmpx right until SIGTERM. It stops chmpx only where reload = restart or restart-unconfirmed = yes asks for it, " +
 				"not even when the agent itself stops.",
 			Exits:    []Exit{{0, "ended by SIGTERM"}, failed},
 			Sections: everything,
 		},
 		{
 			Name:     "once",
-			Synopsis: "do one pass of the same, then exit",
+			Synopsis: "do what run does once, then exit",
 			Long:     "Does one pass of what run does: register if needed, fetch, check, replace the file, see that chmpx runs it.",
 			Exits:    []Exit{{0, "done, or nothing to do"}, failed},
 			Switches: []Switch{{"dry-run", "print a unified diff of the output file and change nothing, not even the registration"}},

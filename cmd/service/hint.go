@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"os/exec"
 	"syscall"
 )
 
@@ -20,23 +21,26 @@ func Hint(err error) error {
 		"`systemctl daemon-reload && systemctl restart k2hdkc-slave-agent` grants what the configuration (owner, group, output, state-dir, …) needs beyond that", err)
 }
 
-// lacksRight reports whether err is about a file that the agent lacks a right to. chown returns
-// EINVAL for an owner that the unit's user namespace does not have. A firewall lets a connection
-// fail with EPERM too, and a program may not be executable: the unit has no part in either.
+// lacksRight reports whether err is about a file that the agent lacks a right to. chown and
+// setxattr return EINVAL for an owner, or for somebody in an ACL, that the unit's user namespace
+// does not have. A firewall lets a connection fail with EPERM too, and a program may not be
+// executable: the unit has no part in either.
 func lacksRight(err error) bool {
 	var network *net.OpError
+	var program *exec.Error
 	var file *fs.PathError
 	isFile := errors.As(err, &file)
 	switch {
-	case errors.As(err, &network), isFile && file.Op == "fork/exec":
+	case errors.As(err, &network), errors.As(err, &program), isFile && file.Op == "fork/exec":
 		return false
 	case errors.Is(err, syscall.EINVAL):
-		return isFile && file.Op == "chown"
+		return isFile && (file.Op == "chown" || file.Op == "setxattr")
 	}
 	return errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)
 }
 
-// WithHints returns a handler that writes to h, with a Hint to each attribute that is an error.
+// WithHints returns a handler that writes to h, with a Hint to each attribute that is an error. It
+// leaves out an error that there is none of.
 func WithHints(h slog.Handler) slog.Handler { return hinting{h} }
 
 type hinting struct{ slog.Handler }
@@ -44,7 +48,9 @@ type hinting struct{ slog.Handler }
 func (h hinting) Handle(ctx context.Context, r slog.Record) error {
 	hinted := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
 	r.Attrs(func(a slog.Attr) bool {
-		hinted.AddAttrs(withHint(a))
+		if !isNil(a) {
+			hinted.AddAttrs(withHint(a))
+		}
 		return true
 	})
 	return h.Handler.Handle(ctx, hinted)
@@ -59,6 +65,8 @@ func (h hinting) WithAttrs(attrs []slog.Attr) slog.Handler {
 }
 
 func (h hinting) WithGroup(name string) slog.Handler { return hinting{h.Handler.WithGroup(name)} }
+
+func isNil(a slog.Attr) bool { return a.Value.Kind() == slog.KindAny && a.Value.Any() == nil }
 
 func withHint(a slog.Attr) slog.Attr {
 	if err, ok := a.Value.Any().(error); ok {

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,11 +23,13 @@ func TestErrorsOfWritingTellOfTheUnit(t *testing.T) {
 	}{
 		{&os.PathError{Op: "chown", Path: "/etc/k2hdkc/.slave.next.ini", Err: syscall.EPERM}, true, true},
 		{&os.PathError{Op: "chown", Path: "/etc/k2hdkc/.slave.next.ini", Err: syscall.EINVAL}, true, true},
+		{&os.PathError{Op: "setxattr", Path: "/etc/k2hdkc/.slave.next.ini", Err: syscall.EINVAL}, true, true},
 		{&os.PathError{Op: "open", Path: "/srv/.slave.next.ini", Err: syscall.EROFS}, true, true},
 		{&os.PathError{Op: "mkdir", Path: "/srv/state", Err: syscall.EACCES}, true, true},
 		{&os.PathError{Op: "open", Path: "/srv/.slave.next.ini", Err: syscall.ENOSPC}, true, false},
 		{errors.New("the RESOURCE is not applied"), true, false},
 		{&os.PathError{Op: "fork/exec", Path: "/usr/bin/chmpxstatus", Err: syscall.EACCES}, true, false},
+		{&exec.Error{Name: "/usr/bin/chmpxstatus", Err: fs.ErrPermission}, true, false},
 		{&net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.EPERM)}, true, false},
 		{&os.PathError{Op: "read", Path: "/etc/k2hdkc/slave.ini", Err: syscall.EINVAL}, true, false},
 		{&os.PathError{Op: "open", Path: "/srv/.slave.next.ini", Err: syscall.EROFS}, false, false},
@@ -49,6 +53,12 @@ func TestErrorsInTheLogTellOfTheUnit(t *testing.T) {
 	log.Info("plain", "path", "/srv", "error", errors.New("not found"))
 	if strings.Contains(text.String(), "systemctl") || !strings.Contains(text.String(), `path=/srv error="not found"`) {
 		t.Errorf("logged %s", text.String())
+	}
+	text.Reset()
+	var none error
+	log.Warn("nothing went wrong", "error", none, "path", "/srv")
+	if strings.Contains(text.String(), "error") || !strings.Contains(text.String(), "path=/srv") {
+		t.Errorf("an error that there is none of: logged %s", text.String())
 	}
 	for name, log := range map[string]*slog.Logger{
 		"an attribute": log, "one of the logger's": log.With("reason", lacking), "one in a group": log.WithGroup("file"),

@@ -1,7 +1,9 @@
 package service
 
 import (
+	"context"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -11,9 +13,10 @@ import (
 )
 
 // Manager is the service manager that may have started the agent, as the agent speaks to it
-// (sd_notify(3)). Without one it is silent.
+// (sd_notify(3)). Without one it is silent. No call waits for the service manager: it may hang.
 type Manager struct {
-	send func(state string) // sends one message
+	out  outbox[string]     // messages that it has yet to take
+	send func(state string) // hands over one message
 
 	mu      sync.Mutex
 	status  string
@@ -23,8 +26,26 @@ type Manager struct {
 
 // NewManager returns the manager of this process.
 func NewManager() *Manager {
-	return &Manager{send: func(state string) { daemon.SdNotify(false, state) }}
+	m := &Manager{}
+	m.out.send = func(state string) { daemon.SdNotify(false, state) }
+	m.send = m.put
+	return m
 }
+
+// put queues a message. It takes the place of an earlier one of its kind that the service manager
+// has not taken yet, so there are never more than there are kinds, and the latest counts.
+func (m *Manager) put(state string) {
+	kind, _, _ := strings.Cut(state, "=")
+	m.out.update(func(waiting []string) []string {
+		waiting = slices.DeleteFunc(waiting, func(s string) bool {
+			return strings.HasPrefix(s, kind+"=")
+		})
+		return append(waiting, state)
+	})
+}
+
+// Flush waits until the service manager has taken all messages, or ctx ends.
+func (m *Manager) Flush(ctx context.Context) { m.out.flush(ctx) }
 
 // Supervised reports whether systemd has started the agent as a service, so that the unit decides
 // what the agent may do.

@@ -1,9 +1,12 @@
 package service
 
 import (
+	"context"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +41,36 @@ func TestStatusIsSentWhenItChanges(t *testing.T) {
 	if diff := cmp.Diff(want, *sent); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// A systemd that hangs holds up nobody, and finds the latest of each kind when it goes on.
+func TestAServiceManagerThatHangs(t *testing.T) {
+	conn := socket(t)
+	t.Setenv("NOTIFY_SOCKET", conn.LocalAddr().String())
+	fill(t, conn)
+	m := NewManager()
+	const statuses = 1000
+	for i := range statuses {
+		m.Status(strconv.Itoa(i))
+		m.Alive()
+	}
+	m.Reloading()
+	m.Ready()
+	m.Stopping()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if m.Flush(ctx); ctx.Err() == nil {
+		t.Fatal("systemd has taken all of it")
+	}
+	var sent []string
+	for len(sent) == 0 || sent[len(sent)-1] != "STOPPING=1" {
+		sent = append(sent, strings.SplitN(string(receive(t, conn)), "\n", 2)[0])
+	}
+	want := []string{"STATUS=" + strconv.Itoa(statuses-1), "WATCHDOG=1", "RELOADING=1", "READY=1", "STOPPING=1"}
+	if !slices.Equal(sent[len(sent)-len(want):], want) {
+		t.Errorf("%d messages, at the end %q", len(sent), sent[max(0, len(sent)-8):])
+	}
+	m.Flush(t.Context())
 }
 
 func TestReloadingTellsWhenItBegan(t *testing.T) {

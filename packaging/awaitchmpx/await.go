@@ -8,13 +8,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/chmpx/daemon"
+	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // pause is the time between two looks.
@@ -68,7 +69,7 @@ func (w wait) run(ctx context.Context) error {
 
 // load reads the file as chmpx does.
 func (w wait) load() (*chmpx.Config, error) {
-	text, err := os.ReadFile(w.file)
+	text, err := regularfile.Read(w.file, render.MaxFile)
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package awaitchmpx
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -12,7 +13,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/packaging/agentunit"
-	"k2hdkc-slave-agent/packaging/unitfile"
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // Name is what chmpx's unit calls the program.
@@ -44,7 +45,9 @@ func Main(args []string) int {
 	case err = <-ended:
 	case s := <-signals:
 		cancel()
-		_ = <-ended // it says only that it was cancelled
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", Name, err)
+		}
 		return die(s)
 	}
 	if err != nil {
@@ -75,7 +78,7 @@ func parse(args []string, mainPID string) (wait, error) {
 // probe looks with the agent's status-command and a probe file of its own: the one
 // of the agent is not there without it, nor for every user to write.
 func (w wait) probe(ctx context.Context) error {
-	a, _ := agentunit.Read(unitfile.Files("/")) // the agent says what is wrong
+	a, _ := agentunit.Read(regularfile.Dir("/")) // the agent says what is wrong
 	dir, err := os.MkdirTemp("", Name+"-")
 	if err != nil {
 		return err

@@ -22,6 +22,8 @@ import (
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/packaging/agentunit"
 	"k2hdkc-slave-agent/packaging/unitfile"
+	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/render/atomicfile"
 )
 
 // Name is what the program is called as a generator.
@@ -46,7 +48,7 @@ func generate(files fs.FS, to string, userNamespaces func() bool) (wrong, err er
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return wrong, err
 	}
-	return wrong, os.WriteFile(file, []byte(text), 0o644)
+	return wrong, atomicfile.Write(file, []byte(text), 0o644)
 }
 
 // rights are the lines that the unit needs.
@@ -65,7 +67,7 @@ func rights(files fs.FS, a agentunit.Agent, userNamespaces func() bool) (lines [
 	}
 	// A namespace of users has nobody but root in it. Where there may be none,
 	// systemd would not start the unit.
-	if owned || !isRoot(user) || !userNamespaces() {
+	if owned || namesSomebody(files, a.Options) || !isRoot(user) || !userNamespaces() {
 		lines = append(lines, "PrivateUsers=no")
 	}
 	return lines, err
@@ -111,6 +113,17 @@ func forSomebody(files fs.FS, o *options.Options) bool {
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
 	return ok && (st.Uid != 0 || st.Gid != 0)
+}
+
+// namesSomebody tells whether the output file has an ACL, which names more users than its owner.
+func namesSomebody(files fs.FS, o *options.Options) bool {
+	f, err := files.Open(strings.TrimPrefix(o.Output, "/"))
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	file, ok := f.(*os.File)
+	return ok && render.HasACL(file)
 }
 
 // chmpxUser is the user that chmpx runs as; empty: root.

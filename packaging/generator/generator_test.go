@@ -1,12 +1,17 @@
 package generator
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"testing/fstest"
+
+	"golang.org/x/sys/unix"
+
+	"k2hdkc-slave-agent/packaging/agentunit"
 )
 
 const (
@@ -203,4 +208,49 @@ func TestAHostWithoutNamespacesOfUsers(t *testing.T) {
 	if got, wrong := generated(t, host(t, nil), no); got != "PrivateUsers=no\n" || wrong != nil {
 		t.Errorf("granted\n%s\nwrong: %v", got, wrong)
 	}
+}
+
+// onDisk is a file system with one file of this machine's in it.
+type onDisk struct {
+	fstest.MapFS
+	name, path string
+}
+
+func (d onDisk) Open(name string) (fs.File, error) {
+	if name == d.name {
+		return os.Open(d.path)
+	}
+	return d.MapFS.Open(name)
+}
+
+// An ACL is given to a file by who knows those that it names.
+func TestAnACLThatNamesSomebody(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "slave.ini")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files := host(t, fstest.MapFS{slave: {Sys: &syscall.Stat_t{}}})
+	for _, c := range []struct{ acl, want string }{
+		{"", ""},
+		// user::rw-,user:65534:r--,group::---,mask::r--,other::---
+		{"\x02\x00\x00\x00" + "\x01\x00\x06\x00\xff\xff\xff\xff" + "\x02\x00\x04\x00\xfe\xff\x00\x00" +
+			"\x04\x00\x00\x00\xff\xff\xff\xff" + "\x10\x00\x04\x00\xff\xff\xff\xff" + "\x20\x00\x00\x00\xff\xff\xff\xff", "PrivateUsers=no"},
+	} {
+		if c.acl != "" {
+			if err := unix.Setxattr(path, "system.posix_acl_access", []byte(c.acl), 0); err != nil {
+				t.Skipf("no ACLs here: %v", err)
+			}
+		}
+		lines, err := rights(onDisk{files, slave, path}, must(agentunit.Read(files)), yes)
+		if got := strings.Join(lines, "\n"); got != c.want || err != nil {
+			t.Errorf("granted %q, want %q: %v", got, c.want, err)
+		}
+	}
+}
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/coreos/go-systemd/v22/journal"
 	"golang.org/x/sys/unix"
 
-	"k2hdkc-slave-agent/packaging/unitfile"
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // Main is the generator as systemd runs it, with three folders, of which it uses the
@@ -23,7 +23,7 @@ func Main(args []string) int {
 		fmt.Fprintf(os.Stderr, "usage: %s NORMAL-DIR EARLY-DIR LATE-DIR\n", Name)
 		return 2
 	}
-	wrong, err := generate(unitfile.Files("/"), args[0], mayMakeUserNamespace)
+	wrong, err := generate(regularfile.Dir("/"), args[0], mayMakeUserNamespace)
 	if wrong != nil || err != nil {
 		log := openLog()
 		defer log.Close()

@@ -2,10 +2,12 @@ package maintain
 
 import (
 	"bytes"
-	"k2hdkc-slave-agent/render/atomicfile"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"k2hdkc-slave-agent/render/atomicfile"
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // mark begins the copy of the drop-in that a removal leaves for chmpx. The deb's
@@ -30,7 +32,7 @@ func (h *host) enableChmpx() {
 		return
 	}
 	if os.MkdirAll(h.path(stateDir), 0o755) == nil {
-		_ = os.WriteFile(h.path(enabledOnce), nil, 0o644) // without it the unit is enabled once more
+		_ = atomicfile.Write(h.path(enabledOnce), nil, 0o644) // without it the unit is enabled once more
 	}
 }
 
@@ -51,7 +53,7 @@ func (h *host) makeMemoryFolder() {
 func (h *host) chmpxRuns() bool {
 	names, _ := filepath.Glob(h.path("/proc/[0-9]*/comm"))
 	for _, name := range names {
-		if comm, err := os.ReadFile(name); err == nil && string(comm) == "chmpx\n" {
+		if comm, err := regularfile.Read(name, regularfile.Small); err == nil && string(comm) == "chmpx\n" {
 			return true
 		}
 	}
@@ -76,7 +78,7 @@ func (h *host) leaveBehind() {
 	if err != nil || info.Size() == 0 || h.exists(ownDropIn) || !h.chmpxHere() {
 		return
 	}
-	vendor, err := os.ReadFile(h.path(vendorDropIn))
+	vendor, err := regularfile.Read(h.path(vendorDropIn), regularfile.Small)
 	if err != nil {
 		return
 	}
@@ -110,7 +112,7 @@ func (h *host) takeBack() {
 	if info, err := os.Lstat(file); err != nil || !info.Mode().IsRegular() {
 		return
 	}
-	text, err := os.ReadFile(file)
+	text, err := regularfile.Read(file, regularfile.Small)
 	if err != nil || !bytes.HasPrefix(text, []byte(mark)) {
 		return
 	}

@@ -18,7 +18,7 @@ import (
 
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/packaging/agentunit"
-	"k2hdkc-slave-agent/packaging/unitfile"
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // Name is what the scripts call the program.
@@ -54,7 +54,7 @@ type Unregister func(context.Context, agentunit.Agent) error
 // comes of it. What the operator has to know is written to out.
 func Main(args []string, out io.Writer, unregister Unregister) int {
 	h := host{root: "/", out: out, run: run, unregister: unregister}
-	h.Agent, _ = agentunit.Read(unitfile.Files(h.root)) // the agent says what is wrong
+	h.Agent, _ = agentunit.Read(regularfile.Dir(h.root)) // the agent says what is wrong
 	if len(args) != 1 || !h.do(args[0]) {
 		fmt.Fprint(os.Stderr, usage)
 		return 2

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/packaging/agentunit"
-	"k2hdkc-slave-agent/packaging/unitfile"
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 const (
@@ -121,7 +121,7 @@ func (s *stage) does(verb string) (said, asked string) {
 	s.t.Helper()
 	s.said.Reset()
 	s.asked = nil
-	s.Agent, _ = agentunit.Read(unitfile.Files(s.root))
+	s.Agent, _ = agentunit.Read(regularfile.Dir(s.root))
 	if !s.do(verb) {
 		s.t.Fatalf("there is no verb %s", verb)
 	}

@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // Environ returns the environment that the unit gives its processes besides
@@ -36,7 +38,7 @@ func (u Unit) Environ(files fs.FS) (environ []string, err error) {
 // may be missing.
 func environmentFile(files fs.FS, value string) (environ []string, err error) {
 	name, optional := strings.CutPrefix(value, "-")
-	text, err := read(files, strings.TrimPrefix(name, "/"))
+	text, err := regularfile.ReadFS(files, strings.TrimPrefix(name, "/"), regularfile.Small)
 	if optional && errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -11,7 +11,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"path"
@@ -19,15 +18,14 @@ import (
 	"strings"
 
 	"github.com/coreos/go-systemd/v22/unit"
+
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // folders are where systemd looks for units, the strongest first.
 var folders = [...]string{
 	"etc/systemd/system", "run/systemd/system", "usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system",
 }
-
-// maxFile bounds what is read of one file, in bytes.
-const maxFile = 1 << 20
 
 // Unit is what the files of one unit say. The zero Unit is one without a file.
 type Unit struct {
@@ -96,8 +94,8 @@ func dropIns(files fs.FS, names []string) []string {
 
 // parse reads one file. A mask, which is a link to /dev/null, says nothing.
 func parse(files fs.FS, name string) ([]*unit.UnitOption, error) {
-	text, err := read(files, name)
-	if errors.Is(err, ErrNotRegular) {
+	text, err := regularfile.ReadFS(files, name, regularfile.Small)
+	if errors.Is(err, regularfile.ErrNotRegular) {
 		return nil, nil
 	}
 	if err != nil {
@@ -108,19 +106,6 @@ func parse(files fs.FS, name string) ([]*unit.UnitOption, error) {
 		s.Value = strings.TrimSpace(strings.ReplaceAll(s.Value, "\\\n", " ")) // goes on in the next line
 	}
 	return settings, err
-}
-
-func read(files fs.FS, name string) ([]byte, error) {
-	f, err := files.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(text) > maxFile {
-		err = fmt.Errorf("has more than %d bytes", maxFile)
-	}
-	return text, err
 }
 
 // Value returns a setting that has one value, the last that is given: for example

@@ -1,15 +1,13 @@
 package unitfile
 
 import (
-	"errors"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"testing/fstest"
+
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 func text(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
@@ -53,7 +51,7 @@ func TestWhatIsWrongInOneFileDoesNotMatterToAnother(t *testing.T) {
 		"etc/systemd/system/a.service":             text("[Service]\nUser=a\n"),
 		"etc/systemd/system/a.service.d/10.conf":   text("[Service]\nUser=10\nrubbish\n"),
 		"etc/systemd/system/a.service.d/20.conf":   text("[Service]\nGroup=20\n"),
-		"etc/systemd/system/a.service.d/huge.conf": text(strings.Repeat("#\n", maxFile)),
+		"etc/systemd/system/a.service.d/huge.conf": text(strings.Repeat("#\n", regularfile.Small)),
 	}
 	u, err := Read(files, "a.service")
 	if u.Value("User") != "10" || u.Value("Group") != "20" {
@@ -126,40 +124,5 @@ ExecStart=-@/usr/bin/a run $FLAGS --b=${B} "${A}" $ONLY_ONE.ini $$ $NONE
 	}
 	if argv, err := (Unit{}).Command(nil); argv != nil || err != nil {
 		t.Errorf("a unit without a command: %q, %v", argv, err)
-	}
-}
-
-// Nothing of what these are may hold up a boot.
-func TestFilesThatAreNone(t *testing.T) {
-	root := t.TempDir()
-	if err := syscall.Mkfifo(filepath.Join(root, "fifo"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	for name, target := range map[string]string{"null": "/dev/null", "zero": "/dev/zero", "nowhere": "/nowhere", "linked": "fifo"} {
-		if err := os.Symlink(target, filepath.Join(root, name)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(root, "file"), []byte("text"), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	files := Files(root)
-	for name, want := range map[string]error{
-		"fifo": ErrNotRegular, "null": ErrNotRegular, "zero": ErrNotRegular, "linked": ErrNotRegular,
-		"nowhere": fs.ErrNotExist, "none": fs.ErrNotExist, "../file": fs.ErrInvalid, "file": nil, ".": nil,
-	} {
-		f, err := files.Open(name)
-		if !errors.Is(err, want) {
-			t.Errorf("%s: %v, want %v", name, err, want)
-		}
-		if err == nil {
-			f.Close()
-		}
-	}
-	if b, err := fs.ReadFile(files, "file"); string(b) != "text" || err != nil {
-		t.Errorf("%q, %v", b, err)
-	}
-	if list, err := fs.ReadDir(files, "."); len(list) != 6 || err != nil {
-		t.Errorf("%v, %v", list, err)
 	}
 }

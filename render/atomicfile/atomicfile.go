@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // leftoverAge is the age from which on a temporary file must be one of a process that was
@@ -34,7 +36,7 @@ func Write(path string, content []byte, mode fs.FileMode) error {
 }
 
 func write(path string, content []byte, mode fs.FileMode) error {
-	dir, err := os.OpenRoot(filepath.Dir(path))
+	dir, err := regularfile.OpenRoot(filepath.Dir(path))
 	if err != nil {
 		return err
 	}

@@ -59,20 +59,6 @@ func benchmarkAnswer(b *testing.B, judge judge) {
 	report(b, "durable", durable)
 }
 
-// BenchmarkUnchangedPoll is a poll that finds nothing new (304), through member
-// and client, against a K2HR3 in this process. Its few allocations are in it.
-func BenchmarkUnchangedPoll(b *testing.B) {
-	var k inProcess
-	m := newMember(b, &k)
-	k.set(clusterText(benchServers, benchSlaves-1, hostAddr, hostCUK))
-	b.ReportAllocs()
-	for b.Loop() {
-		if a, err := m.Ask(b.Context(), k.etag, 55*time.Second); err != nil || !a.NotModified {
-			b.Fatal(a, err)
-		}
-	}
-}
-
 type judge func(context.Context, []byte, *chmpx.Running) chmpx.Report
 
 func (j judge) Judge(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report {

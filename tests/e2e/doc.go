@@ -3,8 +3,7 @@
 // stand-ins on loopback. It holds nothing but tests.
 //
 //	go test ./tests/e2e                          all of them, a quarter of a minute
-//	K2HDKC_TEST_FULL=1 go test -timeout 30m ./tests/e2e
-//		1,000 kills instead of 40, 10,000 replacements instead of 500
+//	K2HDKC_TEST_FULL=1 go test -timeout 30m ./tests/e2e  1,000 kills, 10,000 replacements
 //	go test -run '^$' -bench . ./tests/e2e       figures; nothing is asserted
 //	K2HDKC_TEST_IDLE=1m go test -v -run TestIdle ./tests/e2e   memory and CPU at rest
 //

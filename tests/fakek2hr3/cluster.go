@@ -99,9 +99,6 @@ func (c *Cluster) ServerRole() string { return c.roleYRN("server") }
 // SlaveResource returns the full YRN of the resource slaves read.
 func (c *Cluster) SlaveResource() string { return c.resourceYRN("slave") }
 
-// ServerResource returns the full YRN of the resource servers read.
-func (c *Cluster) ServerResource() string { return c.resourceYRN("server") }
-
 // lock locks the server for a change and returns what ends it, waking held
 // requests.
 func (c *Cluster) lock() (unlock func()) {

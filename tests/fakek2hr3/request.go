@@ -5,6 +5,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -108,43 +110,15 @@ func splitMount(path string) (mount, name string) {
 // meaning in a URI, which stay as they were sent. It reports false for a
 // malformed escape and for bytes that are not UTF-8.
 func decodeURI(s string) (string, bool) {
-	const reserved = ";/?:@&=+$,#"
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] != '%' {
-			b.WriteByte(s[i])
-			continue
-		}
-		if i+2 >= len(s) || !isHex(s[i+1]) || !isHex(s[i+2]) {
-			return s, false
-		}
-		c := unhex(s[i+1])<<4 | unhex(s[i+2])
-		if strings.IndexByte(reserved, c) >= 0 {
-			b.WriteString(s[i : i+3])
-		} else {
-			b.WriteByte(c)
-		}
-		i += 2
-	}
-	if !utf8.ValidString(b.String()) {
+	text, err := url.PathUnescape(reserved.ReplaceAllString(s, "%25$1"))
+	if err != nil || !utf8.ValidString(text) {
 		return s, false
 	}
-	return b.String(), true
+	return text, true
 }
 
-func isHex(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
-}
-
-func unhex(c byte) byte {
-	switch {
-	case c >= 'a':
-		return c - 'a' + 10
-	case c >= 'A':
-		return c - 'A' + 10
-	}
-	return c - '0'
-}
+// reserved are the escapes of characters that have a meaning in a URI.
+var reserved = regexp.MustCompile(`(?i)%(3b|2f|3f|3a|40|26|3d|2b|24|2c|23)`)
 
 // query holds the arguments of a request; one given twice is an array to
 // K2HR3, which ignores it.
@@ -163,17 +137,10 @@ func parseQuery(raw string) query {
 }
 
 func unescape(s string) string {
-	s = strings.ReplaceAll(s, "+", " ")
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {
-			b.WriteByte(unhex(s[i+1])<<4 | unhex(s[i+2]))
-			i += 2
-			continue
-		}
-		b.WriteByte(s[i])
+	if text, err := url.QueryUnescape(s); err == nil {
+		s = text
 	}
-	return strings.ToValidUTF8(b.String(), "\uFFFD")
+	return strings.ToValidUTF8(s, "\uFFFD")
 }
 
 // get returns the argument, or "" when it is absent or given more than once.

@@ -95,9 +95,9 @@ func (s *Server) tree(tenant, path string) []*role {
 }
 
 // find returns the entries of the role and its sub-roles that match; without a
-// store there are none.
+// store, or by a worker that does not know them yet, there are none.
 func (s *Server) find(active *requestFaults, n name, source string, port int, cuk string) []*entry {
-	if active.has(BackendDown) {
+	if active.has(BackendDown) || active.has(StaleWorker) {
 		return nil
 	}
 	var found []*entry

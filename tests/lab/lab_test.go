@@ -171,25 +171,6 @@ func TestAWrongCommandLineIsAnswered(t *testing.T) {
 	}
 }
 
-// nothingLeft fails the test unless a folder is empty, and no process is one of its
-// programs.
-func nothingLeft(t *testing.T, dir string) {
-	t.Helper()
-	left, err := filepath.Glob(filepath.Join(dir, "*"))
-	if err != nil || len(left) != 0 {
-		t.Errorf("left behind: %q, %v", left, err)
-	}
-	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil || len(lines) == 0 {
-		t.Fatal(err)
-	}
-	for _, line := range lines {
-		if b, _ := os.ReadFile(line); strings.Contains(string(b), dir) {
-			t.Errorf("%s is %q", filepath.Dir(line), b)
-		}
-	}
-}
-
 // process is a lab that is a process of its own, with a process group.
 type process struct {
 	*show

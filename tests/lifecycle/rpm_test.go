@@ -4,9 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
-	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/tests/machine"
 	"k2hdkc-slave-agent/tests/machine/slave"
 	"k2hdkc-slave-agent/tests/packages"
@@ -33,9 +31,6 @@ func TestRPM(t *testing.T) {
 		{"a removal ends the membership and leaves chmpx as it is, and the next installation goes on", rpmRemoved},
 		{"unconfigured it does not run, and says nothing", rpmUnconfigured},
 		{"what the administrator has stopped, disabled or masked stays so", rpmAdministrator},
-		{"a removal does not wait for a K2HR3 that never answers", rpmWithoutK2HR3},
-		{"a removal that chmpx does not need anything of leaves it nothing", rpmWithoutFile},
-		{"the timer and override.conf are told of and left alone", rpmNeighbours},
 		{"both packages at once on a configured host are all that it needs", rpmTogether},
 	} {
 		n.test(t, c.name, func(n *node) {
@@ -203,60 +198,6 @@ func rpmAdministrator(n *node) {
 	n.Run("systemctl --quiet unmask k2hdkc-slave-agent")
 	n.sameChmpx()
 	n.sameFile()
-}
-
-func rpmWithoutK2HR3(n *node) {
-	n.rpmInstall(older)
-	n.K2HR3.Fault(fakek2hr3.Fault{Name: fakek2hr3.Hang})
-	start := time.Now()
-	said := n.rpm("-e", pkg)
-	took := time.Since(start)
-	n.TB.Logf("removed after %v", took.Round(100*time.Millisecond))
-	if took > 14*time.Second {
-		n.TB.Error("that is more than ten seconds and what rpm takes")
-	}
-	if !strings.Contains(said, "cannot take this host out of its role") {
-		n.TB.Errorf("the operator is told %q", said)
-	}
-	n.gone()
-	n.sameChmpx()
-	n.sameFile()
-}
-
-func rpmWithoutFile(n *node) {
-	n.Cluster = n.K2HR3.AddCluster("shop", "orders") // without a server
-	defer n.Join(1, 2, 3)
-	n.configure()
-	n.rpmSilent("-i", rpmFile(older))
-	machine.Until(n.TB, "the host to be a member", n.member)
-	n.rpmSilent("-e", pkg)
-	n.gone()
-	n.wantMember(false)
-	n.absent(slave.LeftDropIn, slave.INI)
-}
-
-func rpmNeighbours(n *node) {
-	n.Run(`cd /run/systemd/system
-		printf '[Service]\nType=oneshot\nExecStart=/bin/true\n' >k2hr3-get-resource.service
-		printf '[Timer]\nOnCalendar=yearly\n' >k2hr3-get-resource.timer
-		systemctl daemon-reload; systemctl start k2hr3-get-resource.timer
-		mkdir /etc/antpickax
-		echo 'chmpx-service-helper.conf:CHMPX_INI_CONF_FILE = /etc/antpickax/own.ini' >/etc/antpickax/override.conf`)
-	defer n.Run("systemctl stop k2hr3-get-resource.timer; rm /run/systemd/system/k2hr3-get-resource.*; systemctl daemon-reload")
-	before := n.Run("stat -c '%i %z' /etc/antpickax/override.conf")
-	said := n.rpm("-i", rpmFile(older))
-	for _, want := range []string{"k2hr3-get-resource.timer", "/etc/antpickax/override.conf"} {
-		if !strings.Contains(said, want) {
-			n.TB.Errorf("the package does not tell of %s, but says %q", want, said)
-		}
-	}
-	n.Confirmed(3)
-	n.active(older)
-	n.Wants("k2hr3-get-resource.timer", "ActiveState=active")
-	n.rpmSilent("-U", rpmFile(newer)) // which does not say it again
-	if after := n.Run("stat -c '%i %z' /etc/antpickax/override.conf"); after != before {
-		n.TB.Error("override.conf was changed")
-	}
 }
 
 func rpmTogether(n *node) {

@@ -78,11 +78,23 @@ func Rootfs(ctx context.Context, suite string) (string, error) {
 	if err := Available(); err != nil {
 		return "", err
 	}
+	return cached(suite, recipe(suite), func(dir string) error {
+		tar := dir + ".tar"
+		if err := once(tar, func(to string) error { return bootstrap(ctx, suite, packages, to) }); err != nil {
+			return fmt.Errorf("make a root file system of Debian %s: %w", suite, err)
+		}
+		return once(dir, func(to string) error { return extract(ctx, tar, to) })
+	})
+}
+
+// cached returns the folder in the cache of what a recipe makes. make is called to
+// make it unless it is there; nobody else does meanwhile.
+func cached(name, recipe string, make func(dir string) error) (dir string, err error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return "", err
 	}
-	name := fmt.Sprintf("%s-%.12x", suite, sha256.Sum256([]byte(recipe(suite))))
+	name = fmt.Sprintf("%s-%.12x", name, sha256.Sum256([]byte(recipe)))
 	unlock, err := lock(filepath.Join(cache, name+".lock"))
 	if err != nil {
 		return "", err
@@ -91,16 +103,8 @@ func Rootfs(ctx context.Context, suite string) (string, error) {
 	if err := forget(cache, name); err != nil {
 		return "", err
 	}
-	tar, dir := filepath.Join(cache, name+".tar"), filepath.Join(cache, name)
-	err = once(tar, func(to string) error { return bootstrap(ctx, suite, packages, to) })
-	if err != nil {
-		return "", fmt.Errorf("make a root file system of Debian %s: %w", suite, err)
-	}
-	err = once(dir, func(to string) error { return extract(ctx, tar, to) })
-	if err != nil {
-		return "", fmt.Errorf("unpack the root file system: %w", err)
-	}
-	return dir, nil
+	dir = filepath.Join(cache, name)
+	return dir, make(dir)
 }
 
 func cacheDir() (string, error) {

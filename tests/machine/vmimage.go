@@ -3,7 +3,6 @@ package machine
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -76,21 +75,10 @@ func vmImages(ctx context.Context) (vmImage, error) {
 	if err := VMAvailable(); err != nil {
 		return "", err
 	}
-	cache, err := cacheDir()
+	dir, err := cached("vm-"+Bookworm, vmRecipe(), func(dir string) error {
+		return once(dir, func(to string) error { return makeImage(ctx, to) })
+	})
 	if err != nil {
-		return "", err
-	}
-	name := fmt.Sprintf("vm-%s-%.12x", Bookworm, sha256.Sum256([]byte(vmRecipe())))
-	unlock, err := lock(filepath.Join(cache, name+".lock"))
-	if err != nil {
-		return "", err
-	}
-	defer unlock()
-	if err := forget(cache, name); err != nil {
-		return "", err
-	}
-	dir := filepath.Join(cache, name)
-	if err := once(dir, func(to string) error { return makeImage(ctx, to) }); err != nil {
 		return "", fmt.Errorf("make the disk of a virtual machine: %w", err)
 	}
 	return vmImage(dir), nil

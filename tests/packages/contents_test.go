@@ -44,7 +44,7 @@ var inBoth = map[string]string{
 	"/usr/lib/tmpfiles.d/k2hdkc-slave-agent.conf":                        "-rw-r--r--",
 	"/usr/libexec/k2hdkc-slave-agent/await-chmpx":                        "lrwxrwxrwx",
 	"/usr/libexec/k2hdkc-slave-agent/maintain":                           "lrwxrwxrwx",
-	"/usr/libexec/k2hdkc-slave-agent/take-held":                          "lrwxrwxrwx",
+	"/usr/libexec/k2hdkc-slave-agent/take-parked":                        "lrwxrwxrwx",
 	"/usr/share/bash-completion/completions/k2hdkc-slave-agent":          "-rw-r--r--",
 	"/usr/share/fish/vendor_completions.d/k2hdkc-slave-agent.fish":       "-rw-r--r--",
 	"/usr/share/man/man5/slave-agent.ini.5.gz":                           "-rw-r--r--",

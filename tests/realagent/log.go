@@ -18,7 +18,7 @@ const (
 	Registered = "registered with K2HR3"
 	NotMember  = "membership unconfirmed"
 	Replaced   = "slave.ini replaced"
-	NotApplied = "RESOURCE not applied; slave.ini unchanged"
+	NotApplied = "RESOURCE not applied"
 	Waits      = "RESOURCE waits for a restart of chmpx"
 	NoServers  = "no server nodes yet"
 	Usable     = "the RESOURCE is usable again"

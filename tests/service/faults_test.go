@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/tests/machine"
@@ -293,12 +292,8 @@ func chmpxUnitAlone(s *installed) {
 		return s.Answers() && await(1).Status == 0
 	})
 
-	start := time.Now()
 	s.Run("systemctl stop chmpx")
 	s.Wants(slave.ChmpxUnit, "ActiveState=inactive", "Result=success", "ExecMainStatus=0")
-	if took := time.Since(start); took > 10*time.Second {
-		s.TB.Errorf("the stop took %v: chmpx was killed", took)
-	}
 	if said := s.Said(slave.ChmpxUnit); strings.Contains(said, "Killing") || strings.Contains(said, "timed out") {
 		s.TB.Errorf("chmpx did not end by itself:\n%s", said)
 	}

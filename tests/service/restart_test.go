@@ -54,12 +54,19 @@ func restartedForEachChange(s *installed) {
 	}
 }
 
-// loseWatch makes the running chmpx lose its watch: its file is away for longer
-// than it looks for one.
+// loseWatch makes the running chmpx lose its watch: its file is away until the
+// kernel has one watch less for it, and then for several times as long as chmpx
+// looks for a file to watch in its place, which is half a second.
 func (s *installed) loseWatch() {
 	s.TB.Helper()
 	s.Run("systemctl stop k2hdkc-slave-agent") // which would put one there
-	s.Run(`mv "$1" /root/away && sleep 2 && mv /root/away "$1"`, slave.INI)
+	s.Run(`watches() { cat /proc/$pid/fdinfo/* 2>/dev/null | grep -c ^inotify || :; }
+		pid=$2; before=$(watches)
+		mv "$1" /root/away
+		until [ "$(watches)" -lt "$before" ]; do sleep 0.1; done
+		sleep 4
+		mv /root/away "$1"
+		kill -0 "$pid"`, slave.INI, s.Show(slave.ChmpxUnit, "MainPID"))
 	s.Run("systemctl start k2hdkc-slave-agent")
 	s.confirmed()
 }

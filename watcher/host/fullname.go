@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -30,8 +29,8 @@ func fullName(ctx context.Context) (string, error) {
 	}
 	domain := readResolvConf().domain
 	canonical := ""
-	if domain == "" {
-		canonical, _ = net.DefaultResolver.LookupCNAME(ctx, host)
+	if names, err := resolver(); err == nil && domain == "" {
+		canonical, _ = names.LookupCNAME(ctx, host)
 	}
 	return join(host, domain, canonical), nil
 }
@@ -52,7 +51,11 @@ func join(host, domain, canonical string) string {
 }
 
 func resolvesHere(ctx context.Context, name string) bool {
-	found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+	names, err := resolver()
+	if err != nil {
+		return false
+	}
+	found, err := names.LookupNetIP(ctx, "ip", name)
 	if err != nil {
 		return false
 	}

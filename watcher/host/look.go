@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // Look describes this machine as chmpx would see it if it started now. It asks the name service
@@ -47,13 +48,17 @@ func Look(ctx context.Context) (chmpx.Host, error) {
 
 // reverseNames are the names the addresses of name resolve back to.
 func reverseNames(ctx context.Context, name string) []string {
-	addrs, err := net.DefaultResolver.LookupHost(ctx, name)
+	r, err := resolver()
+	if err != nil {
+		return nil
+	}
+	addrs, err := r.LookupHost(ctx, name)
 	if err != nil {
 		return nil
 	}
 	var names []string
 	for _, a := range addrs {
-		if name, err := reverse(ctx, a); err == nil && name != "" {
+		if name, err := reverse(ctx, r, a); err == nil && name != "" {
 			names = append(names, name)
 		}
 	}
@@ -62,7 +67,11 @@ func reverseNames(ctx context.Context, name string) []string {
 
 // resolve is the Lookup of [Look]: forward, and back for each address.
 func resolve(ctx context.Context, name string) ([]string, error) {
-	addrs, err := net.DefaultResolver.LookupHost(ctx, name)
+	r, err := resolver()
+	if err != nil {
+		return nil, err
+	}
+	addrs, err := r.LookupHost(ctx, name)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +80,7 @@ func resolve(ctx context.Context, name string) ([]string, error) {
 		if i := strings.IndexByte(a, '%'); i >= 0 {
 			all = append(all, a[:i])
 		}
-		name, err := reverse(ctx, a)
+		name, err := reverse(ctx, r, a)
 		if err != nil {
 			return all, err
 		}
@@ -84,8 +93,8 @@ func resolve(ctx context.Context, name string) ([]string, error) {
 
 // reverse returns the name of an address, empty if it has none. Like chmpx, which asks
 // getnameinfo, it takes the first one and no aliases of a line in the hosts file.
-func reverse(ctx context.Context, addr string) (string, error) {
-	names, err := net.DefaultResolver.LookupAddr(ctx, addr)
+func reverse(ctx context.Context, r *net.Resolver, addr string) (string, error) {
+	names, err := r.LookupAddr(ctx, addr)
 	var dns *net.DNSError
 	switch {
 	case errors.As(err, &dns) && dns.IsNotFound, err == nil && len(names) == 0:
@@ -95,6 +104,9 @@ func reverse(ctx context.Context, addr string) (string, error) {
 	}
 	return strings.TrimSuffix(names[0], "."), nil
 }
+
+// resolver returns what asks the name service, or the error that it would hang on one of its files.
+func resolver() (*net.Resolver, error) { return net.DefaultResolver, regularfile.CheckNames() }
 
 // addresses returns the addresses of all interfaces, loopback included.
 func addresses() ([]netip.Addr, error) {

@@ -1,8 +1,9 @@
 package host
 
 import (
-	"os"
 	"strings"
+
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // resolvConf is what the agent reads from /etc/resolv.conf.
@@ -13,7 +14,7 @@ type resolvConf struct {
 
 // readResolvConf returns the zero value if there is no such file.
 func readResolvConf() resolvConf {
-	text, err := os.ReadFile("/etc/resolv.conf")
+	text, err := regularfile.Read("/etc/resolv.conf", regularfile.Small)
 	if err != nil {
 		return resolvConf{}
 	}

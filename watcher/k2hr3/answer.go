@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -22,6 +23,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
+	took   time.Duration // by K2HR3
 }
 
 // answerError says that an answer arrived whole and is wrong.

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -24,14 +25,17 @@ const DefaultTimeout = 20 * time.Second
 type Config struct {
 	API API
 	// CAFile holds the authorities K2HR3's certificate is checked against, in
-	// PEM. Empty: those of the system.
+	// PEM. Empty: those of the system. Both are read again when they change.
 	CAFile string
 	// CertFile and KeyFile are this host's client certificate, in PEM. They
 	// are read again for each TLS handshake.
 	CertFile, KeyFile string
-	// Timeout bounds each try of an exchange, from dialling to the last byte,
-	// but for the time K2HR3 was asked to hold the request. 0: DefaultTimeout.
+	// Timeout bounds each try of an exchange, from the connection to the last byte
+	// of the answer, but for the time K2HR3 was asked to hold the request.
+	// Connecting may take 20 s besides. 0: DefaultTimeout.
 	Timeout time.Duration
+	// Limiter is what every request passes. Nil: one of the client's own.
+	Limiter *Limiter
 	// UserAgent is sent with each request. Empty: the agent's name.
 	UserAgent string
 	// Logger gets Debug messages only. Nil: nothing is logged.
@@ -46,12 +50,12 @@ type Config struct {
 // Client talks to one K2HR3. It is safe for concurrent use.
 type Client struct {
 	api       *url.URL
-	named     string // where api comes from, for the operator
+	route     route
 	userAgent string
 	timeout   time.Duration
 	log       *slog.Logger
-	dial      dialer
-	http      *http.Client
+	dial      *dialer
+	line      line
 	retrier   *retryablehttp.Client
 	silent    *retryablehttp.Client // the same, without a log
 	holding   holding
@@ -75,34 +79,35 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	dial := newDialer(cfg.From)
+	way := route{server: &cfg.API.base, named: "api-uri", caFile: cfg.CAFile, cert: cfg.CertFile, wantsCert: new(atomic.Bool)}
 	if cfg.Transport == nil {
-		transport, err := newTransport(cfg)
+		transport, err := newTransport(cfg, dial, way.wantsCert)
 		if err != nil {
 			return nil, err
 		}
 		cfg.Transport = transport
 	}
-	base := http.Client{
-		Transport:     quiet{cfg.Transport},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	if cfg.Limiter == nil {
+		cfg.Limiter = new(Limiter)
 	}
-	perTry := base
-	perTry.Timeout = cfg.Timeout
+	all := line{next: quiet{cfg.Transport}, limiter: cfg.Limiter}
+	retried := all.client(cfg.Timeout)
 	return &Client{
 		api:       &cfg.API.base,
-		named:     "api-uri",
+		route:     way,
 		userAgent: cfg.UserAgent,
 		timeout:   cfg.Timeout,
 		log:       cfg.Logger,
-		dial:      newDialer(cfg.From),
-		http:      &base,
-		retrier:   newRetrier(perTry, cfg.Logger),
-		silent:    newRetrier(perTry, slog.New(slog.DiscardHandler)),
+		dial:      dial,
+		line:      all,
+		retrier:   newRetrier(retried, cfg.Logger),
+		silent:    newRetrier(retried, slog.New(slog.DiscardHandler)),
 	}, nil
 }
 
 // Close closes what the client keeps open between exchanges. The client stays usable.
-func (c *Client) Close() { c.http.CloseIdleConnections() }
+func (c *Client) Close() { c.line.client(c.timeout).CloseIdleConnections() }
 
 // request returns a request below the API. path is not escaped yet; a colon or
 // slash in it is sent as it is, because K2HR3 does not decode their escapes

@@ -91,7 +91,7 @@ func TestNotAMemberIsAnAnswerNotAnError(t *testing.T) {
 		{response(403, "", "Content-Type", "text/html; charset=utf-8"), false, ErrAnswer},
 	} {
 		c := newClient(t, Config{Transport: fake(func(*http.Request) (*http.Response, error) { return tt.resp, nil })})
-		got, err := c.IsMember(t.Context(), role, cuk)
+		got, _, err := c.IsMember(t.Context(), role, cuk)
 		if got != tt.want || kindOf(t, err) != tt.kind {
 			t.Errorf("%d %v: %v, %v", tt.resp.StatusCode, tt.resp.Header, got, err)
 		}

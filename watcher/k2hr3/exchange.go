@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -32,7 +31,7 @@ func (c *Client) Ping(ctx context.Context) error {
 		return err
 	}
 	if a.status != http.StatusOK {
-		return c.refused(x.op, a, false)
+		return c.refused(x.op, a, asked{})
 	}
 	m, err := a.object()
 	if err != nil {
@@ -70,7 +69,7 @@ func (c *Client) Register(ctx context.Context, role Role, token Token, me Regist
 		return err
 	}
 	if a.status != http.StatusCreated {
-		return c.refused(x.op, a, true)
+		return c.refused(x.op, a, asked{byToken: true})
 	}
 	if _, err := a.success(); err != nil {
 		return c.failed(ctx, x.op, a, err)
@@ -79,21 +78,21 @@ func (c *Client) Register(ctx context.Context, role Role, token Token, me Regist
 }
 
 // IsMember reports whether this host is a member of role, or of one below it,
-// by the address K2HR3 sees and cuk. False also means that K2HR3's store is down
-// or that there is no such role.
-func (c *Client) IsMember(ctx context.Context, role Role, cuk CUK) (bool, error) {
+// by the address K2HR3 sees and cuk, and how long K2HR3 took to say so. False
+// also means that K2HR3's store is down or that there is no such role.
+func (c *Client) IsMember(ctx context.Context, role Role, cuk CUK) (is bool, took time.Duration, err error) {
 	x := exchange{op: "look for this host in role " + role.yrn, method: http.MethodHead}
 	a, err := c.doByAddress(ctx, x, role, cuk)
 	if err != nil {
-		return false, err
+		return false, 0, err
 	}
 	switch {
 	case a.status == http.StatusNoContent:
-		return true, nil
+		return true, a.took, nil
 	case a.status == http.StatusForbidden && !a.isWebPage():
-		return false, nil
+		return false, a.took, nil
 	}
-	return false, c.refused(x.op, a, false)
+	return false, 0, c.refused(x.op, a, asked{})
 }
 
 // Unregister takes this host, by the address K2HR3 sees and cuk, out of role and
@@ -111,7 +110,7 @@ func (c *Client) Unregister(ctx context.Context, role Role, cuk CUK) error {
 	case a.status == http.StatusForbidden && !a.isWebPage():
 		return c.newError(x.op, a.status, verdict{ErrNotMember, hintMember + hintStore})
 	}
-	return c.refused(x.op, a, false)
+	return c.refused(x.op, a, asked{})
 }
 
 // doByAddress does x on role, without a token. K2HR3 then
@@ -142,7 +141,10 @@ func (c *Client) do(ctx context.Context, x exchange) (answer, error) {
 // send sends a request without a body, trying again where that helps, and
 // returns the last answer, whatever its status.
 func (c *Client) send(plain *http.Request, op string, read func(*http.Response) (answer, error)) (answer, error) {
-	req, err := retryablehttp.FromRequest(plain)
+	ctx, took := timed(plain.Context())
+	ctx, cancel := context.WithTimeoutCause(ctx, c.Longest(), timeoutError{c.Longest()})
+	defer cancel()
+	req, err := retryablehttp.FromRequest(plain.WithContext(ctx))
 	if err != nil {
 		return answer{}, c.refusedHere(op, err)
 	}
@@ -158,18 +160,22 @@ func (c *Client) send(plain *http.Request, op string, read func(*http.Response) 
 		if resp != nil {
 			drain(resp.Body)
 		}
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = context.Cause(ctx)
+		}
 		return answer{}, c.failed(plain.Context(), op, a, err)
 	}
 	if isBusy(resp.StatusCode) {
 		drain(resp.Body)
 		a = answer{status: resp.StatusCode, header: resp.Header}
 	}
+	a.took = took()
 	return a, nil
 }
 
 // refused returns the error for an answer whose status is not success.
-func (c *Client) refused(op string, a answer, withToken bool) error {
-	e := c.newError(op, a.status, judge(a, withToken))
+func (c *Client) refused(op string, a answer, by asked) error {
+	e := c.newError(op, a.status, judge(a, by))
 	e.RetryAfter = retryAfter(a.status, a.header)
 	return e
 }
@@ -188,34 +194,39 @@ func (c *Client) failed(ctx context.Context, op string, a answer, err error) err
 		e.Err = wrong
 		return e
 	}
+	var alone aloneError
+	if errors.As(err, &alone) {
+		e := c.newError(op, 0, verdict{kind: ErrServer})
+		e.Err, e.RetryAfter = alone, time.Until(alone.until)
+		return e
+	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", op, ctx.Err())
 	}
-	err = c.withoutRequest(err)
-	e := c.newError(op, 0, verdict{ErrTransport, hintTransport(err, time.Now(), c.named)})
+	hint, err := c.route.explain(withoutRequest(err), time.Now())
+	e := c.newError(op, 0, verdict{ErrTransport, hint})
 	e.Err = err
 	return e
 }
 
 // withoutRequest strips err of the request's URL, which the operation says
-// already, and names our own timeout.
-func (c *Client) withoutRequest(err error) error {
+// already.
+func withoutRequest(err error) error {
 	var request *url.Error
 	if errors.As(err, &request) {
-		err = request.Err
-	}
-	var network *net.OpError
-	if errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &network) {
-		return timeoutError{c.timeout}
+		return request.Err
 	}
 	return err
 }
 
 func (c *Client) newError(op string, status int, v verdict) *Error {
+	if status == http.StatusProxyAuthRequired {
+		v.hint = c.route.hintPassword()
+	}
 	return &Error{Op: op, Host: c.api.Host, Status: status, Kind: v.kind, Hint: v.hint}
 }
 
-// timeoutError says that an exchange was given up.
+// timeoutError says that a try was given up.
 type timeoutError struct{ after time.Duration }
 
 func (e timeoutError) Error() string { return fmt.Sprintf("no whole answer within %v", e.after) }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"strconv"
 	"strings"
 	"sync"
@@ -35,10 +36,15 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// fake is a transport that answers by itself.
+// fake is a transport that answers by itself, and is connected at once.
 type fake func(*http.Request) (*http.Response, error)
 
-func (f fake) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
+func (f fake) RoundTrip(req *http.Request) (*http.Response, error) {
+	if trace := httptrace.ContextClientTrace(req.Context()); trace != nil && trace.GotConn != nil {
+		trace.GotConn(httptrace.GotConnInfo{})
+	}
+	return f(req)
+}
 
 // response returns an answer; pairs are header names and values.
 func response(status int, body string, pairs ...string) *http.Response {
@@ -88,7 +94,7 @@ func operations(c *Client, token Token) map[string]func(context.Context) error {
 		"Register":   func(ctx context.Context) error { return c.Register(ctx, role, token, host) },
 		"Unregister": func(ctx context.Context) error { return c.Unregister(ctx, role, cuk) },
 		"IsMember": func(ctx context.Context) error {
-			_, err := c.IsMember(ctx, role, cuk)
+			_, _, err := c.IsMember(ctx, role, cuk)
 			return err
 		},
 		"Resource": func(ctx context.Context) error {

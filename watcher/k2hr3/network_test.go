@@ -22,14 +22,14 @@ import (
 // the connection, from 1, and the connection, which it need not close.
 func dialled(t *testing.T, cfg Config, serve func(n int, conn net.Conn)) *Client {
 	t.Helper()
-	transport, err := newTransport(cfg)
+	transport, err := newTransport(cfg, newDialer(cfg.From), new(atomic.Bool))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var count atomic.Int32
 	var conns sync.WaitGroup
-	transport.Proxy = nil
-	transport.DialContext = func(context.Context, string, string) (net.Conn, error) {
+	transport.base.Proxy = nil
+	transport.base.DialContext = func(context.Context, string, string) (net.Conn, error) {
 		client, server := net.Pipe()
 		conns.Go(func() {
 			defer server.Close()
@@ -130,7 +130,7 @@ func TestAHeldRequestDoesNotKeepOthersWaiting(t *testing.T) {
 		if err := c.Register(t.Context(), role, newToken(t), host); err != nil {
 			t.Error(err)
 		}
-		if _, err := c.IsMember(t.Context(), role, cuk); err != nil {
+		if _, _, err := c.IsMember(t.Context(), role, cuk); err != nil {
 			t.Error(err)
 		}
 		if time.Since(start) != 0 {

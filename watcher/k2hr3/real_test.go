@@ -82,7 +82,7 @@ func TestExchangesWithARealK2HR3(t *testing.T) {
 	}
 	member := func(what string, want bool) {
 		t.Helper()
-		is, err := c.IsMember(ctx, role, me.CUK)
+		is, _, err := c.IsMember(ctx, role, me.CUK)
 		check(what, err, nil)
 		if is != want {
 			t.Errorf("%s: member: %v", what, is)
@@ -109,7 +109,7 @@ func TestExchangesWithARealK2HR3(t *testing.T) {
 	read("by a token that is none", Query{Token: nobodys}, ErrUnauthorized)
 	check("register by a token that is none", c.Register(ctx, role, nobodys, me), ErrUnauthorized)
 	elsewhere := must(ParseRole(p.role + "/no-such-role"))
-	if is, err := c.IsMember(ctx, elsewhere, me.CUK); is || err != nil {
+	if is, _, err := c.IsMember(ctx, elsewhere, me.CUK); is || err != nil {
 		t.Errorf("of a role that does not exist: %v, %v", is, err)
 	}
 	_, err = c.Resource(ctx, Query{Resource: elsewhere.Resource(), Token: token})

@@ -52,7 +52,7 @@ func TestEachExchangeIsSentAsK2HR3WantsIt(t *testing.T) {
 			sent{"PUT /v1/role/" + roleYRN + "?cuk=" + ownCUK + "&extra=openstack-auto-v1&tag=vm7.shop.example",
 				base("Content-Length", "0", "X-Auth-Token", "R="+secret)}},
 		"is member": {204, "",
-			func(ctx context.Context, c *Client) error { _, err := c.IsMember(ctx, role, cuk); return err },
+			func(ctx context.Context, c *Client) error { _, _, err := c.IsMember(ctx, role, cuk); return err },
 			sent{"HEAD /v1/role/" + roleYRN + "?cuk=" + ownCUK, base()}},
 		"unregister": {204, "",
 			func(ctx context.Context, c *Client) error { return c.Unregister(ctx, role, cuk) },
@@ -104,7 +104,7 @@ func TestNamesAreEscapedNoMoreThanTheyMustBe(t *testing.T) {
 	} {
 		odd := must(ParseRole("yrn:yahoo:::shop:role:" + name))
 		c, got := record(t, http.StatusNoContent, "")
-		if _, err := c.IsMember(t.Context(), odd, must(ParseCUK("c+1&x=é%"))); err != nil {
+		if _, _, err := c.IsMember(t.Context(), odd, must(ParseCUK("c+1&x=é%"))); err != nil {
 			t.Errorf("%q: %v", name, err)
 			continue
 		}
@@ -163,7 +163,7 @@ func TestWhatK2HR3WouldRegretIsNotSent(t *testing.T) {
 	ctx := t.Context()
 	register := func(r Role, tok Token, h Registration) error { return c.Register(ctx, r, tok, h) }
 	read := func(q Query) error { _, err := c.Resource(ctx, q); return err }
-	isMember := func(r Role, cuk CUK) error { _, err := c.IsMember(ctx, r, cuk); return err }
+	isMember := func(r Role, cuk CUK) error { _, _, err := c.IsMember(ctx, r, cuk); return err }
 	tests := map[string]struct {
 		err    error
 		reason string
@@ -223,7 +223,7 @@ func TestTheInterfaceIsAtTheRootOfTheAPI(t *testing.T) {
 			got = r.URL.String()
 			return response(204, ""), nil
 		})})
-		if _, err := c.IsMember(t.Context(), role, cuk); err != nil || got != want {
+		if _, _, err := c.IsMember(t.Context(), role, cuk); err != nil || got != want {
 			t.Errorf("%s: asked %s (%v), want %s", api, got, err, want)
 		}
 	}

@@ -18,8 +18,9 @@ type Query struct {
 	// Token is the right to read. The zero Token: K2HR3 goes by the address it
 	// sees, Role and CUK, which are used only then.
 	Token Token
-	Role  Role
-	CUK   CUK
+	// Role is used besides to say what is wrong.
+	Role Role
+	CUK  CUK
 	// ETag is that of the text the caller has; empty, or what is no ETag: the
 	// whole text is wanted.
 	ETag string
@@ -41,6 +42,8 @@ type Answer struct {
 	Held time.Duration
 	// Size is the size of the body, in bytes.
 	Size int
+	// Took is how long K2HR3 had the request.
+	Took time.Duration
 }
 
 // Resource reads a RESOURCE once; when to try again is the caller's to say. It
@@ -53,10 +56,8 @@ func (c *Client) Resource(ctx context.Context, q Query) (Answer, error) {
 		return Answer{}, c.refusedHere(op, err)
 	}
 	wait := wholeSeconds(q.Wait)
-	limit := c.holding.limit(c.timeout, wait)
-	try, cancel := context.WithTimeoutCause(ctx, limit, timeoutError{limit})
-	defer cancel()
-	req, err := c.request(try, http.MethodGet, resourcePath(q.Resource), query)
+	timedCtx, took := timed(ctx)
+	req, err := c.request(timedCtx, http.MethodGet, resourcePath(q.Resource), query)
 	if err != nil {
 		return Answer{}, c.refusedHere(op, err)
 	}
@@ -68,17 +69,16 @@ func (c *Client) Resource(ctx context.Context, q Query) (Answer, error) {
 	if wait > 0 {
 		req.Header.Set("Prefer", "wait="+strconv.Itoa(int(wait/time.Second)))
 	}
-	start := time.Now()
-	a, err := c.once(req)
+	a, err := c.once(req, c.holding.limit(c.timeout, wait))
 	if err != nil {
-		var limit timeoutError
-		if errors.As(context.Cause(try), &limit) {
+		var late timeoutError
+		if errors.As(err, &late) {
 			c.holding.timedOut()
-			err = limit
 		}
 		return Answer{}, c.failed(ctx, op, a, err)
 	}
-	c.log.Debug("read resource", "status", a.status, "bytes", len(a.body), "took", time.Since(start))
+	a.took = took()
+	c.log.Debug("read resource", "status", a.status, "bytes", len(a.body), "took", a.took)
 	return c.resourceAnswer(ctx, op, q, a, conditional)
 }
 
@@ -100,9 +100,9 @@ func (q Query) arguments() (url.Values, error) {
 	return url.Values{"role": {q.Role.yrn}, "cuk": {q.CUK.key}}, nil
 }
 
-// once does one try.
-func (c *Client) once(req *http.Request) (answer, error) {
-	resp, err := c.http.Do(req)
+// once does one try, which takes no longer than limit.
+func (c *Client) once(req *http.Request, limit time.Duration) (answer, error) {
+	resp, err := c.line.client(limit).Do(req)
 	if err != nil {
 		return answer{}, err
 	}
@@ -120,7 +120,7 @@ func (c *Client) resourceAnswer(ctx context.Context, op string, q Query, a answe
 		if !conditional {
 			return Answer{}, c.failed(ctx, op, a, wrongAnswer("the answer says that nothing has changed, but was not asked that"))
 		}
-		return Answer{NotModified: true, ETag: q.ETag, Held: held}, nil
+		return Answer{NotModified: true, ETag: q.ETag, Held: held, Took: a.took}, nil
 	case http.StatusOK:
 		m, err := a.success()
 		if err != nil {
@@ -130,9 +130,9 @@ func (c *Client) resourceAnswer(ctx context.Context, op string, q Query, a answe
 		if err != nil {
 			return Answer{}, c.failed(ctx, op, a, err)
 		}
-		return Answer{Text: text, ETag: usableETag(a.header), Held: held, Size: len(a.body)}, nil
+		return Answer{Text: text, ETag: usableETag(a.header), Held: held, Size: len(a.body), Took: a.took}, nil
 	}
-	return Answer{}, c.refused(op, a, !q.Token.IsZero())
+	return Answer{}, c.refused(op, a, asked{byToken: !q.Token.IsZero(), byRole: q.Resource == q.Role.Resource()})
 }
 
 // entityTag is one ETag. What else a caller may have kept is not sent: "*"

@@ -17,22 +17,25 @@ const (
 	retryBase = 250 * time.Millisecond
 	retryCap  = 5 * time.Second
 
-	// MaxRetryAfter bounds for how long a server may have itself left alone.
-	MaxRetryAfter = 30 * time.Second
+	// MaxRetryAfter bounds for how long a server may have itself left alone, and patience for
+	// how long one exchange waits for that; the caller waits for more.
+	MaxRetryAfter = 15 * time.Minute
+	patience      = 30 * time.Second
+
+	// allTries is what several tries of an exchange and the pauses between them may
+	// take, besides the limits of one try.
+	allTries = 2 * time.Minute
 )
 
 // Longest returns the most that one exchange takes, with all its tries and the
 // pauses between them; for Resource the time that K2HR3 may hold it comes on
 // top.
-func (c *Client) Longest() time.Duration {
-	return maxTries*c.timeout + (maxTries-1)*MaxRetryAfter
-}
+func (c *Client) Longest() time.Duration { return connectLimit + c.timeout + allTries }
 
-// newRetrier returns the client for exchanges that are tried again. It uses
-// base's transport, and with it the bound on connections.
-func newRetrier(base http.Client, log *slog.Logger) *retryablehttp.Client {
+// newRetrier returns the client for exchanges that are tried again, over base.
+func newRetrier(base *http.Client, log *slog.Logger) *retryablehttp.Client {
 	r := retryablehttp.NewClient()
-	r.HTTPClient = &base
+	r.HTTPClient = base
 	r.Logger = debugLogger{log}
 	r.RetryMax = maxTries - 1
 	r.RetryWaitMin = retryBase
@@ -45,7 +48,8 @@ func newRetrier(base http.Client, log *slog.Logger) *retryablehttp.Client {
 
 // shouldRetry: a connection that failed and a server that says "not now" are
 // tried again. A timeout is not, since it has cost as much as all tries
-// together; nor is a certificate, which stays as it is.
+// together; nor is a certificate, which stays as it is, nor a server that wants
+// to be left alone for long.
 func shouldRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	switch {
 	case ctx.Err() != nil:
@@ -53,13 +57,14 @@ func shouldRetry(ctx context.Context, resp *http.Response, err error) (bool, err
 	case err != nil:
 		return retryable(err), nil
 	default:
-		return isBusy(resp.StatusCode), nil
+		return isBusy(resp.StatusCode) && retryAfter(resp.StatusCode, resp.Header) <= patience, nil
 	}
 }
 
 func retryable(err error) bool {
 	var answer *answerError
-	return !isTimeout(err) && !isCertificateError(err) && !errors.As(err, &answer)
+	var alone aloneError
+	return !isTimeout(err) && !isCertificateError(err) && !errors.As(err, &answer) && !errors.As(err, &alone)
 }
 
 func isTimeout(err error) bool {
@@ -77,14 +82,14 @@ func isBusy(status int) bool {
 }
 
 // backoff returns a random time up to base·2ⁿ ("full jitter"), at most top. A
-// Retry-After is waited for besides, up to MaxRetryAfter altogether; the random
-// part keeps the hosts of a cluster from coming back in one instant.
+// Retry-After is waited for besides; the random part keeps the hosts of a cluster
+// from coming back in one instant.
 func backoff(base, top time.Duration, attempt int, resp *http.Response) time.Duration {
 	wait := rand.N(min(top, base<<min(attempt, 20)))
 	if resp != nil {
 		wait += retryAfter(resp.StatusCode, resp.Header)
 	}
-	return min(wait, MaxRetryAfter)
+	return wait
 }
 
 // retryAfter returns the time a server that is busy asks to be left alone, at

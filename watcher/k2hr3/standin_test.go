@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,11 +19,12 @@ const vm = "10.0.0.7"
 // stand is a stand-in K2HR3 with one cluster, and a client of it at vm.
 type stand struct {
 	*fakek2hr3.Server
-	cluster *fakek2hr3.Cluster
-	client  *Client
-	role    Role
-	token   Token // made by a user
-	log     journal
+	cluster   *fakek2hr3.Cluster
+	client    *Client
+	transport *http.Transport
+	role      Role
+	token     Token // made by a user
+	log       journal
 }
 
 // newStand returns a stand for use in a bubble.
@@ -34,14 +36,14 @@ func newStand(t *testing.T) *stand {
 	s.role = must(ParseRole(s.cluster.SlaveRole()))
 	s.token = must(NewToken(s.cluster.RoleToken("slave", 0)))
 	cfg := Config{Logger: s.log.logger()}
-	transport, err := newTransport(cfg)
+	transport, err := newTransport(cfg, newDialer(cfg.From), new(atomic.Bool))
 	if err != nil {
 		t.Fatal(err)
 	}
 	memory := fakek2hr3.Listen(s.Server)
-	transport.Proxy = nil
-	transport.DialContext = memory.Dialer(vm)
-	cfg.Transport = transport
+	transport.base.Proxy = nil
+	transport.base.DialContext = memory.Dialer(vm)
+	s.transport, cfg.Transport = transport.base, transport
 	s.client = newClient(t, cfg)
 	t.Cleanup(memory.Close)
 	return s
@@ -64,7 +66,7 @@ func TestTheLifeOfAMember(t *testing.T) {
 		}
 		member := func(step string, want bool) {
 			t.Helper()
-			got, err := c.IsMember(ctx, s.role, cuk)
+			got, _, err := c.IsMember(ctx, s.role, cuk)
 			check(step, err, nil)
 			if got != want {
 				t.Errorf("%s: member %v", step, got)
@@ -192,7 +194,7 @@ func TestStoreDownLooksLikeNoMember(t *testing.T) {
 		s := newStand(t)
 		s.cluster.AddSlave(vm, ownCUK, host.Tag)
 		s.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown})
-		if got, err := s.client.IsMember(t.Context(), s.role, cuk); got || err != nil {
+		if got, _, err := s.client.IsMember(t.Context(), s.role, cuk); got || err != nil {
 			t.Errorf("%v, %v", got, err)
 		}
 	})

@@ -18,19 +18,27 @@ const (
 	hintMember    = "this host is not a member by the address K2HR3 sees and its CUK; "
 )
 
-// judge returns what status means, given whether a token was sent and what
-// K2HR3 says in the body. The text of the body goes no further.
-func judge(a answer, withToken bool) verdict {
+// asked is what was asked for, as far as the meaning of an answer depends on it.
+type asked struct {
+	byToken bool // a token was sent
+	byRole  bool // the resource follows from the role, so that the operator knows the role alone
+}
+
+// judge returns what status means, given what was asked for and what K2HR3 says in
+// the body. The text of the body goes no further.
+func judge(a answer, by asked) verdict {
 	switch {
-	case a.status == http.StatusUnauthorized && withToken:
+	case a.status == http.StatusUnauthorized && by.byToken:
 		return verdict{ErrUnauthorized, "the role token is expired, revoked or of a role that was deleted (" + hintStore +
 			"): if it lasts, issue a new role token and put it into the role token file"}
 	case a.status == http.StatusUnauthorized:
 		return verdict{ErrUnauthorized, "the agent sent no role token, as K2HR3 needs none here: " + hintElsewhere}
+	case a.status == http.StatusBadRequest && !a.isJSON():
+		return verdict{ErrAnswer, "K2HR3 gives no such answer: " + hintElsewhere + "; or api-uri says http, and K2HR3 speaks https"}
 	case a.status == http.StatusBadRequest:
 		return judgeBadRequest(a.message())
 	case a.status == http.StatusNotFound:
-		return judgeNotFound(a)
+		return judgeNotFound(a, by)
 	case a.status >= 300 && a.status < 400 && a.status != http.StatusNotModified:
 		return verdict{ErrAnswer, redirectHint(a.header)}
 	}
@@ -46,7 +54,7 @@ func judgeOther(status int) verdict {
 	case status >= 500:
 		return verdict{ErrServer, "K2HR3 is down behind its gateway, or overloaded"}
 	case status == http.StatusProxyAuthRequired:
-		return verdict{ErrAnswer, "the proxy wants a user and password: see HTTPS_PROXY and NO_PROXY"}
+		return verdict{kind: ErrAnswer} // the route knows more
 	case status == http.StatusRequestHeaderFieldsTooLarge, status == http.StatusRequestURITooLong,
 		status == http.StatusRequestEntityTooLarge:
 		return verdict{ErrBadRequest, "role, CUK and tag together are too long for K2HR3"}
@@ -67,7 +75,7 @@ func judgeBadRequest(message string) verdict {
 // judgeNotFound tells the 404s apart, which only their text does (docs/k2hr3.md
 // B.4, D.1). Prefixes come first: a template that is echoed can contain
 // anything.
-func judgeNotFound(a answer) verdict {
+func judgeNotFound(a answer, by asked) verdict {
 	message := a.message()
 	switch {
 	case message == "":
@@ -80,6 +88,8 @@ func judgeNotFound(a answer) verdict {
 		return verdict{ErrNotMember, hintMember + hintStore}
 	case strings.HasPrefix(message, "role yrn("):
 		return verdict{ErrNotFound, "K2HR3 does not take the role for a full YRN: check role"}
+	case strings.Contains(message, "does not allow to read access to resource(") && by.byRole:
+		return verdict{ErrNotAllowed, "check role: resource follows from it, and either there is no such resource, or no policy of the role names it"}
 	case strings.Contains(message, "does not allow to read access to resource("):
 		return verdict{ErrNotAllowed, "there is no such resource, or no policy of the role names it: check resource, and the role's policies in K2HR3"}
 	case strings.HasPrefix(message, "could not get role(") && strings.Contains(message, "policy data"):
@@ -106,6 +116,11 @@ func (a answer) message() string {
 		return ""
 	}
 	return message
+}
+
+// isJSON reports whether the answer says it is JSON, which K2HR3 says of every refusal.
+func (a answer) isJSON() bool {
+	return strings.HasPrefix(strings.ToLower(a.header.Get("Content-Type")), "application/json")
 }
 
 // isWebPage reports whether the answer says it is HTML, which K2HR3 never does.

@@ -169,10 +169,12 @@ func (c *Client) UserDataToken(ctx context.Context, u UserDataAddress, role Role
 // at returns a client for another server than the API, whose addresses are not
 // for the log.
 func (c *Client) at(server *url.URL) *Client {
+	way := c.route
+	way.server, way.named = server, "the address in the role token file"
 	return &Client{
-		api: server, named: "the address in the role token file",
+		api: server, route: way,
 		userAgent: c.userAgent, timeout: c.timeout, log: slog.New(slog.DiscardHandler),
-		dial: c.dial, http: c.http, retrier: c.silent,
+		dial: c.dial, line: c.line, retrier: c.silent,
 	}
 }
 

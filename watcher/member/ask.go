@@ -101,7 +101,8 @@ func (m *Member) learn(r right, err error) {
 
 // succeeded keeps the right that an answer came by.
 func (m *Member) succeeded(r right) {
-	if m.right.Swap(int32(r)) != int32(r) {
+	m.right.Store(int32(r))
+	if m.told.Swap(int32(r)) != int32(r) {
 		m.Log.Info("K2HR3 lets this host read by its "+r.String(), "resource", m.Resource.String())
 	}
 }

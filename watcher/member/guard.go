@@ -1,12 +1,14 @@
 package member
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,8 +18,9 @@ import (
 // Guard changes only what belongs to the agent's own user, takes rights away and gives none, and
 // follows no link: where others could write, a name may lead anywhere.
 //
-// The zero Guard is ready for use. It logs once what it cannot close.
+// The zero Guard is ready for use, also concurrently. It logs once what it cannot close.
 type Guard struct {
+	mu     sync.Mutex
 	failed map[string]string // why a path could not be closed, as it was logged last
 }
 
@@ -26,15 +29,16 @@ type Guard struct {
 type rule struct {
 	kind           uint32
 	tooMany, taken uint32
+	level          slog.Level
 	done           string
 }
 
 var (
 	// A group that may write to the folder was meant to.
-	folderRule = rule{unix.S_IFDIR, 0o002, 0o022, "everybody could write to the folder of the role token; the agent has closed it to others"}
-	tokenRule  = rule{unix.S_IFREG, 0o077, 0o077, "others could read the role token; the agent has closed it to them"}
-	// A group that may read the token was meant to.
-	ownTokenRule = rule{unix.S_IFREG, 0o007, 0o077, "everybody could read the role token; the agent has closed it to others"}
+	folderRule = rule{unix.S_IFDIR, 0o002, 0o022, slog.LevelInfo, "everybody could write to the folder of the role token; the agent has closed it to others"}
+	tokenRule  = rule{unix.S_IFREG, 0o077, 0o077, slog.LevelInfo, "others could read the role token; the agent has closed it to them"}
+	// A group that may read the token was meant to. K2HR3's script does not write this file.
+	ownTokenRule = rule{unix.S_IFREG, 0o007, 0o077, slog.LevelWarn, "everybody could read the role token; the agent has closed it to others, and whoever may have read it has the token"}
 )
 
 // CloseFolder closes a folder that everybody can write to, and closes the role token called name in
@@ -109,7 +113,7 @@ func (g *Guard) close(fd int, path string, r rule, log *slog.Logger) {
 	}
 	g.warn(path, err, log)
 	if err == nil {
-		log.Info(r.done, "path", path, "mode", octal(next), "was", octal(st.Mode&0o7777))
+		log.Log(context.Background(), r.level, r.done, "path", path, "mode", octal(next), "was", octal(st.Mode&0o7777))
 	}
 }
 
@@ -129,6 +133,8 @@ func closable(st unix.Stat_t, kind uint32) error {
 
 // warn logs what could not be closed, once as long as the reason is the same; nil forgets that.
 func (g *Guard) warn(path string, err error, log *slog.Logger) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if err == nil {
 		delete(g.failed, path)
 		return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
@@ -46,11 +47,12 @@ type Identity struct {
 // (docs/k2hr3.md 0.3, 0.4), so nothing less is a reason.
 func (m *Member) Keep(ctx context.Context, known Identity) (Identity, error) {
 	was := m.own(known)
-	now, err := m.identity(ctx, was)
+	is, err := m.isMember(ctx)
 	if err != nil {
 		return known, err
 	}
-	is, err := m.isMember(ctx)
+	// By now K2HR3 has seen the address.
+	now, err := m.identity(ctx, was)
 	if err != nil {
 		return known, err
 	}
@@ -138,15 +140,29 @@ func (m *Member) fit(ctx context.Context, now Identity) (k2hr3.Token, error) {
 	return token, nil
 }
 
-// register registers the host as it is now, and looks whether that had an effect.
+// register registers the host as it is now, and looks whether that had an effect. Where many hosts
+// register at the same time K2HR3 loses some of what it has answered with success, and one of its
+// processes may not know yet what another one has stored. So register looks again, and registers
+// again, a few times within seconds, before it says that a registration has no effect.
 func (m *Member) register(ctx context.Context, now Identity, token k2hr3.Token, reason string) error {
-	if err := m.Client.Register(ctx, m.Role, token, k2hr3.Registration{CUK: m.CUK, Tag: now.Tag}); err != nil {
-		m.refusedToken(err)
-		return err
-	}
-	m.registrations++
-	if err := m.verify(ctx); err != nil {
-		return err
+	start := time.Now()
+	for try := 1; ; try++ {
+		if err := m.Client.Register(ctx, m.Role, token, k2hr3.Registration{CUK: m.CUK, Tag: now.Tag}); err != nil {
+			m.refusedToken(err)
+			return err
+		}
+		m.registrations++
+		is, err := m.verify(ctx, try)
+		if err != nil {
+			return err
+		}
+		if is {
+			break
+		}
+		if try == tries || time.Since(start) > triesLast {
+			return fmt.Errorf("%w of %s, several times in a row: K2HR3 sees this host under another address each time, or is overloaded; or the role has another name", ErrNotVerified, m.Role)
+		}
+		m.Log.Debug("K2HR3 took a registration and does not count this host as a member; registering again", "role", now.Role, "try", try)
 	}
 	m.misses, m.removed, m.stranded = 0, "", ""
 	m.inside()
@@ -160,24 +176,25 @@ func (m *Member) register(ctx context.Context, now Identity, token k2hr3.Token, 
 // no error.
 func (m *Member) Leave(ctx context.Context, known Identity) (left bool, err error) {
 	if was := m.own(known); m.Moved(ctx, was) {
-		m.leaveOld(ctx, was)
+		left = m.leaveOld(ctx, was)
 	}
 	err = m.Client.Unregister(ctx, m.Role, m.CUK)
 	switch {
 	case err == nil:
 		return true, nil
 	case errors.Is(err, k2hr3.ErrNotMember):
-		return false, nil
+		return left, nil
 	}
 	return false, fmt.Errorf("this host (CUK %s) may still be listed in %s: %w; unregister again, or remove the host from the role in K2HR3", m.CUK, m.Role, err)
 }
 
 // leaveOld takes the host out under the address it had, which works from that address alone; where
 // it does not, the old entry stays listed until somebody else removes it. While the host cannot
-// register, this comes up again and again; leaveOld logs it once.
-func (m *Member) leaveOld(ctx context.Context, known Identity) {
+// register, this comes up again and again; leaveOld logs it once. It reports whether the host has
+// left.
+func (m *Member) leaveOld(ctx context.Context, known Identity) (left bool) {
 	if m.removed == known.Address {
-		return
+		return true
 	}
 	err := m.leaveFrom(ctx, known.Address)
 	switch {
@@ -192,6 +209,7 @@ func (m *Member) leaveOld(ctx context.Context, known Identity) {
 		m.Log.Warn("the old address stays in the role, and in every node's file, until K2HR3's own clean-up or an administrator removes it",
 			"address", known.Address, "cuk", known.CUK, "role", known.Role, "error", err)
 	}
+	return err == nil
 }
 
 // leaveFormer takes out what this host registered from its address under another CUK: somebody

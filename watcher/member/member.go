@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -26,6 +27,13 @@ var (
 // slowNo is how long K2HR3 takes for a no that the agent does not believe. K2HR3 takes about 14 s
 // to notice that its store is down.
 const slowNo = 10 * time.Second
+
+// tries is how often a host registers before it says that this has no effect, and triesLast how
+// long after the first try the last one may begin. All together takes about ten seconds.
+const (
+	tries     = 4
+	triesLast = 15 * time.Second
+)
 
 // Member is this host as a member of the slave role.
 type Member struct {
@@ -52,6 +60,9 @@ type Member struct {
 	// it needs the token, so it uses one that comes late or is rotated at once.
 	TokenFile func() string
 
+	// Guard closes the token's file to others whenever it is read; nil: nobody does.
+	Guard *Guard
+
 	// ForgetToken: delete the token's file once the host reads without it.
 	ForgetToken bool
 
@@ -66,8 +77,8 @@ type Member struct {
 	stranded string // the old address that the log says stays in the role
 	unkept   string // the token file that the log says cannot be deleted
 
-	// right is the one that was good for the last answer.
-	right atomic.Int32
+	// right is the one to try first, and told the one that the log says is good.
+	right, told atomic.Int32
 	// verified: Keep has seen that K2HR3 counts the host as a member.
 	verified atomic.Bool
 	// outside: K2HR3 has said that the host is no member, and not that it is one since.
@@ -103,29 +114,50 @@ func (m *Member) Outside() bool { return m.outside.Load() }
 // then (docs/k2hr3.md 0.6), and all hosts of a cluster that registered again the moment it is back
 // would take each other off the list.
 func (m *Member) isMember(ctx context.Context) (bool, error) {
-	is, err := m.Client.IsMember(ctx, m.Role, m.CUK)
+	is, _, err := m.Client.IsMember(ctx, m.Role, m.CUK)
 	if is || err != nil {
 		return is, err
 	}
-	start := time.Now()
-	is, err = m.Client.IsMember(ctx, m.Role, m.CUK)
-	if took := time.Since(start); err == nil && !is && took >= slowNo {
+	return m.look(ctx)
+}
+
+// look asks whether the host is a member. It does not believe a no that takes as long as K2HR3
+// takes without its store.
+func (m *Member) look(ctx context.Context) (bool, error) {
+	is, took, err := m.Client.IsMember(ctx, m.Role, m.CUK)
+	if err == nil && !is && took >= slowNo {
 		return false, fmt.Errorf("K2HR3 took %v to say that this host is not a member of %s, so its store may be down: %w", took.Round(time.Second), m.Role, errSlowNo)
 	}
 	return is, err
 }
 
-// verify looks whether a registration had an effect: its answer proves none, as K2HR3 gives it for
-// a misspelt role too (docs/k2hr3.md C.1).
-func (m *Member) verify(ctx context.Context) error {
-	is, err := m.Client.IsMember(ctx, m.Role, m.CUK)
+// verify reports whether a registration had an effect: its answer proves none, as K2HR3 gives it
+// for a misspelt role too (docs/k2hr3.md C.1). It looks twice, the later the more often the host
+// has tried; hosts that have come into conflict part by chance.
+func (m *Member) verify(ctx context.Context, try int) (bool, error) {
+	is, err := m.look(ctx)
+	if err == nil && !is {
+		second := time.Duration(try) * time.Second
+		if err := pause(ctx, second/2+rand.N(second)); err != nil {
+			return false, err
+		}
+		is, err = m.look(ctx)
+	}
 	if err != nil {
-		return fmt.Errorf("registered, but cannot tell with what effect: %w", err)
+		return false, fmt.Errorf("registered, but cannot tell with what effect: %w", err)
 	}
-	if !is {
-		return fmt.Errorf("%w of %s: is that the role's exact name, and does K2HR3 see this host under one address only?", ErrNotVerified, m.Role)
+	return is, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
 	}
-	return nil
 }
 
 // inside takes note that K2HR3 counts the host as a member, so that it should be able to read by

@@ -136,9 +136,35 @@ func TestJoin(t *testing.T) {
 		{"no token file is known", func(h *host) { h.file = "" }, false, ErrNoToken, "role-token-file", no},
 		{"the token file is not there", func(h *host) { os.Remove(h.file) }, false, ErrNoToken, "/etc/k2hdkc/role-token", no},
 		{"no token is in the file", func(h *host) { h.write("password1 or so\n") }, false, nil, "role-token", no},
-		{"the own address is not known", func(h *host) { h.addrErr = errors.New("no route") }, false, nil, "no route", ""},
+		{"the own address is not known", func(h *host) { h.addrErr = errors.New("no route") }, false, nil, "no route", no},
 		{"the token is revoked", func(h *host) { h.cluster.Revoke(h.token) }, false, k2hr3.ErrUnauthorized, "issue a new role token", no + ", PUT/unknown token"},
-		{"the registration has no effect", func(h *host) { h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut}) }, true, ErrNotVerified, "exact name", no + ", " + put + ", " + probe},
+		{"the registration has no effect", func(h *host) { h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut}) }, true, ErrNotVerified, "several times in a row", no + strings.Repeat(", "+put+", "+no, 4)},
+		{"the first registration is lost", func(h *host) {
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut, Next: 1, On: []fakek2hr3.Op{fakek2hr3.OpRegister}})
+		}, true, nil, "",
+			no + ", " + put + ", " + no + ", " + put + ", " + probe},
+		{"three registrations are lost", func(h *host) {
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut, Next: 3, On: []fakek2hr3.Op{fakek2hr3.OpRegister}})
+		}, true, nil, "",
+			no + strings.Repeat(", "+put+", "+no, 3) + ", " + put + ", " + probe},
+		{"another worker does not know the registration yet", func(h *host) {
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.StaleWorker, On: []fakek2hr3.Op{fakek2hr3.OpProbe}, Next: 3})
+		}, true, nil, "", no + ", " + put + ", " + no},
+		{"the store goes down after the registration", func(h *host) {
+			h.api.OnRequest(func(r fakek2hr3.Request) {
+				if r.Op == fakek2hr3.OpRegister {
+					h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second})
+				}
+			})
+		}, true, errSlowNo, "cannot tell with what effect", no + ", " + put + ", " + probe},
+		{"the second registration is refused", func(h *host) {
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut, Next: 1, On: []fakek2hr3.Op{fakek2hr3.OpRegister}})
+			h.api.OnRequest(func(r fakek2hr3.Request) {
+				if r.Op == fakek2hr3.OpRegister {
+					h.cluster.Revoke(h.token)
+				}
+			})
+		}, true, k2hr3.ErrUnauthorized, "issue a new role token", no + ", " + put + ", " + no + ", PUT/unknown token"},
 		{"a no that K2HR3 was wrong about", func(h *host) {
 			h.cluster.AddSlave(addr, cuk, "vm-7")
 			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Next: 1})
@@ -173,6 +199,71 @@ func TestJoin(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A registration that K2HR3 loses is no trouble of the operator's.
+func TestALostRegistrationIsMadeAgainWithinSecondsAndWithoutAWarning(t *testing.T) {
+	for lost := range tries {
+		inBubble(t, func(t *testing.T, h *host) {
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut, Next: lost + 1, On: []fakek2hr3.Op{fakek2hr3.OpRegister}})
+			start := time.Now()
+			registered, err := h.Join(t.Context())
+			took := time.Since(start)
+			if ok := lost+1 < tries; !registered || (err == nil) != ok || took > 16*time.Second {
+				t.Errorf("%d are lost: %v, %v after %v", lost+1, registered, err, took)
+			}
+			if strings.Contains(h.log.String(), "level=WARN") {
+				t.Errorf("%d are lost:\n%s", lost+1, h.log.String())
+			}
+		})
+	}
+}
+
+// Hosts that have registered at the same moment do not do so again.
+func TestHostsThatRegisterAgainPart(t *testing.T) {
+	at := map[time.Duration]bool{}
+	for range 40 {
+		inBubble(t, func(t *testing.T, h *host) {
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut, Next: 1, On: []fakek2hr3.Op{fakek2hr3.OpRegister}})
+			start := time.Now()
+			if _, err := h.Join(t.Context()); err != nil {
+				t.Error(err)
+			}
+			at[time.Since(start).Round(10*time.Millisecond)] = true
+		})
+	}
+	if len(at) < 15 {
+		t.Errorf("40 hosts register again at %d moments", len(at))
+	}
+}
+
+func TestTheEndOfItsContextEndsARegistration(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut})
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		start := time.Now()
+		if _, err := h.Join(ctx); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 3*time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+	})
+}
+
+func TestTheRightThatIsGoodIsToldOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.StaleWorker, On: []fakek2hr3.Op{fakek2hr3.OpResource}})
+		for range 3 {
+			if err := h.read(t); err != nil {
+				t.Error(err)
+			}
+			if _, err := h.Join(t.Context()); err != nil { // which has the address tried first again
+				t.Error(err)
+			}
+		}
+		if n := h.logged("INFO", "lets this host read by its role token"); n != 1 {
+			t.Errorf("told %d times:\n%s", n, h.log.String())
+		}
+	})
 }
 
 func TestJoinRegistersCUKAndTag(t *testing.T) {
@@ -251,8 +342,8 @@ func TestTheAddressIsTriedFirstThenTheTokenAndWhatWorkedIsKept(t *testing.T) {
 		}
 		h.asked()
 		step("after the registration", byAddress, false)
-		if n := strings.Count(h.log.String(), "lets this host read by its"); n != 3 {
-			t.Errorf("%d words about it in the log, want 3:\n%s", n, h.log.String())
+		if n := strings.Count(h.log.String(), "lets this host read by its"); n != 4 {
+			t.Errorf("%d words about it in the log, want 4:\n%s", n, h.log.String())
 		}
 	})
 }

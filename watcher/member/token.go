@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"sync"
 	"syscall"
 
+	"k2hdkc-slave-agent/render/regularfile"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
@@ -30,6 +30,9 @@ func (m *Member) token(ctx context.Context) (k2hr3.Token, error) {
 	path := m.TokenFile()
 	if path == "" {
 		return k2hr3.Token{}, ErrNoToken
+	}
+	if m.Guard != nil {
+		m.Guard.CloseFile(path, m.Log)
 	}
 	text, trusted, err := readTokenFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -87,7 +90,7 @@ func (m *Member) dropToken() {
 // readTokenFile returns the content of a token file, and whether root or the agent's own user owns
 // the file. It waits for nobody: where others may write, the file may be a pipe.
 func readTokenFile(path string) (text string, trusted bool, err error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := regularfile.Open(path)
 	if err != nil {
 		return "", false, err
 	}
@@ -96,15 +99,12 @@ func readTokenFile(path string) (text string, trusted bool, err error) {
 	if err != nil {
 		return "", false, err
 	}
-	if !info.Mode().IsRegular() {
-		return "", false, fmt.Errorf("%s is not a regular file", path)
+	b, err := regularfile.ReadAll(f, maxTokenFile)
+	if errors.Is(err, regularfile.ErrTooLarge) {
+		err = fmt.Errorf("%w: that is no role token", err)
 	}
-	b, err := io.ReadAll(io.LimitReader(f, maxTokenFile+1))
 	if err != nil {
 		return "", false, err
-	}
-	if len(b) > maxTokenFile {
-		return "", false, fmt.Errorf("%s has more than %d bytes: that is no role token", path, maxTokenFile)
 	}
 	owner := owner(info)
 	return string(b), owner == 0 || owner == os.Geteuid(), nil

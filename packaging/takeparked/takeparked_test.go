@@ -1,4 +1,4 @@
-package takeheld
+package takeparked
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 func TestTakeHeld(t *testing.T) {
 	for _, c := range []struct {
 		name    string
-		held    string // empty: there is no held file
+		parked  string // empty: there is no parked file
 		verdict chmpx.Verdict
 		want    string // what is in place afterwards
 		err     string
@@ -30,7 +30,7 @@ func TestTakeHeld(t *testing.T) {
 			var out bytes.Buffer
 			w := take{file: render.File{Path: filepath.Join(t.TempDir(), "slave.ini")}, out: &out}
 			w.judge = func(_ context.Context, b []byte, running *chmpx.Running) chmpx.Report {
-				if string(b) != c.held || running != nil {
+				if string(b) != c.parked || running != nil {
 					t.Errorf("judged: %q, %v", b, running)
 				}
 				return chmpx.Report{Verdict: c.verdict, Findings: []chmpx.Finding{{Text: "no certificate"}}}
@@ -38,8 +38,8 @@ func TestTakeHeld(t *testing.T) {
 			if err := os.WriteFile(w.file.Path, []byte("old"), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			if c.held != "" {
-				if err := w.file.Hold([]byte(c.held)); err != nil {
+			if c.parked != "" {
+				if err := w.file.Park([]byte(c.parked)); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -50,7 +50,7 @@ func TestTakeHeld(t *testing.T) {
 			if b, _ := w.file.Read(); string(b) != c.want {
 				t.Errorf("in place: %q, want %q", b, c.want)
 			}
-			if _, err := w.file.Held(); c.want == "new" && !errors.Is(err, fs.ErrNotExist) {
+			if _, err := w.file.Parked(); c.want == "new" && !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("a file still waits: %v", err)
 			}
 			if said := out.Len() > 0; said != (c.want == "new") {

@@ -11,12 +11,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// held is a target with the content "old" and "new" held beside it.
-func held(t *testing.T) File {
+// parked is a target with the content "old" and "new" parked beside it.
+func parked(t *testing.T) File {
 	t.Helper()
 	f := target(t)
 	write(t, f.Path, "old", 0o640)
-	if err := f.Hold([]byte("new")); err != nil {
+	if err := f.Park([]byte("new")); err != nil {
 		t.Fatal(err)
 	}
 	return f
@@ -50,19 +50,19 @@ func deletions(t *testing.T, path string) func() int {
 }
 
 func TestAHeldFileChangesNothingUntilItIsCommitted(t *testing.T) {
-	f := held(t)
-	if content(t, f.Path) != "old" || content(t, f.HeldPath()) != "new" {
+	f := parked(t)
+	if content(t, f.Path) != "old" || content(t, f.ParkedPath()) != "new" {
 		t.Error("it is in place already")
 	}
-	if info, err := os.Stat(f.HeldPath()); err != nil || info.Mode().Perm() != 0o640 {
-		t.Errorf("held as %v, %v", info, err)
+	if info, err := os.Stat(f.ParkedPath()); err != nil || info.Mode().Perm() != 0o640 {
+		t.Errorf("parked as %v, %v", info, err)
 	}
-	if err := f.DropHeld(); err != nil {
+	if err := f.DropParked(); err != nil {
 		t.Error(err)
 	}
 	onlyFile(t, f.Path)
-	if err := f.CommitHeld(); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("without a held file: %v", err)
+	if err := f.CommitParked(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without a parked file: %v", err)
 	}
 	onlyFile(t, f.Path)
 	if content(t, f.Path) != "old" {
@@ -71,33 +71,33 @@ func TestAHeldFileChangesNothingUntilItIsCommitted(t *testing.T) {
 }
 
 func TestNobodyHearsOfAHeldFileBeforeTheGuardIsDropped(t *testing.T) {
-	f := held(t)
+	f := parked(t)
 	heard := deletions(t, f.Path)
-	if err := f.CommitHeld(); err != nil {
+	if err := f.CommitParked(); err != nil {
 		t.Fatal(err)
 	}
 	if content(t, f.Path) != "new" || heard() != 0 {
 		t.Errorf("file %q, told %d times", content(t, f.Path), heard())
 	}
-	if b, err := f.Guarded(); err != nil || string(b) != "old" {
-		t.Errorf("guarded: %q, %v", b, err)
+	if b, err := f.Previous(); err != nil || string(b) != "old" {
+		t.Errorf("previous: %q, %v", b, err)
 	}
-	if err := f.DropGuard(); err != nil {
+	if err := f.DropPrevious(); err != nil {
 		t.Fatal(err)
 	}
 	if heard() != 1 {
 		t.Errorf("told %d times after that", heard())
 	}
 	onlyFile(t, f.Path)
-	if err := f.DropGuard(); err != nil {
+	if err := f.DropPrevious(); err != nil {
 		t.Errorf("a second time: %v", err)
 	}
 }
 
 func TestAHeldFileCanBeTakenBack(t *testing.T) {
-	f := held(t)
+	f := parked(t)
 	before, _ := os.Stat(f.Path)
-	if err := errors.Join(f.CommitHeld(), f.TakeBack()); err != nil {
+	if err := errors.Join(f.CommitParked(), f.RestorePrevious()); err != nil {
 		t.Fatal(err)
 	}
 	after, _ := os.Stat(f.Path)
@@ -109,7 +109,7 @@ func TestAHeldFileCanBeTakenBack(t *testing.T) {
 
 func TestAHeldFileCanBeTheFirst(t *testing.T) {
 	f := target(t)
-	if err := errors.Join(f.Hold([]byte("new")), f.CommitHeld()); err != nil {
+	if err := errors.Join(f.Park([]byte("new")), f.CommitParked()); err != nil {
 		t.Fatal(err)
 	}
 	if content(t, f.Path) != "new" {
@@ -119,12 +119,12 @@ func TestAHeldFileCanBeTheFirst(t *testing.T) {
 }
 
 func TestAGuardLeftByAKilledAgentIsReplaced(t *testing.T) {
-	f := held(t)
-	write(t, filepath.Join(filepath.Dir(f.Path), ".slave.guard.ini"), "older", 0o644)
-	if err := f.CommitHeld(); err != nil {
+	f := parked(t)
+	write(t, filepath.Join(filepath.Dir(f.Path), ".slave.previous.ini"), "older", 0o644)
+	if err := f.CommitParked(); err != nil {
 		t.Fatal(err)
 	}
-	if b, _ := f.Guarded(); string(b) != "old" {
-		t.Errorf("guarded: %q", b)
+	if b, _ := f.Previous(); string(b) != "old" {
+		t.Errorf("previous: %q", b)
 	}
 }

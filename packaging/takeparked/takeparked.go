@@ -1,8 +1,8 @@
-// Package takeheld puts in place, before chmpx's unit starts chmpx, the configuration that waits
+// Package takeparked puts in place, before chmpx's unit starts chmpx, the configuration that waits
 // for that: one which the chmpx before must not have loaded while it ran. The agent does the same
 // when it sees chmpx end; here it is done however soon the next chmpx follows, and also while no
 // agent runs.
-package takeheld
+package takeparked
 
 import (
 	"context"
@@ -18,9 +18,9 @@ import (
 )
 
 // Name is what chmpx's unit calls the program.
-const Name = "take-held"
+const Name = "take-parked"
 
-const usage = `usage: take-held FILE
+const usage = `usage: take-parked FILE
 
 Puts the configuration that waits for a start of chmpx in place of FILE, if there is one. Exit
 status: 0 it has, or there is none; 1 it cannot; 2 wrong arguments.
@@ -47,10 +47,10 @@ type take struct {
 	out   io.Writer
 }
 
-// run puts the held file in place if chmpx can start on it now: a certificate that it names may
+// run puts the parked file in place if chmpx can start on it now: a certificate that it names may
 // have gone since it was accepted.
 func (t take) run(ctx context.Context) error {
-	b, err := t.file.Held()
+	b, err := t.file.Parked()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -58,11 +58,11 @@ func (t take) run(ctx context.Context) error {
 		return err
 	}
 	if r := t.judge(ctx, b, nil); r.Verdict != chmpx.Accept {
-		return fmt.Errorf("%s is not put in place: %s: %s", t.file.HeldPath(), r.Verdict, r.Findings[0].Text)
+		return fmt.Errorf("%s is not put in place: %s: %s", t.file.ParkedPath(), r.Verdict, r.Findings[0].Text)
 	}
-	if err := t.file.TakeHeld(); err != nil {
+	if err := t.file.TakeParked(); err != nil {
 		return err
 	}
-	fmt.Fprintf(t.out, "%s: %s, which waited for this start, is in place\n", Name, t.file.HeldPath())
+	fmt.Fprintf(t.out, "%s: %s, which waited for this start, is in place\n", Name, t.file.ParkedPath())
 	return nil
 }

@@ -170,7 +170,7 @@ func TestNoSignOfLifeWhileSomethingIsStuck(t *testing.T) {
 			}
 			h.meddle.Store(&m)
 			h.send(AskNow)
-		}, "the check of the membership", 30 * time.Minute},
+		}, "the check of the membership", 40 * time.Minute},
 		"the look at chmpx": {func(h *host, release chan struct{}) {
 			h.chmpx.set(func(c *fakeChmpx) { c.stuck = release })
 		}, "the probe of chmpx", 3 * time.Minute},

@@ -10,7 +10,7 @@ const (
 	// the reading itself, and how many a check of the membership may take.
 	// Both are more than there can be.
 	askExchanges   = 3
-	checkExchanges = 9
+	checkExchanges = 12
 
 	// probeLimit and jobLimit are more than a probe of chmpx and a job of its
 	// unit can take: the program is ended after ten seconds and run twice at
@@ -23,8 +23,8 @@ const (
 	overdueAfter = time.Minute
 )
 
-// alive is the sign of life that the loop gives.
-type alive struct {
+// lifeSign is the sign of life that the loop gives.
+type lifeSign struct {
 	log   *slog.Logger
 	every time.Duration // 0: nobody wants one
 	next  alarm
@@ -32,11 +32,11 @@ type alive struct {
 	told  bool   // it is logged that there is none because of it
 }
 
-// sign reports whether to give a sign of life. stuck names what should long be
-// over, empty if nothing is: the loop goes on then, and yet the agent does not do
-// what it is there for. That must be so twice in a row, for a host that was
-// paused may find every limit behind it at once.
-func (a *alive) sign(now time.Time, stuck string) bool {
+// sign reports whether to give a sign of life. stuck names an operation that is
+// overdue, empty if none is. The loop still runs then, but the agent does not do its
+// work. sign withholds the signal only if the same operation is overdue twice in a
+// row, because after a pause of the host everything looks overdue once.
+func (a *lifeSign) sign(now time.Time, stuck string) bool {
 	a.next.set(now.Add(a.every))
 	before := a.stuck
 	a.stuck = stuck

@@ -3,6 +3,7 @@ package watcher
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -110,6 +111,24 @@ func TestWhatTheRunningChmpxMustNotLoadWaitsForTheNextOne(t *testing.T) {
 	}
 }
 
+// A chmpx that has just started shows no revision yet, and is none of the file before.
+func TestAChmpxThatHasJustStartedIsNotTakenForTheOneBefore(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		text := dangers["GROUP"](h.cluster.Text())
+		h.cluster.SetText(text)
+		h.send(AskNow)
+		h.pass(5 * time.Second)
+		h.chmpx.stop()
+		h.pass(10 * time.Millisecond)
+		h.chmpx.set(func(c *fakeChmpx) { c.young = 2 })
+		h.chmpx.start(t)
+		h.pass(10 * time.Second)
+		h.runsThe(text)
+		h.log.want(t, 0, "runs the previous one")
+	})
+}
+
 // A chmpx may start between the look that finds none and the rename.
 func TestAChmpxThatStartsAtTheWrongMomentSurvives(t *testing.T) {
 	for name, change := range dangers {
@@ -143,6 +162,41 @@ func TestAChmpxThatStartsAtTheWrongMomentSurvives(t *testing.T) {
 	}
 }
 
+// Where chmpx cannot be probed any more, K2HR3's next texts must not wait for it.
+func TestAGuardThatNobodyCanEndBlocksNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		h.chmpx.stop()
+		h.pass(10 * time.Second)
+		h.cluster.SetText(dangers["GROUP"](h.cluster.Text()))
+		h.chmpx.set(func(c *fakeChmpx) {
+			c.after = func(err error) {
+				if errors.Is(err, daemon.ErrNotRunning) {
+					go h.chmpx.set(func(c *fakeChmpx) { c.failing = daemon.ErrNoAccess })
+				}
+			}
+		})
+		h.send(AskNow)
+		h.pass(10 * time.Second)
+		if _, err := h.config.File.Previous(); err != nil {
+			t.Fatal(err)
+		}
+		h.forget()
+		h.join(2)
+		text := set("REPLICA", "0")(h.cluster.Text())
+		h.cluster.SetText(text)
+		h.pass(10 * time.Minute)
+		if len(h.reads()) < 2 || body(h.file()) != body(text) {
+			t.Errorf("%d requests, and the file is\n%s", len(h.reads()), h.file())
+		}
+		h.chmpx.set(func(c *fakeChmpx) { c.failing, c.after = nil, nil })
+		h.chmpx.start(t)
+		h.pass(10 * time.Minute)
+		h.runsThe(text)
+		h.noTemporary()
+	})
+}
+
 func TestARestartThatIsWantedIsMadeForWhatWaits(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.unit = &fakeUnit{state: unitState("loaded", "active", "enabled"), lasts: 200 * time.Millisecond}
@@ -169,7 +223,7 @@ func TestAFileThatChmpxsUnitHasPutInPlaceIsTakenUp(t *testing.T) {
 		h.send(AskNow)
 		h.pass(5 * time.Second)
 		h.chmpx.stop()
-		if err := os.Rename(h.config.File.HeldPath(), h.config.File.Path); err != nil {
+		if err := os.Rename(h.config.File.ParkedPath(), h.config.File.Path); err != nil {
 			t.Fatal(err)
 		}
 		h.chmpx.start(t)
@@ -188,7 +242,7 @@ func TestWhatWaitsIsForgottenWhenK2HR3HasAnotherText(t *testing.T) {
 		h.cluster.SetText(dangers["GROUP"](good))
 		h.send(AskNow)
 		h.pass(5 * time.Second)
-		if _, err := h.config.File.Held(); err != nil {
+		if _, err := h.config.File.Parked(); err != nil {
 			t.Fatal(err)
 		}
 		h.cluster.SetText(good)
@@ -219,4 +273,65 @@ func TestWhatWaitsOutlivesTheAgent(t *testing.T) {
 		h.runsThe(text)
 		h.noTemporary()
 	})
+}
+
+// guarded restarts the agent on a host without a chmpx, where a file of this text is guarded.
+func (h *host) guarded(text string) {
+	h.t.Helper()
+	h.applied()
+	h.pass(3 * time.Minute)
+	h.stop()
+	h.chmpx.stop()
+	if err := os.WriteFile(filepath.Join(h.dir, ".slave.previous.ini"), []byte(text), 0o644); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// What is done to the file while another one is guarded is undone when that is over.
+func TestAFileThatIsDeletedBesideAGuardIsRestored(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.guarded(h.textWithSelf())
+		h.start()
+		h.pass(time.Second)
+		h.edit(os.Remove)
+		h.pass(2 * previousFor)
+		if h.file() == "" {
+			t.Error("the file is not restored")
+		}
+	})
+}
+
+// What is in the guard's place, or in the file's, may be anything, and ends up nowhere.
+func TestAGuardThatIsNone(t *testing.T) {
+	for name, spoil := range map[string]struct{ guard, file string }{
+		"both": {"rubbish", "rubbish"}, "the guard": {"rubbish", ""}, "the guard is empty": {"", ""}, "the file": {"good", "rubbish"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				text := spoil.guard
+				if text == "good" {
+					text = h.textWithSelf()
+				}
+				h.guarded(text)
+				if spoil.file != "" {
+					if err := overwrite(spoil.file)(h.config.File.Path); err != nil {
+						t.Fatal(err)
+					}
+				}
+				h.start()
+				h.pass(time.Minute)
+				h.join(2)
+				h.send(AskNow)
+				h.pass(10 * time.Second)
+				if !h.lists(2) {
+					t.Errorf("the file is\n%s", h.file())
+				}
+				h.chmpx.start(t)
+				h.pass(10 * time.Second)
+				if !h.lists(2) {
+					t.Errorf("with chmpx the file is\n%s", h.file())
+				}
+			})
+		})
+	}
 }

@@ -1,0 +1,274 @@
+package e2e
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// endLimit is how long the end on a signal may take here. The promise is one second; the rest is
+// for a busy machine. What hung before lasted ten seconds or for ever.
+const endLimit = 5 * time.Second
+
+// ends sends the agent a signal, and fails if it does not end with status 0 in time.
+func ends(t *testing.T, cmd *exec.Cmd, s os.Signal) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	start := time.Now()
+	if err := cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-done:
+		t.Logf("it ended after %v", time.Since(start).Round(time.Millisecond))
+		if err != nil {
+			t.Errorf("it ended with %v on %v, want status 0", err, s)
+		}
+	case <-time.After(endLimit):
+		cmd.Process.Kill()
+		<-done
+		t.Errorf("it did not end on %v", s)
+	}
+}
+
+// fullPipe is a pipe that is full, and the end to read it from.
+func fullPipe(t *testing.T) (r, w *os.File) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close(); w.Close() })
+	if err := w.SetWriteDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	for block := bytes.Repeat([]byte("x"), 4095); err == nil; {
+		_, err = w.Write(append(block, '\n'))
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Fatal(err)
+	}
+	return r, w
+}
+
+// fullSocket is a socket of systemd's that nobody reads any more.
+func fullSocket(t *testing.T, path string) *net.UnixConn {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	addr := &net.UnixAddr{Name: fmt.Sprintf("/proc/self/fd/%d/%s", dir.Fd(), filepath.Base(path)), Net: "unixgram"}
+	conn, err := net.ListenUnixgram("unixgram", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	other, err := net.DialUnix("unixgram", nil, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	for err == nil {
+		other.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+		_, err = other.Write([]byte("PRIORITY=6\nMESSAGE=of another service\n"))
+	}
+	return conn
+}
+
+// A log that nobody reads, and a systemd that hangs, keep the agent neither from its work nor from
+// its end.
+func TestNobodyListensToTheAgent(t *testing.T) {
+	for kind, listen := range map[string]func(t *testing.T, h *host, cmd *exec.Cmd){
+		"a pipe that nobody reads": func(t *testing.T, h *host, cmd *exec.Cmd) {
+			_, cmd.Stderr = fullPipe(t)
+		},
+		"the same as JSON, for debugging": func(t *testing.T, h *host, cmd *exec.Cmd) {
+			_, cmd.Stderr = fullPipe(t)
+			cmd.Args = append(cmd.Args, "--log-format=json", "--log-level=debug")
+		},
+		"a pipe whose reader is gone": func(t *testing.T, h *host, cmd *exec.Cmd) {
+			r, w := fullPipe(t)
+			r.Close()
+			cmd.Stderr = w
+		},
+		"a systemd that hangs": func(t *testing.T, h *host, cmd *exec.Cmd) {
+			path := h.path("notify")
+			fullSocket(t, path)
+			cmd.Env = append(cmd.Env, "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=300000")
+		},
+	} {
+		t.Run(strings.ReplaceAll(kind, " ", "-"), func(t *testing.T) {
+			s := newSite(t, 1)
+			h := newHost(t, s)
+			cmd := h.command(t.Context(), append([]string{"run", "--interval=1h"}, s.args()...)...)
+			listen(t, h, cmd)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			until(t, "the first file", func() bool { _, err := os.Stat(h.output()); return err == nil })
+			s.joinServers(2)
+			until(t, "a reload", func() bool {
+				cmd.Process.Signal(syscall.SIGHUP)
+				b, _ := os.ReadFile(h.output())
+				return strings.Contains(string(b), name("kv", 1))
+			})
+			ends(t, cmd, syscall.SIGTERM)
+		})
+	}
+}
+
+// The journal tells what it missed as soon as journald goes on.
+func TestAJournaldThatHangs(t *testing.T) {
+	v := newSlaveVM(t, &minimalK2HR3{text: resourceText})
+	journal := fullSocket(t, v.path("/run/systemd/journal/socket"))
+	_, w := fullPipe(t)
+	info, err := w.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream := info.Sys().(*syscall.Stat_t)
+	cmd := v.command(t.Context(), "run", "--interval=1h", "--unit=")
+	cmd.Env = append(cmd.Env, fmt.Sprintf("JOURNAL_STREAM=%d:%d", stream.Dev, stream.Ino))
+	cmd.Stderr = w
+	v.inside(cmd.Start)
+	until(t, "the first file", func() bool { _, err := os.Stat(v.file()); return err == nil })
+	var log strings.Builder
+	journal.SetReadDeadline(time.Now().Add(limit))
+	for b := make([]byte, 64<<10); !strings.Contains(log.String(), "slave.ini replaced"); {
+		n, err := journal.Read(b)
+		if err != nil {
+			t.Fatalf("%v; the journal has\n%s", err, log.String())
+		}
+		log.Write(b[:n])
+	}
+	if !strings.Contains(log.String(), "K2HDKC_ROLE="+roleYRN) {
+		t.Errorf("the journal has\n%s", log.String())
+	}
+	ends(t, cmd, syscall.SIGTERM)
+}
+
+// What cannot be read is another's affair; that it keeps nobody from ending the agent is this
+// one's.
+func TestFilesThatAreNoFilesDoNotKeepTheAgentFromEnding(t *testing.T) {
+	for _, option := range []string{"role-token-file", "ca-file", "instance-id-file", "config"} {
+		t.Run(option, func(t *testing.T) {
+			s := newSite(t, 1)
+			h := newHost(t)
+			fifo := h.path("fifo")
+			if err := unix.Mkfifo(fifo, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			// A flag beats what the environment says.
+			cmd := h.command(t.Context(), "run", "--api-uri", s.uri, "--role", s.SlaveRole(), "--"+option+"="+fifo)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			if !hangs(t, cmd.Process.Pid) {
+				if err := cmd.Wait(); err == nil {
+					t.Error("it ended with status 0 by itself")
+				}
+				return
+			}
+			ends(t, cmd, syscall.SIGTERM)
+		})
+	}
+}
+
+// hangs waits until a process waits for somebody at the other end of a FIFO, or has ended; it
+// returns false then, and true too if neither is so for a while.
+func hangs(t *testing.T, pid int) bool {
+	t.Helper()
+	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/wchan", pid))
+		for _, file := range threads {
+			if b, _ := os.ReadFile(file); strings.Contains(string(b), "wait_for_partner") {
+				return true
+			}
+		}
+		if b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); bytes.Contains(b, []byte(") Z ")) {
+			return false
+		}
+	}
+	return true
+}
+
+// A program of chmpx's that does not end does not keep the agent from ending either.
+func TestAProgramThatDoesNotEndDoesNotKeepTheAgentFromEnding(t *testing.T) {
+	for name, script := range map[string]string{
+		"ignores-signals":   "trap '' TERM INT HUP QUIT\nwhile :; do sleep 1; done",
+		"leaves-a-child":    "sleep 1000 &\nwait",
+		"leaves-a-session":  "setsid sh -c 'echo $$ >>$PIDS; exec sleep 1000' &\nwait",
+		"stops-itself":      "kill -STOP $$",
+		"floods-its-output": "exec yes",
+	} {
+		for _, option := range []string{"status-command", "check-command"} {
+			t.Run(name+"/"+option, func(t *testing.T) {
+				s := newSite(t, 1)
+				h := newHost(t, s)
+				program := h.path("program")
+				write(t, program, "#!/bin/sh\nexport PIDS="+h.path("pids")+"\necho $$ >>$PIDS\n"+script+"\n")
+				os.Chmod(program, 0o755)
+				cmd := h.command(t.Context(), "run", "--api-uri", s.uri, "--role", s.SlaveRole(), "--"+option, program)
+				cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"))
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { endGroups(h.path("pids")) })
+				until(t, "the program", func() bool { b, _ := os.ReadFile(h.path("pids")); return len(b) > 0 })
+				ends(t, cmd, syscall.SIGTERM)
+			})
+		}
+	}
+}
+
+// endGroups ends what is left of the process groups in a list.
+func endGroups(file string) {
+	b, _ := os.ReadFile(file)
+	for _, word := range strings.Fields(string(b)) {
+		var pid int
+		if _, err := fmt.Sscan(word, &pid); err == nil && pid > 1 {
+			syscall.Kill(-pid, syscall.SIGKILL)
+		}
+	}
+}
+
+// The log says which signal ends the agent, and that it has; SIGQUIT, which a person types with
+// ^\, shows nothing of the memory.
+func TestTheLogTellsOfTheEnd(t *testing.T) {
+	for s, word := range map[syscall.Signal]string{syscall.SIGTERM: "terminated", syscall.SIGINT: "interrupt", syscall.SIGQUIT: "quit"} {
+		t.Run(word, func(t *testing.T) {
+			site := newSite(t, 1)
+			h := newHost(t, site)
+			p := h.start(site.args()...)
+			p.says("slave.ini replaced", "")
+			must(t, p.Signal(s))
+			select {
+			case <-p.Done():
+			case <-deadline(t).Done():
+				t.Fatal("it did not end")
+			}
+			p.says("stopping", "")
+			p.says("stopped", "")
+			if log := p.String(); !strings.Contains(log, word+" signal received") || strings.Contains(log, "goroutine ") {
+				t.Errorf("the log says\n%s", log)
+			}
+			p.end()
+		})
+	}
+}

@@ -1,0 +1,179 @@
+package k2hr3
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// route is how a client gets to its server, in the operator's words.
+type route struct {
+	server *url.URL
+	named  string // what the server's address comes from
+	caFile string // empty: the system's authorities
+	cert   string // cert-file; empty: this host has no client certificate
+
+	// wantsCert: the server asks for a client certificate.
+	wantsCert *atomic.Bool
+}
+
+// explain returns what is wrong and helps after a failure below HTTP, and what that is called; the
+// hint is empty where the error says it all.
+func (r route) explain(err error, now time.Time) (hint string, named error) {
+	var dial *net.OpError
+	if proxy := proxyOf(r.server); proxy != nil {
+		variable := proxyVariable(r.server.Scheme)
+		if errors.As(err, &dial) && dial.Op == "proxyconnect" {
+			return "K2HR3 is not reached without it: correct " + variable + ", or list K2HR3's host in NO_PROXY",
+				fmt.Errorf("the proxy %s of %s: %w", proxy.Host, variable, dial.Err)
+		}
+		var tunnel tunnelError
+		if errors.As(err, &tunnel) {
+			return r.hintTunnel(tunnel.status), fmt.Errorf("the proxy %s of %s: %w", proxy.Host, variable, tunnel)
+		}
+	}
+	if hint := r.hintTLS(err, now); hint != "" {
+		return hint, err
+	}
+	return r.hintNetwork(err), err
+}
+
+// hintTunnel says what helps against a proxy that does not connect to the server.
+func (r route) hintTunnel(status int) string {
+	if status == http.StatusProxyAuthRequired {
+		return r.hintPassword()
+	}
+	return "the proxy has to allow CONNECT to " + r.server.Host + ", or NO_PROXY has to list K2HR3's host"
+}
+
+func (r route) hintPassword() string {
+	if proxyOf(r.server) == nil {
+		return "what answers is a proxy that wants a user and password, though " + proxyVariable(r.server.Scheme) + " names none: " + r.named + " may name the proxy"
+	}
+	return "the proxy wants a user and password: write http://USER:PASSWORD@HOST:PORT in " +
+		proxyVariable(r.server.Scheme) + ", or list K2HR3's host in NO_PROXY"
+}
+
+// hintNetwork says what helps against a failure below TLS and HTTP.
+func (r route) hintNetwork(err error) string {
+	var dns *net.DNSError
+	var dial *net.OpError
+	proxied := ""
+	if proxyOf(r.server) != nil {
+		proxied = ", or the proxy of " + proxyVariable(r.server.Scheme) + " is"
+	}
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "the host in " + r.named + " does not resolve here: correct " + r.named + ", or have the name service of this host know it"
+	case errors.As(err, &dns):
+		return "this host's name service (/etc/resolv.conf) gives no answer"
+	case errors.Is(err, errNotHTTP) && r.server.Scheme == "http":
+		return r.named + " says http: if K2HR3 speaks https there, correct it"
+	case isTimeout(err) && errors.As(err, &dial) && dial.Op == "dial":
+		return "nothing answers at that address: the host is down, or a firewall drops what is sent to it"
+	case isTimeout(err):
+		return "K2HR3 is overloaded or hangs" + proxied
+	case isEnd(err) && r.server.Scheme == "http":
+		return "K2HR3 ended the connection: it was restarted, or it speaks https there and " + r.named + " says http" + proxied
+	case isEnd(err):
+		return "K2HR3 ended the connection: it was restarted, or something on the way to it was"
+	}
+	return ""
+}
+
+// hintTLS says what helps against a failure of TLS; empty: it is none.
+func (r route) hintTLS(err error, now time.Time) string {
+	var (
+		invalid   x509.CertificateInvalidError
+		authority x509.UnknownAuthorityError
+		name      x509.HostnameError
+		record    tls.RecordHeaderError
+		handshake handshakeError
+	)
+	switch {
+	case errors.As(err, &invalid):
+		return hintInvalid(invalid, now)
+	case errors.As(err, &authority):
+		return r.hintAuthority(authority.Cert)
+	case errors.As(err, &name):
+		return r.hintName(name.Certificate)
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
+		return r.named + " says https, but what answers there does not speak it"
+	case errors.As(err, &handshake):
+		return r.named + " says https, and K2HR3 ended the connection before TLS was agreed on: if it speaks http there, correct it"
+	case strings.Contains(err.Error(), "protocol version"):
+		return "K2HR3 speaks no TLS newer than 1.1, which the agent does not: K2HR3, or the gateway before it, has to offer TLS 1.2 or 1.3"
+	case isAlert(err):
+		return r.hintAlert()
+	}
+	return ""
+}
+
+func hintInvalid(e x509.CertificateInvalidError, now time.Time) string {
+	clock := "this host's clock says " + now.UTC().Format(time.RFC3339) + ": if that is right, K2HR3's certificate "
+	switch {
+	case e.Reason != x509.Expired:
+		return "K2HR3 needs another certificate: one for a server, and by an authority that may issue it"
+	case e.Cert != nil && now.Before(e.Cert.NotBefore):
+		return clock + "is used too early"
+	}
+	return clock + "has to be renewed"
+}
+
+func (r route) hintAuthority(cert *x509.Certificate) string {
+	signer := ""
+	if cert != nil && cert.Issuer.String() != "" {
+		signer = fmt.Sprintf(" (%.150q)", cert.Issuer.String())
+	}
+	if r.caFile == "" {
+		return "ca-file has to name the authority that signed K2HR3's certificate" + signer + ": the system's authorities do not know it"
+	}
+	return "ca-file has to name the authority that signed K2HR3's certificate" + signer + ": it is not in " + r.caFile + ", and K2HR3 sends no certificate in between"
+}
+
+func (r route) hintName(cert *x509.Certificate) string {
+	if cert == nil {
+		return ""
+	}
+	names := slices.Clone(cert.DNSNames)
+	for _, ip := range cert.IPAddresses {
+		names = append(names, ip.String())
+	}
+	if len(names) == 0 {
+		return "no name in " + r.named + " helps: K2HR3's certificate has no subjectAltName, and has to be issued anew with " + r.server.Hostname() + " as one"
+	}
+	return r.named + " has to use a name that is in K2HR3's certificate: " + fmt.Sprintf("%.200q", strings.Join(names, ", "))
+}
+
+// hintAlert says what helps where the server ends a handshake, and says no more than that.
+func (r route) hintAlert() string {
+	switch {
+	case !r.wantsCert.Load():
+		return "K2HR3 and the agent have no way of TLS in common that both allow"
+	case r.cert == "":
+		return "K2HR3 wants a client certificate: set cert-file and key-file"
+	}
+	return "K2HR3 does not accept the client certificate: cert-file and key-file need one that is valid, and by an authority that K2HR3 trusts"
+}
+
+// isCertificateError reports whether err is about certificates, which do not
+// change within the seconds of a retry.
+func isCertificateError(err error) bool {
+	var verify *tls.CertificateVerificationError
+	return errors.As(err, &verify) || isAlert(err)
+}
+
+// isAlert reports whether err is the server's refusal of the TLS handshake, to
+// which crypto/tls gives no type of its own.
+func isAlert(err error) bool {
+	var network *net.OpError
+	return errors.As(err, &network) && network.Op == "remote error"
+}
