@@ -142,11 +142,14 @@ func (f File) inspect(root *os.Root) (fs.FileInfo, error) {
 // checkTaken returns an error if the file, or one that comes and goes beside it, is another one
 // that the agent needs.
 func (f File) checkTaken() error {
+	paths := []string{f.Path, f.beside("next"), f.beside("parked"), f.beside("previous"), f.aside("lock")}
+	var own []regularfile.Location
+	for _, path := range paths {
+		own = append(own, regularfile.Locate(path))
+	}
 	for _, t := range f.Taken {
-		for _, own := range []string{f.Path, f.beside("next"), f.beside("parked"), f.beside("previous"), f.aside("lock")} {
-			if regularfile.Same(own, t.Path) {
-				return fmt.Errorf("cannot replace %s: %s %w, %s (%s); name another file as output", f.Path, own, ErrTaken, t.What, t.Path)
-			}
+		if i := slices.IndexFunc(own, regularfile.Locate(t.Path).Same); i >= 0 {
+			return fmt.Errorf("cannot replace %s: %s %w, %s (%s); name another file as output", f.Path, paths[i], ErrTaken, t.What, t.Path)
 		}
 	}
 	return nil

@@ -57,6 +57,8 @@ func tokenFaults() []fault {
 			before: tokenOnly, strike: write("\n"), heal: healed, within: 5 * time.Second, asks: 250, puts: 1, says: []string{silent, "role token is empty"}},
 		{name: "a user token", wrong: "the token file of such a host has a user token in it", does: "keeps the file; says so, and does not send it",
 			before: tokenOnly, strike: write("U=0123456789abcdef\n"), heal: healed, within: 5 * time.Second, asks: 240, puts: 1, says: []string{silent, "user token"}},
+		{name: "a digit of the token is missing", wrong: "the token file of such a host has a token of 63 digits in it", does: "keeps the file; says so, and does not send it",
+			before: tokenOnly, strike: func(h *host) { write(h.token[:63] + "\n")(h) }, heal: healed, within: 5 * time.Second, asks: 240, puts: 1, says: []string{silent, "role token has 63 digits"}},
 		{name: "the token is rotated", wrong: "the role token of such a host is replaced, the old one is revoked", does: "uses the new one at once",
 			before: tokenOnly, strike: func(h *host) { h.cluster.Revoke(h.token); newToken(h) }, heal: (*host).clear, within: 6 * time.Minute,
 			sees: 5 * time.Second, asks: 170, puts: 1, says: []string{"membership unconfirmed"}},

@@ -114,7 +114,7 @@ func wrongAnswerFaults() []fault {
 		{name: "429", wrong: "a gateway says that it is asked too often", does: keeps,
 			strike: on(status(429), read), asks: 130, says: []string{silent, "429", "too often"}},
 		{name: "407", wrong: "a proxy wants a password", does: keeps,
-			strike: on(status(407), read), asks: 120, says: []string{silent, "407", "HTTPS_PROXY"}},
+			strike: on(status(407), read), asks: 120, says: []string{silent, "407", "HTTP_PROXY names none"}},
 		{name: "431", wrong: "K2HR3 finds the request too long", does: keeps,
 			strike: on(status(431), read), asks: 240, says: []string{silent, "431"}},
 		{name: "truncated", wrong: "each answer ends in the middle", does: keeps,

@@ -243,9 +243,16 @@ func store(t *testing.T, file string, c tls.Certificate) string {
 	return file
 }
 
-// overTLS runs a row on a K2HR3 with a certificate that the row changes. The
-// client's certificate is in a file.
-func overTLS(strike func(ca *authority, use func(tls.Certificate), client string), demand bool) func(*testing.T, fault) {
+// secured is a K2HR3 over TLS that a row changes.
+type secured struct {
+	ca     *authority
+	use    func(tls.Certificate) // has K2HR3 show another certificate
+	caFile string
+	client string // the file with the client's certificate
+}
+
+// overTLS runs a row on a K2HR3 over TLS, which may demand a client certificate.
+func overTLS(strike func(secured), demand bool) func(*testing.T, fault) {
 	return func(t *testing.T, f fault) {
 		w, ca := newWire(t), newAuthority(t)
 		var current atomic.Pointer[tls.Certificate]
@@ -257,20 +264,22 @@ func overTLS(strike func(ca *authority, use func(tls.Certificate), client string
 			SessionTicketsDisabled: true,
 		}
 		dir := t.TempDir()
-		w.config.CAFile = store(t, filepath.Join(dir, "ca.pem"), tls.Certificate{Certificate: [][]byte{ca.cert.Raw}})
+		own := tls.Certificate{Certificate: [][]byte{ca.cert.Raw}}
+		w.config.CAFile = store(t, filepath.Join(dir, "ca.pem"), own)
 		client := filepath.Join(dir, "client.pem")
-		own := ca.issue(x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, 0)
+		shown := ca.issue(x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, 0)
 		if demand {
 			conf.ClientAuth, conf.ClientCAs = tls.RequireAndVerifyClientCert, ca.pool()
-			w.config.CertFile = store(t, client, own)
+			w.config.CertFile = store(t, client, shown)
 			w.config.KeyFile = client
 		}
 		w.serve("127.0.0.1:0", conf)
 		w.run()
-		w.suffer(f, func() { strike(ca, use, client) }, func() {
+		w.suffer(f, func() { strike(secured{ca, use, w.config.CAFile, client}) }, func() {
 			use(good)
+			store(t, w.config.CAFile, own)
 			if demand {
-				store(t, client, own)
+				store(t, client, shown)
 			}
 		})
 	}
@@ -280,49 +289,61 @@ func overTLS(strike func(ca *authority, use func(tls.Certificate), client string
 // reads the environment once.
 const proxiedAPI = "K2HDKC_TEST_PROXIED"
 
-func throughProxy(t *testing.T, f fault) {
-	if at := os.Getenv(proxiedAPI); at == "" {
-		l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
-		if err != nil {
-			t.Fatal(err)
+// proxy is one that a row changes.
+type proxy struct {
+	locked atomic.Bool // it wants a password
+	dead   func()      // nothing listens any more
+	alive  func()
+}
+
+// throughProxy runs a row on a K2HR3 behind a proxy.
+func throughProxy(strike, heal func(*proxy)) func(*testing.T, fault) {
+	return func(t *testing.T, f fault) {
+		if at := os.Getenv(proxiedAPI); at == "" {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			proxy := l.Addr().String()
+			l.Close() // the child will listen there
+			again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v")
+			again.Env = append(os.Environ(), proxiedAPI+"="+proxy, "HTTP_PROXY=http://"+proxy, "http_proxy=http://"+proxy, "NO_PROXY=", "no_proxy=")
+			if out, err := again.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
+				t.Errorf("%v\n%s", err, out)
+			}
+			return
 		}
-		proxy := l.Addr().String()
-		listening, err := l.File()
-		l.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer listening.Close()
-		again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+strings.ReplaceAll(t.Name(), "/", "$/^")+"$", "-test.v")
-		again.Env = append(os.Environ(), proxiedAPI+"="+proxy, "HTTP_PROXY=http://"+proxy, "http_proxy=http://"+proxy, "NO_PROXY=", "no_proxy=")
-		again.ExtraFiles = []*os.File{listening}
-		if out, err := again.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS") {
-			t.Errorf("%v\n%s", err, out)
-		}
-		return
+		w := newWire(t)
+		w.serve("127.0.0.1:0", nil)
+		p := newProxy(t, w.api)
+		w.api = &url.URL{Scheme: "http", Host: "k2hr3.invalid:18080"}
+		w.run()
+		w.suffer(f, func() { strike(p) }, func() { heal(p) })
 	}
-	w := newWire(t)
-	w.serve("127.0.0.1:0", nil)
-	behind := w.api
-	w.api = &url.URL{Scheme: "http", Host: "k2hr3.invalid:18080"}
-	l, err := net.FileListener(os.NewFile(3, "proxy")) // the first of ExtraFiles
-	if err != nil {
-		t.Fatal(err)
-	}
-	var locked atomic.Bool
+}
+
+func newProxy(t *testing.T, behind *url.URL) *proxy {
+	p := &proxy{}
 	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(behind) }}
-	proxy := &http.Server{Handler: http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		if locked.Load() {
+	handler := http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if p.locked.Load() {
 			rw.WriteHeader(http.StatusProxyAuthRequired)
 			return
 		}
 		forward.ServeHTTP(rw, r)
-	})}
-	over := make(chan struct{})
-	go func() { defer close(over); proxy.Serve(l) }()
-	t.Cleanup(func() { proxy.Close(); <-over })
-	w.run()
-	w.suffer(f, func() { locked.Store(true) }, func() { locked.Store(false) })
+	})
+	p.alive = func() {
+		l, err := net.Listen("tcp", os.Getenv(proxiedAPI))
+		if err != nil {
+			t.Fatal(err)
+		}
+		server, over := &http.Server{Handler: handler}, make(chan struct{})
+		go func() { defer close(over); server.Serve(l) }()
+		p.dead = func() { server.Close(); <-over }
+	}
+	p.alive()
+	t.Cleanup(func() { p.dead() })
+	return p
 }
 
 // nameServer answers questions for addresses of names that it has, by UDP.
@@ -565,29 +586,39 @@ func wireFaults() []fault {
 		row(fault{name: "a real drip", wrong: "the answer comes in a byte now and then, over a real connection", does: "keeps the file; gives it up in time", run: dripping,
 			says: []string{silent, "no whole answer within"}}),
 		row(fault{name: "a certificate of another authority", wrong: "K2HR3's certificate is replaced by one that another authority has signed", does: keeps,
-			run: overTLS(func(ca *authority, use func(tls.Certificate), _ string) {
-				use(newAuthority(ca.t).issue(x509.Certificate{}, 0))
+			run: overTLS(func(s secured) {
+				s.use(newAuthority(s.ca.t).issue(x509.Certificate{}, 0))
 			}, false), says: []string{silent, "ca-file has to name the authority"}}),
+		row(fault{name: "the authority is rotated", wrong: "K2HR3's certificate is replaced by one that another authority has signed, and ca-file by that authority's", does: "takes up the new authority with the next request",
+			run: overTLS(func(s secured) {
+				next := newAuthority(s.ca.t)
+				store(s.ca.t, s.caFile, tls.Certificate{Certificate: [][]byte{next.cert.Raw}})
+				s.use(next.issue(x509.Certificate{}, 0))
+			}, false), sees: wireSoon, asks: 60, hush: true}),
 		row(fault{name: "an expired certificate", wrong: "K2HR3's certificate expires, or this host's clock is ahead", does: keeps,
-			run: overTLS(func(ca *authority, use func(tls.Certificate), _ string) {
-				use(ca.issue(x509.Certificate{}, -48*time.Hour))
+			run: overTLS(func(s secured) {
+				s.use(s.ca.issue(x509.Certificate{}, -48*time.Hour))
 			}, false), says: []string{silent, "this host's clock says"}}),
 		row(fault{name: "a certificate that is not valid yet", wrong: "this host's clock is behind, as at the first boot of a board", does: keeps,
-			run: overTLS(func(ca *authority, use func(tls.Certificate), _ string) {
-				use(ca.issue(x509.Certificate{}, 48*time.Hour))
+			run: overTLS(func(s secured) {
+				s.use(s.ca.issue(x509.Certificate{}, 48*time.Hour))
 			}, false), says: []string{silent, "this host's clock says"}}),
 		row(fault{name: "the client certificate expires", wrong: "this host's client certificate expires, and is renewed on disk", does: "keeps the file; says so; uses the renewed one at once",
-			run: overTLS(func(ca *authority, _ func(tls.Certificate), client string) {
-				store(ca.t, client, ca.issue(x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, -48*time.Hour))
-			}, true), says: []string{silent, "cert-file and key-file"}}),
+			run: overTLS(func(s secured) {
+				store(s.ca.t, s.client, s.ca.issue(x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, -48*time.Hour))
+			}, true), says: []string{silent, "cert-file and key-file need one that is valid"}}),
 		row(fault{name: "the client certificate is lost", wrong: "this host's client certificate is deleted", does: "keeps the file; says so; uses the next one at once",
-			run: overTLS(func(ca *authority, _ func(tls.Certificate), client string) {
-				if err := os.Remove(client); err != nil {
-					ca.t.Error(err)
+			run: overTLS(func(s secured) {
+				if err := os.Remove(s.client); err != nil {
+					s.ca.t.Error(err)
 				}
 			}, true), says: []string{silent, "cert-file"}}),
-		row(fault{name: "the proxy wants a password", wrong: "the proxy of HTTP_PROXY wants a password", does: keeps, run: throughProxy,
-			says: []string{silent, "407", "HTTPS_PROXY"}}),
+		row(fault{name: "the proxy wants a password", wrong: "the proxy of HTTP_PROXY wants a password", does: keeps,
+			run:  throughProxy(func(p *proxy) { p.locked.Store(true) }, func(p *proxy) { p.locked.Store(false) }),
+			says: []string{silent, "407", "http://USER:PASSWORD@HOST:PORT in HTTP_PROXY"}}),
+		row(fault{name: "the proxy is dead", wrong: "nothing listens any more at the address in HTTP_PROXY", does: "keeps the file; says that it is the proxy, and which variable names it",
+			run:  throughProxy(func(p *proxy) { p.dead() }, func(p *proxy) { p.alive() }),
+			says: []string{silent, "the proxy 127.0.0.1:", "of HTTP_PROXY", "connection refused", "correct HTTP_PROXY"}}),
 		row(fault{name: "the name means another address", wrong: "the name service moves K2HR3 to another address, and nothing is left at the old one", does: "finds it with the next request",
 			run: byName(moves("127.0.0.2", "127.0.0.3")), sees: wireSoon, asks: 60, hush: true}),
 		row(fault{name: "IPv4 gives way to IPv6", wrong: "K2HR3 is reached by IPv6 only from now on, under an address that it can remove", does: "registers under its IPv6 address",

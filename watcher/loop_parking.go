@@ -88,6 +88,7 @@ func (l *loop) awaitEnd(now time.Time) {
 		l.startProbe(now)
 	case !l.endOp.busy && l.parking.trustsEnd(*l.probe.last):
 		st := *l.probe.last
+		l.parking.await(st)
 		const noLimit = 0 // it is never overdue
 		l.start(now, &l.endOp, noLimit, func(ctx context.Context) any { return ended{l.Chmpx.AwaitEnd(ctx, st)} })
 	}

@@ -32,6 +32,7 @@ type parking struct {
 	// misreported is a chmpx that AwaitEnd reported as ended and that still runs: it
 	// is in another PID namespace, say. Only probes see its end.
 	misreported daemon.Status
+	awaited     daemon.Status // the chmpx whose end AwaitEnd waits for, or has reported
 }
 
 // parked is the text that waits.
@@ -89,8 +90,15 @@ func (p *parking) endWatch() previous {
 	return g
 }
 
-// distrustEnd takes note that a chmpx lives whose end was told of.
-func (p *parking) distrustEnd(st daemon.Status) { p.misreported = st }
+// await takes note of the chmpx whose end AwaitEnd waits for.
+func (p *parking) await(st daemon.Status) { p.awaited = st }
+
+// distrustEnd takes note of a chmpx that lives. If its end was reported, that was wrong.
+func (p *parking) distrustEnd(st daemon.Status) {
+	if sameProcess(p.awaited, st) {
+		p.misreported = st
+	}
+}
 
 // trustsEnd reports whether the end of a chmpx is worth waiting for.
 func (p *parking) trustsEnd(st daemon.Status) bool {

@@ -20,6 +20,7 @@ func (p *program) once(ctx context.Context, o *options.Options) error {
 	}
 	defer m.Close()
 	if o.Switches["dry-run"] {
+		m.Guard = nil // which changes modes
 		next, err := w.Preview(ctx)
 		if err != nil {
 			return err

@@ -78,11 +78,7 @@ func (p *program) tokenForVM(o *options.Options) (cloudinit.File, error) {
 	if err != nil {
 		return f, err
 	}
-	token, _, err := k2hr3.ParseTokenFile(text)
-	if err == nil && !token.IsZero() && !token.HasForm() {
-		err = errors.New("it has no role token: K2HR3's have 64 digits, 0 to 9 and a to f")
-	}
-	if err != nil {
+	if _, _, err = k2hr3.ParseTokenFile(text); err != nil {
 		return f, fmt.Errorf("role-token-file %s: %w", name, err)
 	}
 	if from.Kind == options.FromFile {

@@ -27,6 +27,9 @@ import (
 func (p *program) tidy(o *options.Options, log *slog.Logger) {
 	p.guard.CloseFolder(o.AntpickaxDir, options.AntpickaxRoleToken, log)
 	p.guard.CloseFile(options.OwnRoleToken, log)
+	if path, _ := o.FindRoleTokenFile(); path != "" {
+		p.guard.CloseFile(path, log)
+	}
 	if o.CUK.IsZero() {
 		p.instance.Update(o.Instance(), log)
 	}
@@ -35,6 +38,9 @@ func (p *program) tidy(o *options.Options, log *slog.Logger) {
 // newMember makes this host's part in the conversation with K2HR3.
 func (p *program) newMember(o *options.Options, log *slog.Logger) (*member.Member, error) {
 	if err := o.RequireK2HR3(); err != nil {
+		return nil, err
+	}
+	if err := checkWritten(o); err != nil {
 		return nil, err
 	}
 	cuk, err := o.ResolveCUK()
@@ -56,7 +62,7 @@ func (p *program) newMember(o *options.Options, log *slog.Logger) (*member.Membe
 		Client: client, Role: o.Role, Resource: o.Resource, CUK: cuk, Log: log,
 		FixedTag: o.Tag, FullName: host.FullName,
 		Address: client.LocalAddress, ClientFrom: clientFrom,
-		ForgetToken: o.ForgetBootstrapToken,
+		ForgetToken: o.ForgetBootstrapToken, Guard: &p.guard,
 		TokenFile: func() string {
 			path, _ := o.FindRoleTokenFile()
 			return path
@@ -168,9 +174,14 @@ func prepareDirs(o *options.Options) error {
 			return fmt.Errorf("cannot make %s: %w", d.key, err)
 		}
 	}
+	return checkWritten(o)
+}
+
+// checkWritten returns an error if something that the agent writes is something that it reads.
+func checkWritten(o *options.Options) error {
 	for _, own := range written(o) {
 		for _, f := range o.Reads() {
-			if regularfile.Same(own.Path, f.Path) {
+			if regularfile.Locate(own.Path).Same(regularfile.Locate(f.Path)) {
 				return fmt.Errorf("%s, %s, is also %s (%s); name another state-dir or run-dir", own.What, own.Path, f.What, f.Path)
 			}
 		}

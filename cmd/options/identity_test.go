@@ -49,7 +49,7 @@ func TestCUKThatCannotBeUsed(t *testing.T) {
 		{"two lines", system(map[string]string{cloud: "a\nb\n"}), []string{cloud + ": the CUK contains a blank"}},
 		{"no-break space", system(map[string]string{cloud: "a\u00a0b"}), []string{"contains a blank"}},
 		{"control character", system(map[string]string{cloud: "a\x01b"}), []string{cloud + ": the CUK contains a control character"}},
-		{"backslash", system(map[string]string{cloud: `a\b`}), []string{"a quote or a backslash"}},
+		{"backslash", system(map[string]string{cloud: `a\b`}), []string{cloud, `the CUK contains '\\'`}},
 		{"directory", system(map[string]string{cloud + "/x": ""}), []string{cloud + ": it is not a regular file but a directory"}},
 		{"not text", system(map[string]string{cloud: "\xff"}), []string{cloud + " is not UTF-8 text"}},
 	}

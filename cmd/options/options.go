@@ -31,9 +31,9 @@ type Options struct {
 	CAFile               string // empty: the system's roots
 	CertFile             string // empty: no client certificate; with KeyFile or not at all
 	KeyFile              string
-	Interval             time.Duration // at least 1s
+	Interval             time.Duration // 1s to 1h
 	Wait                 time.Duration // 0, or whole seconds, 1s to 10m
-	Timeout              time.Duration // at least 1s
+	Timeout              time.Duration // 1s to 5m
 
 	Output     string       // ends in .ini
 	Mode       *fs.FileMode // permission bits; nil: of the existing file, else 0644
@@ -49,9 +49,9 @@ type Options struct {
 	Start              bool
 	StatusCommand      string        // name to look up in PATH or absolute path; empty: none
 	CheckCommand       string        // likewise
-	Confirm            time.Duration // 0: don't ask; else at least 1s
+	Confirm            time.Duration // 0: don't ask; else 1s to 1h
 	RestartUnconfirmed bool
-	Peek               time.Duration // 0: don't look; else at least 100ms
+	Peek               time.Duration // 0: don't look; else 100ms to 10m
 
 	StateDir       string
 	RunDir         string

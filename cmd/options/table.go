@@ -134,8 +134,8 @@ func k2hr3Options() []Option {
 			Help: "pause between answers of a K2HR3 that does not hold requests",
 			Long: "The pause between two answers of a K2HR3 that does not hold requests, with 10 % jitter. While chmpx's own view of its servers agrees " +
 				"with the file it grows with the number of slaves in the file, from once the interval for up to 20 slaves to five times for 100 and more. " +
-				"It is cut to seconds while there is no good file yet. At least 1s.",
-			set: duration(func(o *Options) *time.Duration { return &o.Interval }, false, time.Second, 0),
+				"It is cut to seconds while there is no good file yet. 1s to 1h.",
+			set: duration(func(o *Options) *time.Duration { return &o.Interval }, false, time.Second, time.Hour),
 		},
 		{
 			Key: "wait", Kind: KindDuration, Placeholder: "DURATION", Default: "55s",
@@ -147,8 +147,9 @@ func k2hr3Options() []Option {
 		{
 			Key: "timeout", Kind: KindDuration, Placeholder: "DURATION", Default: "20s",
 			Help: "limit for an answer that is not being held",
-			Long: "The limit for an answer that is not being held, from connecting to its last byte. A K2HR3 whose store is down takes about 14 s to say so. At least 1s.",
-			set:  duration(func(o *Options) *time.Duration { return &o.Timeout }, false, time.Second, 0),
+			Long: "The limit for an answer that is not being held, from the connection to its last byte; connecting may take 20 s besides. A K2HR3 whose store is down " +
+				"takes about 14 s to say so. 1s to 5m.",
+			set: duration(func(o *Options) *time.Duration { return &o.Timeout }, false, time.Second, 5*time.Minute),
 		},
 	})
 }
@@ -246,8 +247,8 @@ func chmpxOptions() []Option {
 		{
 			Key: "confirm", Kind: KindDuration, Placeholder: "DURATION", Default: "30s",
 			Help: "how long chmpx may take to show a new revision; 0: the agent does not look",
-			Long: "How long chmpx may take to show the new revision. 0: the agent does not look; else at least 1s.",
-			set:  duration(func(o *Options) *time.Duration { return &o.Confirm }, true, time.Second, 0),
+			Long: "How long chmpx may take to show the new revision. 0: the agent does not look; else 1s to 1h.",
+			set:  duration(func(o *Options) *time.Duration { return &o.Confirm }, true, time.Second, time.Hour),
 		},
 		{
 			Key: "restart-unconfirmed", Kind: KindChoice, Choices: yesNo(), Default: "no",
@@ -258,8 +259,8 @@ func chmpxOptions() []Option {
 		{
 			Key: "peek", Kind: KindDuration, Placeholder: "DURATION", Default: "2s",
 			Help: "pause between looks at chmpx's own view of its servers; 0: don't look",
-			Long: "The pause between two looks at chmpx's own view of its servers, which tells when to ask K2HR3. 0: don't look; else at least 100ms.",
-			set:  duration(func(o *Options) *time.Duration { return &o.Peek }, true, 100*time.Millisecond, 0),
+			Long: "The pause between two looks at chmpx's own view of its servers, which tells when to ask K2HR3. 0: don't look; else 100ms to 10m.",
+			set:  duration(func(o *Options) *time.Duration { return &o.Peek }, true, 100*time.Millisecond, 10*time.Minute),
 		},
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"path"
 	"regexp"
 	"strconv"
@@ -63,7 +64,7 @@ func choice(accepted []string, set func(*Options, string)) func(*Options, string
 	}
 }
 
-// duration accepts least to most, and 0 if zero says so. Without most there is no upper bound.
+// duration accepts least to most, and 0 if zero says so.
 func duration(field func(*Options) *time.Duration, zero bool, least, most time.Duration) func(*Options, string) error {
 	return func(o *Options, value string) error {
 		d, err := parseDuration(value)
@@ -75,7 +76,7 @@ func duration(field func(*Options) *time.Duration, zero bool, least, most time.D
 			return fmt.Errorf("%s is too short: write 0 for never, or %s or more", value, brief(least))
 		case d < least:
 			return fmt.Errorf("%s is too short: %s is the least", value, brief(least))
-		case most > 0 && d > most:
+		case d > most:
 			return fmt.Errorf("%s is too long: %s is the most", value, brief(most))
 		}
 		*field(o) = d
@@ -83,10 +84,16 @@ func duration(field func(*Options) *time.Duration, zero bool, least, most time.D
 	}
 }
 
+// tooLong is a duration as far as its form goes.
+var tooLong = regexp.MustCompile(`^\+?([0-9]+(\.[0-9]*)?(ns|us|µs|ms|s|m|h))+$`)
+
 func parseDuration(value string) (time.Duration, error) {
 	d, err := time.ParseDuration(value)
 	if err == nil {
 		return d, nil
+	}
+	if tooLong.MatchString(value) { // for time.Duration
+		return math.MaxInt64, nil
 	}
 	if _, err := strconv.ParseUint(value, 10, 64); err == nil {
 		return 0, fmt.Errorf("%s has no unit: write %ss for seconds", k2hr3.Quote(value), value)

@@ -1,6 +1,7 @@
 package options
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +15,15 @@ func TestValuesThatAreRefused(t *testing.T) {
 		{"interval", "999ms", "999ms is too short: 1s is the least"},
 		{"interval", "0", "0 is too short: 1s is the least"},
 		{"interval", "-5s", "too short"},
+		{"interval", "1000000h", "1000000h is too long: 1h is the most"},
+		{"interval", "61m", "61m is too long: 1h is the most"},
+		{"interval", "99999999999h", "99999999999h is too long: 1h is the most"},
+		{"timeout", "1000000h", "1000000h is too long: 5m is the most"},
+		{"timeout", "5m1s", "5m1s is too long: 5m is the most"},
+		{"wait", "1000000h", "1000000h is too long: 10m is the most"},
+		{"confirm", "1000000h", "1000000h is too long: 1h is the most"},
+		{"peek", "1000000h", "1000000h is too long: 10m is the most"},
+		{"peek", "10m1s", "10m1s is too long: 10m is the most"},
 		{"wait", "500ms", "500ms is too short: write 0 for never, or 1s or more"},
 		{"wait", "10m1s", "10m1s is too long: 10m is the most"},
 		{"wait", "1500ms", "1500ms is not a number of whole seconds"},
@@ -32,7 +42,9 @@ func TestValuesThatAreRefused(t *testing.T) {
 		{"owner", "root:root", `"root:root" is not the name or number of one user`},
 		{"group", "a b", `"a b" is not the name or number of one group`},
 		{"cuk", "a b", "the CUK contains a blank"},
-		{"cuk", `a"b`, "the CUK contains a quote"},
+		{"cuk", `a"b`, `the CUK contains '"'`},
+		{"cuk", "../a", "dots that would lead to another key"},
+		{"cuk", "a?b", "the CUK contains '?'"},
 		{"tag", "node 1", "neither a host name nor an address"},
 		{"tag", "node[1-3]", "neither a host name nor an address"},
 		{"tag", "a,b", "neither a host name nor an address"},
@@ -121,4 +133,22 @@ func TestRelativePathsOnTheCommandLine(t *testing.T) {
 	}
 	failLoad(t, system(nil, "K2HDKC_SLAVE_CHECK_COMMAND=./test"), nil, "neither a name to look up in PATH nor an absolute path")
 	failLoad(t, system(nil, "K2HDKC_SLAVE_OUTPUT=slave.ini"), nil, "not an absolute path")
+}
+
+// An option without an upper bound takes a slip of the finger for a wish.
+func TestEveryDurationHasBoundsThatItsHelpTells(t *testing.T) {
+	for _, opt := range Table() {
+		if opt.Kind != KindDuration {
+			continue
+		}
+		err := opt.set(&Options{}, "1000000h")
+		if err == nil {
+			t.Errorf("%s: a million hours are taken", opt.Key)
+			continue
+		}
+		_, most, _ := strings.Cut(strings.TrimSuffix(err.Error(), " is the most"), "too long: ")
+		if !strings.Contains(opt.Long, " to "+most) {
+			t.Errorf("%s: at most %s, which its help does not tell: %s", opt.Key, most, opt.Long)
+		}
+	}
 }

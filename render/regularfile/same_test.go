@@ -39,10 +39,10 @@ func TestSame(t *testing.T) {
 		{"srv/circle", "srv/circle", true},
 		{"srv/circle", "etc/a", false},
 	} {
-		if got := Same(root+"/"+c.a, root+"/"+c.b); got != c.want {
+		if got := Locate(root + "/" + c.a).Same(Locate(root + "/" + c.b)); got != c.want {
 			t.Errorf("%s and %s: %v", c.a, c.b, got)
 		}
-		if got := Same(root+"/"+c.b, root+"/"+c.a); got != c.want {
+		if got := Locate(root + "/" + c.b).Same(Locate(root + "/" + c.a)); got != c.want {
 			t.Errorf("%s and %s: %v", c.b, c.a, got)
 		}
 	}

@@ -50,11 +50,11 @@ func (s *site) preparedUserData(token, key string) string {
 	return strings.NewReplacer("KEY\n", indented+"\n", "INCLUDE\n", s.include(token)).Replace(prepared)
 }
 
-// TestTheK2HR3Way has K2HR3's own user data make a machine a slave node: its
+// TestK2HR3sOwnUserData has K2HR3's own user data make a machine a slave node: its
 // script registers the host, leaves its files in /etc/antpickax, and installs the
 // packages that the slaves' RESOURCE names. The agent has no configuration of its
 // own.
-func TestTheK2HR3Way(t *testing.T) {
+func TestK2HR3sOwnUserData(t *testing.T) {
 	machine.RequireHost(t)
 	s := newSite(t, fakek2hr3.WithInitScript(func(v fakek2hr3.ScriptValues) string {
 		return "#!/bin/sh\n" + v.Assignments() + initScript

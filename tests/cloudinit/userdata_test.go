@@ -133,7 +133,7 @@ func rebooted(s *site, n *node) {
 		n.TB.Errorf("without K2HR3 the file has changed:\n%s\nwas\n%s", now, file)
 	}
 	if got := n.Run("tail -n 1 /etc/k2hdkc/slave-agent.ini"); got != "# an administrator was here" {
-		n.TB.Errorf("the configuration was written anew, it ends with %q", got)
+		n.TB.Errorf("the configuration was written again, it ends with %q", got)
 	}
 	s.wantSlaves(n.is())
 

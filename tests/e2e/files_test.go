@@ -86,7 +86,11 @@ func TestOutputIsNoFileThatTheAgentNeeds(t *testing.T) {
 			file: "state/identity.json", says: "state-dir",
 		},
 	} {
-		for _, verb := range []string{"once", "run"} {
+		verbs := []string{"once", "run"}
+		if c.says == "state-dir" {
+			verbs = append(verbs, "register", "unregister")
+		}
+		for _, verb := range verbs {
 			t.Run(name+"/"+verb, func(t *testing.T) {
 				s := newSite(t, 1)
 				h := newHost(t, s)

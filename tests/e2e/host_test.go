@@ -19,8 +19,8 @@ const (
 	hostCUK  = "2f4b9a10-66c7-4d0e-b8a5-73d1f90e6b02"
 )
 
-// host is this machine, with everything the agent could find on it led away
-// into a folder.
+// host is this machine, with a folder in place of everything that the agent reads
+// and writes on it.
 type host struct {
 	tb  testing.TB
 	dir string
@@ -43,8 +43,8 @@ func (h *host) path(name string) string { return filepath.Join(h.dir, name) }
 
 func (h *host) output() string { return h.path("out/slave.ini") }
 
-// env is what leads the agent away. Flags and the configuration file are left
-// to the test.
+// env points the agent at the folder. Flags and the configuration file are left to
+// the test.
 func (h *host) env() []string {
 	return []string{
 		"PATH=/nowhere",

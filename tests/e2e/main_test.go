@@ -118,8 +118,7 @@ func (d *daemon) end() {
 	}
 }
 
-// until waits for something that tells of itself in no other way than by
-// being there.
+// until polls until ok. It is for what sends no event when it happens.
 func until(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
 	ctx := deadline(tb)
@@ -128,7 +127,7 @@ func until(tb testing.TB, what string, ok func() bool) {
 	for !ok() {
 		select {
 		case <-ctx.Done():
-			tb.Fatalf("waited in vain for %s", what)
+			tb.Fatalf("timed out waiting for %s", what)
 		case <-tick.C:
 		}
 	}

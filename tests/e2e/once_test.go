@@ -54,7 +54,7 @@ func TestOncePutsTheTextInPlaceButForTwoValues(t *testing.T) {
 	chmpxLoads(t, v.file(), 42)
 	seen, odd := k.requests()
 	if want := []string{"HEAD 204", "GET 200"}; !slices.Equal(seen, want) || odd != nil {
-		t.Errorf("asked %q, and oddly %q; want %q: a member is not registered again", seen, odd, want)
+		t.Errorf("asked %q, and %q that no slave asks; want %q: a member is not registered again", seen, odd, want)
 	}
 
 	before := inode(t, v.file())

@@ -97,7 +97,7 @@ func TestSystemdIsToldHowTheAgentIs(t *testing.T) {
 	config(first)
 	d := h.serve(m, []string{"WATCHDOG_USEC=300000"})
 	if before := m.await(`^READY=1$`); len(before) != 0 {
-		t.Errorf("told before it was ready: %q", before)
+		t.Errorf("said before READY: %q", before)
 	}
 	m.await(`^STATUS=waiting for the first server of orders/slave$`)
 	first.joinServers(2)
@@ -133,8 +133,8 @@ func TestRunWaitsForAConfiguration(t *testing.T) {
 	m := newManager(t)
 	start := func() *daemon {
 		cmd := h.command(t.Context(), "run", "--log-format", "json")
-		// A file that is named has to be there, so it is led away by the folder of
-		// K2HR3's script alone.
+		// A configuration file that is named has to exist; the folder of K2HR3's
+		// script may be missing.
 		cmd.Env = append(h.without("K2HDKC_SLAVE_CONFIG"), "NOTIFY_SOCKET="+m.path, "WATCHDOG_USEC=300000")
 		return h.startCommand(cmd)
 	}

@@ -136,8 +136,7 @@ func Deadline(tb testing.TB) context.Context {
 	return ctx
 }
 
-// Until waits for something that tells of itself in no other way than by being
-// there.
+// Until polls until ok. It is for what sends no event when it happens.
 func Until(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
 	ctx := Deadline(tb)
@@ -147,7 +146,7 @@ func Until(tb testing.TB, what string, ok func() bool) {
 	for !ok() {
 		select {
 		case <-ctx.Done():
-			tb.Fatalf("waited in vain for %s", what)
+			tb.Fatalf("timed out waiting for %s", what)
 		case <-tick.C:
 		}
 	}

@@ -13,10 +13,10 @@ import (
 func TestAgentAsAService(t *testing.T) {
 	s := newInstalled(t)
 	s.test(t, "systemctl status says what the agent does", statusSaysWhat)
-	s.test(t, "an agent that is stuck is started anew, and chmpx is not", stuckAgent)
+	s.test(t, "an agent that is stuck is restarted, and chmpx is not", stuckAgent)
 	s.test(t, "an agent without a configuration waits for it", withoutConfiguration)
 	s.test(t, "what the unit's environment asks for is granted at the next daemon-reload", widerRights)
-	s.test(t, "a folder that comes after the agent has it started anew, once", folderCameLate)
+	s.test(t, "a folder that comes after the agent restarts it, once", folderCameLate)
 }
 
 // says waits for the unit's status text to begin and end like this.
@@ -101,7 +101,7 @@ func folderCameLate(s *installed) {
 		s.says(c.waits, "")
 		s.Run(`mkdir -m 777 "$1"`, slave.ChmpxMemory)
 		s.await(realagent.LateFolder, slave.ChmpxMemory)
-		machine.Until(s.TB, "the agent to be started anew", func() bool { return s.Show(slave.AgentUnit, "NRestarts") == "1" })
+		machine.Until(s.TB, "the agent to be restarted", func() bool { return s.Show(slave.AgentUnit, "NRestarts") == "1" })
 		s.says(c.waits, "")
 	}
 	s.Join(1)
@@ -110,6 +110,6 @@ func folderCameLate(s *installed) {
 	s.confirmed()
 	s.Wants(slave.AgentUnit, "ActiveState=active", "NRestarts=0")
 	if n := strings.Count(s.log.String(), realagent.LateFolder); n != 2 {
-		s.TB.Errorf("started anew %d times for it, want once for each time it came", n)
+		s.TB.Errorf("restarted %d times for it, want once for each time it came", n)
 	}
 }

@@ -5,6 +5,17 @@ import (
 	"testing"
 )
 
+func TestKeysOfCloudsAreTaken(t *testing.T) {
+	for _, key := range []string{
+		"0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", "0F1E2D3C-4B5A-6978-8796-A5B4C3D2E1F0", "i-0abcdef1234567890", "iid-local01", "nocloud",
+		"iid-datasource-none", "vm-7.shop.example", "10.0.0.7", "2001:db8::7", "eyJhIjoxfQ==", "eyJhIjoxfQ%3d%3d", "a_b~c@d+e",
+	} {
+		if got, err := ParseCUK(key); err != nil || got.String() != key {
+			t.Errorf("%s: %v, %v", key, got, err)
+		}
+	}
+}
+
 func TestKeysThatCannotBeUsed(t *testing.T) {
 	for value, want := range map[string]string{
 		"":         "the CUK is empty",
@@ -13,8 +24,21 @@ func TestKeysThatCannotBeUsed(t *testing.T) {
 		"a\nb":     "contains a blank",
 		"a\x01b":   "contains a control character",
 		"a\xff":    "is not UTF-8",
-		`a"b`:      "contains a quote or a backslash",
-		`a\b`:      "contains a quote or a backslash",
+		`a"b`:      `contains '"'`,
+		`a\b`:      `contains '\\'`,
+		"../a":     "dots that would lead to another key",
+		"..":       "dots that would lead to another key",
+		".":        "dots that would lead to another key",
+		"a/../b":   "dots that would lead to another key",
+		"a/b":      "contains '/'",
+		"a?b=c":    "contains '?'",
+		"a#b":      "contains '#'",
+		"a&cuk=b":  "contains '&'",
+		"a;b":      "contains ';'",
+		"a,b":      "contains ','",
+		"[a]":      "contains '['",
+		"{{a}}":    "contains '{'",
+		"größe":    "contains 'ö'",
 		long(256):  "has 256 bytes",
 	} {
 		key, err := ParseCUK(value)

@@ -160,7 +160,7 @@ func (c *Client) send(plain *http.Request, op string, read func(*http.Response) 
 		if resp != nil {
 			drain(resp.Body)
 		}
-		if errors.Is(err, context.DeadlineExceeded) {
+		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
 		return answer{}, c.failed(plain.Context(), op, a, err)

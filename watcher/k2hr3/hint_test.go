@@ -133,7 +133,10 @@ func TestHintsSayWhatIsWrongAndWhatHelps(t *testing.T) {
 			}
 			c := newClient(t, cfg)
 			for op, do := range map[string]func() error{
-				"Ping":     func() error { return c.Ping(t.Context()) },
+				"Resource": func() error {
+					_, err := c.Resource(t.Context(), Query{Resource: role.Resource(), Token: newToken(t)})
+					return err
+				},
 				"IsMember": func() error { _, _, err := c.IsMember(t.Context(), role, cuk); return err },
 			} {
 				err := do()

@@ -34,10 +34,18 @@ func failing(err error) fake {
 
 var (
 	refused  = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
-	dialSlow = &net.OpError{Op: "dial", Net: "tcp", Err: timeoutError{dialTimeout}}
+	dialSlow = tooLate()
 	noName   = &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "k2hr3.example", IsNotFound: true}}
 	badCA    = &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}
 )
+
+// tooLate is what dialling returns when its time is over.
+func tooLate() error {
+	ctx, cancel := context.WithTimeout(context.Background(), -1)
+	defer cancel()
+	_, err := new(net.Dialer).DialContext(ctx, "tcp", "127.0.0.1:1")
+	return err
+}
 
 func TestWhatIsTriedAgainAndHowOften(t *testing.T) {
 	for name, tt := range map[string]struct {
@@ -211,6 +219,28 @@ func TestRetryAfterReachesTheCaller(t *testing.T) {
 			t.Errorf("%d: %v, %+v", status, err, e)
 		}
 	}
+}
+
+// Whoever waits for an exchange knows when it must be over.
+func TestAnExchangeTakesNoLongerThanItSays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		busy := fake(func(r *http.Request) (*http.Response, error) {
+			select {
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			case <-time.After(19 * time.Second):
+				return response(503, "", "Retry-After", "30"), nil
+			}
+		})
+		c := newClient(t, Config{Transport: busy})
+		for name, op := range retried(c, newToken(t)) {
+			start := time.Now()
+			err := op(t.Context())
+			if took := time.Since(start); err == nil || took > c.Longest() {
+				t.Errorf("%s: %v after %v, want %v at most", name, err, took, c.Longest())
+			}
+		}
+	})
 }
 
 func TestEndOfTheContextEndsTheTries(t *testing.T) {

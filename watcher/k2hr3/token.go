@@ -22,34 +22,46 @@ const (
 	hiddenToken = "role token (hidden)"
 	noToken     = "no role token"
 
-	// K2HR3's tokens have 64 characters.
-	maxToken = 1024
+	tokenDigits = 64 // of K2HR3's tokens, 0 to 9 and a to f (docs/k2hr3.md B.3)
 )
 
 // NewToken returns the role token in s, which may be the content of a file:
-// white space around it is cut off. No error contains any of s.
+// white space around it is cut off. What K2HR3 could only call expired is an
+// error, which contains nothing of s.
 func NewToken(s string) (Token, error) {
 	s = strings.Trim(s, " \t\r\n")
-	switch {
-	case s == "":
-		return Token{}, errors.New("role token is empty")
-	case strings.ContainsAny(s, "\r\n"):
-		return Token{}, errors.New("role token has more than one line: want the token alone")
-	case len(s) >= 2 && s[1] == '=' && (s[0] == 'R' || s[0] == 'r'):
-		return Token{}, errors.New(`role token begins with "R=": leave that off, it belongs to the request header`)
-	case len(s) >= 2 && s[1] == '=' && (s[0] == 'U' || s[0] == 'u'):
-		return Token{}, errors.New(`role token begins with "U=": that is a user token, want a role token`)
-	case len(s) > maxToken:
-		return Token{}, fmt.Errorf("role token has %d characters: more than %d is no token", len(s), maxToken)
-	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return Token{}, errors.New("role token contains a blank, a control character or a character that is not ASCII")
+	if what := notToken(s); what != "" {
+		return Token{}, errors.New("role token " + what)
 	}
 	return Token{secret: unique.Make(s)}, nil
 }
 
-// HasForm reports whether t looks as K2HR3's tokens do: 64 digits, 0 to 9 and a to f. A host takes
-// others too, as a token there is better tried than refused.
-func (t Token) HasForm() bool { return !t.IsZero() && tokenForm.MatchString(t.secret.Value()) }
+// notToken says what keeps s from being a token, and what to do about it.
+func notToken(s string) string {
+	const want = "write the 64 digits alone, as K2HR3 shows them"
+	bare := strings.Trim(s, "\"'`")
+	switch {
+	case s == "":
+		return "is empty"
+	case strings.ContainsAny(s, "\r\n"):
+		return "has more than one line: " + want
+	case strings.HasPrefix(s, "R=") || strings.HasPrefix(s, "r="):
+		return `begins with "R=", which belongs to the request's header: ` + want
+	case strings.HasPrefix(s, "U=") || strings.HasPrefix(s, "u="):
+		return `begins with "U=": that is a user token, and a role token is needed`
+	case bare != s:
+		return "is in quotes: " + want
+	case tokenForm.MatchString(s):
+		return ""
+	case tokenForm.MatchString(strings.ToLower(s)):
+		return "has capital letters, and K2HR3 tells them from small ones: " + want
+	case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return "contains a blank, a control character or a character that is not ASCII: " + want
+	case strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune("0123456789abcdefABCDEF", r) }):
+		return "contains something else than the digits 0 to 9 and a to f: " + want
+	}
+	return fmt.Sprintf("has %d digits, and K2HR3's have %d: a part of it is missing, or there is too much", len(s), tokenDigits)
+}
 
 // IsZero reports whether t is no token.
 func (t Token) IsZero() bool { return t == Token{} }

@@ -2,8 +2,10 @@ package member
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -208,6 +210,106 @@ func TestAnAddressIsNotTakenFromAnotherUsersFile(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+func TestWhatIsNoTokenIsNotSentAndItsFileIsNamed(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(token string) string
+		words  string
+	}{
+		"63 digits":     {func(s string) string { return s[:63] }, "has 63 digits"},
+		"65 digits":     {func(s string) string { return s + "0" }, "has 65 digits"},
+		"quotes":        {strconv.Quote, "is in quotes"},
+		"capitals":      {func(s string) string { return "ABCDEF" + s[6:] }, "has capital letters"},
+		"two lines":     {func(s string) string { return s[:32] + "\n" + s[32:] }, "more than one line"},
+		"a word before": {func(s string) string { return "token " + s }, "contains a blank"},
+		"an O for a 0":  {func(s string) string { return "O" + s[1:] }, "something else than the digits"},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				h.write(tt.change(h.token) + "\n")
+				_, errJoin := h.Join(t.Context())
+				for what, err := range map[string]error{"register": errJoin, "read": h.read(t)} {
+					if err == nil || !strings.Contains(err.Error(), h.file+": role token") || !strings.Contains(err.Error(), tt.words) || strings.Contains(err.Error(), h.token[10:30]) {
+						t.Errorf("%s: %v, want %s and %q in it", what, err, h.file, tt.words)
+					}
+				}
+				if got := h.asked(); strings.Contains(strings.ReplaceAll(got, "no token", ""), "token") {
+					t.Errorf("requests: %s", got)
+				}
+				h.write(h.token)
+				if _, err := h.Join(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
+func TestATokenFileThatOthersCanReadIsClosedWithAWarning(t *testing.T) {
+	for name, tt := range map[string]struct {
+		set    func(t *testing.T, h *host)
+		closed bool
+		warns  int
+	}{
+		"its own":              {func(t *testing.T, h *host) { chmod(t, h.file, 0o600) }, true, 0},
+		"a group's":            {func(t *testing.T, h *host) { chmod(t, h.file, 0o640) }, false, 0},
+		"everybody's":          {func(t *testing.T, h *host) { chmod(t, h.file, 0o644) }, true, 1},
+		"everybody's to write": {func(t *testing.T, h *host) { chmod(t, h.file, 0o666) }, true, 1},
+		"a link to everybody's": {func(t *testing.T, h *host) {
+			chmod(t, h.file, 0o644)
+			link := filepath.Join(t.TempDir(), "link")
+			if err := os.Symlink(h.file, link); err != nil {
+				t.Fatal(err)
+			}
+			h.file = link
+		}, false, 1},
+		"another user's": {func(t *testing.T, h *host) {
+			if os.Geteuid() != 0 {
+				t.Skip("only root can give a file away")
+			}
+			chmod(t, h.file, 0o644)
+			if err := os.Chown(h.file, 4242, 4242); err != nil {
+				t.Fatal(err)
+			}
+		}, false, 1},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				h.Guard = new(Guard)
+				tt.set(t, h)
+				for range 3 {
+					if err := h.read(t); err != nil {
+						t.Error(err)
+					}
+				}
+				info, err := os.Stat(h.file)
+				if closed := err == nil && info.Mode().Perm()&0o077 == 0; closed != tt.closed {
+					t.Errorf("mode %v, %v", info.Mode(), err)
+				}
+				if n := h.logged("WARN", "role token"); n != tt.warns {
+					t.Errorf("%d warnings, want %d:\n%s", n, tt.warns, h.log.String())
+				}
+				// One that is put there later is closed too.
+				if tt.closed {
+					chmod(t, h.file, 0o604)
+					if err := h.read(t); err != nil {
+						t.Error(err)
+					}
+					if info, err := os.Stat(h.file); err != nil || info.Mode().Perm() != 0o600 {
+						t.Errorf("mode %v, %v", info.Mode(), err)
+					}
+				}
+			})
+		})
+	}
+}
+
+func chmod(t *testing.T, path string, mode fs.FileMode) {
+	t.Helper()
+	if err := os.Chmod(path, mode); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestAForgottenAddressIsForgottenWithItsToken(t *testing.T) {

@@ -180,7 +180,7 @@ func (n *Node) Settled() {
 	machine.Until(n.TB, "the reload job to end", func() bool { return n.Show(ChmpxUnit, "ActiveState") != "reloading" })
 }
 
-// Begin begins anew what Said and Log return.
+// Begin makes Said and Log return only what comes from now on.
 func (n *Node) Begin() {
 	n.TB.Helper()
 	n.begin = n.Run("date +@%s.%6N")
