@@ -103,6 +103,11 @@ func (l *loader) selfNotFound(host Host, s selfSearch) {
 		l.selfUnsure(s)
 		return
 	}
+	if len(s.m.local) == 0 {
+		// Whatever the file says (docs/chmpx.md C.3).
+		l.add(Reject, RuleSelfMissing, 0, "", "this host has no address besides the loopback's, and no name in DNS: chmpx loads the file, but starts on no such host; bring its network up")
+		return
+	}
 	const then = "chmpx loads the file, but does not start on this host"
 	switch {
 	case placeholderForm.MatchString(c.SelfCUK):
@@ -173,14 +178,14 @@ func (m *matcher) namedHere(n *Node) bool {
 
 // nameMend says what to do so that a NAME resolves to this host.
 func nameMend(host Host, name string) string {
-	addr := "ADDRESS"
-	if addrs := ownAddrs(host); len(addrs) > 0 {
-		addr = addrs[0]
+	addrs := ownAddrs(host)
+	if len(addrs) == 0 {
+		return "give this host an address that other hosts can reach, and register it under that"
 	}
 	if !isHostName(name) {
-		return fmt.Sprintf("register this host under another tag, such as %s", addr)
+		return fmt.Sprintf("register this host under another tag, such as %s", addrs[0])
 	}
-	return fmt.Sprintf("add the line \"%s %s\" to /etc/hosts, or register this host under another tag", addr, name)
+	return fmt.Sprintf("add the line \"%s %s\" to /etc/hosts, or register this host under another tag", addrs[0], name)
 }
 
 func hostAddrs(host Host) string {

@@ -11,6 +11,7 @@ import (
 
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/need"
 )
 
 // inPlace is what the chmpx of these tests runs. It has room for two servers
@@ -50,6 +51,7 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
+	need.Address(t)
 	s := &stage{t: t, programs: fakechmpx.BuildT(t), state: fakechmpx.StateDir(t.TempDir()), dir: t.TempDir(), tmp: t.TempDir()}
 	t.Setenv(fakechmpx.EnvState, string(s.state))
 	t.Setenv("TMPDIR", s.tmp)

@@ -148,6 +148,9 @@ func (h Host) ownName(name string) bool {
 
 // findSelf looks for the own entry as a fresh start does (C.3, step 2).
 func (h Host) findSelf(c *Config) (Node, bool) {
+	if !slices.ContainsFunc(h.Names, func(own string) bool { return !loopback(own) }) {
+		return Node{}, false // nothing is a host that has only the loopback
+	}
 	for _, n := range c.Servers {
 		if selfPort(c, n) && matchCUK(n.CUK, c.SelfCUK) && h.anyName(n, h.isServerName) {
 			return n, true

@@ -93,6 +93,9 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // SlaveRole returns the full YRN of the role slaves register in.
 func (c *Cluster) SlaveRole() string { return c.roleYRN("slave") }
 
+// ServerRole returns the full YRN of the role servers register in.
+func (c *Cluster) ServerRole() string { return c.roleYRN("server") }
+
 // SlaveResource returns the full YRN of the resource slaves read.
 func (c *Cluster) SlaveResource() string { return c.resourceYRN("slave") }
 

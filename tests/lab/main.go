@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"k2hdkc-slave-agent/tests/need"
 )
 
 // limit is how long the story may take. It takes some seconds.
@@ -49,7 +51,7 @@ func command(ctx context.Context, args []string, in io.Reader, out, errs io.Writ
 		if err = enter(); err == nil {
 			err = run(ctx, o, in, out)
 		}
-	case hasAddress():
+	case need.HasAddress():
 		err = run(ctx, o, in, out)
 	default:
 		fmt.Fprintln(out, "this machine has no address but the loopback's; chmpx needs one, so the lab gets a network of its own")

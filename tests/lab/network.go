@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"syscall"
@@ -19,19 +18,6 @@ const (
 	// envInside is set in it.
 	envInside = "K2HDKC_LAB_NETWORK"
 )
-
-// hasAddress reports whether this machine has an address besides those of the
-// loopback. Without one chmpx does not start, whatever its file says
-// (docs/chmpx.md C.3), and so the agent puts no file in place.
-func hasAddress() bool {
-	addrs, _ := net.InterfaceAddrs()
-	for _, a := range addrs {
-		if ip, ok := a.(*net.IPNet); ok && !ip.IP.IsLoopback() {
-			return true
-		}
-	}
-	return false
-}
 
 // exitError is the exit status of a process that has said why.
 type exitError struct{ status int }

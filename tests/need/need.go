@@ -3,9 +3,12 @@
 package need
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 )
 
@@ -53,5 +56,23 @@ func Programs(tb testing.TB, names ...string) {
 		if _, err := exec.LookPath(name); err != nil {
 			Missing(tb, fmt.Errorf("%w; .ci/packages has what the tests need", err))
 		}
+	}
+}
+
+// HasAddress reports whether this machine has an address besides the loopback's.
+// Without one no chmpx starts on it, nor a stand-in (docs/chmpx.md C.3).
+func HasAddress() bool {
+	addrs, _ := net.InterfaceAddrs()
+	return slices.ContainsFunc(addrs, func(a net.Addr) bool {
+		n, ok := a.(*net.IPNet)
+		return ok && !n.IP.IsLoopback()
+	})
+}
+
+// Address goes on only on a machine on which a chmpx can start.
+func Address(tb testing.TB) {
+	tb.Helper()
+	if !HasAddress() {
+		Missing(tb, errors.New("this machine has no address besides the loopback's, and chmpx starts on none without"))
 	}
 }
