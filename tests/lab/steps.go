@@ -133,7 +133,7 @@ func (l *lab) comesBack(ctx context.Context) error {
 // says waits for a record with this message whose error contains text.
 func (l *lab) says(ctx context.Context, message, text string) (realagent.Record, error) {
 	return l.await(ctx, fmt.Sprintf("%q %q", message, text), func(r realagent.Record) bool {
-		return r.Message == message && strings.Contains(r.Text("error"), text)
+		return strings.HasPrefix(r.Message, message) && strings.Contains(r.Text("error"), text)
 	})
 }
 
@@ -169,7 +169,7 @@ func (l *lab) refuses(ctx context.Context, reason string) error {
 // saysOneOf waits for a record with one of these messages.
 func (l *lab) saysOneOf(ctx context.Context, one, other string) (realagent.Record, error) {
 	return l.await(ctx, fmt.Sprintf("%q or %q", one, other), func(r realagent.Record) bool {
-		return r.Message == one || r.Message == other
+		return strings.HasPrefix(r.Message, one) || strings.HasPrefix(r.Message, other)
 	})
 }
 
