@@ -1,7 +1,9 @@
 package k2hr3
 
 import (
+	"crypto/tls"
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -26,7 +28,10 @@ func TestCertificatesMayBeAnything(t *testing.T) {
 		if err := put(odd); err != nil {
 			t.Fatal(err)
 		}
-		for _, cfg := range []Config{{CAFile: odd}, {CertFile: odd, KeyFile: key}, {CertFile: cert, KeyFile: odd}} {
+		if _, err := newFresh(&http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}, odd); err == nil {
+			t.Errorf("%s is taken as ca-file", name)
+		}
+		for _, cfg := range []Config{{CertFile: odd, KeyFile: key}, {CertFile: cert, KeyFile: odd}} {
 			if _, err := newTLS(cfg, new(atomic.Bool)); err == nil {
 				t.Errorf("%s: %+v is taken", name, cfg)
 			}
