@@ -223,7 +223,7 @@ func TestAReloadOfTheAgentTriesAFileAgainThatHasEndedChmpx(t *testing.T) {
 		h.killed()
 		h.chmpx.set(func(c *fakeChmpx) { c.lag = 0 })
 		h.chmpx.start(t)
-		h.send(AskNow)
+		h.askNow()
 		h.pass(3 * time.Second)
 		if !h.lists(2) {
 			t.Error("not tried again")

@@ -42,7 +42,7 @@ func TestAFailureLeavesTheFileAndIsRetriedWithGrowingPauses(t *testing.T) {
 				h.join(2) // so that no 304 hides the fault
 				h.pass(70*time.Second + tt.takes)
 				h.forget()
-				h.send(AskNow)
+				h.askNow()
 				lasts := cmp.Or(tt.lasts, 20*time.Minute)
 				h.pass(lasts)
 				unchanged()
@@ -105,7 +105,7 @@ func TestTheFirstPausesAfterAFailureAreShort(t *testing.T) {
 		h.blind = true
 		h.applied()
 		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.InternalError, On: []fakek2hr3.Op{fakek2hr3.OpResource}})
-		h.send(AskNow)
+		h.askNow()
 		h.pass(time.Minute)
 		limit := firstPause
 		for _, gap := range gaps(h.reads())[:4] {
@@ -140,7 +140,7 @@ func TestAServerThatWantsToBeLeftAloneIs(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.applied()
 		h.api.Fault(busy)
-		h.send(AskNow)
+		h.askNow()
 		h.pass(10 * time.Second)
 		h.chmpx.setRing(1, 2) // something to ask for
 		h.pass(5 * time.Minute)

@@ -388,6 +388,13 @@ func (h *host) send(e Event) {
 	synctest.Wait()
 }
 
+// askNow is what SIGHUP does. The request it wants begins within leastAskPause, as
+// there may have been one a moment ago.
+func (h *host) askNow() {
+	h.send(AskNow)
+	h.pass(leastAskPause)
+}
+
 // edit does to the file what somebody else may, and tells the watcher of it as
 // inotify would.
 func (h *host) edit(f func(path string) error) {

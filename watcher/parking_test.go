@@ -49,7 +49,7 @@ func set(key, value string) func(string) string {
 func (h *host) tight() {
 	h.applied()
 	h.cluster.SetText(set("MAXCHMPX", "4")(h.cluster.Text()))
-	h.send(AskNow)
+	h.askNow()
 	h.pass(5 * time.Second)
 	h.restart(time.Second)
 	h.pass(10 * time.Second)
@@ -117,7 +117,7 @@ func TestAChmpxThatHasJustStartedIsNotTakenForTheOneBefore(t *testing.T) {
 		h.applied()
 		text := dangers["GROUP"](h.cluster.Text())
 		h.cluster.SetText(text)
-		h.send(AskNow)
+		h.askNow()
 		h.pass(5 * time.Second)
 		h.chmpx.stop()
 		h.pass(10 * time.Millisecond)
@@ -148,7 +148,7 @@ func TestAChmpxThatStartsAtTheWrongMomentSurvives(t *testing.T) {
 					}
 				})
 				h.cluster.SetText(text)
-				h.send(AskNow)
+				h.askNow()
 				h.pass(30 * time.Second)
 				if !started || h.chmpx.slave == nil {
 					t.Fatal("chmpx was not started, or has ended")
@@ -176,7 +176,7 @@ func TestAGuardThatNobodyCanEndBlocksNothing(t *testing.T) {
 				}
 			}
 		})
-		h.send(AskNow)
+		h.askNow()
 		h.pass(10 * time.Second)
 		if _, err := h.config.File.Previous(); err != nil {
 			t.Fatal(err)
@@ -205,7 +205,7 @@ func TestARestartThatIsWantedIsMadeForWhatWaits(t *testing.T) {
 		h.applied()
 		text := dangers["GROUP"](h.cluster.Text())
 		h.cluster.SetText(text)
-		h.send(AskNow)
+		h.askNow()
 		h.pass(15 * time.Second)
 		h.runsThe(text)
 		if jobs := h.unit.jobs(); jobs != "restart" {
@@ -220,7 +220,7 @@ func TestAFileThatChmpxsUnitHasPutInPlaceIsTakenUp(t *testing.T) {
 		h.applied()
 		text := dangers["GROUP"](h.cluster.Text())
 		h.cluster.SetText(text)
-		h.send(AskNow)
+		h.askNow()
 		h.pass(5 * time.Second)
 		h.chmpx.stop()
 		if err := os.Rename(h.config.File.ParkedPath(), h.config.File.Path); err != nil {
@@ -240,13 +240,13 @@ func TestWhatWaitsIsForgottenWhenK2HR3HasAnotherText(t *testing.T) {
 		h.applied()
 		good := h.cluster.Text()
 		h.cluster.SetText(dangers["GROUP"](good))
-		h.send(AskNow)
+		h.askNow()
 		h.pass(5 * time.Second)
 		if _, err := h.config.File.Parked(); err != nil {
 			t.Fatal(err)
 		}
 		h.cluster.SetText(good)
-		h.send(AskNow)
+		h.askNow()
 		h.pass(5 * time.Second)
 		h.noTemporary()
 		h.restart(time.Second)
@@ -261,7 +261,7 @@ func TestWhatWaitsOutlivesTheAgent(t *testing.T) {
 		h.applied()
 		text := dangers["GROUP"](h.cluster.Text())
 		h.cluster.SetText(text)
-		h.send(AskNow)
+		h.askNow()
 		h.pass(5 * time.Second)
 		h.end()
 		<-h.done
@@ -321,7 +321,7 @@ func TestAGuardThatIsNone(t *testing.T) {
 				h.start()
 				h.pass(time.Minute)
 				h.join(2)
-				h.send(AskNow)
+				h.askNow()
 				h.pass(10 * time.Second)
 				if !h.lists(2) {
 					t.Errorf("the file is\n%s", h.file())

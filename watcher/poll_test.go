@@ -42,7 +42,7 @@ func TestWithoutAStampTheTextsOwnRevisionStays(t *testing.T) {
 			t.Errorf("the file is\n%s", h.file())
 		}
 		h.cluster.SetText(strings.Replace(text, "4711", "4712", 1))
-		h.send(AskNow)
+		h.askNow()
 		h.pass(leastAskPause + leastReplacePause)
 		if h.revision() != 4712 {
 			t.Errorf("revision %d: with the stamp off a new FILEVERSION is a change", h.revision())
@@ -253,7 +253,7 @@ func TestTheStretchEndsWhenChmpxIsNoLongerSeenWell(t *testing.T) {
 		"chmpx runs another revision": func(h *host) {
 			h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
 			h.join(2)
-			h.send(AskNow)
+			h.askNow()
 		},
 		"the ring has another server": func(h *host) { h.chmpx.setRing(1, 9) },
 		"cannot probe chmpx":          func(h *host) { h.chmpx.set(func(c *fakeChmpx) { c.failing = daemon.ErrTimeout }) },

@@ -129,7 +129,7 @@ func TestASecondOpinionAgainstATextIsHeeded(t *testing.T) {
 		h.object(func(context.Context) error { return errors.New("chmpxconftest takes no fancy to it") })
 		before, revision := h.file(), h.revision()
 		h.join(2)
-		h.send(AskNow)
+		h.askNow()
 		h.pass(10 * time.Minute)
 		if h.file() != before {
 			t.Error("the text is in place all the same")
@@ -151,7 +151,7 @@ func TestTheGapWhileThisHostRegistersAgainIsNotApplied(t *testing.T) {
 		h.applied()
 		unchanged := h.untouched()
 		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, CUK: ownCUK, Next: 1, On: []fakek2hr3.Op{fakek2hr3.OpResource}})
-		h.send(AskNow)
+		h.askNow()
 		h.pass(5 * time.Minute)
 		unchanged()
 		if n := len(h.requests(fakek2hr3.OpRegister)); n != 0 {

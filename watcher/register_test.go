@@ -44,7 +44,7 @@ func TestAMemberIsNotRegisteredAgain(t *testing.T) {
 		h.forget()
 		h.pass(time.Hour)
 		for range 5 {
-			h.send(AskNow)
+			h.askNow()
 		}
 		if n := len(h.requests(fakek2hr3.OpRegister)); n != 0 {
 			t.Errorf("%d registrations", n)
@@ -66,7 +66,7 @@ func TestWithoutARoleTokenTheLogSaysWhatToDoAndOneThatComesIsUsedAtOnce(t *testi
 		h.checkNag("membership unconfirmed", 10*time.Minute)
 		h.log.want(t, h.log.count("membership unconfirmed"), "no role token", "/etc/k2hdkc/role-token", "role-token-file")
 		h.setToken(h.token)
-		h.send(AskNow)
+		h.askNow()
 		if !h.lists(1) {
 			t.Error("no file")
 		}
@@ -155,7 +155,7 @@ func TestAHostWithoutATokenThatK2HR3ForgotKeepsItsFile(t *testing.T) {
 		h.removeToken()
 		unchanged := h.untouched()
 		h.cluster.DropSlave(ownAddr, ownCUK)
-		h.send(AskNow)
+		h.askNow()
 		h.pass(20 * time.Minute)
 		unchanged()
 		if h.log.count("membership unconfirmed", "no role token") == 0 {
@@ -236,7 +236,7 @@ func TestNobodyRegistersWhileTheStoreIsDown(t *testing.T) {
 		h.applied()
 		unchanged := h.untouched()
 		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second})
-		h.send(AskNow)
+		h.askNow()
 		h.pass(10 * time.Minute)
 		unchanged()
 		h.api.ClearFaults()
@@ -267,7 +267,7 @@ func TestARotatedRoleTokenIsUsedAtOnce(t *testing.T) {
 		}
 		h.join(2)
 		h.setToken(h.cluster.RoleToken("slave", 0))
-		h.send(AskNow)
+		h.askNow()
 		h.pass(2 * time.Second)
 		if !h.lists(2) {
 			t.Error("the new token is not used")

@@ -44,7 +44,7 @@ func TestTheRingIsAskedForWithBackoffUntilK2HR3Agrees(t *testing.T) {
 		}
 
 		h.others(manySlaves)
-		h.send(AskNow)
+		h.askNow()
 		h.pass(2 * time.Minute)
 		h.forget()
 		h.pass(25 * time.Minute)
@@ -202,7 +202,7 @@ func TestALookThatFailsDoesNotMakeALiveDangerAcceptable(t *testing.T) {
 		h.chmpx.set(func(c *fakeChmpx) { c.hangs = true })
 		h.pass(5 * time.Second)
 		h.cluster.SetText(strings.Replace(h.cluster.Text(), "GROUP               = orders", "GROUP = invoices", 1))
-		h.send(AskNow)
+		h.askNow()
 		h.pass(time.Minute)
 		unchanged()
 		h.log.want(t, h.log.count("dangerous"), "GROUP")

@@ -123,7 +123,7 @@ func TestTheWatcherSaysHowItIs(t *testing.T) {
 
 		h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
 		h.join(2)
-		h.send(AskNow)
+		h.askNow()
 		h.pass(leastAskPause)
 		h.says("revision 2 with 2 servers, not loaded by chmpx yet; ", "every 1m")
 		h.pass(2 * time.Minute)
@@ -140,7 +140,7 @@ func TestTheWatcherSaysHowItIs(t *testing.T) {
 
 		down := refused(syscall.ECONNREFUSED)
 		h.meddle.Store(&down)
-		h.send(AskNow)
+		h.askNow()
 		h.pass(10 * time.Second)
 		since := time.Now().Format(time.DateTime)
 		h.says("K2HR3 cannot be reached since "+since[:len(since)-2], " (connection refused); keeping revision 3, run by chmpx since "+h.line()[len(h.line())-len(since):])
@@ -162,12 +162,12 @@ func TestTheWatcherSaysHowItIs(t *testing.T) {
 		h.says("revision 3 with 2 servers; asking K2HR3", "")
 
 		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.EmptyText})
-		h.send(AskNow)
+		h.askNow()
 		h.pass(time.Second)
 		h.says("RESOURCE refused since ", "; keeping revision 3")
 		h.api.ClearFaults()
 		h.api.Hold(time.Minute)
-		h.send(AskNow)
+		h.askNow()
 		h.pass(3 * time.Minute) // it takes an answer that is late to learn that
 		h.says("revision 3 with 2 servers; K2HR3 holds the request", "")
 	})
