@@ -34,6 +34,11 @@ type Document struct {
 	// Changes are the last ten replacements of the file, the latest first.
 	Changes []Change `json:"changes"`
 
+	// SeenAt and Notes are the verb status's own: when it looked at chmpx and its unit, and what it
+	// could not see, or saw otherwise than the agent, a sentence each.
+	SeenAt time.Time `json:"seen_at,omitzero"`
+	Notes  []string  `json:"notes,omitempty"`
+
 	// Agent is how the daemon itself is. In status.json it is as the daemon saw it; the verb
 	// status replaces it by what it finds.
 	Agent Agent `json:"agent"`
@@ -152,8 +157,10 @@ type Server struct {
 	CUK     string `json:"cuk"`
 	// RingState is chmpx's state in words, such as "up" or "down"; empty: chmpx does not have it.
 	RingState string `json:"ring_state"`
-	InFile    bool   `json:"in_file"`
-	InRing    bool   `json:"in_ring"`
+	// Connections are those that chmpx has to it.
+	Connections int  `json:"connections"`
+	InFile      bool `json:"in_file"`
+	InRing      bool `json:"in_ring"`
 }
 
 // Change is one replacement of the file.
