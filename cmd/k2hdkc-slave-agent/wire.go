@@ -76,6 +76,7 @@ func (p *program) newWatcher(o *options.Options, log *slog.Logger) (*watcher.Wat
 	}
 	file, err := outputFile(o)
 	if err != nil {
+		m.Close()
 		return nil, nil, err
 	}
 	w := &watcher.Watcher{
