@@ -45,6 +45,7 @@ type host struct {
 	cluster *fakek2hr3.Cluster
 	net     *fakek2hr3.InMemory
 	limiter k2hr3.Limiter
+	pace    *Pace // nil: each watcher has one of its own
 	token   string
 	wall    func() time.Time
 	offset  *atomic.Int64          // of the clock on the wall
@@ -242,6 +243,7 @@ func (h *host) make() *Watcher {
 		},
 		Judge:         judgeAs{h},
 		SecondOpinion: loaderOf{h},
+		Pace:          h.pace,
 		Wall:          h.wall,
 		Log:           slog.New(h.log),
 	}

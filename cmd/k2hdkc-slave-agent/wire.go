@@ -90,7 +90,7 @@ func (p *program) newWatcher(o *options.Options, log *slog.Logger) (*watcher.Wat
 			Reload: o.Reload, Start: o.Start, RestartUnconfirmed: o.RestartUnconfirmed,
 		},
 		Member: m, Log: log,
-		Judge: new(host.Local),
+		Judge: new(host.Local), Pace: &p.pace,
 	}
 	if o.StatusCommand != "" {
 		w.Chmpx = &daemon.Prober{Command: o.StatusCommand, Dir: o.RunDir}
