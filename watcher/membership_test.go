@@ -47,7 +47,7 @@ func TestTheMembershipOfAK2HR3ThatIsDownIsCheckedEverMoreSeldom(t *testing.T) {
 	busy := &k2hr3.Error{Kind: k2hr3.ErrServer, Status: 503, RetryAfter: time.Second}
 	var longest time.Duration
 	for range 100 {
-		m.result(now, checked{err: busy})
+		m.result(now, checked{err: busy}, false)
 		d := m.next.at.Sub(now)
 		if d < busy.RetryAfter || d > maxCheckPause+leastPause {
 			t.Fatalf("the next check comes after %v", d)
