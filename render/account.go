@@ -47,7 +47,7 @@ func accountID(kind, account, path string, limit int64) (int, error) {
 	return id, nil
 }
 
-// searchAccounts finds the line of a name in a list of users or groups, and returns the number in it.
+// searchAccounts finds the line of a name in a list of users or groups, and returns its number.
 func searchAccounts(name, path string, limit int64) (int, error) {
 	if err := regularfile.Check(path, limit); err != nil {
 		return 0, err

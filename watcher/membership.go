@@ -91,8 +91,8 @@ func (m *membership) result(now time.Time, c checked, silent bool) (changed, ask
 	return changed, ask
 }
 
-// pauseAfter is the time to the next check after one that failed: not before K2HR3 wants to be asked
-// again and, if it was not asked for that reason, right then.
+// pauseAfter is the time to the next check after one that failed: not before K2HR3 wants to be
+// asked again and, if it was not asked for that reason, right then.
 func (m *membership) pauseAfter(err error) time.Duration {
 	var e *k2hr3.Error
 	if !errors.As(err, &e) {

@@ -228,8 +228,8 @@ func TestAChangeBetweenLoadingAndWatchingIsTakenUp(t *testing.T) {
 	})
 }
 
-// Every round that was prepared is closed once: the one that runs, one that changes nothing, and one
-// that another has taken the place of before it ran.
+// Every round that was prepared is closed once: the one that runs, one that changes nothing, and
+// one that another has taken the place of before it ran.
 func TestEveryRoundIsClosed(t *testing.T) {
 	l := newLife(t)
 	l.configure("interval = 1m\n")

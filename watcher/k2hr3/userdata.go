@@ -97,8 +97,9 @@ func parseUserDataAddress(s string) (UserDataAddress, error) {
 	return UserDataAddress{secret: unique.Make(start + escaped(registerPath))}, nil
 }
 
-// escaped is a registerpath in the form that K2HR3 gives out. K2HR3 understands most of them decoded
-// too (docs/k2hr3.md E.2), but not one that ends in a slash, and a proxy may make one slash of two.
+// escaped is a registerpath in the form that K2HR3 gives out. K2HR3 understands most of them
+// decoded too (docs/k2hr3.md E.2), but not one that ends in a slash, and a proxy may make one slash
+// of two.
 func escaped(registerPath string) string {
 	return strings.ReplaceAll(url.QueryEscape(registerPath), "+", "%20")
 }
