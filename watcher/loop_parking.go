@@ -185,6 +185,6 @@ func (l *loop) restorePrevious(now time.Time, p probed) {
 	l.output.restore(g.before)
 	l.expect(now, &p.status)
 	l.save()
-	l.Log.Warn("chmpx started just before the agent replaced slave.ini and runs the previous one; restart chmpx once more", "file", l.File.Path)
+	l.Log.Warn("chmpx started just before the agent replaced slave.ini and runs the previous one; restart chmpx once more", "file", l.File.Path, "runs", p.status.Revision)
 	l.poll.want(now) // the text is parked again
 }

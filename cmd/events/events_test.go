@@ -52,9 +52,9 @@ func TestAnIDIsRandomAndOfOneMessage(t *testing.T) {
 	byID := map[string]string{}
 	for _, e := range All() {
 		b, err := hex.DecodeString(e.ID)
-		// journalctl --new-id128 makes such: a UUID of version 4 without hyphens.
+		// systemd-id128 new makes such: a UUID of version 4 without hyphens.
 		if err != nil || len(b) != 16 || e.ID != strings.ToLower(e.ID) || b[6]>>4 != 4 || b[8]>>6 != 2 {
-			t.Errorf("%s of %q is no id that journalctl --new-id128 makes", e.ID, e.Message)
+			t.Errorf("%s of %q is no id that systemd-id128 new makes", e.ID, e.Message)
 		}
 		if other, ok := byID[e.ID]; ok {
 			t.Errorf("%s is of %q and %q", e.ID, other, e.Message)
@@ -69,9 +69,9 @@ func TestAnIDIsRandomAndOfOneMessage(t *testing.T) {
 	}
 }
 
-// Operators have alerts on ids. testdata/ids has every id that was ever given, with the words it was
-// given for, which may change. The id of an event that is logged no more stays there: "retired" comes
-// before the words then.
+// Operators have alerts on ids. testdata/ids has every id that was ever given, with the words it
+// was given for, which may change. The id of an event that is logged no more stays there: "retired"
+// comes before the words then.
 func TestAnIDIsForEver(t *testing.T) {
 	const file = "testdata/ids"
 	b, err := os.ReadFile(file)
@@ -161,7 +161,7 @@ func (p *source) add(path string) error {
 		case *ast.FuncDecl:
 			p.funcs[d.Name.Name] = append(p.funcs[d.Name.Name], d)
 		case *ast.GenDecl:
-			// What is logged within a table of functions counts as logged in a function without a name.
+			// What a table of functions logs counts as logged in a function without a name.
 			p.funcs[""] = append(p.funcs[""], &ast.FuncDecl{
 				Name: ast.NewIdent(""), Type: &ast.FuncType{Params: &ast.FieldList{}},
 				Body: &ast.BlockStmt{List: []ast.Stmt{&ast.DeclStmt{Decl: d}}},

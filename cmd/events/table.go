@@ -1,28 +1,28 @@
 package events
 
-// table has a row for each message. An id stays with its kind of event for ever, also when the words
-// change; a new one is made by `journalctl --new-id128`.
+// table has a row for each message. An id stays with its kind of event for ever, also when the
+// words change; `systemd-id128 new` makes one.
 var table = []Event{
 	{
 		ID:      "8cdb4fa4492a4743af4f4ade170b2185",
 		Group:   groupOfAgent,
 		Message: "started",
 		Cause:   "The agent has started on the configuration that the fields show.",
-		Remedy:  "Nothing to do.",
+		Remedy:  "Nothing.",
 	},
 	{
 		ID:      "67389a0a7bf24fff871f8cfd711ff3f4",
 		Group:   groupOfAgent,
 		Message: "stopping",
 		Cause:   "The agent ends, because of the signal in the field reason: a stop of the unit, a shutdown, or somebody by hand.",
-		Remedy:  "Nothing to do. `systemctl start k2hdkc-slave-agent` starts it again.",
+		Remedy:  "Nothing. `systemctl start k2hdkc-slave-agent` starts it again.",
 	},
 	{
 		ID:      "d393f8c1835642278606bf1006282ec0",
 		Group:   groupOfAgent,
 		Message: "stopped; slave.ini and chmpx stay as they are",
 		Cause:   "The agent has ended in good order. chmpx runs on, on the last good slave.ini, and learns of no change until the agent is back.",
-		Remedy:  "Nothing to do. `systemctl start k2hdkc-slave-agent` starts it again.",
+		Remedy:  "Nothing. `systemctl start k2hdkc-slave-agent` starts it again.",
 	},
 	{
 		ID:      "863d3b095593411bba592f0ea723656d",
@@ -64,14 +64,14 @@ var table = []Event{
 		Group:   groupOfAgent,
 		Message: "the configuration has changed; the agent uses the new one from now on",
 		Cause:   "A file of the configuration has changed, or a reload was asked for, and the new options differ.",
-		Remedy:  "Nothing to do.",
+		Remedy:  "Nothing.",
 	},
 	{
 		ID:      "5330b8ed0e294e1b9689f58dac4ab8d5",
 		Group:   groupOfAgent,
 		Message: "a folder has come after the agent started, and the unit lets the agent write there only after a restart; the agent exits for that",
 		Cause:   "systemd settles where the agent may write when it starts it. The folder was made later, so the agent can only read there.",
-		Remedy:  "Nothing to do: systemd starts the agent again within seconds. If this comes again and again, something removes and makes the folder each time.",
+		Remedy:  "Nothing: systemd starts the agent again within seconds. If this comes again and again, something removes and makes the folder each time.",
 	},
 	{
 		ID:      "314b50584b164d02bc2efadc07fbddc5",
@@ -92,7 +92,7 @@ var table = []Event{
 		Group:   groupOfAgent,
 		Message: "cannot use the saved state; asking K2HR3 for the whole RESOURCE",
 		Cause:   "state.json in state-dir cannot be read, or is not what the agent wrote.",
-		Remedy:  "Nothing to do: the agent writes it anew. If it comes at each start, look at the disk and at who else writes there.",
+		Remedy:  "Nothing: the agent writes it anew. If it comes at each start, look at the disk and at who else writes there.",
 	},
 	{
 		ID:      "9e7e10d238fd44a89c05acdbbb022e26",
@@ -106,7 +106,7 @@ var table = []Event{
 		Group:   groupOfAgent,
 		Message: "the clock jumped (the host was suspended, or its time was set); asking K2HR3 now",
 		Cause:   "The host's clock moved by the time in the field by, while the agent's own did not.",
-		Remedy:  "Nothing to do after a suspend or a first synchronization. If it comes often, look at the time service: certificates are checked against the clock.",
+		Remedy:  "Nothing, after a suspend or a first synchronization. If it comes often, look at the time service: certificates are checked against the clock.",
 	},
 	{
 		ID:      "9e736599d6d949c7afadb572fb1822ff",
@@ -120,14 +120,14 @@ var table = []Event{
 		Group:   groupOfAgent,
 		Message: "the kernel notifies the agent of changed files again",
 		Cause:   "The kernel gives the agent the watches that it lacked.",
-		Remedy:  "Nothing to do.",
+		Remedy:  "Nothing.",
 	},
 	{
 		ID:      "9ffc0bbe9034413cb7882346d859180e",
 		Group:   groupOfAgent,
 		Message: "waiting",
 		Cause:   "The verb once is not done yet, and waits for what the field for names.",
-		Remedy:  "Nothing to do. If it takes long, look at what it waits for; confirm = 0 does without chmpx.",
+		Remedy:  "Nothing. If it takes long, look at what it waits for; confirm = 0 does without chmpx.",
 	},
 	{
 		ID:      "9174fd22b96347d9b5bd43d3ac894a96",
@@ -141,14 +141,14 @@ var table = []Event{
 		Group:   groupOfAgent,
 		Message: "k2hr3-cuk is left over from the host this one is a copy of; the instance id counts until that file changes",
 		Cause:   "This host was made from an image of another one, with that host's k2hr3-cuk in it. The agent takes the instance id for the CUK instead.",
-		Remedy:  "Nothing to do. Remove /etc/antpickax/k2hr3-cuk before the next image is made.",
+		Remedy:  "Nothing. Remove /etc/antpickax/k2hr3-cuk before the next image is made.",
 	},
 	{
 		ID:      "f21351b7ddc04bd4aec4d93a789bb71f",
 		Group:   groupOfK2hr3,
 		Message: "registered with K2HR3",
 		Cause:   "The host was no member of its role under its present CUK, tag and address, and is one now. The field reason says what was missing.",
-		Remedy:  "Nothing to do. If it comes again and again, two hosts have the same CUK, or somebody removes the host from the role.",
+		Remedy:  "Nothing. If it comes again and again, two hosts have the same CUK, or somebody removes the host from the role.",
 	},
 	{
 		ID:      "b6c7caa0ba7840cda4daf2ce5b2de26d",
@@ -162,21 +162,21 @@ var table = []Event{
 		Group:   groupOfK2hr3,
 		Message: "slave.ini lists this host, but K2HR3 did not confirm its membership",
 		Cause:   "The verb once has done its work, since the file lists this host, although K2HR3 gave no proper answer about the membership.",
-		Remedy:  "Nothing to do now. Look at K2HR3 if it comes at each run.",
+		Remedy:  "Nothing now. Look at K2HR3 if it comes at each run.",
 	},
 	{
 		ID:      "88c72a67588e4bb8896d5460e1e455fc",
 		Group:   groupOfK2hr3,
 		Message: "left the role under the old address",
 		Cause:   "The host's address has changed, and K2HR3 has taken out the entry under the old one.",
-		Remedy:  "Nothing to do.",
+		Remedy:  "Nothing.",
 	},
 	{
 		ID:      "462452a604b54a16b7e7c53642422a88",
 		Group:   groupOfK2hr3,
 		Message: "left the role under the former CUK",
 		Cause:   "The host's CUK has changed, and K2HR3 has taken out the entry under the former one.",
-		Remedy:  "Nothing to do.",
+		Remedy:  "Nothing.",
 	},
 	{
 		ID:      "e5ac2a0c00ae43f7a6abce66c715a522",
@@ -204,21 +204,21 @@ var table = []Event{
 		Group:   groupOfK2hr3,
 		Message: "K2HR3 answers again",
 		Cause:   "K2HR3 gave the RESOURCE, after it had not.",
-		Remedy:  "Nothing to do.",
+		Remedy:  "Nothing.",
 	},
 	{
 		ID:      "eb1570b5f47e4abdac9f6afa5827711b",
 		Group:   groupOfK2hr3,
 		Message: "K2HR3 lets this host read by its address and CUK",
 		Cause:   "The host is a member of the role, and K2HR3 knows it by address and CUK. It needs no role token to read.",
-		Remedy:  "Nothing to do.",
+		Remedy:  "Nothing.",
 	},
 	{
 		ID:      "0d678f8cdcb040f49e5c46dc35665332",
 		Group:   groupOfK2hr3,
 		Message: "K2HR3 lets this host read by its role token",
 		Cause:   "K2HR3 does not know this host by its address and CUK, and takes the role token instead. Tokens expire.",
-		Remedy:  "Nothing to do while a registration is under way. If it stays so, K2HR3 sees the host under another address than the one it is registered under: a NAT or a proxy between them.",
+		Remedy:  "Nothing, while a registration is under way. If it stays so, K2HR3 sees the host under another address than the one it is registered under: a NAT or a proxy between them.",
 	},
 	{
 		ID:      "b938a6ec1a174a97bca4d52a5aefbc96",
@@ -232,21 +232,21 @@ var table = []Event{
 		Group:   groupOfK2hr3,
 		Message: "K2HR3 does not contradict itself any more",
 		Cause:   "One text of the RESOURCE has stayed for two minutes.",
-		Remedy:  "Nothing to do.",
+		Remedy:  "Nothing.",
 	},
 	{
 		ID:      "69394fe5489143f28227b3a1bf33b5b3",
 		Group:   groupOfToken,
 		Message: "read the role token from K2HR3's user data",
 		Cause:   "The role token file holds the address of K2HR3's user data, and the agent fetched the token from there.",
-		Remedy:  "Nothing to do.",
+		Remedy:  "Nothing.",
 	},
 	{
 		ID:      "bcef454d6e0c4618b4faedfe32da494c",
 		Group:   groupOfToken,
 		Message: "deleted the role token, which this host no longer needs",
 		Cause:   "The host is a member and reads by its address and CUK, and the options want the token deleted then.",
-		Remedy:  "Nothing to do. To register anew the host needs a new role token.",
+		Remedy:  "Nothing. To register anew the host needs a new role token.",
 	},
 	{
 		ID:      "67780a6a5cb24f70a0397c1330931b54",
@@ -260,7 +260,7 @@ var table = []Event{
 		Group:   groupOfToken,
 		Message: "everybody could write to the folder of the role token; the agent has closed it to others",
 		Cause:   "K2HR3's init script leaves its folder writable by everybody. The agent took that right away.",
-		Remedy:  "Nothing to do, unless others use the folder on purpose.",
+		Remedy:  "Nothing, unless others use the folder on purpose.",
 	},
 	{
 		ID:      "516610a4c007428f93b93efe997683d2",
@@ -288,7 +288,7 @@ var table = []Event{
 		Group:   groupOfFile,
 		Message: "slave.ini replaced",
 		Cause:   "The RESOURCE lists other nodes or settings than slave.ini did. The new file is in place; the field changes says what is new.",
-		Remedy:  "Nothing to do. Within seconds chmpx runs the revision, which is logged as well.",
+		Remedy:  "Nothing. Within seconds chmpx runs the revision, which is logged as well.",
 	},
 	{
 		ID:      "2aef26ef3c2b4320af1c9d1168e817c2",
@@ -323,14 +323,14 @@ var table = []Event{
 		Group:   groupOfFile,
 		Message: "the RESOURCE is usable again",
 		Cause:   "K2HR3 has the text again that is in place, after one that was not applied.",
-		Remedy:  "Nothing to do.",
+		Remedy:  "Nothing.",
 	},
 	{
 		ID:      "26e0bd8c5c7d49da8b169525266a5565",
 		Group:   groupOfFile,
 		Message: "restarting chmpx so that it loads a RESOURCE it cannot load while it runs",
 		Cause:   "The option restart-unconfirmed lets the agent restart chmpx, and the new text needs that.",
-		Remedy:  "Nothing to do. Set restart-unconfirmed = no to choose the moment yourself.",
+		Remedy:  "Nothing. Set restart-unconfirmed = no to choose the moment yourself.",
 	},
 	{
 		ID:      "4329c96c0e8e4cf69a2c615a6f51681a",
@@ -400,14 +400,14 @@ var table = []Event{
 		Group:   groupOfFile,
 		Message: "slave.ini restored",
 		Cause:   "The good file is back in place, after attempts that failed.",
-		Remedy:  "Nothing to do.",
+		Remedy:  "Nothing.",
 	},
 	{
 		ID:      "56f820bbf03648cfaf794d88038fa848",
 		Group:   groupOfFile,
 		Message: "slave.ini is good again",
 		Cause:   "Somebody else put the right file back, or it can be read again.",
-		Remedy:  "Nothing to do.",
+		Remedy:  "Nothing.",
 	},
 	{
 		ID:      "f0f098151bde40cdbb757c68f3399165",
@@ -435,7 +435,7 @@ var table = []Event{
 		Group:   groupOfFile,
 		Message: "new files get no second opinion",
 		Cause:   "chmpxconftest is not installed. The agent's own judgement of new files stands alone.",
-		Remedy:  "Nothing to do. Install chmpx's tools if you want the second opinion.",
+		Remedy:  "Nothing. Install chmpx's tools if you want the second opinion.",
 	},
 	{
 		ID:      "a215adef6c544145b4defa3eebec2fd8",
@@ -449,14 +449,14 @@ var table = []Event{
 		Group:   groupOfFile,
 		Message: "chmpxconftest gives a verdict again",
 		Cause:   "chmpxconftest could judge a new file, after it could not.",
-		Remedy:  "Nothing to do.",
+		Remedy:  "Nothing.",
 	},
 	{
 		ID:      "7286fa3ad587492d9ee1be8ea1189521",
 		Group:   groupOfFile,
 		Message: "put in place the slave.ini that waited for this start of chmpx",
 		Cause:   "A text that the chmpx before must not have loaded waited for this start, and the new chmpx runs it. chmpx's unit did this right before it started chmpx.",
-		Remedy:  "Nothing to do.",
+		Remedy:  "Nothing.",
 	},
 	{
 		ID:      "1e916f2f36784e26ad3407d25ab866b2",
@@ -470,21 +470,21 @@ var table = []Event{
 		Group:   groupOfChmpx,
 		Message: "chmpx runs",
 		Cause:   "The agent sees a chmpx that it did not see before. It does not run the current slave.ini yet, or that is not known.",
-		Remedy:  "Nothing to do. The agent logs when it runs the current one.",
+		Remedy:  "Nothing. The agent logs when it runs the current one.",
 	},
 	{
 		ID:      "4678aa1a359d47169430d75c1d8b11c6",
 		Group:   groupOfChmpx,
 		Message: "chmpx runs the current slave.ini",
 		Cause:   "chmpx shows the revision that is in slave.ini, and has loaded it. The field after says how long it took after the replacement.",
-		Remedy:  "Nothing to do.",
+		Remedy:  "Nothing.",
 	},
 	{
 		ID:      "54c51325f21c423681e8847f3b328ae1",
 		Group:   groupOfChmpx,
 		Message: "chmpx was restarted",
 		Cause:   "The chmpx of this moment is another process than the one before.",
-		Remedy:  "Nothing to do if you did it. Else look for the cause in chmpx's log.",
+		Remedy:  "Nothing, if you did it. Else look for the cause in chmpx's log.",
 	},
 	{
 		ID:      "cad8e13f313f4809838b9e1fbaf6b075",
@@ -505,7 +505,7 @@ var table = []Event{
 		Group:   groupOfChmpx,
 		Message: "chmpx was stopped",
 		Cause:   "chmpx's unit was stopped in the moment of a new slave.ini. The file stays in place.",
-		Remedy:  "Nothing to do. chmpx loads the file when it starts.",
+		Remedy:  "Nothing. chmpx loads the file when it starts.",
 	},
 	{
 		ID:      "4d5307c293f04aebb3567e7d9c80abe9",
@@ -533,14 +533,14 @@ var table = []Event{
 		Group:   groupOfChmpx,
 		Message: "chmpx did not load slave.ini; replacing the file once more",
 		Cause:   "chmpx lives and still shows an older revision after the time of confirm. Its notification may have been held up or swallowed. The field held by names processes that keep the old file open.",
-		Remedy:  "Nothing to do yet. End the processes in held by if there are any: a backup, an editor.",
+		Remedy:  "Nothing yet. End the processes in held by if there are any: a backup, an editor.",
 	},
 	{
 		ID:      "7b0bf62d60c041d5b34080289a6ba5bc",
 		Group:   groupOfChmpx,
 		Message: "chmpx still did not load slave.ini; restarting it",
 		Cause:   "chmpx has missed two replacements in a row, and restart-unconfirmed lets the agent restart it.",
-		Remedy:  "Nothing to do. If it comes often, look for what keeps the old file open.",
+		Remedy:  "Nothing. If it comes often, look for what keeps the old file open.",
 	},
 	{
 		ID:      "18d42e71348f4c1786de158ff06c6591",
@@ -589,14 +589,14 @@ var table = []Event{
 		Group:   groupOfChmpx,
 		Message: "chmpx has other servers than slave.ini; asking K2HR3",
 		Cause:   "A server node joined or left the ring, and chmpx knows it before K2HR3's answer does. The field difference names it.",
-		Remedy:  "Nothing to do: the agent asks K2HR3 until the two agree, for a minute at most. If it stays so, the server is not registered in K2HR3, or is registered and does not run.",
+		Remedy:  "Nothing: the agent asks K2HR3 until the two agree, for a minute at most. If it stays so, the server is not registered in K2HR3, or is registered and does not run.",
 	},
 	{
 		ID:      "c4be117479904affb8525d3b717b521c",
 		Group:   groupOfChmpx,
 		Message: "chmpx and slave.ini list the same servers again",
 		Cause:   "The ring and slave.ini agree, after they did not.",
-		Remedy:  "Nothing to do.",
+		Remedy:  "Nothing.",
 	},
 	{
 		ID:      "636c16ff8d9b41398bec3cb1726591b6",
@@ -624,7 +624,7 @@ var table = []Event{
 		Group:   groupOfChmpx,
 		Message: "starting chmpx's unit, which waited for its first slave.ini",
 		Cause:   "chmpx's unit is enabled and down, since it cannot start without slave.ini. The first good one is in place now.",
-		Remedy:  "Nothing to do.",
+		Remedy:  "Nothing.",
 	},
 	{
 		ID:      "4841abe073294f6daa1d24dc054e78ac",
@@ -645,6 +645,6 @@ var table = []Event{
 		Group:   groupOfChmpx,
 		Message: "no systemd here: chmpx learns of a new slave.ini by the rename alone",
 		Cause:   "There is no systemd that answers, as in a container. The agent neither starts nor reloads chmpx.",
-		Remedy:  "Nothing to do. An empty option unit says so beforehand.",
+		Remedy:  "Nothing. An empty option unit says so beforehand.",
 	},
 }

@@ -10,8 +10,8 @@ import (
 	"k2hdkc-slave-agent/render/regularfile"
 )
 
-// ProgramLog returns the log of a program that another unit than the agent's runs: the journal, where
-// its entries have the agent's identifier and that unit, if stderr leads there, else stderr.
+// ProgramLog returns the log of a program that another unit than the agent's runs: the journal,
+// where its entries have the agent's identifier and that unit, if stderr leads there, else stderr.
 func ProgramLog(name string, stderr *os.File) *slog.Logger {
 	if !IsJournal(stderr) {
 		return textLog(name, stderr)
@@ -30,8 +30,8 @@ func textLog(name string, stderr io.Writer) *slog.Logger {
 // maxCgroup bounds what is read of the groups that a process is in.
 const maxCgroup = 64 << 10
 
-// unitOf returns the service that a process belongs to, by its groups (cgroups(7)); empty if there is
-// none.
+// unitOf returns the service that a process belongs to, by its groups (cgroups(7)); empty if there
+// is none.
 func unitOf(cgroup string) string {
 	for line := range strings.Lines(cgroup) {
 		_, group, _ := strings.Cut(strings.TrimSpace(line), ":")

@@ -58,7 +58,9 @@ func (s *installed) awaitEntry(message string, more ...string) (found entry) {
 
 // journalExplains looks at what the journal has of the agent, and of its programs in chmpx's unit.
 func journalExplains(s *installed) {
-	s.Run(`printf '[Service]\nStandardError=journal\nEnvironment=K2HDKC_SLAVE_LOG_FORMAT=auto\n' >"$1"; systemctl daemon-reload`, agentOptionsFile)
+	const toJournal = "/etc/systemd/system/k2hdkc-slave-agent.service.d/zz-journal.conf" // after log.conf
+	s.Run(`printf '[Service]\nStandardError=journal\nEnvironment=K2HDKC_SLAVE_LOG_FORMAT=auto\n' >"$1"; systemctl daemon-reload`, toJournal)
+	defer s.Run(`rm "$1"; systemctl daemon-reload`, toJournal)
 	s.since = s.Run("date +@%s.%6N")
 	s.Run("systemctl start k2hdkc-slave-agent")
 	s.awaitEntry(realagent.NotApplied)
@@ -99,7 +101,8 @@ func journalExplains(s *installed) {
 		}
 	}
 
-	explained := oneLine(strings.ReplaceAll(s.Run(`journalctl --quiet --boot -x --no-pager --since="$1" -t k2hdkc-slave-agent`, s.since), "\n-- ", "\n"))
+	explained := s.Run(`journalctl --quiet --boot -x --no-pager --since="$1" -t k2hdkc-slave-agent`, s.since)
+	explained = oneLine(strings.NewReplacer("\n--", "\n", "\n░░", "\n").Replace(explained))
 	for _, message := range []string{"RESOURCE not applied; there is no slave.ini yet", realagent.Replaced, realagent.Confirmed, failed} {
 		said := false
 		for _, e := range events.All() {
