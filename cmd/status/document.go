@@ -3,7 +3,10 @@
 // reads it.
 package status
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Schema names the document's format. Fields are only ever added to it.
 const Schema = "k2hdkc-slave-agent/status/v1"
@@ -159,6 +162,9 @@ type Server struct {
 	InFile      bool `json:"in_file"`
 	InRing      bool `json:"in_ring"`
 }
+
+// Up tells whether chmpx has the server as reachable.
+func (s Server) Up() bool { return strings.HasPrefix(s.RingState, "up") }
 
 // Change is one replacement of the file.
 type Change struct {
