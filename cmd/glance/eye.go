@@ -29,7 +29,7 @@ func File(path string) (*chmpx.Config, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
 	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("the file is as the agent last saw it: %w", err)
+		return nil, fmt.Errorf("what the file is now cannot be seen: %w", err)
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrNotGood, err)
 	}

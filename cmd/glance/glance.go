@@ -57,6 +57,9 @@ func (l Look) Add(ctx context.Context, d *status.Document, now time.Time) {
 	unit := start(l.UnitState != nil && l.Unit != "", func() (daemon.UnitState, error) { return l.UnitState(ctx) })
 
 	d.SeenAt = now
+	if d.Newer() {
+		note(d, "a newer agent has written its status; it may say more than this program shows")
+	}
 	if d.Chmpx.Unit == "" {
 		d.Chmpx.Unit = l.Unit
 	}
@@ -73,12 +76,13 @@ func (l Look) Add(ctx context.Context, d *status.Document, now time.Time) {
 		addUnit(d, receive(late, unit))
 	}
 	if !current(*d) {
-		judge(d, now)
+		judge(d)
 	}
 }
 
-// current tells whether an agent is there that keeps the document right.
-func current(d status.Document) bool { return d.Agent.State == status.Running }
+// current tells whether an agent is there that keeps the document right, and the document can be
+// read.
+func current(d status.Document) bool { return d.Agent.State == status.Running && !d.WrittenAt.IsZero() }
 
 // start begins a look; nil: there is none.
 func start[T any](wanted bool, look func() (T, error)) <-chan seen[T] {
@@ -108,6 +112,8 @@ func addFile(d *status.Document, s seen[*chmpx.Config]) {
 		note(d, "%v", s.err)
 		if errors.Is(s.err, ErrNotGood) {
 			d.File.Present = false
+		} else if d.WrittenAt.IsZero() {
+			d.File.Unknown = true
 		}
 		return
 	}
@@ -233,7 +239,7 @@ const (
 )
 
 // judge makes the conditions of the file and chmpx anew for an agent that does not do it.
-func judge(d *status.Document, now time.Time) {
+func judge(d *status.Document) {
 	was := map[string]status.Condition{}
 	var list []status.Condition
 	for _, c := range d.Conditions {
@@ -245,10 +251,7 @@ func judge(d *status.Document, now time.Time) {
 		}
 	}
 	add := func(code string, severity status.Severity, message string, dependsOn ...string) {
-		c, there := was[code]
-		if !there {
-			c = status.Condition{Since: now}
-		}
+		c := was[code] // with its time, if it was so before
 		c.Code, c.Severity, c.Status, c.Message, c.DependsOn = code, severity, status.Active, message, dependsOn
 		list = append(list, c)
 	}
@@ -260,6 +263,7 @@ func judge(d *status.Document, now time.Time) {
 	}
 	chmpx := d.Chmpx
 	switch {
+	case d.File.Unknown:
 	case !d.File.Present:
 		add(noFile, status.Error, "there is no good slave.ini", without...)
 		if chmpx.Seen && !chmpx.Running {
@@ -272,7 +276,7 @@ func judge(d *status.Document, now time.Time) {
 	}
 	d.Conditions = list
 	if health := status.HealthOf(list); health != d.Health {
-		d.Health, d.Since = health, now
+		d.Health, d.Since = health, time.Time{}
 	}
 }
 

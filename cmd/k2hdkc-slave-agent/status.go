@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,7 +63,9 @@ func (p *program) looker(o *options.Options, wrong error) func(context.Context) 
 	return func(ctx context.Context) status.Document {
 		now := time.Now()
 		d, _ := status.Look(o.RunDir, now) // its conditions say what is wrong
-		d.File.Path = cmp.Or(d.File.Path, o.Output)
+		if d.WrittenAt.IsZero() {
+			p.introduce(o, &d)
+		}
 		eye.File = d.File.Path
 		if d.Agent.State != status.Running && wrong != nil {
 			d.Notes = append(d.Notes, fmt.Sprintf("the configuration cannot be used here: %v; where it sets run-dir, name it with --run-dir", wrong))
@@ -77,6 +78,16 @@ func (p *program) looker(o *options.Options, wrong error) func(context.Context) 
 		}.Add(ctx, &d, now)
 		return d
 	}
+}
+
+// introduce says who this host is by the options alone, where no agent has said it.
+func (p *program) introduce(o *options.Options, d *status.Document) {
+	d.Identity = status.Identity{Role: o.Role.String(), Resource: o.Resource.String(), CUK: o.CUK.String(), Tag: o.Tag}
+	if cuk, err := o.ResolveCUK(); err == nil {
+		d.Identity.CUK = cuk.String()
+	}
+	d.K2HR3.API = o.APIURI.String()
+	d.File.Path = o.Output
 }
 
 // shower returns what shows a document the way that the switches say. Where the screen cannot be

@@ -182,7 +182,7 @@ func (p *page) section(label string, lines ...line) {
 		head, text := plain(l.head), plain(l.text)
 		indent := len([]rune(head))
 		for _, part := range wrap(text, p.room(margin+indent)) {
-			p.lines = append(p.lines, strings.TrimRight(p.paint(bold, pad(label, margin))+p.paint(l.ink, head+part), " "))
+			p.lines = append(p.lines, strings.TrimRight(p.paint(bold, label)+pad("", margin-len(label))+p.paint(l.ink, head+part), " "))
 			label, head = "", strings.Repeat(" ", indent)
 		}
 	}

@@ -135,7 +135,7 @@ func (p *page) next(k status.K2HR3) string {
 	}
 	switch {
 	case !k.AskingSince.IsZero() && k.Holds:
-		return "holds the agent's request until something changes" + p.since(", since %s", k.AskingSince)
+		return "holds the next request until something changes" + p.since(" (%s so far)", k.AskingSince)
 	case !k.AskingSince.IsZero():
 		return "asked" + p.since(" since %s", k.AskingSince) + why
 	case k.NextAt.IsZero():
@@ -156,6 +156,10 @@ func (p *page) file(d status.Document) {
 	path := f.Path
 	if path == "" {
 		path = "slave.ini"
+	}
+	if f.Unknown {
+		p.section("File", line{text: path}, line{ink: yellow, text: "cannot be seen"})
+		return
 	}
 	if !f.Present {
 		p.section("File", line{text: path}, line{ink: red, text: "there is no good one yet"})
@@ -184,7 +188,7 @@ func (p *page) chmpx(d status.Document) {
 	}
 	lines := []line{first}
 	if c.Unit != "" && c.UnitState != "" {
-		lines = append(lines, line{text: c.Unit + " is " + c.UnitState})
+		lines = append(lines, line{text: c.Unit + ": " + c.UnitState})
 	}
 	p.section("chmpx", lines...)
 }
@@ -213,7 +217,11 @@ func (p *page) running(d status.Document) line {
 
 func (p *page) changes(d status.Document) {
 	if len(d.Changes) == 0 {
-		p.section("Changes", line{ink: dim, text: "none yet"})
+		words := "none yet"
+		if d.WrittenAt.IsZero() {
+			words = "not known"
+		}
+		p.section("Changes", line{ink: dim, text: words})
 		return
 	}
 	label := "Changes"
@@ -242,17 +250,16 @@ func (p *page) agent(d status.Document) {
 			l.text += fmt.Sprintf(", pid %d", a.PID)
 		}
 		l.text += p.since(", up %s", a.StartedAt)
-	case status.Hung:
+	case status.Hung, status.Stopped:
 		l.ink = red
-		l.text += p.since("; its last sign of life is %s old", a.AliveAt)
-	case status.Stopped:
-		l.ink = red
-		l.text += p.since("; its last sign of life is %s old", a.AliveAt)
 	case status.Unknown, "":
 		l = line{ink: yellow, text: "cannot be seen"}
 	}
 	if d.Version != "" {
 		l.text += ", version " + d.Version
+	}
+	if !live(d) {
+		l.text += p.since("; its last sign of life is %s old", a.AliveAt)
 	}
 	lines := []line{l}
 	if !live(d) && !d.WrittenAt.IsZero() {

@@ -2,7 +2,6 @@ package screen
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"k2hdkc-slave-agent/cmd/status"
@@ -81,7 +80,7 @@ func known(d status.Document) bool { return d.Chmpx.Seen && d.Chmpx.Running }
 
 // attention: a server is not as it should be.
 func attention(d status.Document, s status.Server) bool {
-	return known(d) && (!s.InFile || !s.InRing || s.RingState != "up")
+	return known(d) && (!s.InFile || !s.InRing || s.RingState != "up" || s.Connections == 0)
 }
 
 // table draws rows, of which the first bad ones need attention.
@@ -130,13 +129,15 @@ func (p *page) table(d status.Document, rows []status.Server, bad int) {
 // state is what chmpx makes of a server.
 func state(d status.Document, s status.Server) string {
 	switch {
-	case !known(d):
+	case !d.Chmpx.Seen:
 		return "not seen"
+	case !d.Chmpx.Running:
+		return "–"
 	case !s.InRing:
 		return "chmpx does not have it"
 	case s.RingState == "":
 		return "not known"
-	case s.Connections == 0 && slices.Contains([]string{"up"}, s.RingState):
+	case s.Connections == 0 && s.RingState == "up":
 		return "up, not connected"
 	}
 	return plain(s.RingState)
@@ -150,8 +151,11 @@ func yes(b bool) string {
 }
 
 func inRing(d status.Document, s status.Server) string {
-	if !known(d) {
+	switch {
+	case !d.Chmpx.Seen:
 		return "?"
+	case !d.Chmpx.Running:
+		return "–"
 	}
 	return yes(s.InRing)
 }

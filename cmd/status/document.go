@@ -129,8 +129,10 @@ type K2HR3 struct {
 
 // File is slave.ini.
 type File struct {
-	Path       string    `json:"path"`
-	Present    bool      `json:"present"` // there is a good one
+	Path    string `json:"path"`
+	Present bool   `json:"present"` // there is a good one
+	// Unknown: nobody has seen whether there is one, as the verb status may say.
+	Unknown    bool      `json:"unknown,omitempty"`
 	Revision   int       `json:"revision"`
 	SHA256     string    `json:"sha256"`
 	Servers    int       `json:"servers"`
