@@ -47,9 +47,10 @@ func (l Look) Add(ctx context.Context, d *status.Document, now time.Time) {
 	if limit <= 0 {
 		limit = Limit
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("no answer within %v", limit))
+	none := fmt.Errorf("no answer within %v", limit)
+	late, stop := context.WithTimeoutCause(ctx, limit+endGrace, none)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, none)
 	defer cancel()
-	late, stop := context.WithTimeoutCause(context.WithoutCancel(ctx), limit+endGrace, context.Cause(ctx))
 	defer stop()
 
 	file := start(l.File != nil && !current(*d), func() (*chmpx.Config, error) { return l.File() })
