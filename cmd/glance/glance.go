@@ -40,8 +40,8 @@ type seen[T any] struct {
 	err   error
 }
 
-// Add looks, and adds what it finds to the document. Where the agent does not do its work, only what
-// is found counts for the file and chmpx, and their conditions are made anew.
+// Add looks, and adds what it finds to the document. Where the agent does not do its work, only
+// what is found counts for the file and chmpx, and their conditions are made anew.
 func (l Look) Add(ctx context.Context, d *status.Document, now time.Time) {
 	limit := l.Limit
 	if limit <= 0 {

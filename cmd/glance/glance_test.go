@@ -123,8 +123,8 @@ func TestFile(t *testing.T) {
 	}
 }
 
-// TestEye: with the probe file of a daemon nothing is written there; without it slave.ini says which
-// chmpx it is.
+// TestEye: with the probe file of a daemon nothing is written there; without it slave.ini says
+// which chmpx it is.
 func TestEye(t *testing.T) {
 	dir := t.TempDir()
 	answer, err := filepath.Abs("../../chmpx/daemon/testdata/healthy.txt")

@@ -11,8 +11,8 @@ import (
 // usualWidth is that of a terminal that does not say how wide it is.
 const usualWidth = 80
 
-// On returns the screen that w is at this moment, in the local time. Only a terminal has a size, and
-// colours: not with NO_COLOR in the environment (https://no-color.org), and not the one that calls
+// On returns the screen that w is at this moment, in the local time. Only a terminal has a size,
+// and colours: not with NO_COLOR in the environment (https://no-color.org), and not the one that calls
 // itself dumb.
 func On(w io.Writer, getenv func(string) string, now time.Time) Screen {
 	s := Screen{Now: now}
