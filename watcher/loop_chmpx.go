@@ -95,7 +95,7 @@ func (l *loop) confirming(now time.Time, p probed) {
 		l.probe.plan(now, next)
 		return
 	case daemon.Confirmed:
-		l.confirmed()
+		l.confirmed(now)
 		l.Log.Info("chmpx runs the current slave.ini", "revision", p.status.Revision, "after", now.Sub(l.confirmation.since).Round(time.Millisecond).String())
 	case daemon.Gone:
 		l.chmpxGone(now)
@@ -110,8 +110,10 @@ func (l *loop) confirming(now time.Time, p probed) {
 }
 
 // confirmed takes note that chmpx runs the current slave.ini.
-func (l *loop) confirmed() {
-	l.confirmation.confirmed()
+func (l *loop) confirmed(now time.Time) {
+	if changed := l.confirmation.confirmed(); !changed.IsZero() {
+		l.meter().Confirmed(now.Sub(changed))
+	}
 	l.output.confirmed()
 	l.unitStarted()
 }
@@ -131,7 +133,7 @@ func (l *loop) watchRing(now time.Time, before *daemon.Status, st daemon.Status)
 	if !l.confirmation.done {
 		l.Log.Info("chmpx runs the current slave.ini", "revision", st.Revision)
 	}
-	l.confirmed()
+	l.confirmed(now)
 	switch l.ring.compare(before, st, l.output.file.config) {
 	case ringChanged:
 		l.poll.ringChanged(now, l.turn(), l.requestOp.busy)
@@ -206,7 +208,7 @@ func (l *loop) restartUnit(now time.Time) {
 	}
 	l.jobs.restarting(now)
 	l.expect(now, nil)
-	l.startJob(now, func(ctx context.Context) jobDone { return jobDone{l.Unit.Restart(ctx), true} })
+	l.startJob(now, func(ctx context.Context) jobDone { return jobDone{l.restart(ctx), true} })
 }
 
 // notTaken is for a chmpx that lives and does not take the file. Its notification may have been
@@ -269,6 +271,7 @@ func (l *loop) chmpxGone(now time.Time) {
 
 func (l *loop) takeBack(now time.Time, log *slog.Logger) {
 	l.output.takeBack()
+	l.confirmation.change(time.Time{})
 	if err := l.putAgain(now); err != nil {
 		log.Error("cannot restore the slave.ini that chmpx ran before", "error", err)
 		return

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"k2hdkc-slave-agent/cmd/metrics"
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/cmd/service"
 	"k2hdkc-slave-agent/watcher/host"
@@ -47,6 +48,7 @@ type program struct {
 	guard          member.Guard
 	limiter        k2hr3.Limiter // of all requests, whatever rounds and verbs make them
 	instance       host.Recorder
+	metrics        *metrics.Exposer // nil: nobody counts
 }
 
 // errSaid ends a run with status 1 whose result says all there is to say.
