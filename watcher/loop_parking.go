@@ -70,7 +70,7 @@ func (l *loop) recallParked(now time.Time) {
 	}
 }
 
-// dropParked removes the parked file: K2HR3 has another text.
+// dropParked removes the parked file.
 func (l *loop) dropParked() {
 	if l.parking.waits() {
 		l.parking.end()
@@ -137,10 +137,9 @@ func (l *loop) parkedInPlace(now time.Time, v parked, old daemon.Inode) {
 	l.confirmation.change(time.Time{}) // the change is older than that chmpx could take it
 	l.meter().Replaced()
 	l.output.tag(v.etag)
-	l.output.accept()
 	l.confirmation.renew()
 	l.save()
-	l.logReplaced(v.candidate)
+	l.replaced(v.candidate)
 	if v.etag == "" {
 		l.poll.want(now)
 	}
