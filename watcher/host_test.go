@@ -66,6 +66,7 @@ type host struct {
 	dog    *watchdog // nil: nobody wants signs of life
 	lines  []string  // what the watcher said how it is, the latest few
 
+	meter  counts
 	w      *Watcher
 	events chan Event
 	end    context.CancelFunc
@@ -223,6 +224,7 @@ func (h *host) make() *Watcher {
 		h.t.Fatal(err)
 	}
 	w := &Watcher{
+		Meter:  &h.meter,
 		Config: h.config,
 		Member: &member.Member{
 			Client: h.client(""), Role: role, Resource: role.Resource(), CUK: cuk, Log: slog.New(h.log),

@@ -306,7 +306,7 @@ func agentOptions() []Option {
 				func(o *Options, v string) { o.LogFormat = LogFormat(v) }),
 		},
 		{
-			Key: "metrics-listen", Kind: KindText, Placeholder: "ADDRESS", Empty: "no socket is opened", DefaultNote: "none; a socket that systemd passes is served without it",
+			Key: "metrics-listen", Kind: KindText, Placeholder: "ADDRESS", Empty: "no socket is opened", DefaultNote: "none",
 			Help: "where Prometheus can ask for metrics: HOST:PORT or unix:PATH",
 			Long: "Where the running agent answers GET /metrics: HOST:PORT, such as 127.0.0.1:9765 or :9765 for all addresses of this host, or unix:PATH. Whoever can connect can read; nothing there is secret. " +
 				"An address that is in use ends the agent when it starts; when the agent takes up another configuration, it says so and stays with the address before. " +

@@ -66,7 +66,7 @@ type try struct {
 	mu        sync.Mutex
 	began     time.Time // with the connection
 	conn      net.Conn  // to be reset if the request is given up now
-	handshake error    // what became of the TLS handshake
+	handshake error     // what became of the TLS handshake
 }
 
 // begin begins a try. K2HR3 works on a request whose connection is closed to its end, and drops one
