@@ -42,8 +42,8 @@ func (c *confirmation) look(now time.Time, p probed) (outcome daemon.Outcome, ne
 	return outcome, next
 }
 
-// change takes note of a change of K2HR3's that is in place and was there at a time; zero: what is in
-// place is none.
+// change takes note that a change of K2HR3's is in place, which was there at a time; zero: what is
+// in place is no change.
 func (c *confirmation) change(at time.Time) { c.changed = at }
 
 // confirmed takes note that chmpx runs the current slave.ini, and returns when the change in it was

@@ -24,6 +24,9 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"a host that is renamed", "registers it under its new name within half a minute", "tests/e2e/names_test.go", "TestAHostThatIsRenamedIsRegisteredAnew"},
 	{"an instance id that cloud-init makes up, as nocloud", "does not register, and says what to set", "tests/e2e/names_test.go", "TestAnIDThatOtherHostsHaveTooIsNotUsed"},
 	{"a RESOURCE of another kind of deployment", "refuses it, and names the placeholder that nobody has replaced", "watcher/refuse_test.go", "TestARefusedTextLeavesTheFileAndALaterGoodOneIsApplied"},
+	{"somebody who asks for metrics and never ends, or reads nothing", "gives the connection up after 5 s; serves eight at once; nothing else waits", "cmd/metrics/exposer_test.go", "TestSlowReadersAreGivenUp"},
+	{"an address for metrics that is in use", "does not start, and names the line; with another configuration goes on with the address before", "tests/e2e/metrics_test.go", "TestMetricsThatCannotBe"},
+	{"a folder of metrics-textfile that is gone", "says so once, and writes the file when the folder is back", "cmd/metrics/exposer_test.go", "TestTextfile"},
 	{"once on a host without a running chmpx", "says at once what it waits for, and exits with 1; without chmpxstatus with 0 at once", "watcher/once_test.go", "TestOnce"},
 }
 

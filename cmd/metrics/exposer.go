@@ -63,7 +63,7 @@ func (e *Exposer) Listen(s Socket) error {
 		go e.Metrics.serve(ln)
 	}
 	if e.ln != nil {
-		e.ln.Close()
+		_ = e.ln.Close()
 	}
 	e.socket, e.ln = s, ln
 	return nil
@@ -98,41 +98,42 @@ func (e *Exposer) WriteTo(path string, log *slog.Logger) {
 func (e *Exposer) Close() {
 	_ = e.Listen(Socket{})
 	for _, ln := range e.passed {
-		ln.Close()
+		_ = ln.Close()
 	}
 	e.WriteTo("", nil)
 }
 
-// resolveLimit bounds the look-up of a host's name.
-const resolveLimit = 5 * time.Second
+// listenLimit bounds what has to be found out before: a host's address by its name, or whether
+// somebody listens at a socket that is there.
+const listenLimit = 5 * time.Second
 
 // listen opens a socket. Everybody on this host may connect to one that is a file: what there is to
 // read is no secret.
 func listen(s Socket) (net.Listener, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), resolveLimit)
+	ctx, cancel := context.WithTimeout(context.Background(), listenLimit)
 	defer cancel()
 	if s.Network != "unix" {
 		return new(net.ListenConfig).Listen(ctx, s.Network, s.Address)
 	}
-	removeStale(s.Address)
+	removeStale(ctx, s.Address)
 	ln, err := new(net.ListenConfig).Listen(ctx, s.Network, s.Address)
 	if err != nil {
 		return nil, err
 	}
 	if err := os.Chmod(s.Address, 0o666); err != nil {
-		ln.Close()
+		_ = ln.Close()
 		return nil, err
 	}
 	return ln, nil
 }
 
 // removeStale removes a socket that an agent has left which was killed: nobody listens there.
-func removeStale(path string) {
+func removeStale(ctx context.Context, path string) {
 	info, err := os.Lstat(path)
 	if err != nil || info.Mode().Type() != fs.ModeSocket {
 		return
 	}
-	conn, err := net.DialTimeout("unix", path, time.Second)
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	if err == nil {
 		conn.Close()
 		return

@@ -24,8 +24,8 @@ const (
 	acceptPause = time.Second
 )
 
-// serve answers requests on ln until that is closed. It is no http.Server, which would add 190 KB to
-// the program for the one thing that is asked here: each connection gets one answer.
+// serve answers requests on ln until that is closed. It is no http.Server, which would add 190 KB
+// to the program for the one thing that is asked here: each connection gets one answer.
 func (m *Metrics) serve(ln net.Listener) {
 	slots := make(chan struct{}, maxConns)
 	for {
@@ -54,7 +54,8 @@ func (m *Metrics) answer(conn net.Conn) {
 	if errors.Is(err, io.EOF) {
 		return
 	}
-	status, body := http.StatusOK, []byte(nil)
+	status := http.StatusOK
+	var body []byte
 	switch {
 	case err != nil:
 		status, body, req = http.StatusBadRequest, []byte("this is no HTTP request\n"), nil

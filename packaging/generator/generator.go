@@ -107,8 +107,8 @@ func metricsFiles(o *options.Options) (files []string) {
 	return files
 }
 
-// showsElsewhere tells whether the agent shows its metrics in a folder of somebody else's than root,
-// such as node_exporter's user, where root without capabilities may not write.
+// showsElsewhere tells whether the agent shows its metrics in a folder of somebody else's than
+// root, such as node_exporter's user, where root without capabilities may not write.
 func showsElsewhere(files fs.FS, o *options.Options) bool {
 	return slices.ContainsFunc(metricsFiles(o), func(file string) bool {
 		info, err := fs.Stat(files, strings.TrimPrefix(path.Dir(file), "/"))
