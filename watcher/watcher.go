@@ -124,6 +124,8 @@ type Watcher struct {
 	Unit Unit
 	// Meter counts what is done; nil: nobody counts.
 	Meter Meter
+	// Pace is shared with the watchers before and after this one; nil: there are none.
+	Pace *Pace
 	// Wall tells the time; nil: time.Now.
 	Wall func() time.Time
 	// Ready, which may be nil, is called once Run has begun its work.

@@ -154,12 +154,11 @@ func (h *host) matches(n int) {
 func (h *host) turn() {
 	h.check()
 	h.forget()
-	h.secrets = h.secrets[len(h.secrets)-1:]
 	h.log.mu.Lock()
 	h.log.lines, h.log.errs = nil, nil
 	h.log.mu.Unlock()
 	h.mu.Lock()
-	h.staged = nil
+	h.secrets, h.staged = h.secrets[len(h.secrets)-1:], nil
 	h.mu.Unlock()
 	h.chmpx.mu.Lock()
 	h.chmpx.looks = nil

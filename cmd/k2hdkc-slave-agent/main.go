@@ -18,6 +18,7 @@ import (
 	"k2hdkc-slave-agent/cmd/metrics"
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/cmd/service"
+	"k2hdkc-slave-agent/watcher"
 	"k2hdkc-slave-agent/watcher/host"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
@@ -47,6 +48,7 @@ type program struct {
 	system         options.System
 	guard          member.Guard
 	limiter        k2hr3.Limiter // of all requests, whatever rounds and verbs make them
+	pace           watcher.Pace  // of all replacements, whatever round makes them
 	instance       host.Recorder
 	metrics        *metrics.Exposer // nil: nobody counts
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
+
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // Socket is where the metrics can be asked for. The zero Socket is none.
@@ -113,6 +115,9 @@ func listen(s Socket) (net.Listener, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), listenLimit)
 	defer cancel()
 	if s.Network != "unix" {
+		if err := regularfile.CheckNames(); err != nil {
+			return nil, err
+		}
 		return new(net.ListenConfig).Listen(ctx, s.Network, s.Address)
 	}
 	removeStale(ctx, s.Address)
