@@ -64,8 +64,9 @@ func TestMetricsOutliveReloads(t *testing.T) {
 	s := newSite(t, 2)
 	h := newHost(t, s)
 	socket, textfile := h.path("metrics.sock"), h.path("agent.prom")
-	configure := func(listen, interval string) {
-		write(t, h.path("slave-agent.ini"), "[k2hr3]\ninterval = "+interval+"\n[agent]\nmetrics-listen = "+listen+"\nmetrics-textfile = "+textfile+"\n")
+	configure := func(listen, interval string) { // by a rename: the agent must not see half of it
+		defer func() { must(t, os.Rename(h.path("next.ini"), h.path("slave-agent.ini"))) }()
+		write(t, h.path("next.ini"), "[k2hr3]\ninterval = "+interval+"\n[agent]\nmetrics-listen = "+listen+"\nmetrics-textfile = "+textfile+"\n")
 	}
 	configure("unix:"+socket, "60s")
 	p := h.start(s.args()...)
