@@ -15,9 +15,9 @@ import (
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
-// years is one, which take some six seconds; -years 10 is for now and then, and
-// takes a minute.
-var years = flag.Float64("years", 1, "virtual years that TestYears lasts")
+// years is half of one, which takes some six seconds; -years 10 is for now and then, and
+// takes two minutes.
+var years = flag.Float64("years", 0.5, "virtual years that TestYears lasts")
 
 const (
 	day = 24 * time.Hour

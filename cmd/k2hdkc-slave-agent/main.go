@@ -72,6 +72,8 @@ func (p *program) main(ctx context.Context, args []string) int {
 		return 0
 	case errors.Is(err, errSaid), errors.Is(err, service.ErrRestart):
 		return 1
+	case errors.Is(err, errAgentDown):
+		return 3
 	case errors.As(err, &usage):
 		p.note("%v", usage.Err)
 		fmt.Fprintln(p.stderr, usage.Help)
@@ -93,6 +95,9 @@ func (p *program) note(format string, args ...any) {
 
 // verb runs one verb.
 func (p *program) verb(ctx context.Context, verb options.Verb, args []string) error {
+	if verb.Name == "status" {
+		return p.status(ctx, verb, args)
+	}
 	o, err := options.Load(verb, args, p.system)
 	if err != nil {
 		return err
