@@ -14,8 +14,6 @@ import (
 	"syscall"
 
 	"github.com/coreos/go-systemd/v22/journal"
-
-	"k2hdkc-slave-agent/cmd/events"
 )
 
 // IsJournal reports whether w is the stream that systemd connected to the journal; JOURNAL_STREAM
@@ -77,7 +75,7 @@ func (h *journalHandler) Handle(_ context.Context, r slog.Record) error {
 			appendField(&fields, fieldName(a.Key), value)
 		}
 	}
-	if id, ok := events.ID(r.Message); ok {
+	if id := eventIDs[r.Message]; id != "" {
 		appendField(&fields, "MESSAGE_ID", id)
 	}
 	if h.unit != "" {

@@ -101,6 +101,10 @@ func TestAnEntryOfTheJournal(t *testing.T) {
 	if diff := cmp.Diff(want, fields(t, receive(t, conn))); diff != "" {
 		t.Error(diff)
 	}
+	log.Info("started")
+	if got := fields(t, receive(t, conn)); got["MESSAGE_ID"] != eventIDs["started"] || len(got["MESSAGE_ID"]) != 32 {
+		t.Errorf("MESSAGE_ID is %q", got["MESSAGE_ID"])
+	}
 	log.Error(strings.Repeat("long ", 100_000), "error", errors.New(strings.Repeat("ö", 100_000)))
 	got := fields(t, receive(t, conn))
 	if n := len(got["MESSAGE"]); n < 1000 || n > maxField+10 || !strings.HasSuffix(got["K2HDKC_ERROR"], "ö…") {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"k2hdkc-slave-agent/cmd/events"
+	"k2hdkc-slave-agent/packaging/events"
 	"k2hdkc-slave-agent/tests/need"
 )
 

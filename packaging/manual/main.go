@@ -1,12 +1,12 @@
 // Command manual writes the configuration file of the packages, the man pages, the
 // completions of bash, zsh and fish, and what there is to know of the log:
 // packaging/slave-agent.ini, packaging/man, packaging/completions, the journal's
-// catalog and docs/journal.md:
+// catalog, docs/journal.md and the ids in cmd/service:
 //
 //	go run ./packaging/manual
 //
 // What they say of verbs and options comes from the tables of cmd/options, which
-// `--help` is made from as well, and of the log from the table of cmd/events; what
+// `--help` is made from as well, and of the log from the table of packaging/events; what
 // an administrator has to know besides is in the templates beside this file. The written files are committed, and a test
 // fails when they are not what would be written.
 package main
@@ -44,6 +44,7 @@ func files() []file {
 		{"completions/k2hdkc-slave-agent.fish", fish},
 		{"k2hdkc-slave-agent.catalog", catalog},
 		{"../docs/journal.md", journalDoc},
+		{"../cmd/service/eventids.go", eventIDs},
 	}
 }
 

@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 
-	"k2hdkc-slave-agent/cmd/events"
+	"k2hdkc-slave-agent/packaging/events"
 	"k2hdkc-slave-agent/tests/machine"
 	"k2hdkc-slave-agent/tests/machine/slave"
 	"k2hdkc-slave-agent/tests/realagent"
