@@ -309,7 +309,8 @@ func TestServersThatAreDown(t *testing.T) {
 	}
 }
 
-// docs/status.md has each condition with what the code makes of it, and a heading that alerts lead to.
+// docs/status.md has each condition with what the code makes of it, and a heading that alerts lead
+// to.
 func TestConditionsAreDocumented(t *testing.T) {
 	b, err := os.ReadFile("../docs/status.md")
 	if err != nil {

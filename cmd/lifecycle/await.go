@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/cmd/options"
-	"k2hdkc-slave-agent/cmd/service"
+	"k2hdkc-slave-agent/cmd/status"
 )
 
 // awaitPoll is how often the agent looks for a configuration besides the times when something
@@ -21,19 +21,16 @@ const awaitPoll = time.Minute
 // no failure.
 func (d *Daemon) await(ctx context.Context, o *options.Options) error {
 	log := d.Logger(o)
-	poll := awaitPoll
-	if every := service.AliveEvery(); every > 0 {
-		poll = min(poll, every)
-	}
+	poll := min(awaitPoll, aliveEvery())
 	said, unready := "", true
 	for {
 		// Watched first, then looked at: nothing can come in between.
 		ctx, stop := context.WithCancel(ctx)
 		touched := d.files.Files(ctx, log, o.Inputs()...)
 		next, waits, err := d.attempt()
-		status := "not configured: waiting for " + waits
+		code, state := status.CodeNotConfigured, "not configured: waiting for "+waits
 		if err != nil {
-			status = wrong(err)
+			code, state = status.CodeConfigurationWrong, wrong(err)
 		}
 		if next != nil {
 			o, log = next, d.Logger(next)
@@ -42,11 +39,13 @@ func (d *Daemon) await(ctx context.Context, o *options.Options) error {
 			stop()
 			return nil
 		}
-		if status != said {
-			said = status
+		if state != said {
+			said = state
 			logWaiting(log, waits, err)
 		}
-		d.Manager.Status(status)
+		d.Manager.Status(state)
+		d.status.at(o, log, poll)
+		d.status.waits(o, code, state)
 		if unready {
 			d.Manager.Ready()
 		}
@@ -101,9 +100,7 @@ func wrong(err error) string {
 func (d *Daemon) awaitChange(ctx context.Context, log *slog.Logger, touched <-chan string, poll time.Duration) (reloading bool, err error) {
 	still := time.NewTimer(poll)
 	defer still.Stop()
-	if service.AliveEvery() > 0 {
-		d.Manager.Alive()
-	}
+	d.alive()
 	for {
 		select {
 		case <-ctx.Done():
