@@ -14,9 +14,10 @@ type Verb struct {
 	Synopsis string // what it does, one line
 	Long     string // the same, for its help and the man page
 	Exits    []Exit
-	Switches []Switch // flags of this verb alone, without value
-	Flags    []Option // flags of this verb alone, with value; neither in the environment nor in the configuration file
-	Sections []string // sections of options its help lists; none: it takes no options at all
+	Switches []Switch   // flags of this verb alone, without value
+	Apart    [][]string // switches of which at most one may be given
+	Flags    []Option   // flags of this verb alone, with value; neither in the environment nor in the configuration file
+	Sections []string   // sections of options its help lists; none: it takes no options at all
 
 	elsewhere bool // its options are those of another host, see Options.Elsewhere
 }
@@ -102,6 +103,26 @@ func Verbs() []Verb {
 				"starts on it, but is known to break later or on a live reload) or reject (the load fails, or a fresh start does). " +
 				"Then follows one finding a line, with its line number, or file for the whole file.",
 			Exits:    []Exit{{0, "accept"}, {1, "dangerous, reject, or failed"}},
+			Sections: []string{"", "slave", "chmpx", "agent"},
+		},
+		{
+			Name:     "status",
+			Synopsis: "tell how the agent, slave.ini and chmpx are",
+			Long: "Tells how the agent, slave.ini and chmpx are: the verdict first, then what is wrong, who this host is, K2HR3, the file, chmpx, each server node and the latest changes. " +
+				"It reads what the daemon has written into run-dir, adds what can be seen of chmpx and its unit now, and asks nothing of K2HR3. " +
+				"It works for every user, with the daemon or without, and also where the configuration cannot be read: name run-dir then if it is not the default.",
+			Exits: []Exit{
+				{0, "healthy; with --ready: ready; with --watch: ended by Ctrl-C or SIGTERM"},
+				{1, "not healthy; with --ready: not ready yet"},
+				{3, "the agent does not run (not with --ready)"},
+			},
+			Switches: []Switch{
+				{"json", "print one JSON object, as docs/status.schema.json describes it"},
+				{"brief", "print one line"},
+				{"ready", "print nothing; the exit status tells whether a good file is in place and, where that can be seen, chmpx runs it and is connected to every server that is up"},
+				{"watch", "go on, and show each change, until Ctrl-C or SIGTERM"},
+			},
+			Apart:    [][]string{{"json", "brief", "ready"}, {"ready", "watch"}},
 			Sections: []string{"", "slave", "chmpx", "agent"},
 		},
 		{

@@ -85,6 +85,7 @@ var full = os.Getenv("K2HDKC_TEST_FULL") != ""
 // chmpx must not load. The operator restarts chmpx as the agent says, with a gap of up to
 // three seconds. Each time the new file is there for the next chmpx, and none ends.
 func TestADangerComesWithTheNextStart(t *testing.T) {
+	t.Parallel()
 	rounds, gaps := 1, []time.Duration{20 * time.Millisecond}
 	if full {
 		rounds, gaps = 50, []time.Duration{20 * time.Millisecond, 100 * time.Millisecond, time.Second, 3 * time.Second}
