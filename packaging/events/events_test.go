@@ -233,7 +233,7 @@ func (p *source) resolve(t *testing.T, e ast.Expr, in *ast.FuncDecl) map[string]
 		}
 		if i := parameter(in, e.Name); i >= 0 {
 			p.calls(func(c *ast.CallExpr, caller *ast.FuncDecl) {
-				if called(c) == in.Name.Name && len(c.Args) > i {
+				if called(c) == in.Name.Name && len(c.Args) > i && fits(c, in) {
 					add(c.Args[i], caller)
 				}
 			})
@@ -259,6 +259,17 @@ func (p *source) resolve(t *testing.T, e ast.Expr, in *ast.FuncDecl) map[string]
 		t.Errorf("%s: the message of a log line has to be a constant; what varies goes into attributes", p.files.Position(e.Pos()))
 	}
 	return values
+}
+
+// fits reports whether a call can be of a function, by the number of its arguments: functions of
+// several types may have one name.
+func fits(c *ast.CallExpr, f *ast.FuncDecl) bool {
+	n, variadic := 0, false
+	for _, p := range f.Type.Params.List {
+		n += max(1, len(p.Names))
+		_, variadic = p.Type.(*ast.Ellipsis)
+	}
+	return len(c.Args) == n || variadic && len(c.Args) >= n-1
 }
 
 // called names the function or method that is called.

@@ -165,6 +165,13 @@ var table = []Event{
 		Remedy:  "Nothing.",
 	},
 	{
+		ID:      "a36bb001bae94269936a2ea9fe115aab",
+		Group:   aboutAgent,
+		Message: "another agent uses the run-dir; this one's status cannot be seen",
+		Cause:   "Two agents have the same run-dir. The other one's status is there, and `k2hdkc-slave-agent status` shows that.",
+		Remedy:  "Give one of the two another run-dir, or stop it.",
+	},
+	{
 		ID:      "f21351b7ddc04bd4aec4d93a789bb71f",
 		Group:   aboutK2HR3,
 		Message: "registered with K2HR3",
@@ -172,11 +179,25 @@ var table = []Event{
 		Remedy:  "Nothing. If it comes again and again, two hosts have the same CUK, or somebody removes the host from the role.",
 	},
 	{
+		ID:      "20b3b32ec37042dbabfe6867a1188fcc",
+		Group:   aboutAgent,
+		Message: "the agent's status cannot be seen: its file cannot be written",
+		Cause:   "run-dir cannot be written: it is missing, full, or the unit does not let the agent write there. The agent itself goes on.",
+		Remedy:  "Make room, or correct run-dir. Until then `k2hdkc-slave-agent status` shows what was known before, or nothing.",
+	},
+	{
 		ID:      "b6c7caa0ba7840cda4daf2ce5b2de26d",
 		Group:   aboutK2HR3,
 		Message: "membership unconfirmed",
 		Cause:   "K2HR3 did not say that this host is a member of its role, or the host cannot register. Without membership it may not be able to read the RESOURCE, and peers may not list it.",
 		Remedy:  "The field error says what to do. Mostly: put a new role token into /etc/k2hdkc/role-token. If it says that K2HR3 misses the host, wait: the agent registers again after three such answers.",
+	},
+	{
+		ID:      "80619c0e97344f8dbe08d9c5aad32307",
+		Group:   aboutAgent,
+		Message: "the agent's status can be seen again",
+		Cause:   "run-dir can be written again, or the other agent that used it is gone.",
+		Remedy:  "Nothing.",
 	},
 	{
 		ID:      "d17cbb1bb39342339421784f73d75ad7",
