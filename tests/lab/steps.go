@@ -34,7 +34,8 @@ func (l *lab) story(ctx context.Context) error {
 			return fmt.Errorf("%s: %w\n--- the agent's log:\n%s", s.head, err, l.agent)
 		}
 	}
-	return nil
+	l.head("what `k2hdkc-slave-agent status` says now")
+	return l.screen(ctx, 0)
 }
 
 func (l *lab) newSlave(ctx context.Context) error {
