@@ -15,6 +15,7 @@ type confirmation struct {
 	ran     bool                 // chmpx ran then
 	tries   int                  // replacements made because of no confirmation
 	done    bool                 // chmpx runs the current slave.ini
+	doneAt  time.Time            // when it was first seen to
 }
 
 // expect waits for chmpx to show a revision that was just put in place. before
@@ -42,7 +43,12 @@ func (c *confirmation) look(now time.Time, p probed) (outcome daemon.Outcome, ne
 }
 
 // confirmed takes note that chmpx runs the current slave.ini.
-func (c *confirmation) confirmed() { c.done, c.tries = true, 0 }
+func (c *confirmation) confirmed(now time.Time) {
+	if !c.done {
+		c.doneAt = now
+	}
+	c.done, c.tries = true, 0
+}
 
 // renew forgets failed tries: the file in place is another one.
 func (c *confirmation) renew() { c.tries = 0 }
