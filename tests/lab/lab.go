@@ -137,22 +137,48 @@ func (l *lab) options() []string {
 func (l *lab) config() string { return filepath.Join(l.dir, "slave-agent.ini") }
 func (l *lab) token() string  { return filepath.Join(l.dir, "role-token") }
 
-// screen shows what the agent's verb status says, and fails unless its exit status is the wanted
-// one; -1: any that it has.
-func (l *lab) screen(ctx context.Context, want int) error {
+// screen shows what the agent's verb status says.
+func (l *lab) screen(ctx context.Context) error {
+	said, _, err := l.look(ctx)
+	if err == nil {
+		l.say("")
+		for line := range strings.Lines(said) {
+			l.say("%s", strings.TrimRight("    "+line, " \n"))
+		}
+	}
+	return err
+}
+
+// healthy waits until the agent's verb status says so, which it does as soon as the agent has
+// written it.
+func (l *lab) healthy(ctx context.Context) error {
+	for {
+		said, status, err := l.look(ctx)
+		if err != nil || status == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the agent should be healthy: %w\n%s", context.Cause(ctx), said)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// look returns what the agent's verb status says, and its exit status.
+func (l *lab) look(ctx context.Context) (string, int, error) {
 	var said, complaint bytes.Buffer
 	cmd := exec.CommandContext(ctx, l.bin, append([]string{"status"}, l.options()...)...)
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = &said, &complaint, apart()
 	err := cmd.Run()
 	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		return err
+	if errors.As(err, &exit) && complaint.Len() == 0 {
+		err = nil
 	}
-	l.say("\n%s", strings.TrimRight("    "+strings.ReplaceAll(said.String(), "\n", "\n    "), " \n"))
-	if status := cmd.ProcessState.ExitCode(); complaint.Len() > 0 || status == 2 || want >= 0 && status != want {
-		return fmt.Errorf("the agent's status ended with exit status %d, want %d\n%s", status, want, complaint.String())
+	if err != nil {
+		return "", 0, fmt.Errorf("the agent's verb status: %w\n%s", err, complaint.String())
 	}
-	return nil
+	return said.String(), cmd.ProcessState.ExitCode(), nil
 }
 
 // apart keeps the terminal's signals from a process: the lab ends what it has

@@ -228,5 +228,5 @@ func (l *lab) status(ctx context.Context) error {
 		l.line("chmpx", "runs revision %d with %s, pid %d", shot.FileVersion, servers(len(shot.Servers)), shot.PID)
 	}
 	l.line("agent", "runs, pid %d; the lab is pid %d", l.agent.PID(), os.Getpid())
-	return l.screen(ctx, -1)
+	return l.screen(ctx)
 }

@@ -35,7 +35,10 @@ func (l *lab) story(ctx context.Context) error {
 		}
 	}
 	l.head("what `k2hdkc-slave-agent status` says now")
-	return l.screen(ctx, 0)
+	if err := l.healthy(ctx); err != nil {
+		return err
+	}
+	return l.screen(ctx)
 }
 
 func (l *lab) newSlave(ctx context.Context) error {
