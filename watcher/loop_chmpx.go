@@ -119,7 +119,9 @@ func (l *loop) confirming(now time.Time, p probed) {
 
 // confirmed takes note that chmpx runs the current slave.ini.
 func (l *loop) confirmed(now time.Time) {
-	l.confirmation.confirmed(now)
+	if changed := l.confirmation.confirmed(now); !changed.IsZero() {
+		l.meter().Confirmed(now.Sub(changed))
+	}
 	l.output.confirmed()
 	l.unitStarted()
 }
@@ -214,7 +216,7 @@ func (l *loop) restartUnit(now time.Time) {
 	}
 	l.jobs.restarting(now)
 	l.expect(now, nil)
-	l.startJob(now, func(ctx context.Context) jobDone { return jobDone{l.Unit.Restart(ctx), true} })
+	l.startJob(now, func(ctx context.Context) jobDone { return jobDone{l.restart(ctx), true} })
 }
 
 // notTaken is for a chmpx that lives and does not take the file. Its notification may have been
@@ -277,6 +279,7 @@ func (l *loop) chmpxGone(now time.Time) {
 
 func (l *loop) restoreSafe(now time.Time, log *slog.Logger) {
 	l.output.restoreSafe()
+	l.confirmation.change(time.Time{})
 	if err := l.putAgain(now, "restored the one before: chmpx ended on the new one"); err != nil {
 		log.Error("cannot restore the slave.ini that chmpx ran before", "error", err)
 		return
