@@ -1,6 +1,9 @@
 package daemon
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Server is a server node as slave.ini lists it, patterns in NAME expanded and
 // GLOBAL's CTLPORT filled in.
@@ -13,63 +16,72 @@ type Server struct {
 // Server returns the node as the file lists it.
 func (n Node) Server() Server { return Server{Name: n.Name, CtlPort: n.CtlPort, CUK: n.CUK} }
 
-// RingDiffers compares the servers that chmpx has with those of the file, by
-// control port and CUK. joined are those that only chmpx has: a server of the ring
-// that the file does not list, or one that the file dropped and that still runs.
-// left are those that only the file has; their Node says no more than the file
-// does. The state of a node does not matter, since a listed server that is down
-// stays in chmpx's list; see Leaving.
+// Pair is a server as slave.ini lists it, as chmpx has it, or both.
+type Pair struct {
+	Server         // of the file where it lists it, else as chmpx has it
+	InFile, InRing bool
+	Node           Node // as chmpx has it; zero unless InRing
+}
+
+// Pairs finds for each server of the file the one that chmpx has, by control port and CUK. The
+// file's come first, in its order, then those that only chmpx has.
 //
-// Several servers may share control port and CUK, for instance all those without a
-// CUK on one port. RingDiffers then counts them, and the name says which of them
-// are left over.
-//
-// The result means something only while chmpx runs the file's revision.
-func RingDiffers(st Status, file []Server) (joined, left []Node) {
+// Several servers may share control port and CUK, for instance all those without a CUK on one port.
+// Pairs then counts them, and the name says which of them are left over.
+func Pairs(st Status, file []Server) []Pair {
 	type key struct {
 		port int
 		cuk  string
 	}
-	open := make(map[key][]Server, len(file))
-	for _, s := range file {
+	pairs := make([]Pair, len(file))
+	open := make(map[key][]int, len(file)) // servers of the file that have no node yet
+	for i, s := range file {
+		pairs[i] = Pair{Server: s, InFile: true}
 		k := key{s.CtlPort, s.CUK}
-		open[k] = append(open[k], s)
+		open[k] = append(open[k], i)
+	}
+	take := func(n Node, at int) {
+		k := key{n.CtlPort, n.CUK}
+		p := &pairs[open[k][at]]
+		p.Node, p.InRing = n, true
+		open[k] = append(open[k][:at], open[k][at+1:]...)
 	}
 	var unnamed []Node // not in the file under this name
 	for _, n := range st.Servers {
-		k := key{n.CtlPort, n.CUK}
-		i := named(open[k], n.Name)
-		if i < 0 {
+		at := slices.IndexFunc(open[key{n.CtlPort, n.CUK}], func(i int) bool { return strings.EqualFold(file[i].Name, n.Name) })
+		if at < 0 {
 			unnamed = append(unnamed, n)
 			continue
 		}
-		open[k] = append(open[k][:i], open[k][i+1:]...)
+		take(n, at)
 	}
 	for _, n := range unnamed {
-		k := key{n.CtlPort, n.CUK}
-		if len(open[k]) == 0 {
-			joined = append(joined, n)
+		if len(open[key{n.CtlPort, n.CUK}]) == 0 {
+			pairs = append(pairs, Pair{Server: n.Server(), InRing: true, Node: n})
 			continue
 		}
-		open[k] = open[k][1:]
+		take(n, 0)
 	}
-	for _, s := range file {
-		k := key{s.CtlPort, s.CUK}
-		if i := named(open[k], s.Name); i >= 0 {
-			open[k] = append(open[k][:i], open[k][i+1:]...)
-			left = append(left, Node{Name: s.Name, CtlPort: s.CtlPort, CUK: s.CUK})
+	return pairs
+}
+
+// RingDiffers compares the servers that chmpx has with those of the file, as Pairs does. joined are
+// those that only chmpx has: a server of the ring that the file does not list, or one that the file
+// dropped and that still runs. left are those that only the file has; their Node says no more than
+// the file does. The state of a node does not matter, since a listed server that is down stays in
+// chmpx's list; see Leaving.
+//
+// The result means something only while chmpx runs the file's revision.
+func RingDiffers(st Status, file []Server) (joined, left []Node) {
+	for _, p := range Pairs(st, file) {
+		switch {
+		case !p.InFile:
+			joined = append(joined, p.Node)
+		case !p.InRing:
+			left = append(left, Node{Name: p.Name, CtlPort: p.CtlPort, CUK: p.CUK})
 		}
 	}
 	return joined, left
-}
-
-func named(list []Server, name string) int {
-	for i, s := range list {
-		if strings.EqualFold(s.Name, name) {
-			return i
-		}
-	}
-	return -1
 }
 
 // Leaving returns the servers that are out of service and down now and were not at

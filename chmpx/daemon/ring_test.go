@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -86,4 +88,34 @@ func names(nodes []Node) []string {
 		list = append(list, n.Name)
 	}
 	return list
+}
+
+func TestWords(t *testing.T) {
+	for state, want := range map[string]string{
+		"[SERVICE IN][UP][n/a][Nothing][NoSuspend]":    "up",
+		"[SERVICE IN][UP][n/a][Nothing][Suspend]":      "up, no program serves",
+		"[SERVICE OUT][UP][n/a][Nothing][NoSuspend]":   "up, out of the ring",
+		"[SERVICE OUT][UP][ADD][Pending][NoSuspend]":   "up, joining (waits)",
+		"[SERVICE IN][UP][DELETE][Doing][NoSuspend]":   "up, leaving (copies)",
+		"[SERVICE IN][UP][ADD][Done][NoSuspend]":       "up, joining (waits for the others)",
+		"[SERVICE IN][DOWN][n/a][Nothing][NoSuspend]":  "down",
+		"[SERVICE OUT][DOWN][n/a][Nothing][NoSuspend]": "down",
+		"": "down",
+	} {
+		if got := (Node{State: state}).Words(); got != want {
+			t.Errorf("%s: %q, want %q", state, got, want)
+		}
+	}
+}
+
+func TestPairs(t *testing.T) {
+	file := []Server{{"a", 1, "x"}, {"b", 1, "x"}, {"c", 2, "y"}}
+	st := Status{Servers: []Node{{Name: "B", CtlPort: 1, CUK: "x"}, {Name: "alias", CtlPort: 1, CUK: "x"}, {Name: "d", CtlPort: 3}}}
+	var got []string
+	for _, p := range Pairs(st, file) {
+		got = append(got, fmt.Sprintf("%s %v %v %s", p.Name, p.InFile, p.InRing, p.Node.Name))
+	}
+	if want := []string{"a true true alias", "b true true B", "c true false ", "d false true d"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
 }

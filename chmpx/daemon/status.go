@@ -37,3 +37,33 @@ func (n Node) Up() bool { return strings.Contains(n.State, "[UP]") }
 
 // ServiceIn tells whether the server takes part in the ring.
 func (n Node) ServiceIn() bool { return strings.Contains(n.State, "[SERVICE IN]") }
+
+// Words is the state of a server in words: "up", "down", "up, out of the ring", "up, joining
+// (waits)", "up, no program serves". One that is simply up is a good one (docs/chmpx.md E.8).
+func (n Node) Words() string {
+	has := func(part string) bool { return strings.Contains(n.State, "["+part+"]") }
+	words := "down"
+	if n.Up() {
+		words = "up"
+	}
+	switch {
+	case has("ADD"):
+		words += ", joining"
+	case has("DELETE"):
+		words += ", leaving"
+	case n.Up() && !n.ServiceIn():
+		words += ", out of the ring"
+	}
+	switch {
+	case has("Pending"):
+		words += " (waits)"
+	case has("Doing"):
+		words += " (copies)"
+	case has("Done"):
+		words += " (waits for the others)"
+	}
+	if has("Suspend") {
+		words += ", no program serves"
+	}
+	return words
+}

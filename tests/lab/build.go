@@ -46,7 +46,7 @@ func (l *lab) build(ctx context.Context) error {
 // compile compiles all packages that the programs are made of, and shows its
 // progress. What it compiles the builds find in Go's cache.
 func (l *lab) compile(ctx context.Context) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-v", "-o", os.DevNull,
+	cmd := exec.CommandContext(ctx, "go", "build", "-tags", realagent.Tags, "-v", "-o", os.DevNull,
 		"k2hdkc-slave-agent/cmd/k2hdkc-slave-agent", "k2hdkc-slave-agent/tests/fakechmpx/standin")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	// The compilers of go build end with it.

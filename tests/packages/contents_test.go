@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"k2hdkc-slave-agent/tests/need"
+	"k2hdkc-slave-agent/tests/realagent"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -30,8 +31,12 @@ func newest(tb testing.TB) string {
 	return string(version[1])
 }
 
-// maxSize is the most that a package may be to download.
-const maxSize = 4 << 20
+// maxSize is the most that a package may be to download, and maxProgram the most that the program
+// in it may be.
+const (
+	maxSize    = 4 << 20
+	maxProgram = 9 << 20
+)
 
 // inBoth are the files of both packages: path, and mode with type.
 var inBoth = map[string]string{
@@ -174,6 +179,28 @@ func TestPackagesAreSmall(t *testing.T) {
 		if info.Size() > maxSize {
 			t.Errorf("%s has %d bytes, %d are allowed", info.Name(), info.Size(), maxSize)
 		}
+	}
+	need.Programs(t, "dpkg-deb")
+	tree := t.TempDir()
+	runHere(t, "dpkg-deb", "--extract", One(t, dir, "deb"), tree)
+	info, err := os.Stat(filepath.Join(tree, "usr/bin/k2hdkc-slave-agent"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("the program: %d bytes", info.Size())
+	if info.Size() > maxProgram {
+		t.Errorf("the program has %d bytes, %d are allowed", info.Size(), maxProgram)
+	}
+}
+
+// What the other tests run is the program of the packages.
+func TestBuildTagsAreTheSameInTests(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root(), "packaging/build"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(text), "\ntags="+realagent.Tags+"\n") {
+		t.Errorf("packaging/build has other tags than %q", realagent.Tags)
 	}
 }
 

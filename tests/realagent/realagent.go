@@ -15,15 +15,18 @@ import (
 	"syscall"
 )
 
+// Tags are those that packaging/build builds the agent with.
+const Tags = "nethttpomithttp2"
+
 // Build builds the agent into dir and returns its path. flags are more of go
 // build's.
 func Build(dir string, flags ...string) (string, error) {
 	bin := filepath.Join(dir, "k2hdkc-slave-agent")
-	cgo := "0"
+	cgo, tags := "0", Tags
 	if slices.Contains(flags, "-race") { // needs cgo; the resolver stays Go's own all the same
-		cgo, flags = "1", append(flags, "-tags", "netgo,osusergo")
+		cgo, tags = "1", tags+",netgo,osusergo"
 	}
-	args := slices.Concat([]string{"build"}, flags, []string{"-o", bin, "k2hdkc-slave-agent/cmd/k2hdkc-slave-agent"})
+	args := slices.Concat([]string{"build", "-tags", tags}, flags, []string{"-o", bin, "k2hdkc-slave-agent/cmd/k2hdkc-slave-agent"})
 	cmd := exec.Command("go", args...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
 	if out, err := cmd.CombinedOutput(); err != nil {
