@@ -20,10 +20,10 @@ func (l *loop) pass(now time.Time, r reply) {
 	case err != nil:
 		l.notApplied(now, r.answer, err)
 	case replaced && l.flipped(now, before):
-		l.accept()
+		l.supersedeParked()
 		l.poll.contradicted(now, l.scene())
 	case replaced:
-		l.accept()
+		l.supersedeParked()
 		l.poll.replaced(now, r, l.scene())
 	default:
 		l.accept()
@@ -41,6 +41,11 @@ func (l *loop) flipped(now time.Time, before string) bool {
 // accept takes note that the file is what K2HR3 wants.
 func (l *loop) accept() {
 	l.output.accept()
+	l.supersedeParked()
+}
+
+// supersedeParked removes the parked file, if there is one: K2HR3 has another text.
+func (l *loop) supersedeParked() {
 	if l.parking.waits() {
 		l.dropParked()
 	}
@@ -52,22 +57,32 @@ func (l *loop) notApplied(now time.Time, a k2hr3.Answer, err error) {
 	message := "cannot replace slave.ini"
 	var refusal *Refusal
 	if errors.As(err, &refusal) {
-		message = "RESOURCE not applied; " + l.output.kept()
 		if refusal.Parked && l.probe.found == foundDown {
 			return // the next probe decides, which has begun
 		}
-		if refusal.Parked {
-			message = "RESOURCE waits for a restart of chmpx; " + l.output.kept() + " until then"
-		}
+		message = refusalMessage(refusal.Parked, l.output.none())
 		l.output.refuse(a)
 		if refusal.Report.Has(chmpx.RuleSelfMissing) {
 			l.membership.doubt(now) // K2HR3 may have forgotten this host
 		}
 	}
-	if l.parking.waits() && (refusal == nil || !refusal.Parked) {
-		l.dropParked()
+	if refusal == nil || !refusal.Parked {
+		l.supersedeParked()
 	}
 	l.output.refusal.report(now, slog.LevelWarn, message, err)
+}
+
+// refusalMessage says what becomes of a refused text, and of slave.ini.
+func refusalMessage(parked, none bool) string {
+	switch {
+	case parked && none:
+		return "RESOURCE waits for a restart of chmpx; there is no slave.ini until then"
+	case parked:
+		return "RESOURCE waits for a restart of chmpx; slave.ini unchanged until then"
+	case none:
+		return "RESOURCE not applied; there is no slave.ini yet"
+	}
+	return "RESOURCE not applied; slave.ini unchanged"
 }
 
 // apply leads one answer of K2HR3 to the file, and reports whether the file
@@ -92,11 +107,13 @@ func (l *loop) apply(now time.Time, a k2hr3.Answer) (replaced bool, err error) {
 	l.confirmation.renew()
 	l.output.tag(a.ETag)
 	l.save()
-	l.logReplaced(c)
+	l.replaced(c)
 	return true, nil
 }
 
-func (l *loop) logReplaced(c candidate) {
+// replaced takes note that a text of K2HR3 has replaced the file.
+func (l *loop) replaced(c candidate) {
+	l.output.replaces()
 	config := c.report.Config
 	l.Log.Info("slave.ini replaced", "file", l.File.Path, "revision", config.FileVersion,
 		"servers", len(config.Servers), "slaves", len(config.Slaves), "changes", c.changes)

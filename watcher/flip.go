@@ -63,7 +63,5 @@ func (f *flips) calm(now time.Time) {
 		return
 	}
 	f.former, f.count = nil, 0
-	if f.wrong.over() {
-		f.wrong.log.Info("K2HR3 does not contradict itself any more")
-	}
+	f.wrong.end("K2HR3 does not contradict itself any more")
 }

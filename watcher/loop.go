@@ -282,7 +282,7 @@ func (l *loop) showAlive(now time.Time) {
 
 // scene is what the parts are like, for poll to plan by.
 func (l *loop) scene() scene {
-	return scene{good: l.output.file.good, calm: l.calm(), turn: l.turn(), kept: l.output.kept()}
+	return scene{good: l.output.file.good, calm: l.calm(), turn: l.turn(), none: l.output.none()}
 }
 
 // calm: chmpx runs what is in place, and knows no other servers.

@@ -62,7 +62,7 @@ func (l *loop) probeDone(now time.Time, p probed) {
 	if l.ctx.Err() != nil {
 		return
 	}
-	before := l.probe.result(p)
+	before := l.probe.result(p, l.confirms(now, p))
 	if l.parking.keepsPrevious() {
 		l.watchPrevious(now, p)
 	}
@@ -87,6 +87,13 @@ func (l *loop) probeDone(now time.Time, p probed) {
 	}
 }
 
+// confirms reports whether a probe is the first to show that chmpx runs the current slave.ini.
+func (l *loop) confirms(now time.Time, p probed) bool {
+	config := l.output.file.config
+	return p.err == nil && config != nil && p.status.Revision == config.FileVersion &&
+		!l.confirmation.done && !l.parking.blocks(now)
+}
+
 // confirming takes a probe while a revision is to be confirmed.
 func (l *loop) confirming(now time.Time, p probed) {
 	outcome, next := l.confirmation.look(now, p)
@@ -96,7 +103,8 @@ func (l *loop) confirming(now time.Time, p probed) {
 		return
 	case daemon.Confirmed:
 		l.confirmed()
-		l.Log.Info("chmpx runs the current slave.ini", "revision", p.status.Revision, "after", now.Sub(l.confirmation.since).Round(time.Millisecond).String())
+		l.Log.Info("chmpx runs the current slave.ini", "revision", p.status.Revision,
+			"servers", len(p.status.Servers), "pid", p.status.PID, "after", now.Sub(l.confirmation.since).Round(time.Millisecond).String())
 	case daemon.Gone:
 		l.chmpxGone(now)
 	case daemon.Late:
@@ -129,7 +137,7 @@ func (l *loop) watchRing(now time.Time, before *daemon.Status, st daemon.Status)
 		return
 	}
 	if !l.confirmation.done {
-		l.Log.Info("chmpx runs the current slave.ini", "revision", st.Revision)
+		l.Log.Info("chmpx runs the current slave.ini", "revision", st.Revision, "servers", len(st.Servers), "pid", st.PID)
 	}
 	l.confirmed()
 	switch l.ring.compare(before, st, l.output.file.config) {

@@ -31,7 +31,7 @@ func (l *loop) checkDone(now time.Time, c checked) {
 	if l.ctx.Err() != nil {
 		return
 	}
-	changed, ask := l.membership.result(now, c)
+	changed, ask := l.membership.result(now, c, errors.Is(l.poll.silence.err, k2hr3.ErrTransport))
 	if changed {
 		l.save()
 	}

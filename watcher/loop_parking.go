@@ -70,7 +70,7 @@ func (l *loop) recallParked(now time.Time) {
 	}
 }
 
-// dropParked removes the parked file: K2HR3 has another text.
+// dropParked removes the parked file.
 func (l *loop) dropParked() {
 	if l.parking.waits() {
 		l.parking.end()
@@ -135,10 +135,9 @@ func (l *loop) applyParked() {
 func (l *loop) parkedInPlace(now time.Time, v parked, old daemon.Inode) {
 	l.output.putInPlace(v.candidate, old)
 	l.output.tag(v.etag)
-	l.output.accept()
 	l.confirmation.renew()
 	l.save()
-	l.logReplaced(v.candidate)
+	l.replaced(v.candidate)
 	if v.etag == "" {
 		l.poll.want(now)
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
 )
 
@@ -59,10 +60,12 @@ func (m *membership) recall(known member.Identity) { m.known = known }
 // K2HR3 knows the host by something else than before, and whether the RESOURCE
 // is to be asked for now: after the first check, whatever came of it, because the
 // host may be able to read all the same; and after each registration, which
-// changes the text.
-func (m *membership) result(now time.Time, c checked) (changed, ask bool) {
+// changes the text. silent: the log says already that K2HR3 gives no answer. That is
+// not said twice, nor if the request that follows is about to say it.
+func (m *membership) result(now time.Time, c checked, silent bool) (changed, ask bool) {
 	changed, m.known = m.known != c.known, c.known
 	ask = !m.checked || c.registered
+	silent = silent || ask
 	m.checked = true
 	m.sure = c.err == nil
 	switch {
@@ -74,7 +77,11 @@ func (m *membership) result(now time.Time, c checked) (changed, ask bool) {
 		m.doubts.report(now, slog.LevelWarn, "membership unconfirmed", c.err)
 		m.plan(now, jitter(missedPause))
 	default:
-		m.doubts.report(now, slog.LevelWarn, "membership unconfirmed", c.err)
+		if silent && errors.Is(c.err, k2hr3.ErrTransport) {
+			m.doubts.leave(c.err)
+		} else {
+			m.doubts.report(now, slog.LevelWarn, "membership unconfirmed", c.err)
+		}
 		m.failures.next = max(m.failures.next, doubtPause/2)
 		m.plan(now, m.failures.pause(maxCheckPause))
 	}

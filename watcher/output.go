@@ -50,13 +50,8 @@ func (o *output) adopt(b []byte, report chmpx.Report) {
 	}
 }
 
-// kept is what a message says of the file when nothing is put in place.
-func (o *output) kept() string {
-	if o.file.bytes == nil {
-		return "there is no slave.ini yet"
-	}
-	return "slave.ini unchanged"
-}
+// none reports whether there is no slave.ini.
+func (o *output) none() bool { return o.file.bytes == nil }
 
 // putInPlace takes note of a candidate that has replaced the file old.
 func (o *output) putInPlace(c candidate, old daemon.Inode) {
@@ -87,12 +82,17 @@ func (o *output) tag(etag string) (changed bool) {
 	return changed
 }
 
-// accept ends what was wrong with the text.
+// accept ends what was wrong with the text that is in place.
 func (o *output) accept() {
 	o.refused = ""
-	if o.refusal.over() {
-		o.refusal.log.Info("the RESOURCE is usable again")
-	}
+	o.refusal.end("the RESOURCE is usable again")
+}
+
+// replaces ends what was wrong with the text, for another one has replaced the file, which
+// the log says.
+func (o *output) replaces() {
+	o.refused = ""
+	o.refusal.over()
 }
 
 // refuse takes note of a text that must not be put in place.

@@ -87,7 +87,7 @@ type scene struct {
 	good bool // a good file is in place
 	calm bool // chmpx runs it, and has the same servers
 	turn turn
-	kept string // what becomes of slave.ini when there is no text
+	none bool // there is no slave.ini
 }
 
 // chase is a time of frequent requests after the ring has changed.
@@ -154,22 +154,21 @@ func (p *poll) hold() time.Duration {
 
 // failed plans the next request after one that brought no answer.
 func (p *poll) failed(now time.Time, r reply, s scene) {
-	p.silence.report(now, slog.LevelWarn, silenceText(r, s.kept), r.err)
+	message := "cannot read the RESOURCE from K2HR3; slave.ini unchanged"
+	if s.none {
+		message = "cannot read the RESOURCE from K2HR3; there is no slave.ini yet"
+	}
+	var hint []any
+	if ambiguous(r.err) && r.apiUp {
+		hint = []any{"hint", "its API is up: this host is no member any more, or K2HR3's store is down"}
+	}
+	p.silence.report(now, slog.LevelWarn, message, r.err, hint...)
 	pause := p.failures.pause(p.longest(s))
 	var e *k2hr3.Error
 	if errors.As(r.err, &e) && e.RetryAfter > 0 {
 		p.notBefore = now.Add(e.RetryAfter)
 	}
 	p.plan(now, pause)
-}
-
-// silenceText says what an answer without a text may mean.
-func silenceText(r reply, kept string) string {
-	text := "cannot read the RESOURCE from K2HR3; " + kept
-	if ambiguous(r.err) && r.apiUp {
-		return text + " (its API is up: this host is no member any more, or K2HR3's store is down)"
-	}
-	return text
 }
 
 // ambiguous: K2HR3 says the same to a host without rights and to every host while its store is down
@@ -188,9 +187,7 @@ func (p *poll) longest(s scene) time.Duration {
 
 // heard takes note of a proper answer.
 func (p *poll) heard(r reply) {
-	if p.silence.over() {
-		p.silence.log.Info("K2HR3 answers again")
-	}
+	p.silence.end("K2HR3 answers again")
 	p.holds = r.answer.Held > 0
 }
 

@@ -39,20 +39,6 @@ const (
 	foundUnusable                  // the program to probe with cannot be run
 )
 
-func (p presence) message() string {
-	switch p {
-	case foundRunning:
-		return "chmpx runs"
-	case foundDown:
-		return "chmpx is not running"
-	case foundNoProgram:
-		return "chmpxstatus is not installed: cannot confirm reloads or watch the ring"
-	case foundUnusable:
-		return "chmpxstatus cannot be run: cannot confirm reloads or watch the ring"
-	}
-	return "cannot probe chmpx"
-}
-
 // probed is what came of one probe.
 type probed struct {
 	status daemon.Status
@@ -101,8 +87,9 @@ func (p *probe) aim(config *chmpx.Config) { p.target = config }
 // result keeps what a probe has shown, and logs once when chmpx comes, goes, is another
 // process than before, or cannot be looked at. It returns the status before, nil if that
 // was not of this process. A probe that shows nothing does not mean that chmpx has ended:
-// what it ran last is then the best guess.
-func (p *probe) result(r probed) (before *daemon.Status) {
+// what it ran last is then the best guess. confirms: the log is about to say that chmpx runs the
+// current slave.ini, and so that it runs.
+func (p *probe) result(r probed, confirms bool) (before *daemon.Status) {
 	before = p.last
 	p.err = r.err
 	found := r.presence()
@@ -117,6 +104,7 @@ func (p *probe) result(r probed) (before *daemon.Status) {
 	case restarted:
 		p.log.Info("chmpx was restarted", "pid", r.status.PID, "pid before", before.PID,
 			"revision", r.status.Revision, "servers", len(r.status.Servers))
+	case found == foundRunning && confirms:
 	case found != p.found:
 		p.logPresence(found, r)
 	}
@@ -130,13 +118,17 @@ func (p *probe) result(r probed) (before *daemon.Status) {
 func sameProcess(a, b daemon.Status) bool { return a.PID == b.PID && a.Started.Equal(b.Started) }
 
 func (p *probe) logPresence(found presence, r probed) {
-	switch {
-	case r.err == nil:
-		p.log.Info(found.message(), "pid", r.status.PID, "revision", r.status.Revision, "servers", len(r.status.Servers))
-	case found == foundUnusable:
-		p.log.Warn(found.message(), "reason", r.err)
+	switch found {
+	case foundRunning:
+		p.log.Info("chmpx runs", "pid", r.status.PID, "revision", r.status.Revision, "servers", len(r.status.Servers))
+	case foundDown:
+		p.log.Info("chmpx is not running")
+	case foundNoProgram:
+		p.log.Info("chmpxstatus is not installed: cannot confirm reloads or watch the ring", "reason", r.err)
+	case foundUnusable:
+		p.log.Warn("chmpxstatus cannot be run: cannot confirm reloads or watch the ring", "reason", r.err)
 	default:
-		p.log.Info(found.message(), "reason", r.err)
+		p.log.Info("cannot probe chmpx", "reason", r.err)
 	}
 }
 

@@ -52,7 +52,8 @@ func (r *repair) begin(now time.Time, path string, err error) {
 	case err == nil:
 		message = "another program changed slave.ini; restoring the last good one"
 	case errors.Is(err, fs.ErrNotExist):
-		message, err = "another program removed slave.ini; restoring the last good one", nil
+		message = "another program removed slave.ini; restoring the last good one"
+		err = nil
 	}
 	r.changed.report(now, slog.LevelWarn, message, err, "file", path)
 }
@@ -71,7 +72,5 @@ func (r *repair) locked(now time.Time, err error) {
 
 // done ends a trouble with putting the file back.
 func (r *repair) done(message string) {
-	if r.failure.over() {
-		r.failure.log.Info(message)
-	}
+	r.failure.end(message)
 }

@@ -138,7 +138,7 @@ func (w *Watcher) startUnit(ctx context.Context, st daemon.UnitState, first bool
 		w.Log.Info("chmpx's unit is not running; not starting it", "state", st.ActiveState, "reason", why)
 		return jobDone{}
 	}
-	w.Log.Info("the first slave.ini is in place; starting chmpx's unit")
+	w.Log.Info("starting chmpx's unit, which waited for its first slave.ini")
 	err := w.Unit.Start(ctx)
 	return jobDone{err, err == nil}
 }

@@ -30,7 +30,11 @@ func (d *Daemon) await(ctx context.Context, o *options.Options) error {
 		// Watched first, then looked at: nothing can come in between.
 		ctx, stop := context.WithCancel(ctx)
 		touched := d.files.Files(ctx, log, o.Inputs()...)
-		next, status, err := d.attempt()
+		next, waits, err := d.attempt()
+		status := "not configured: waiting for " + waits
+		if err != nil {
+			status = wrong(err)
+		}
 		if next != nil {
 			o, log = next, d.Logger(next)
 		}
@@ -40,7 +44,7 @@ func (d *Daemon) await(ctx context.Context, o *options.Options) error {
 		}
 		if status != said {
 			said = status
-			logWaiting(log, status, err)
+			logWaiting(log, waits, err)
 		}
 		d.Manager.Status(status)
 		if unready {
@@ -56,20 +60,20 @@ func (d *Daemon) await(ctx context.Context, o *options.Options) error {
 }
 
 // logWaiting logs what the agent waits for.
-func logWaiting(log *slog.Logger, status string, err error) {
+func logWaiting(log *slog.Logger, waits string, err error) {
 	if err != nil {
 		log.Error("the configuration is wrong; waiting for a correct one", "error", err)
 		return
 	}
-	log.Info(status)
+	log.Info("not configured: waiting for what is missing", "missing", waits)
 }
 
-// attempt loads the options and makes a round if they are enough for it. Otherwise it returns a
-// status that says what the agent waits for, because of err if something is wrong.
-func (d *Daemon) attempt() (o *options.Options, status string, err error) {
+// attempt loads the options and makes a round if they are enough for it. Otherwise it returns what
+// the agent waits for, or err if something is wrong.
+func (d *Daemon) attempt() (o *options.Options, waits string, err error) {
 	o, err = d.Load()
 	if err != nil {
-		return nil, wrong(err), err
+		return nil, "", err
 	}
 	missing, err := o.Missing()
 	if err == nil && len(missing) > 0 {
@@ -80,7 +84,7 @@ func (d *Daemon) attempt() (o *options.Options, status string, err error) {
 		next, err = d.prepare(o)
 	}
 	if err != nil {
-		return o, wrong(err), err
+		return o, "", err
 	}
 	d.round = next
 	return o, "", nil
@@ -119,7 +123,7 @@ func (d *Daemon) awaitChange(ctx context.Context, log *slog.Logger, touched <-ch
 	}
 }
 
-// waitingFor is the status that says what is missing, and where it may come from.
+// waitingFor says what is missing, and where it may come from.
 func waitingFor(o *options.Options, missing []string) string {
 	var wanted []string
 	settings := slices.DeleteFunc(slices.Clone(missing), func(key string) bool { return key == "cuk" })
@@ -129,5 +133,5 @@ func waitingFor(o *options.Options, missing []string) string {
 	if len(settings) < len(missing) {
 		wanted = append(wanted, "this host's CUK in "+o.Source("cuk").Name)
 	}
-	return "not configured: waiting for " + strings.Join(wanted, ", and for ")
+	return strings.Join(wanted, ", and for ")
 }

@@ -1,6 +1,9 @@
 // Package status is what the agent shows of itself: the document that the daemon writes to
 // status.json and that `status --json` prints, and the file and lock by which it reaches whoever
 // reads it.
+//
+// The daemon calls [Hold] once, [Write] at each change and [Lock.Alive] now and then. Whoever reads
+// it calls [Look]. No socket is opened and no right is needed but to read the run-dir.
 package status
 
 import "time"
@@ -12,7 +15,7 @@ const Schema = "k2hdkc-slave-agent/status/v1"
 // docs/status.schema.json is its schema.
 type Document struct {
 	Schema    string    `json:"schema"`
-	WrittenAt time.Time `json:"written_at"`
+	WrittenAt time.Time `json:"written_at,omitzero"`
 	Version   string    `json:"version"`
 
 	// Health sums up the conditions, and Since is when it became so.
@@ -69,7 +72,7 @@ type Condition struct {
 	// Status is "pending" until the condition has lasted long enough to count, then "active",
 	// and "over" once it has ended.
 	Status ConditionStatus `json:"status"`
-	Since  time.Time       `json:"since"`
+	Since  time.Time       `json:"since,omitzero"`
 	// Until is when it ended.
 	Until   time.Time `json:"until,omitzero"`
 	Message string    `json:"message"`
@@ -169,13 +172,23 @@ type Change struct {
 
 // Agent is the daemon.
 type Agent struct {
-	// State is "running", "stopped", "hung" (it holds its lock and is overdue), "not configured"
-	// or "unknown" (the run-dir cannot be read).
-	State     string    `json:"state"`
-	PID       int       `json:"pid"`
-	StartedAt time.Time `json:"started_at,omitzero"`
+	State     AgentState `json:"state"`
+	PID       int        `json:"pid"`
+	StartedAt time.Time  `json:"started_at,omitzero"`
 	// AliveAt is the latest sign of life that was written, and AliveEvery how often one is due, in
 	// seconds.
 	AliveAt    time.Time `json:"alive_at,omitzero"`
 	AliveEvery int       `json:"alive_every,omitempty"`
 }
+
+// AgentState is whether the daemon does its work.
+type AgentState string
+
+// The states of the daemon.
+const (
+	Running       AgentState = "running"
+	NotConfigured AgentState = "not configured" // it runs, and waits for a configuration
+	Stopped       AgentState = "stopped"
+	Hung          AgentState = "hung"    // it holds its lock, and its sign of life is overdue
+	Unknown       AgentState = "unknown" // the run-dir cannot be read
+)

@@ -143,13 +143,17 @@ func TestRunWaitsForAConfiguration(t *testing.T) {
 	d.end() // while it waits
 	m.await(`^STOPPING=1$`)
 	d = start()
-	wanted := "not configured: waiting for api-uri and role in /etc/k2hdkc/slave-agent.ini or " + h.path("antpickax") + ", and for this host's CUK in " + h.path("instance-id")
-	m.await(`^STATUS=` + regexp.QuoteMeta(wanted) + `$`)
+	wanted := "api-uri and role in /etc/k2hdkc/slave-agent.ini or " + h.path("antpickax") + ", and for this host's CUK in " + h.path("instance-id")
+	m.await(`^STATUS=not configured: waiting for ` + regexp.QuoteMeta(wanted) + `$`)
 	m.await(`^READY=1$`)
 	for range 5 {
 		m.await(`^WATCHDOG=1$`)
 	}
-	d.says(wanted, "")
+	if _, _, err := d.Await(deadline(t), d.next, func(r realagent.Record) bool {
+		return r.Message == "not configured: waiting for what is missing" && r.Text("missing") == wanted
+	}); err != nil {
+		t.Fatalf("does not say what is missing: %v\n%s", err, d)
+	}
 	m.reload(d)
 
 	write(t, h.path("instance-id"), hostCUK+"\n")

@@ -47,7 +47,7 @@ func waitsForFirstFile(s *installed) {
 	s.Wants(slave.ChmpxUnit, "ActiveState=inactive")
 
 	s.Join(1)
-	s.await("the first slave.ini is in place; starting chmpx's unit")
+	s.await("starting chmpx's unit, which waited for its first slave.ini")
 	e := s.confirmed()
 	if revision, servers := s.Revision(); strconv.Itoa(revision) != e.Text("revision") || servers != 1 {
 		s.TB.Errorf("chmpx runs revision %d with %d servers; the agent has confirmed %s", revision, servers, e.Text("revision"))

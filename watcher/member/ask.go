@@ -102,8 +102,12 @@ func (m *Member) learn(r right, err error) {
 // succeeded keeps the right that an answer came by.
 func (m *Member) succeeded(r right) {
 	m.right.Store(int32(r))
-	if m.told.Swap(int32(r)) != int32(r) {
-		m.Log.Info("K2HR3 lets this host read by its "+r.String(), "resource", m.Resource.String())
+	switch before := m.told.Swap(int32(r)); {
+	case before == int32(r):
+	case r == byToken:
+		m.Log.Info("K2HR3 lets this host read by its role token", "resource", m.Resource.String())
+	default:
+		m.Log.Info("K2HR3 lets this host read by its address and CUK", "resource", m.Resource.String())
 	}
 }
 

@@ -1,7 +1,6 @@
 package member
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,20 +24,25 @@ type Guard struct {
 }
 
 // rule says which rights on a folder or file are too many, which ones Guard takes away then, and
-// what it logs.
+// how it logs that.
 type rule struct {
 	kind           uint32
 	tooMany, taken uint32
-	level          slog.Level
-	done           string
+	logTaken       func(log *slog.Logger, args ...any)
 }
 
 var (
 	// A group that may write to the folder was meant to.
-	folderRule = rule{unix.S_IFDIR, 0o002, 0o022, slog.LevelInfo, "everybody could write to the folder of the role token; the agent has closed it to others"}
-	tokenRule  = rule{unix.S_IFREG, 0o077, 0o077, slog.LevelInfo, "others could read the role token; the agent has closed it to them"}
+	folderRule = rule{unix.S_IFDIR, 0o002, 0o022, func(log *slog.Logger, args ...any) {
+		log.Info("everybody could write to the folder of the role token; the agent has closed it to others", args...)
+	}}
+	tokenRule = rule{unix.S_IFREG, 0o077, 0o077, func(log *slog.Logger, args ...any) {
+		log.Info("others could read the role token; the agent has closed it to them", args...)
+	}}
 	// A group that may read the token was meant to. K2HR3's script does not write this file.
-	ownTokenRule = rule{unix.S_IFREG, 0o007, 0o077, slog.LevelWarn, "everybody could read the role token; the agent has closed it to others, and whoever may have read it has the token"}
+	ownTokenRule = rule{unix.S_IFREG, 0o007, 0o077, func(log *slog.Logger, args ...any) {
+		log.Warn("everybody could read the role token; the agent has closed it to others, and whoever may have read it has the token", args...)
+	}}
 )
 
 // CloseFolder closes a folder that everybody can write to, and closes the role token called name in
@@ -113,7 +117,7 @@ func (g *Guard) close(fd int, path string, r rule, log *slog.Logger) {
 	}
 	g.warn(path, err, log)
 	if err == nil {
-		log.Log(context.Background(), r.level, r.done, "path", path, "mode", octal(next), "was", octal(st.Mode&0o7777))
+		r.logTaken(log, "path", path, "mode", octal(next), "was", octal(st.Mode&0o7777))
 	}
 }
 

@@ -1,0 +1,110 @@
+package status
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"k2hdkc-slave-agent/render/regularfile"
+)
+
+// The codes of the conditions that Look makes.
+const (
+	AgentStopped = "agent_stopped"
+	AgentHung    = "agent_hung"
+	AgentUnknown = "agent_unknown"
+)
+
+// overdue is how many signs of life a hung agent has missed.
+const overdue = 3
+
+// Look returns the document in dir with how the agent is at the time now. It waits for nobody,
+// takes no lock, and needs no right but to read dir.
+//
+// The document can be shown whatever the error is, which says why status.json could not be read:
+// it holds then what else is known, and the agent's condition (agent_stopped, agent_hung or
+// agent_unknown) where there is one.
+func Look(dir string, now time.Time) (Document, error) {
+	d, err := Read(dir)
+	if err != nil {
+		d = Document{Schema: Schema}
+	}
+	held, alive, lookErr := look(dir)
+	d.Agent.AliveAt = alive
+	every := time.Duration(d.Agent.AliveEvery) * time.Second
+	if every <= 0 {
+		every = AliveEvery
+	}
+	switch {
+	case lookErr != nil:
+		d.Agent.State = Unknown
+		d.add(Condition{Code: AgentUnknown, Severity: Warning, Message: "cannot see whether the agent runs: " + lookErr.Error()})
+	case !held:
+		d.Agent.State = Stopped
+		d.add(Condition{Code: AgentStopped, Severity: Error, Since: alive, Message: stopped(dir)})
+	case now.Sub(alive) > overdue*every:
+		d.Agent.State = Hung
+		message := fmt.Sprintf("the agent runs and has given no sign of life for %v; one is due every %v", now.Sub(alive).Round(time.Second), every)
+		d.add(Condition{Code: AgentHung, Severity: Error, Since: alive, Message: message})
+	case d.Agent.State != NotConfigured:
+		d.Agent.State = Running
+	}
+	if held && err != nil && d.Agent.State == Running {
+		d.add(Condition{Code: AgentUnknown, Severity: Warning, Message: "the agent runs, and how it is cannot be seen: " + why(err)})
+	}
+	return d, err
+}
+
+// look returns whether an agent holds the lock in dir, and its latest sign of life.
+func look(dir string) (held bool, alive time.Time, err error) {
+	f, err := regularfile.OpenInPlace(filepath.Join(dir, LockName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, time.Time{}, nil
+	}
+	if err != nil {
+		return false, time.Time{}, err
+	}
+	defer f.Close()
+	if held, err = isHeld(f); err != nil {
+		return false, time.Time{}, &fs.PathError{Op: "query the lock on", Path: f.Name(), Err: err}
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return false, time.Time{}, err
+	}
+	return held, info.ModTime().Round(0), nil
+}
+
+func stopped(dir string) string {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Sprintf("the agent does not run: there is no %s", dir)
+	}
+	return "the agent does not run; slave.ini and chmpx stay as they are"
+}
+
+// add puts an active condition before all others, and sums them up anew.
+func (d *Document) add(c Condition) {
+	c.Status = Active
+	d.Conditions = append([]Condition{c}, d.Conditions...)
+	if health := HealthOf(d.Conditions); health != d.Health {
+		d.Health, d.Since = health, c.Since
+	}
+}
+
+// HealthOf is the verdict over conditions: that of the worst active one.
+func HealthOf(conditions []Condition) Health {
+	health := Healthy
+	for _, c := range conditions {
+		switch {
+		case c.Status != Active:
+		case c.Severity == Error:
+			return Failed
+		case c.Severity == Warning:
+			health = Degraded
+		}
+	}
+	return health
+}

@@ -1,0 +1,428 @@
+package status
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"k2hdkc-slave-agent/render/regularfile"
+)
+
+// TestMain is also the agent of another process: it holds the lock of the folder in the environment
+// until it is killed.
+func TestMain(m *testing.M) {
+	dir := os.Getenv("STATUS_TEST_HOLD")
+	if dir == "" {
+		os.Exit(m.Run())
+	}
+	l, err := Hold(dir)
+	if err != nil {
+		os.Stdout.WriteString(err.Error() + "\n")
+		os.Exit(1)
+	}
+	os.Stdout.WriteString("held\n")
+	io.Copy(io.Discard, os.Stdin) // ends with the test, which has the other end
+	l.Release()
+}
+
+// holder starts another process that holds the lock in dir. The test's end kills it.
+func holder(t *testing.T, dir string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
+	cmd.Env = append(os.Environ(), "STATUS_TEST_HOLD="+dir)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { in.Close() })
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { kill(cmd) })
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "held\n" {
+		t.Fatalf("the other process says %q: %v", line, err)
+	}
+	return cmd
+}
+
+func kill(cmd *exec.Cmd) {
+	cmd.Process.Kill()
+	cmd.Wait()
+}
+
+func open(t *testing.T, dir string) {
+	t.Helper()
+	// The folders above are the test's own, for nobody else.
+	for at := dir; at != os.TempDir() && at != "/"; at = filepath.Dir(at) {
+		if err := os.Chmod(at, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func document() Document {
+	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	return Document{
+		Schema: Schema, WrittenAt: at, Version: "1.2.3",
+		Health: Degraded, Since: at,
+		Conditions: []Condition{{Code: "ring_differs", Severity: Warning, Status: Active, Since: at, Message: "chmpx has other servers", DependsOn: []string{}}},
+		Servers:    []Server{{Name: "server1", CtlPort: 8021, RingState: "up", InFile: true, InRing: true}},
+		Changes:    []Change{{At: at, Revision: 7, Words: "first file"}},
+		Agent:      Agent{State: Running, PID: 42, StartedAt: at, AliveEvery: 60},
+	}
+}
+
+func TestWhatIsWrittenIsRead(t *testing.T) {
+	dir := t.TempDir()
+	d := document()
+	if err := Write(dir, d); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(dir)
+	if err != nil || !reflect.DeepEqual(got, d) {
+		t.Errorf("%v\n got %+v\nwant %+v", err, got, d)
+	}
+	info, err := os.Stat(filepath.Join(dir, FileName))
+	if err != nil || info.Mode() != 0o644 {
+		t.Errorf("%v, mode %v", err, info.Mode())
+	}
+}
+
+// Programs that read the JSON need no case for a list that is missing.
+func TestEmptyListsAreLists(t *testing.T) {
+	d := Document{Conditions: []Condition{{Code: "x"}}, Previous: &Condition{Code: "y"}}
+	b, err := d.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Schema     string
+		Conditions []map[string]any
+		Previous   map[string]any
+		Servers    []any
+		Changes    []any
+	}
+	if err := json.Unmarshal(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Schema != Schema || got.Servers == nil || got.Changes == nil || got.Conditions[0]["depends_on"] == nil || got.Previous["depends_on"] == nil {
+		t.Errorf("%s", b)
+	}
+	if d.Conditions[0].DependsOn != nil || d.Previous.DependsOn != nil {
+		t.Error("JSON changes the document")
+	}
+}
+
+func TestReadSaysWhatIsWrong(t *testing.T) {
+	for name, c := range map[string]struct {
+		put  func(path string) error
+		want error
+	}{
+		"nothing":           {func(string) error { return nil }, fs.ErrNotExist},
+		"a FIFO":            {func(path string) error { return unix.Mkfifo(path, 0o644) }, regularfile.ErrNotRegular},
+		"a folder":          {func(path string) error { return os.Mkdir(path, 0o755) }, regularfile.ErrNotRegular},
+		"a link":            {func(path string) error { return os.Symlink("/etc/passwd", path) }, regularfile.ErrNotRegular},
+		"a terabyte":        {func(path string) error { return errors.Join(os.WriteFile(path, nil, 0o644), os.Truncate(path, 1<<40)) }, regularfile.ErrTooLarge},
+		"empty":             {text(""), ErrGarbled},
+		"half of it":        {text(`{"schema": "` + Schema + `", "health"`), ErrGarbled},
+		"no object":         {text(`[1]`), ErrGarbled},
+		"another's":         {text(`{"schema": "somebody/else/v1"}`), ErrGarbled},
+		"no number":         {text(`{"schema": "k2hdkc-slave-agent/status/vx"}`), ErrGarbled},
+		"no schema":         {text(`{}`), ErrGarbled},
+		"an older one":      {text(`{"schema": "k2hdkc-slave-agent/status/v0"}`), ErrOlder},
+		"another type":      {text(`{"schema": "` + Schema + `", "version": 7}`), ErrGarbled},
+		"a time that isn't": {text(`{"schema": "` + Schema + `", "since": "yesterday"}`), ErrGarbled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := c.put(filepath.Join(dir, FileName)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Read(dir); !errors.Is(err, c.want) || !strings.Contains(err.Error(), dir) {
+				t.Errorf("%v, want %v", err, c.want)
+			}
+			d, err := Look(dir, time.Now())
+			if !errors.Is(err, c.want) || d.Agent.State != Stopped || d.Health != Failed || len(d.Conditions) != 1 || d.Conditions[0].Code != AgentStopped {
+				t.Errorf("Look: %v, %+v", err, d)
+			}
+			if b, err := d.JSON(); err != nil || !strings.Contains(string(b), `"agent_stopped"`) {
+				t.Errorf("JSON: %v, %s", err, b)
+			}
+		})
+	}
+}
+
+func text(s string) func(path string) error {
+	return func(path string) error { return os.WriteFile(path, []byte(s), 0o644) }
+}
+
+// A newer agent has more fields, and may have made another type of one.
+func TestReadOfANewerDocument(t *testing.T) {
+	for name, c := range map[string]struct {
+		text  string
+		newer bool
+	}{
+		"more fields":      {`{"schema": "k2hdkc-slave-agent/status/v1", "health": "degraded", "weather": {"rain": [1]}, "file": {"revision": 18, "colour": "red"}}`, false},
+		"the next version": {`{"schema": "k2hdkc-slave-agent/status/v2", "health": "degraded", "version": ["2"], "file": {"revision": 18}}`, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, FileName), []byte(c.text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			d, err := Read(dir)
+			if err != nil || d.Health != Degraded || d.File.Revision != 18 || d.Newer() != c.newer {
+				t.Errorf("%v, newer %v, %+v", err, d.Newer(), d)
+			}
+		})
+	}
+}
+
+func TestLook(t *testing.T) {
+	running := func(t *testing.T, dir string, d Document) {
+		if err := Write(dir, d); err != nil {
+			t.Fatal(err)
+		}
+		l, err := Hold(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(l.Release)
+	}
+	notConfigured := document()
+	notConfigured.Agent.State = NotConfigured
+	healthy := document()
+	healthy.Health, healthy.Conditions = Healthy, []Condition{}
+	for name, c := range map[string]struct {
+		begin  func(t *testing.T, dir string)
+		later  time.Duration // Look is called
+		state  AgentState
+		health Health
+		codes  string
+	}{
+		"running":                {func(t *testing.T, dir string) { running(t, dir, document()) }, 0, Running, Degraded, "ring_differs"},
+		"nearly hung":            {func(t *testing.T, dir string) { running(t, dir, document()) }, 170 * time.Second, Running, Degraded, "ring_differs"},
+		"hung":                   {func(t *testing.T, dir string) { running(t, dir, document()) }, 190 * time.Second, Hung, Failed, "agent_hung ring_differs"},
+		"hung while all is well": {func(t *testing.T, dir string) { running(t, dir, healthy) }, 190 * time.Second, Hung, Failed, "agent_hung"},
+		"the clock is back":      {func(t *testing.T, dir string) { running(t, dir, document()) }, -time.Hour, Running, Degraded, "ring_differs"},
+		"not configured":         {func(t *testing.T, dir string) { running(t, dir, notConfigured) }, 0, NotConfigured, Degraded, "ring_differs"},
+		"no document yet": {func(t *testing.T, dir string) {
+			running(t, dir, document())
+			os.Remove(filepath.Join(dir, FileName))
+		}, 0, Running, Degraded, "agent_unknown"},
+		"stopped": {func(t *testing.T, dir string) {
+			Write(dir, healthy)
+			l, err := Hold(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.Release()
+		}, 0, Stopped, Failed, "agent_stopped"},
+		"killed": {func(t *testing.T, dir string) {
+			Write(dir, document())
+			kill(holder(t, dir))
+		}, 0, Stopped, Failed, "agent_stopped ring_differs"},
+		"never run":  {func(*testing.T, string) {}, 0, Stopped, Failed, "agent_stopped"},
+		"no run-dir": {func(t *testing.T, dir string) { os.Remove(dir) }, 0, Stopped, Failed, "agent_stopped"},
+		"the lock is a FIFO": {func(t *testing.T, dir string) {
+			Write(dir, healthy)
+			unix.Mkfifo(filepath.Join(dir, LockName), 0o644)
+		}, 0, Unknown, Degraded, "agent_unknown"},
+		"somebody locks it for reading": {func(t *testing.T, dir string) {
+			Write(dir, healthy)
+			readLocked(t, dir)
+		}, 0, Stopped, Failed, "agent_stopped"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "run")
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			c.begin(t, dir)
+			d, _ := Look(dir, time.Now().Add(c.later))
+			if d.Agent.State != c.state || d.Health != c.health || codes(d) != c.codes {
+				t.Errorf("%s, %s: %s; want %s, %s: %s", d.Agent.State, d.Health, codes(d), c.state, c.health, c.codes)
+			}
+			if alive := d.Agent.AliveAt; c.codes != "agent_unknown" && name != "never run" && name != "no run-dir" && time.Since(alive).Abs() > time.Minute {
+				t.Errorf("alive at %v", alive)
+			}
+		})
+	}
+}
+
+func codes(d Document) string {
+	var codes []string
+	for _, c := range d.Conditions {
+		codes = append(codes, c.Code)
+	}
+	return strings.Join(codes, " ")
+}
+
+// readLocked has somebody lock the lock file as far as whoever may read it can.
+func readLocked(t *testing.T, dir string) {
+	t.Helper()
+	path := filepath.Join(dir, LockName)
+	if err := os.WriteFile(path, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	if err := fcntl(f, unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_RDLCK}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestNobodyIsInTheAgentsWayByReading(t *testing.T) {
+	dir := t.TempDir()
+	readLocked(t, dir)
+	l, err := Hold(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Release()
+	if d, _ := Look(dir, time.Now()); d.Agent.State != Running {
+		t.Errorf("%+v", d.Agent)
+	}
+}
+
+func TestTwoAgentsOnOneRunDir(t *testing.T) {
+	dir := t.TempDir()
+	other := holder(t, dir)
+	if _, err := Hold(dir); !errors.Is(err, ErrHeld) || !strings.Contains(err.Error(), dir) {
+		t.Errorf("the second agent: %v", err)
+	}
+	kill(other)
+	l, err := Hold(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Release()
+	if err := l.Alive(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Whoever deletes the lock file lets another agent in.
+func TestLockFileThatSomebodyDeletes(t *testing.T) {
+	dir := t.TempDir()
+	l, err := Hold(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Release()
+	os.Remove(filepath.Join(dir, LockName))
+	if err := l.Alive(); err != nil {
+		t.Fatal(err)
+	}
+	if d, _ := Look(dir, time.Now()); d.Agent.State != Running {
+		t.Errorf("after a sign of life: %+v", d.Agent)
+	}
+	os.Remove(filepath.Join(dir, LockName))
+	holder(t, dir)
+	if err := l.Alive(); !errors.Is(err, ErrHeld) {
+		t.Errorf("after another agent has come: %v", err)
+	}
+}
+
+func TestAliveIsTheTimeOfTheLockFile(t *testing.T) {
+	dir := t.TempDir()
+	l, err := Hold(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Release()
+	long := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(filepath.Join(dir, LockName), long, long); err != nil {
+		t.Fatal(err)
+	}
+	if d, _ := Look(dir, time.Now()); d.Agent.State != Hung {
+		t.Errorf("an hour without: %+v", d.Agent)
+	}
+	if err := l.Alive(); err != nil {
+		t.Fatal(err)
+	}
+	if d, _ := Look(dir, time.Now()); d.Agent.State != Running {
+		t.Errorf("after a sign: %+v", d.Agent)
+	}
+}
+
+// TestLookAsNobody shows that a reader needs no right but to read, and that its look does not keep
+// the next agent from its lock.
+func TestLookAsNobody(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root, to become nobody")
+	}
+	dir := t.TempDir()
+	open(t, dir)
+	if err := Write(dir, document()); err != nil {
+		t.Fatal(err)
+	}
+	l, err := Hold(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Release()
+	asNobody(t, func() {
+		if _, err := os.OpenFile(filepath.Join(dir, LockName), os.O_RDWR, 0); !errors.Is(err, fs.ErrPermission) {
+			t.Fatalf("this is not nobody: %v", err)
+		}
+		if d, err := Look(dir, time.Now()); err != nil || d.Agent.State != Running {
+			t.Errorf("while it runs: %v, %+v", err, d.Agent)
+		}
+	})
+	l.Release()
+	asNobody(t, func() {
+		if d, err := Look(dir, time.Now()); err != nil || d.Agent.State != Stopped {
+			t.Errorf("when it has ended: %v, %+v", err, d.Agent)
+		}
+	})
+	os.Chmod(dir, 0o700)
+	asNobody(t, func() {
+		if d, err := Look(dir, time.Now()); !errors.Is(err, fs.ErrPermission) || d.Agent.State != Unknown || codes(d) != AgentUnknown {
+			t.Errorf("a run-dir that nobody may read: %v, %+v", err, d)
+		}
+	})
+}
+
+// asNobody runs f as the user nobody, in a thread that ends with it.
+func asNobody(t *testing.T, f func()) {
+	done := make(chan error)
+	go func() {
+		// The thread is not unlocked, and so is not used for anything else.
+		runtime.LockOSThread()
+		const nobody = 65534
+		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESGID, nobody, nobody, nobody); errno != 0 {
+			done <- errno
+			return
+		}
+		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, nobody, nobody, nobody); errno != 0 {
+			done <- errno
+			return
+		}
+		f()
+		done <- nil
+	}()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
