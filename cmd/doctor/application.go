@@ -78,7 +78,7 @@ func lookWriteTest(ctx context.Context, x *exam) finding {
 	if err != nil {
 		return skip("cannot make a folder for its commands: %v", err)
 	}
-	x.closed = append(x.closed, func() { os.RemoveAll(dir) })
+	defer os.RemoveAll(dir)
 	key, value := "k2hdkc-slave-agent.doctor."+x.CUK.String()+"."+strings.ToLower(rand.Text()), strings.ToLower(rand.Text())
 	commands := filepath.Join(dir, "commands")
 	text := fmt.Sprintf("set %[1]s %[2]s\nprint %[1]s\nrm %[1]s\nprint %[1]s\nexit\n", key, value)

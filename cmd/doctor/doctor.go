@@ -152,7 +152,6 @@ func Run(ctx context.Context, s Subject, ids []string, tell func(Result)) Report
 	ctx, cancel := context.WithTimeout(ctx, Limit)
 	defer cancel()
 	x := newExam(ctx, s)
-	defer x.close()
 	checks := slices.DeleteFunc(table(), func(c check) bool { return !slices.Contains(ids, c.id) })
 	r := Report{Schema: Schema, OK: true, Checks: []Result{}}
 	found := x.begin(ctx, checks)

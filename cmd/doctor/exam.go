@@ -71,11 +71,11 @@ type exam struct {
 	unit     func() unit
 	agent    func() agent
 
-	// answer is the RESOURCE, once the check resource is good, and text what comes of it, once the
-	// check text is.
+	// answer is the RESOURCE, once the check resource is good. text is what comes of it, and fit
+	// says that the agent would put it in place, once the check text is done.
 	answer k2hr3.Answer
 	text   chmpx.Report
-	closed []func()
+	fit    bool
 }
 
 func newExam(ctx context.Context, s Subject) *exam {
@@ -99,12 +99,6 @@ func newExam(ctx context.Context, s Subject) *exam {
 		return agent{d, err}
 	})
 	return x
-}
-
-func (x *exam) close() {
-	for _, f := range x.closed {
-		f()
-	}
 }
 
 // isRoot tells whether this process may see everything.

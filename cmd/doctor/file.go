@@ -28,7 +28,7 @@ func fileChecks() []check {
 		{id: "folder", about: "whether the file can be replaced: folder, space, inodes, mounts, chattr", needs: []string{"config"}, look: lookFolder},
 		{id: "file", about: "the file in place", needs: []string{"config"}, behind: []string{"text"}, look: lookFile},
 		{id: "links", about: "what keeps chmpx from noticing a replacement: other names of the file, and programs that have an old one open", needs: []string{"file"}, look: lookLinks},
-		{id: "looks", about: "whether chmpx's user can read the file, and its label", needs: []string{"file"}, behind: []string{"unit"}, look: lookLooks},
+		{id: "looks", about: "whether chmpx's user can read the file, and its label", needs: []string{"file"}, look: lookLooks},
 		{id: "certificates", about: "the certificates and keys that the configuration names", needs: []string{"config"}, behind: []string{"text"}, look: lookCertificates},
 	}
 }
@@ -66,9 +66,13 @@ func lookFile(_ context.Context, x *exam) finding {
 	case onlyRules(grave, chmpx.RuleSelfUnsure):
 		return warn("look at the name service of this host (/etc/resolv.conf), or set tag", "%s", inWords(grave)).at("%s", p).after("name")
 	case len(grave) > 0:
-		return bad(self, "%s is not what the agent put there, or is out of date: %s: %s", p, now.report.Verdict, inWords(grave)).at("%s", p).after("agent", "folder")
+		f := bad(self, "%s is not what the agent put there, or is out of date: %s: %s", p, now.report.Verdict, inWords(grave)).at("%s", p).after("agent", "folder")
+		if x.text.Has(grave[0].Rule) { // it is about this host, or K2HR3's text is as bad
+			f = f.after("text")
+		}
+		return f
 	}
-	if c := x.text.Config; c != nil && len(chmpx.ChangesBesidesVersion(now.report.Config, c)) > 0 {
+	if c := x.text.Config; x.fit && len(chmpx.ChangesBesidesVersion(now.report.Config, c)) > 0 {
 		var words []string
 		for _, change := range chmpx.ChangesBesidesVersion(now.report.Config, c) {
 			words = append(words, change.String())

@@ -179,6 +179,7 @@ func lookText(ctx context.Context, x *exam) finding {
 	if f, wait := x.liveText(ctx, b); wait {
 		return f
 	}
+	x.fit = true
 	return good("chmpx takes it: %s", nodes(fresh.Config))
 }
 

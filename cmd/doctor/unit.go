@@ -82,6 +82,7 @@ func lookDropIn(_ context.Context, x *exam) finding {
 		return skip("unit is empty: chmpx is not run by systemd here")
 	}
 	if f, ok := notHere(u); ok {
+		f.status, f.waits = Skipped, "unit"
 		return f
 	}
 	dropIn := slices.ContainsFunc(u.state.DropIns, func(p string) bool { return filepath.Base(p) == ownDropIn })

@@ -89,6 +89,9 @@ func (p *program) note(format string, args ...any) {
 
 // verb runs one verb.
 func (p *program) verb(ctx context.Context, verb options.Verb, args []string) error {
+	if verb.Name == "doctor" {
+		return p.doctor(ctx, verb, args)
+	}
 	o, err := options.Load(verb, args, p.system)
 	if err != nil {
 		return err

@@ -61,6 +61,7 @@ type Options struct {
 	LogFormat      LogFormat
 
 	UserData UserDataFlags
+	Only     string // the checks of the verb doctor to make, as typed; empty: all
 
 	Args     []string        // what is left of the command line, at most what the verb takes
 	Switches map[string]bool // the verb's own flags that were given, by name without dashes
