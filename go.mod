@@ -17,4 +17,7 @@ require (
 	gopkg.in/ini.v1 v1.67.3
 )
 
-require github.com/hashicorp/go-cleanhttp v0.5.2 // indirect
+require (
+	github.com/hashicorp/go-cleanhttp v0.5.2 // indirect
+	golang.org/x/tools v0.26.0 // indirect
+)

@@ -174,7 +174,7 @@ func TestATextThatEndsChmpxAtItsSecondTryIsBanned(t *testing.T) {
 }
 
 // A file that cannot be taken back now is taken back later.
-func TestATakeBackThatFailsIsTriedAgain(t *testing.T) {
+func TestARestoreThatFailsIsTriedAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.applied()
 		h.chmpx.set(func(c *fakeChmpx) { c.lag = time.Hour })

@@ -24,6 +24,10 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"a host that is renamed", "registers it under its new name within half a minute", "tests/e2e/names_test.go", "TestAHostThatIsRenamedIsRegisteredAnew"},
 	{"an instance id that cloud-init makes up, as nocloud", "does not register, and says what to set", "tests/e2e/names_test.go", "TestAnIDThatOtherHostsHaveTooIsNotUsed"},
 	{"a RESOURCE of another kind of deployment", "refuses it, and names the placeholder that nobody has replaced", "watcher/refuse_test.go", "TestARefusedTextLeavesTheFileAndALaterGoodOneIsApplied"},
+	{"user data whose address has a decoded registerpath, also one that begins or ends with a slash", "asks K2HR3 for it in the form that K2HR3 gives out", "watcher/k2hr3/userdata_test.go", "TestARegisterpathMayBeginWithAnyLetter"},
+	{"/etc/passwd or /etc/group becomes a FIFO, a device or a terabyte while an owner or a group is looked up", "waits for nobody, and says what is wrong", "render/account_test.go", "TestListsOfAccountsThatChangeTheirKind"},
+	{"a file of the resolver's (/etc/hosts, resolv.conf, nsswitch.conf) that never ends, as a FIFO or /proc/kmsg", "looks up no name until it is a file again, and says why", "render/regularfile/regularfile_test.go", "TestCheckNamesFindsWhatTheResolverWouldHangOn"},
+	{"a configuration, or a file it names, that changes while the agent starts or takes up another change", "takes it up at once", "cmd/lifecycle/lifecycle_test.go", "TestAChangeBetweenLoadingAndWatchingIsTakenUp"},
 	{"once on a host without a running chmpx", "says at once what it waits for, and exits with 1; without chmpxstatus with 0 at once", "watcher/once_test.go", "TestOnce"},
 }
 

@@ -81,6 +81,7 @@ type faultGroup struct {
 func TestFaults(t *testing.T) {
 	for _, g := range faults() {
 		t.Run(g.name, func(t *testing.T) {
+			t.Parallel()
 			for _, f := range g.rows {
 				t.Run(strings.ReplaceAll(f.name, " ", "-"), func(t *testing.T) {
 					t.Parallel()
@@ -102,10 +103,10 @@ func (h *host) suffer(f fault) {
 	}
 	dog := h.watched()
 	h.applied()
-	defer h.guard(f)()
+	lasts := cmp.Or(f.lasts, faultLasts)
+	defer h.guard(f, max(500*time.Millisecond, lasts/20_000))()
 	before := len(h.texts())
 	unchanged := h.keptAs(f)
-	lasts := cmp.Or(f.lasts, faultLasts)
 	f.strike(h)
 	if f.edit {
 		unchanged = h.keptAs(f) // but for what was done to it just now
@@ -290,16 +291,16 @@ func (h *host) texts() []string {
 	return slices.Clone(h.staged)
 }
 
-// guard looks at the file all the time: it is always there, and always one of
+// guard looks at the file time and again: it is always there, and always one of
 // those that a loader of chmpx's files has passed.
-func (h *host) guard(f fault) (stop func()) {
+func (h *host) guard(f fault, every time.Duration) (stop func()) {
 	if f.edit {
 		return func() {}
 	}
 	done, over := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(over)
-		tick := time.NewTicker(500 * time.Millisecond)
+		tick := time.NewTicker(every)
 		defer tick.Stop()
 		seen := ""
 		for {

@@ -52,13 +52,13 @@ func TestAChangeIsAppliedWithinASecond(t *testing.T) {
 func TestABurstOfChangesBecomesOneReplacementOfTheLatestText(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.held()
-		before := len(h.staged)
+		before := len(h.texts())
 		for n := range 10 {
 			h.join(10 + n)
 			h.pass(20 * time.Millisecond)
 		}
 		h.pass(time.Second)
-		if n := len(h.staged) - before; n != 1 {
+		if n := len(h.texts()) - before; n != 1 {
 			t.Errorf("%d replacements", n)
 		}
 		for n := range 10 {
@@ -72,9 +72,9 @@ func TestABurstOfChangesBecomesOneReplacementOfTheLatestText(t *testing.T) {
 func TestChangesThatDoNotEndAreAppliedSoonAllTheSame(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.held()
-		before := len(h.staged)
+		before := len(h.texts())
 		first := time.Now()
-		for n := 10; len(h.staged) == before; n++ {
+		for n := 10; len(h.texts()) == before; n++ {
 			h.join(n)
 			h.pass(100 * time.Millisecond)
 			if time.Since(first) > 3*time.Second {

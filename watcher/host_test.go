@@ -45,8 +45,8 @@ type host struct {
 	cluster *fakek2hr3.Cluster
 	net     *fakek2hr3.InMemory
 	limiter k2hr3.Limiter
+	pace    *Pace // nil: each watcher has one of its own
 	token   string
-	secrets []string // every token it was given
 	wall    func() time.Time
 	offset  *atomic.Int64          // of the clock on the wall
 	addr    string                 // of this host, when the watcher is made
@@ -64,7 +64,6 @@ type host struct {
 	blind  bool      // there is no chmpxstatus configured at all
 	log    *logbook
 	dog    *watchdog // nil: nobody wants signs of life
-	lines  []string  // what the watcher said how it is, the latest few
 
 	w      *Watcher
 	events chan Event
@@ -72,9 +71,12 @@ type host struct {
 	done   chan error
 
 	opinion atomic.Pointer[func(context.Context) error] // nil: the staged file is fine
-	mu      sync.Mutex
-	staged  []string // each text that got as far as a staged file
 
+	// mu is for what the watcher's goroutines read and write.
+	mu       sync.Mutex
+	secrets  []string    // every token it was given
+	staged   []string    // each text that got as far as a staged file
+	lines    []string    // what the watcher said how it is, the latest few
 	replaced []time.Time // when the file had another revision each time
 	shown    int         // the revision that the watcher said last
 }
@@ -130,7 +132,9 @@ func (h *host) check() {
 		}
 	}
 	if h.t.Failed() {
+		h.mu.Lock()
 		h.t.Logf("said of itself:\n%s", strings.Join(h.lines, "\n"))
+		h.mu.Unlock()
 		h.t.Logf("log:\n%s", strings.Join(h.log.all(), "\n"))
 		requests := h.api.Requests()
 		for _, r := range requests[max(0, len(requests)-20):] {
@@ -150,7 +154,9 @@ func (h *host) tokenFile() string { return filepath.Join(h.dir, "role-token") }
 
 func (h *host) setToken(token string) {
 	h.token = token
+	h.mu.Lock()
 	h.secrets = append(h.secrets, token)
+	h.mu.Unlock()
 	if err := os.WriteFile(h.tokenFile(), []byte(token+"\n"), 0o600); err != nil {
 		h.t.Fatal(err)
 	}
@@ -158,6 +164,8 @@ func (h *host) setToken(token string) {
 
 // secret reports whether a role token is in the text.
 func (h *host) secret(text string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	return slices.ContainsFunc(h.secrets, func(s string) bool { return strings.Contains(text, s) })
 }
 
@@ -235,6 +243,7 @@ func (h *host) make() *Watcher {
 		},
 		Judge:         judgeAs{h},
 		SecondOpinion: loaderOf{h},
+		Pace:          h.pace,
 		Wall:          h.wall,
 		Log:           slog.New(h.log),
 	}
@@ -455,13 +464,13 @@ func identify(t *testing.T, path string) identity {
 // done to slave.ini since.
 func (h *host) untouched() func() {
 	h.t.Helper()
-	before, staged := identify(h.t, h.config.File.Path), len(h.staged)
+	before, staged := identify(h.t, h.config.File.Path), len(h.texts())
 	return func() {
 		h.t.Helper()
 		if after := identify(h.t, h.config.File.Path); after != before {
 			h.t.Errorf("slave.ini was touched: %v, then %v", before, after)
 		}
-		if n := len(h.staged) - staged; n != 0 {
+		if n := len(h.texts()) - staged; n != 0 {
 			h.t.Errorf("%d more files were staged", n)
 		}
 	}

@@ -33,7 +33,7 @@ type loop struct {
 	confirmation confirmation
 	ring         ring
 	jobs         unitJobs
-	pace         pace
+	pace         *Pace
 	parking      parking
 	flips        flips
 	clock        clock
@@ -65,6 +65,10 @@ func (w *Watcher) newLoop(ctx context.Context, once bool) *loop {
 	if w.Chmpx == nil {
 		confirm = 0
 	}
+	pace := w.Pace
+	if pace == nil {
+		pace = new(Pace)
+	}
 	return &loop{
 		Watcher:      w,
 		ctx:          ctx,
@@ -77,6 +81,7 @@ func (w *Watcher) newLoop(ctx context.Context, once bool) *loop {
 		confirmation: confirmation{limit: confirm},
 		ring:         ring{log: w.Log},
 		jobs:         unitJobs{log: w.Log, absent: w.Unit == nil},
+		pace:         pace,
 		parking:      newParking(w.Log),
 		flips:        newFlips(w.Log),
 		lifeSign:     lifeSign{log: w.Log, every: w.AliveEvery},

@@ -267,16 +267,16 @@ func (l *loop) chmpxGone(now time.Time) {
 		log.Info("chmpx was stopped")
 	case !l.confirmation.ran:
 		log.Warn("chmpx is not running; it loads slave.ini when it starts")
-	case !l.output.canTakeBack():
+	case !l.output.canRestore():
 		log.Error("chmpx ended; slave.ini is good, so look for the cause in chmpx's log")
 	default:
 		log.Error("chmpx ended on the new slave.ini; restoring the one it ran before")
-		l.takeBack(now, log)
+		l.restoreSafe(now, log)
 	}
 }
 
-func (l *loop) takeBack(now time.Time, log *slog.Logger) {
-	l.output.takeBack()
+func (l *loop) restoreSafe(now time.Time, log *slog.Logger) {
+	l.output.restoreSafe()
 	if err := l.putAgain(now); err != nil {
 		log.Error("cannot restore the slave.ini that chmpx ran before", "error", err)
 		return

@@ -154,7 +154,7 @@ func (l *loop) watchPrevious(now time.Time, p probed) {
 		l.parking.endWatch()
 		l.dropPrevious()
 	case previousRuns:
-		l.takeBackParked(now, p)
+		l.restorePrevious(now, p)
 	}
 	if r := l.poll.takeWaiting(); r != nil {
 		l.consider(now, *r)
@@ -169,9 +169,9 @@ func (l *loop) dropPrevious() {
 	}
 }
 
-// takeBackParked puts the file before in place again, and holds the text once more:
+// restorePrevious puts the file before in place again, and holds the text once more:
 // a chmpx was started at the same moment, and runs the file before.
-func (l *loop) takeBackParked(now time.Time, p probed) {
+func (l *loop) restorePrevious(now time.Time, p probed) {
 	g := l.parking.endWatch()
 	l.parking.distrustEnd(p.status)
 	err := l.lock.Hold()

@@ -20,7 +20,7 @@ const (
 	doubtPause  = 5 * time.Second
 	missedPause = 15 * time.Second
 
-	// maxCheckPause is the longest pause after a failure.
+	// maxCheckPause is the longest pause after a failure, unless K2HR3 wants a longer one.
 	maxCheckPause = 5 * time.Minute
 )
 
@@ -82,14 +82,27 @@ func (m *membership) result(now time.Time, c checked, silent bool) (changed, ask
 		} else {
 			m.doubts.report(now, slog.LevelWarn, "membership unconfirmed", c.err)
 		}
-		m.failures.next = max(m.failures.next, doubtPause/2)
-		m.plan(now, m.failures.pause(maxCheckPause))
+		m.plan(now, m.pauseAfter(c.err))
 	}
 	if m.again {
 		m.again = false
 		m.plan(now, 0)
 	}
 	return changed, ask
+}
+
+// pauseAfter is the time to the next check after one that failed: not before K2HR3 wants to be
+// asked again and, if it was not asked for that reason, right then.
+func (m *membership) pauseAfter(err error) time.Duration {
+	var e *k2hr3.Error
+	if !errors.As(err, &e) {
+		e = &k2hr3.Error{}
+	}
+	if e.RetryAfter > 0 && e.Status == 0 {
+		return e.RetryAfter
+	}
+	m.failures.next = max(m.failures.next, doubtPause/2)
+	return max(e.RetryAfter, m.failures.pause(maxCheckPause))
 }
 
 // moved rechecks the membership now, from the host's new address. While the host

@@ -101,14 +101,14 @@ func (o *output) refuse(a k2hr3.Answer) { o.refused = a.Text }
 // confirmed takes note that chmpx runs the current slave.ini.
 func (o *output) confirmed() { o.safe = o.file }
 
-// canTakeBack reports whether chmpx ran another file before this one.
-func (o *output) canTakeBack() bool {
+// canRestore reports whether chmpx ran another file before this one.
+func (o *output) canRestore() bool {
 	return o.safe.good && o.safe.sum != o.file.sum
 }
 
-// takeBack makes the version that chmpx ran last the one that belongs in place, and
+// restoreSafe makes the version that chmpx ran last the one that belongs in place, and
 // bans the text that ended chmpx.
-func (o *output) takeBack() {
+func (o *output) restoreSafe() {
 	o.banned = o.file.digest
 	o.file = o.safe
 	o.etag = ""

@@ -9,12 +9,14 @@ import (
 // whatever K2HR3 answers and whoever else changes the file.
 const leastReplacePause = time.Second
 
-// pace keeps replacements of the file apart. Every replacement passes it.
-type pace struct{ last time.Time }
+// Pace keeps replacements of the file apart. Every replacement passes it. Watchers that follow one
+// another share one, as a change of the configuration is no reason for two replacements within that
+// pause. The zero Pace is ready for use, by one watcher at a time.
+type Pace struct{ last time.Time }
 
 // wait waits until the file may be replaced, for leastReplacePause at most, and
 // takes note that it is replaced then. The error is ctx's.
-func (p *pace) wait(ctx context.Context) error {
+func (p *Pace) wait(ctx context.Context) error {
 	err := p.mayReplace(ctx)
 	if err == nil {
 		p.last = time.Now()
@@ -23,7 +25,7 @@ func (p *pace) wait(ctx context.Context) error {
 }
 
 // mayReplace waits like wait, and takes no note.
-func (p *pace) mayReplace(ctx context.Context) error {
+func (p *Pace) mayReplace(ctx context.Context) error {
 	if d := time.Until(p.last.Add(leastReplacePause)); d > 0 {
 		timer := time.NewTimer(d)
 		defer timer.Stop()

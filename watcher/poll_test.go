@@ -55,7 +55,7 @@ func TestAClusterWithoutServersIsWaitedFor(t *testing.T) {
 		h.leave(1)
 		h.start()
 		h.pass(3 * time.Minute)
-		if h.file() != "" || len(h.staged) != 0 {
+		if h.file() != "" || len(h.texts()) != 0 {
 			t.Error("a text without servers was staged")
 		}
 		if n := h.log.count("waiting for the first"); n < 2 || n > 3 {

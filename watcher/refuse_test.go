@@ -88,7 +88,7 @@ func TestARefusedTextIsNoFirstFile(t *testing.T) {
 				h.cluster.SetText(tt.text(h.textWithSelf()))
 				h.start()
 				h.pass(time.Minute)
-				if h.file() != "" || len(h.staged) != 0 {
+				if h.file() != "" || len(h.texts()) != 0 {
 					t.Fatal("it was staged")
 				}
 				h.log.want(t, 1, "RESOURCE not applied; there is no slave.ini yet")

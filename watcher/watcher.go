@@ -122,6 +122,8 @@ type Watcher struct {
 	Chmpx Prober
 	// Unit is nil where there is no systemd.
 	Unit Unit
+	// Pace is shared with the watchers before and after this one; nil: there are none.
+	Pace *Pace
 	// Wall tells the time; nil: time.Now.
 	Wall func() time.Time
 	// Ready, which may be nil, is called once Run has begun its work.

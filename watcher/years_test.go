@@ -15,9 +15,9 @@ import (
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
-// years is one, which take some six seconds; -years 10 is for now and then, and
-// takes a minute.
-var years = flag.Float64("years", 1, "virtual years that TestYears lasts")
+// years is half of one, which takes some six seconds; -years 10 is for now and then, and
+// takes two minutes.
+var years = flag.Float64("years", 0.5, "virtual years that TestYears lasts")
 
 const (
 	day = 24 * time.Hour
@@ -154,12 +154,11 @@ func (h *host) matches(n int) {
 func (h *host) turn() {
 	h.check()
 	h.forget()
-	h.secrets = h.secrets[len(h.secrets)-1:]
 	h.log.mu.Lock()
 	h.log.lines, h.log.errs = nil, nil
 	h.log.mu.Unlock()
 	h.mu.Lock()
-	h.staged = nil
+	h.secrets, h.staged = h.secrets[len(h.secrets)-1:], nil
 	h.mu.Unlock()
 	h.chmpx.mu.Lock()
 	h.chmpx.looks = nil

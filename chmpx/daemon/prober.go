@@ -76,6 +76,23 @@ func (p *Prober) Status(ctx context.Context, group string, ctlPort int) (Status,
 	return st, err
 }
 
+// StatusBy is Status with the probe file of another Prober, at path, which has this GROUP and
+// SELFCTLPORT. It writes nothing.
+func (p *Prober) StatusBy(ctx context.Context, path, group string, ctlPort int) (Status, error) {
+	if p.Command == "" {
+		return Status{}, fmt.Errorf("chmpxstatus %w: status-command is empty", ErrNotInstalled)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.path = path
+	defer func() { p.path = "" }() // not its own
+	st, err := p.probe(ctx)
+	if errors.Is(err, ErrNotRunning) {
+		err = p.noAccess(group, ctlPort, err)
+	}
+	return st, err
+}
+
 // prepare writes the probe file of this group and port unless it is there.
 func (p *Prober) prepare(group string, ctlPort int) error {
 	if p.path != "" && p.group == group && p.ctlPort == ctlPort {

@@ -48,8 +48,6 @@ func StartDecision(s UnitState) (start bool, why string) {
 	}
 	switch s.ActiveState {
 	case "inactive":
-	case "active", "reloading", "activating":
-		return false, fmt.Sprintf("the unit is %s", s.ActiveState)
 	case "failed":
 		return false, fmt.Sprintf("the unit has failed (%s)", s.Result)
 	default:

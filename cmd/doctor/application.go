@@ -98,9 +98,12 @@ func lookWriteTest(ctx context.Context, x *exam) finding {
 		return skip("%s is not installed", x.LineTool).at("%s", looked)
 	case errors.Is(err, tool.ErrTimeout), errors.Is(err, context.DeadlineExceeded):
 		return bad(remedy, "setting, reading and deleting a key took more than %v; %s may be left behind", writeLimit, key).at("%s", looked)
-	case !strings.Contains(said, found):
+	}
+	_, after, read := strings.Cut(said, found)
+	switch {
+	case !read:
 		return bad(remedy, "a key that was set cannot be read%s", because(err)).at("%s", looked)
-	case !strings.Contains(said[strings.Index(said, found):], gone):
+	case !strings.Contains(after, gone):
 		return bad(remedy, "a key that was deleted is still there: %s%s", key, because(err)).at("%s", looked)
 	}
 	return good("a key was set, read and deleted").at("%s", looked)

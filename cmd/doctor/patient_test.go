@@ -54,7 +54,6 @@ type patient struct {
 	trusted bool                                          // by ca-file
 	args    []string                                      // options besides
 	noToken bool
-	root    bool
 
 	known   member.Identity
 	agent   status.AgentState
@@ -64,7 +63,6 @@ type patient struct {
 	chmpx   func(context.Context) (daemon.Status, error) // in place of the slave's
 	ring    []fakechmpx.Member
 	memory  os.FileMode
-	wrong   func() error // of the configuration
 	write   bool
 	tool    string
 	secrets []string

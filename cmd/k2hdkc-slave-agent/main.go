@@ -17,6 +17,7 @@ import (
 
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/cmd/service"
+	"k2hdkc-slave-agent/watcher"
 	"k2hdkc-slave-agent/watcher/host"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
@@ -46,6 +47,7 @@ type program struct {
 	system         options.System
 	guard          member.Guard
 	limiter        k2hr3.Limiter // of all requests, whatever rounds and verbs make them
+	pace           watcher.Pace  // of all replacements, whatever round makes them
 	instance       host.Recorder
 }
 
@@ -68,6 +70,8 @@ func (p *program) main(ctx context.Context, args []string) int {
 		return 0
 	case errors.Is(err, errSaid), errors.Is(err, service.ErrRestart):
 		return 1
+	case errors.Is(err, errAgentDown):
+		return 3
 	case errors.As(err, &usage):
 		p.note("%v", usage.Err)
 		fmt.Fprintln(p.stderr, usage.Help)
@@ -89,7 +93,10 @@ func (p *program) note(format string, args ...any) {
 
 // verb runs one verb.
 func (p *program) verb(ctx context.Context, verb options.Verb, args []string) error {
-	if verb.Name == "doctor" {
+	switch verb.Name { // a configuration that is wrong does not keep these from telling so
+	case "status":
+		return p.status(ctx, verb, args)
+	case "doctor":
 		return p.doctor(ctx, verb, args)
 	}
 	o, err := options.Load(verb, args, p.system)

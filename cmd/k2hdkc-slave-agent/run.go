@@ -83,5 +83,9 @@ func (p *program) prepare(o *options.Options) (lifecycle.Round, error) {
 	if err != nil {
 		return lifecycle.Round{}, err
 	}
-	return lifecycle.Round{Options: o, Watcher: w, Log: log, Close: m.Close}, w.File.Check()
+	if err := w.File.Check(); err != nil {
+		m.Close()
+		return lifecycle.Round{}, err
+	}
+	return lifecycle.Round{Options: o, Watcher: w, Log: log, Close: m.Close}, nil
 }

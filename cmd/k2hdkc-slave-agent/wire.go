@@ -7,9 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 
 	"k2hdkc-slave-agent/chmpx/conftest"
 	"k2hdkc-slave-agent/chmpx/daemon"
@@ -78,6 +76,7 @@ func (p *program) newWatcher(o *options.Options, log *slog.Logger) (*watcher.Wat
 	}
 	file, err := outputFile(o)
 	if err != nil {
+		m.Close()
 		return nil, nil, err
 	}
 	w := &watcher.Watcher{
@@ -91,7 +90,7 @@ func (p *program) newWatcher(o *options.Options, log *slog.Logger) (*watcher.Wat
 			Reload: o.Reload, Start: o.Start, RestartUnconfirmed: o.RestartUnconfirmed,
 		},
 		Member: m, Log: log,
-		Judge: new(host.Local),
+		Judge: new(host.Local), Pace: &p.pace,
 	}
 	if o.StatusCommand != "" {
 		w.Chmpx = &daemon.Prober{Command: o.StatusCommand, Dir: o.RunDir}
@@ -117,49 +116,25 @@ func written(o *options.Options) []render.Taken {
 // stateFile is where the watcher remembers what it did.
 func stateFile(o *options.Options) string { return filepath.Join(o.StateDir, "state.json") }
 
-// maxUsers is the size of the largest list of users or groups that is searched for a name.
-const maxUsers = 64 << 20
-
 // outputFile is the file to keep, with the ids of the owner and group that it is to have.
 func outputFile(o *options.Options) (render.File, error) {
 	f := render.File{Path: o.Output, Mode: o.Mode, Taken: append(o.Reads(), written(o)...)}
 	var errOwner, errGroup error
-	f.Owner, errOwner = id(o.Owner, func(name string) (string, error) {
-		if err := regularfile.Check("/etc/passwd", maxUsers); err != nil {
-			return "", err
-		}
-		u, err := user.Lookup(name)
-		if err != nil {
-			return "", err
-		}
-		return u.Uid, nil
-	})
-	f.Group, errGroup = id(o.Group, func(name string) (string, error) {
-		if err := regularfile.Check("/etc/group", maxUsers); err != nil {
-			return "", err
-		}
-		g, err := user.LookupGroup(name)
-		if err != nil {
-			return "", err
-		}
-		return g.Gid, nil
-	})
+	f.Owner, errOwner = id(o.Owner, render.UserID)
+	f.Group, errGroup = id(o.Group, render.GroupID)
 	return f, errors.Join(o.Blame("owner", errOwner), o.Blame("group", errGroup))
 }
 
-// id returns the id of a user or group given by number or name, nil for an empty one.
-func id(s string, lookup func(string) (string, error)) (*int, error) {
-	if s == "" {
+// id returns the id of a user or group, nil for an empty one.
+func id(account string, of func(string) (int, error)) (*int, error) {
+	if account == "" {
 		return nil, nil
 	}
-	n, err := strconv.Atoi(s)
+	n, err := of(account)
 	if err != nil {
-		if s, err = lookup(s); err != nil {
-			return nil, err
-		}
-		n, err = strconv.Atoi(s)
+		return nil, err
 	}
-	return &n, err
+	return &n, nil
 }
 
 // prepareDirs makes the agent's own directories where its package or unit has

@@ -29,7 +29,8 @@ func (d *Daemon) await(ctx context.Context, o *options.Options) error {
 	for {
 		// Watched first, then looked at: nothing can come in between.
 		ctx, stop := context.WithCancel(ctx)
-		touched := d.files.Files(ctx, log, o.Inputs()...)
+		inputs := o.Inputs()
+		touched := d.files.Files(ctx, log, inputs...)
 		next, waits, err := d.attempt()
 		status := "not configured: waiting for " + waits
 		if err != nil {
@@ -41,6 +42,10 @@ func (d *Daemon) await(ctx context.Context, o *options.Options) error {
 		if d.round.Watcher != nil {
 			stop()
 			return nil
+		}
+		if !slices.Equal(o.Inputs(), inputs) { // the options name files that nobody watches yet
+			stop()
+			continue
 		}
 		if status != said {
 			said = status

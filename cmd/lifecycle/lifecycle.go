@@ -20,7 +20,8 @@ const quiet = 300 * time.Millisecond
 type Daemon struct {
 	// Load loads the options again.
 	Load func() (*options.Options, error)
-	// Prepare makes a round of options, if everything can be made from them.
+	// Prepare makes a round of options, if everything can be made from them. With an error it
+	// leaves nothing to close.
 	Prepare func(*options.Options) (Round, error)
 	// Logger returns the log that the options ask for.
 	Logger func(*options.Options) *slog.Logger
@@ -32,8 +33,9 @@ type Daemon struct {
 	// Hangup receives the operator's wish to load the options and ask K2HR3 now.
 	Hangup <-chan os.Signal
 
-	files watcher.FileWatch
-	round Round
+	files   watcher.FileWatch
+	round   Round            // the one that runs, or that runs next
+	running *watcher.Watcher // that of the latest round that has run
 }
 
 // Round is a watcher with the options it was made from.
@@ -41,7 +43,7 @@ type Round struct {
 	Options *options.Options
 	Watcher *watcher.Watcher
 	Log     *slog.Logger
-	Close   func() // ends what the watcher keeps open, once it has run
+	Close   func() // ends what the watcher keeps open; called once, whether it has run or not
 }
 
 // Run runs until ctx ends, and returns nil then. o are the options to begin with. It returns an
@@ -57,6 +59,7 @@ func (d *Daemon) Run(ctx context.Context, o *options.Options) error {
 	if d.round.Watcher == nil { // ctx has ended before there was a configuration
 		return nil
 	}
+	defer d.drop()
 	d.Started(d.round)
 	for {
 		again, err := d.watch(ctx)
@@ -95,14 +98,26 @@ func (d *Daemon) prepare(o *options.Options) (Round, error) {
 	return r, nil
 }
 
+// drop closes the round if it has not run.
+func (d *Daemon) drop() {
+	if d.round.Watcher != d.running {
+		d.round.Close()
+	}
+}
+
 // watch runs the watcher until ctx ends, or until the agent takes up other options; then it returns
 // true.
 func (d *Daemon) watch(ctx context.Context) (again bool, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	r := d.round
+	d.running = r.Watcher
 	defer r.Close()
 	touched := d.files.Files(ctx, r.Log, append(r.Options.Inputs(), r.Options.Output)...)
+	// The files may have changed since the options were loaded, and nobody has watched them.
+	if d.reload(stop) {
+		return true, nil
+	}
 	events := make(chan watcher.Event)
 	done := make(chan error, 1)
 	go func() { done <- r.Watcher.Run(ctx, events) }()
@@ -167,8 +182,10 @@ func (d *Daemon) reload(stop context.CancelFunc) bool {
 	}
 	d.Manager.Warning("")
 	if sameOptions(o, d.round.Options) && reflect.DeepEqual(next.Watcher.Config, d.round.Watcher.Config) {
+		next.Close()
 		return false
 	}
+	d.drop() // one that was to run next
 	d.round = next
 	stop()
 	return true

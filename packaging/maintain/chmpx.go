@@ -106,8 +106,8 @@ func leftDropIn(vendor []byte) []byte {
 	return left
 }
 
-// takeBack removes what leaveBehind has left.
-func (h *host) takeBack() {
+// removeLeft removes what leaveBehind has left.
+func (h *host) removeLeft() {
 	file := h.path(ownDropIn)
 	if info, err := os.Lstat(file); err != nil || !info.Mode().IsRegular() {
 		return

@@ -75,7 +75,7 @@ type host struct {
 func (h *host) do(verb string) bool {
 	switch verb {
 	case "arrive":
-		h.takeBack()
+		h.removeLeft()
 		h.makeMemoryFolder()
 		h.reportNeighbours()
 		h.enableChmpx()

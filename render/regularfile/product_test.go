@@ -17,7 +17,7 @@ const module = "k2hdkc-slave-agent"
 
 // opens is what opens a file, or has one opened, whatever it is.
 var opens = map[string][]string{
-	"os":                    {"Open", "OpenFile", "ReadFile", "Create", "CreateTemp", "WriteFile", "DirFS", "OpenRoot", "OpenInRoot", "ReadDir", "CopyFS"},
+	"os":                    {"Open", "OpenFile", "ReadFile", "Create", "CreateTemp", "WriteFile", "DirFS", "OpenRoot", "OpenInRoot", "ReadDir", "CopyFS", "RemoveAll"},
 	"io/fs":                 {"ReadFile", "ReadDir"},
 	"io/ioutil":             {"ReadFile", "WriteFile", "ReadDir", "TempFile"},
 	"syscall":               {"Open", "Openat", "Creat"},
@@ -51,8 +51,11 @@ var allowed = map[string]string{
 	"cmd/doctor/chmpx.go net.Dialer":                       "after CheckNames",
 	"watcher/member/guard.go golang.org/x/sys/unix.Open":   "opens a folder, with O_DIRECTORY",
 	"watcher/member/guard.go golang.org/x/sys/unix.Openat": "O_NONBLOCK and O_NOFOLLOW, and nothing is read",
-	"cmd/k2hdkc-slave-agent/wire.go os/user.Lookup":        "after Check",
-	"cmd/k2hdkc-slave-agent/wire.go os/user.LookupGroup":   "after Check",
+	"cmd/k2hdkc-slave-agent/check.go os.RemoveAll":         "opens the folder above, in which a folder was made just now",
+	"packaging/awaitchmpx/main.go os.RemoveAll":            "the same",
+	"cmd/k2hdkc-slave-agent/doctor.go os.RemoveAll":        "the same",
+	"cmd/doctor/application.go os.RemoveAll":               "the same",
+	"cmd/glance/eye.go os.RemoveAll":                       "the same",
 	"watcher/host/look.go net.DefaultResolver":             "after CheckNames",
 	"watcher/host/dns.go net.Dialer":                       "goes to addresses, not to names",
 	"watcher/k2hr3/dial.go net.Dialer":                     "goes to addresses, not to names",

@@ -180,8 +180,8 @@ func checkSize(path string, info fs.FileInfo, limit int64) error {
 	return nil
 }
 
-// Check returns an error if there is something at path, which symbolic links may lead to, that Read
-// would not read. It is for a file that another package opens by itself.
+// Check returns an error if there is something at path, which symbolic links may lead to, that is
+// no regular file or has more than limit bytes. It is for a file that is not read as a whole.
 func Check(path string, limit int64) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -240,6 +240,31 @@ func TestReadWhileTheFileChangesItsKind(t *testing.T) {
 	<-over
 }
 
+// Go's resolver does without a file that is not there, and hangs on all the others.
+func TestCheckNamesFindsWhatTheResolverWouldHangOn(t *testing.T) {
+	good := filepath.Join(t.TempDir(), "hosts")
+	if err := os.WriteFile(good, []byte("127.0.0.1 localhost\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, k := range kinds() {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "file")
+			if err := k.put(path); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := Read(path, Small); errors.Is(err, fs.ErrPermission) {
+				t.Skip("the resolver may not read it either, and does without it")
+			}
+			within(t, func() {
+				err := checkNames(good, path)
+				if missing := k.want == fs.ErrNotExist; (err == nil) != missing || err != nil && !strings.Contains(err.Error(), path) {
+					t.Errorf("got %v", err)
+				}
+			})
+		})
+	}
+}
+
 func TestFoldersThatAreNone(t *testing.T) {
 	for name, k := range kinds() {
 		path := filepath.Join(t.TempDir(), "folder")

@@ -18,6 +18,7 @@ import (
 
 // The agent writes over nothing that it reads, whatever leads from one to the other.
 func TestOutputIsNoFileThatTheAgentNeeds(t *testing.T) {
+	t.Parallel()
 	link := func(to, name string) error { return errors.Join(os.RemoveAll(name), os.Link(to, name)) }
 	symlink := func(to, name string) error { return errors.Join(os.RemoveAll(name), os.Symlink(to, name)) }
 	for name, c := range map[string]struct {
@@ -92,6 +93,7 @@ func TestOutputIsNoFileThatTheAgentNeeds(t *testing.T) {
 		}
 		for _, verb := range verbs {
 			t.Run(name+"/"+verb, func(t *testing.T) {
+				t.Parallel()
 				s := newSite(t, 1)
 				h := newHost(t, s)
 				write(t, h.path("token.ini"), s.RoleToken("slave", 0)+"\n")
@@ -117,6 +119,7 @@ func TestOutputIsNoFileThatTheAgentNeeds(t *testing.T) {
 
 // Whoever stands in a folder that is deleted can use every verb.
 func TestVerbsWithoutAWorkingDirectory(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 1)
 	h := newHost(t, s)
 	token := h.path("role-token")
@@ -139,6 +142,7 @@ func TestVerbsWithoutAWorkingDirectory(t *testing.T) {
 
 // In a pod beside a service called k2hdkc-slave the agent finds variables that look like its own.
 func TestVariablesOfAKubernetesService(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 1)
 	h := newHost(t, s)
 	cmd := h.command(deadline(t), append([]string{"once"}, s.args()...)...)
@@ -155,8 +159,10 @@ func TestVariablesOfAKubernetesService(t *testing.T) {
 
 // On a host that has no inotify left the agent does its work all the same, and says so once.
 func TestRunWithoutInotify(t *testing.T) {
+	t.Parallel()
 	for _, limit := range []string{"max_inotify_instances", "max_inotify_watches"} {
 		t.Run(limit, func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t, 1)
 			h := newHost(t, s)
 			h.configure("[k2hr3]", "role = "+s.SlaveRole(), "interval = 1h", "api-uri = "+s.uri)
@@ -197,6 +203,7 @@ func TestRunWithoutInotify(t *testing.T) {
 
 // Whoever deletes the lock file lets no second agent write.
 func TestADeletedLockFileLetsNoSecondAgentIn(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 1)
 	h := newHost(t, s)
 	first := h.start(s.args("--interval", "1h")...)
@@ -231,6 +238,7 @@ func TestADeletedLockFileLetsNoSecondAgentIn(t *testing.T) {
 
 // What chmpx's user may read it may read after a replacement.
 func TestTheACLOfTheFileIsKept(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 1)
 	h := newHost(t, s)
 	write(t, h.output(), "[GLOBAL]\n")

@@ -13,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"log"
 	"maps"
 	"math/big"
@@ -41,7 +42,10 @@ const (
 	mostThreads = 40       // one that waits in open(2) for ever is one more each time
 )
 
-var seed = flag.Uint64("seed", 0, "of TestFileTypes, as it says; 0: another one each time")
+var (
+	seed  = flag.Uint64("seed", 0, "of TestFileTypes, as it says; 0: another one each time")
+	lasts = flag.Duration("file-types", 10*time.Minute, "how long TestFileTypes lasts")
+)
 
 // TestFileTypes turns the files that the agent reads into everything that a file can be, at random
 // moments while it runs and while it starts, and holds it to this: it answers as soon as the files
@@ -50,9 +54,8 @@ func TestFileTypes(t *testing.T) {
 	if !need.Full() {
 		t.Skip("takes ten minutes, and a quiet machine; K2HDKC_TEST_FULL=1 runs it")
 	}
-	const lasts = 10 * time.Minute
 	z := newFuzzing(t)
-	for end := time.Now().Add(lasts); time.Now().Before(end) && !t.Failed(); {
+	for end := time.Now().Add(*lasts); time.Now().Before(end) && !t.Failed(); {
 		z.round()
 	}
 	z.stop()
@@ -71,6 +74,9 @@ type fuzzing struct {
 	args  []string
 	agent *daemon
 
+	rubbish string // a folder for what is cleared away
+	cleared int
+
 	rounds, changes, ends, memory, threads int
 	slowest                                time.Duration
 }
@@ -80,6 +86,8 @@ func newFuzzing(t *testing.T) *fuzzing {
 	k := &minimalK2HR3{text: resourceText}
 	z := &fuzzing{slaveVM: newSlaveVM(t, k), k2hr3: k, seed: cmp.Or(*seed, mathrand.Uint64()), texts: map[string][]byte{}}
 	z.rand = mathrand.New(mathrand.NewPCG(z.seed, 0))
+	z.rubbish = z.path("/rubbish")
+	must(t, os.Mkdir(z.rubbish, 0o755))
 	programs := fakechmpx.BuildT(t)
 	z.args = []string{"--unit=", "--interval=1h", "--peek=200ms", "--owner=root", "--group=root", "--status-command", programs.Status}
 	z.serveTLS()
@@ -140,8 +148,8 @@ func (z *fuzzing) serveTLS() {
 	write(z.tb, z.path("/etc/antpickax/k2hr3-api-uri"), fmt.Sprintf("https://%s:%d\n", k2hr3Name, l.Addr().(*net.TCPAddr).Port))
 }
 
-// types put something in the place of a file.
-var types = map[string]func(path string) error{
+// kinds put something in the place of a file.
+var kinds = map[string]func(path string) error{
 	"removed": func(string) error { return nil },
 	"empty":   func(path string) error { return os.WriteFile(path, nil, 0o600) },
 	"rubbish": func(path string) error { return os.WriteFile(path, []byte("\x00\xffrubbish\n"), 0o600) },
@@ -193,25 +201,46 @@ func (z *fuzzing) round() {
 
 // change puts something else in the place of a file, and says what.
 func (z *fuzzing) change(name string) string {
-	z.changes++
-	kinds := slices.Sorted(maps.Keys(types))
-	kind := kinds[z.rand.IntN(len(kinds))]
+	names := slices.Sorted(maps.Keys(kinds))
+	kind := names[z.rand.IntN(len(names))]
 	path := z.path(name)
+	folder := filepath.Dir(path)
+	if info, err := os.Lstat(folder); err == nil && !info.IsDir() {
+		return name + " unchanged, as its folder is none" // by a change before this one
+	}
+	z.changes++
+	z.clear(path)
+	if kind == "removed" {
+		return name + " " + kind
+	}
 	aside := z.path("/etc/aside")
-	os.RemoveAll(aside)
-	must(z.tb, types[kind](aside))
+	must(z.tb, kinds[kind](aside))
 	if kind == "circle" { // it leads to a name, which changes
-		os.Remove(aside)
-		must(z.tb, os.Symlink(filepath.Base(path), aside))
+		must(z.tb, errors.Join(os.Remove(aside), os.Symlink(filepath.Base(path), aside)))
 	}
-	if kind == "removed" || os.Rename(aside, path) != nil {
-		os.RemoveAll(path)
-		os.MkdirAll(filepath.Dir(path), 0o755)
-		if kind != "removed" {
-			must(z.tb, os.Rename(aside, path))
+	for end := time.Now().Add(limit); ; {
+		err := os.MkdirAll(folder, 0o755)
+		if err == nil {
+			err = os.Rename(aside, path)
 		}
+		if err == nil {
+			return name + " " + kind
+		}
+		if time.Now().After(end) {
+			z.tb.Fatalf("seed %d: %v", z.seed, err)
+		}
+		z.clear(path) // the agent has made its own one meanwhile
 	}
-	return name + " " + kind
+}
+
+// clear takes away what is at a path. It opens nothing there, as it may be a FIFO, or the agent may
+// be about to write into it.
+func (z *fuzzing) clear(path string) {
+	z.cleared++
+	err := os.Rename(path, filepath.Join(z.rubbish, strconv.Itoa(z.cleared)))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		z.tb.Fatalf("seed %d: %v", z.seed, err)
+	}
 }
 
 // mend puts right what an operator would: what the agent only reads, and what keeps it from
@@ -220,7 +249,7 @@ func (z *fuzzing) mend() {
 	for _, name := range z.paths {
 		path := z.path(name)
 		if text, ok := z.texts[name]; ok {
-			os.RemoveAll(path)
+			z.clear(path)
 			must(z.tb, os.WriteFile(path+".new", text, 0o600))
 			must(z.tb, os.Rename(path+".new", path))
 			continue
@@ -228,13 +257,14 @@ func (z *fuzzing) mend() {
 		info, err := os.Lstat(path)
 		folder := filepath.Ext(name) == "" && !strings.HasPrefix(filepath.Base(name), ".")
 		if err == nil && (folder != info.IsDir() || !folder && !info.Mode().IsRegular()) {
-			must(z.tb, os.RemoveAll(path))
+			z.clear(path)
 		}
 		if folder {
 			must(z.tb, os.MkdirAll(path, 0o755))
 		}
 	}
-	must(z.tb, os.RemoveAll(z.path("/etc/aside")))
+	os.RemoveAll(z.rubbish) // as far as it goes: the agent may be writing into a folder of its own there
+	must(z.tb, os.MkdirAll(z.rubbish, 0o755))
 }
 
 // answers fails if the agent does not ask K2HR3 when it is told to, or if the file is not right

@@ -25,6 +25,7 @@ import (
 // than before, nothing piles up beside it, chmpx lives, and the next agent goes
 // on without help.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	rounds := 40
 	if need.Full() {
 		rounds = 1_000

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"k2hdkc-slave-agent/tests/parallel"
 	"k2hdkc-slave-agent/tests/realagent"
 )
 
@@ -29,6 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
+	parallel.Waiting()
 	var err error
 	if programs, err = os.MkdirTemp("", "k2hdkc-e2e-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -137,6 +139,16 @@ func write(tb testing.TB, path, text string) {
 	tb.Helper()
 	must(tb, os.MkdirAll(filepath.Dir(path), 0o755))
 	must(tb, os.WriteFile(path, []byte(text), 0o600))
+}
+
+// script writes a program. While its file is open no process is started: one would have the file
+// open for a moment too, and a program that somebody writes to cannot be run.
+func script(tb testing.TB, path, text string) {
+	tb.Helper()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	write(tb, path, "#!/bin/sh\n"+text+"\n")
+	must(tb, os.Chmod(path, 0o755))
 }
 
 func read(tb testing.TB, path string) string {

@@ -50,6 +50,7 @@ func (v *namedVM) tags() string {
 
 // A name that means this host on every host, or that is only the loopback here, is no name.
 func TestWhatAHostIsRegisteredAs(t *testing.T) {
+	t.Parallel()
 	const noServer = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n"
 	for kind, c := range map[string]struct{ hostname, hosts, resolv, tag string }{
 		"nobody has named it":          {"localhost", "127.0.0.1 localhost localhost.localdomain\n", noServer, k2hr3Addr},
@@ -65,6 +66,7 @@ func TestWhatAHostIsRegisteredAs(t *testing.T) {
 		"its name is short":            {vmName, "127.0.0.1 localhost\n" + vmAddr + " " + vmName + "\n", noServer, vmName},
 	} {
 		t.Run(strings.ReplaceAll(kind, " ", "-"), func(t *testing.T) {
+			t.Parallel()
 			v := newNamedVM(t)
 			v.call(c.hostname, c.hosts, c.resolv)
 			if got := v.agent(append([]string{"register"}, v.args...)...); got.status != 0 || v.tags() != c.tag {
@@ -75,6 +77,7 @@ func TestWhatAHostIsRegisteredAs(t *testing.T) {
 }
 
 func TestAHostThatIsRenamedIsRegisteredAnew(t *testing.T) {
+	t.Parallel()
 	v := newNamedVM(t)
 	p := v.start(v.args...)
 	p.says("registered with K2HR3", "")
@@ -90,6 +93,7 @@ func TestAHostThatIsRenamedIsRegisteredAnew(t *testing.T) {
 
 // Two hosts that a cloud has given no id would be one host for K2HR3 and for chmpx.
 func TestAnIDThatOtherHostsHaveTooIsNotUsed(t *testing.T) {
+	t.Parallel()
 	for _, id := range []string{"nocloud", "iid-datasource-none", "iid-local01"} {
 		v := newNamedVM(t)
 		write(t, v.path("/var/lib/cloud/data/instance-id"), id+"\n")

@@ -170,11 +170,11 @@ func tree(t *testing.T, dir string) map[string]string {
 
 // Once says what it waits for while it waits, and what chmpx did not do.
 func TestOnceWaitsForChmpxAloud(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 1)
 	h := newHost(t, s)
 	status := h.path("chmpxstatus")
-	write(t, status, "#!/bin/sh\necho '[ERR] Could not initialize(attach) chmpx shared memory.' >&2\nexit 1\n")
-	must(t, os.Chmod(status, 0o755))
+	script(t, status, "echo '[ERR] Could not initialize(attach) chmpx shared memory.' >&2\nexit 1")
 	const waiting = "for=\"chmpx to run the current slave.ini, "
 	got := h.agent(append([]string{"once", "--confirm", "1s", "--status-command", status}, s.args()...)...)
 	if got.status != 1 || !strings.Contains(got.stderr, waiting) || !strings.Contains(got.stderr, "chmpx is not running: start it") {

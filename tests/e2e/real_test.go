@@ -64,6 +64,7 @@ func (r *realRing) chmpx(t *testing.T, file string) (p *fakechmpx.Process) {
 // to a ring of two servers, of which the second one is first seen in the ring, a
 // text that would end chmpx, and the agent's own end.
 func TestRealChmpxFollows(t *testing.T) {
+	t.Parallel()
 	programs, ok := fakechmpx.Installed()
 	if !ok {
 		t.Skip("chmpx, chmpxstatus and chmpxconftest are not installed")

@@ -94,6 +94,7 @@ func fullSocket(t *testing.T, path string) *net.UnixConn {
 // A log that nobody reads, and a systemd that hangs, keep the agent neither from its work nor from
 // its end.
 func TestNobodyListensToTheAgent(t *testing.T) {
+	t.Parallel()
 	for kind, listen := range map[string]func(t *testing.T, h *host, cmd *exec.Cmd){
 		"a pipe that nobody reads": func(t *testing.T, h *host, cmd *exec.Cmd) {
 			_, cmd.Stderr = fullPipe(t)
@@ -114,6 +115,7 @@ func TestNobodyListensToTheAgent(t *testing.T) {
 		},
 	} {
 		t.Run(strings.ReplaceAll(kind, " ", "-"), func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t, 1)
 			h := newHost(t, s)
 			cmd := h.command(t.Context(), append([]string{"run", "--interval=1h"}, s.args()...)...)
@@ -135,6 +137,7 @@ func TestNobodyListensToTheAgent(t *testing.T) {
 
 // The journal tells what it missed as soon as journald goes on.
 func TestAJournaldThatHangs(t *testing.T) {
+	t.Parallel()
 	v := newSlaveVM(t, &minimalK2HR3{text: resourceText})
 	journal := fullSocket(t, v.path("/run/systemd/journal/socket"))
 	_, w := fullPipe(t)
@@ -165,8 +168,10 @@ func TestAJournaldThatHangs(t *testing.T) {
 
 // Whatever becomes of a file that cannot be read, it keeps nobody from ending the agent.
 func TestFilesThatAreNoFilesDoNotKeepTheAgentFromEnding(t *testing.T) {
+	t.Parallel()
 	for _, option := range []string{"role-token-file", "ca-file", "instance-id-file", "config"} {
 		t.Run(option, func(t *testing.T) {
+			t.Parallel()
 			s := newSite(t, 1)
 			h := newHost(t)
 			fifo := h.path("fifo")
@@ -209,7 +214,8 @@ func hangs(t *testing.T, pid int) bool {
 
 // A program of chmpx's that does not end does not keep the agent from ending either.
 func TestAProgramThatDoesNotEndDoesNotKeepTheAgentFromEnding(t *testing.T) {
-	for name, script := range map[string]string{
+	t.Parallel()
+	for name, text := range map[string]string{
 		"ignores-signals":   "trap '' TERM INT HUP QUIT\nwhile :; do sleep 1; done",
 		"leaves-a-child":    "sleep 1000 &\nwait",
 		"leaves-a-session":  "setsid sh -c 'echo $$ >>$PIDS; exec sleep 1000' &\nwait",
@@ -218,11 +224,11 @@ func TestAProgramThatDoesNotEndDoesNotKeepTheAgentFromEnding(t *testing.T) {
 	} {
 		for _, option := range []string{"status-command", "check-command"} {
 			t.Run(name+"/"+option, func(t *testing.T) {
+				t.Parallel()
 				s := newSite(t, 1)
 				h := newHost(t, s)
 				program := h.path("program")
-				write(t, program, "#!/bin/sh\nexport PIDS="+h.path("pids")+"\necho $$ >>$PIDS\n"+script+"\n")
-				os.Chmod(program, 0o755)
+				script(t, program, "export PIDS="+h.path("pids")+"\necho $$ >>$PIDS\n"+text)
 				cmd := h.command(t.Context(), "run", "--api-uri", s.uri, "--role", s.SlaveRole(), "--"+option, program)
 				cmd.Env = append(cmd.Env, "PATH="+os.Getenv("PATH"))
 				if err := cmd.Start(); err != nil {
@@ -250,8 +256,10 @@ func endGroups(file string) {
 // The log says which signal ends the agent, and that it has; SIGQUIT, which a person types with
 // ^\, shows nothing of the memory.
 func TestTheLogTellsOfTheEnd(t *testing.T) {
+	t.Parallel()
 	for s, word := range map[syscall.Signal]string{syscall.SIGTERM: "terminated", syscall.SIGINT: "interrupt", syscall.SIGQUIT: "quit"} {
 		t.Run(word, func(t *testing.T) {
+			t.Parallel()
 			site := newSite(t, 1)
 			h := newHost(t, site)
 			p := h.start(site.args()...)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/tests/netns"
+	"k2hdkc-slave-agent/tests/parallel"
 )
 
 // The test binary is the lab too.
@@ -23,6 +24,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(envLab) != "" || os.Getenv(envInside) != "" {
 		main()
 	}
+	parallel.Waiting()
 	os.Exit(m.Run())
 }
 
@@ -90,6 +92,7 @@ func (s *show) expect(expressions ...string) {
 // Somebody types commands, right and wrong ones; each gets an answer, and the end
 // of input is the end of the lab.
 func TestEachCommandIsAnsweredAndTheEndOfInputEndsTheLab(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"", "--stock"} {
 		t.Run("k2hr3"+kind, func(t *testing.T) {
 			t.Parallel()
@@ -124,6 +127,7 @@ func TestEachCommandIsAnsweredAndTheEndOfInputEndsTheLab(t *testing.T) {
 
 // Ctrl-C reaches the lab and all that it has started which is not kept from it.
 func TestCtrlCEndsTheLabAndAllItHasStarted(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, at string
 		status   int

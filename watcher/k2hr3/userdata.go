@@ -70,7 +70,8 @@ func isWebAddress(s string) bool {
 	return ok && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https"))
 }
 
-var userDataPath = regexp.MustCompile(`/v1/(?:userdata|extdata/([\w.-]+))/[^/]`)
+// userDataPath is a path up to the registerpath, which is base64 and may begin with a slash.
+var userDataPath = regexp.MustCompile(`/v1/(?:userdata|extdata/([\w.-]+))/`)
 
 func parseUserDataAddress(s string) (UserDataAddress, error) {
 	u, err := url.Parse(s)
@@ -82,10 +83,25 @@ func parseUserDataAddress(s string) (UserDataAddress, error) {
 		return UserDataAddress{}, errors.New("address of user data is not one of K2HR3: " + formUserData)
 	case u.User != nil:
 		return UserDataAddress{}, errors.New("address of user data contains a user name or password, which K2HR3 does not know: " + formUserData)
-	case !userDataPath.MatchString(u.EscapedPath()):
+	}
+	path := u.EscapedPath()
+	at := userDataPath.FindStringIndex(path)
+	if at == nil {
 		return UserDataAddress{}, errors.New("address of user data leads elsewhere: " + formUserData)
 	}
-	return UserDataAddress{secret: unique.Make(u.String())}, nil
+	registerPath, err := url.PathUnescape(path[at[1]:])
+	if err != nil || strings.Trim(registerPath, "/") == "" {
+		return UserDataAddress{}, errors.New("address of user data leads elsewhere: " + formUserData)
+	}
+	start := (&url.URL{Scheme: u.Scheme, Host: u.Host}).String() + path[:at[1]]
+	return UserDataAddress{secret: unique.Make(start + escaped(registerPath))}, nil
+}
+
+// escaped is a registerpath in the form that K2HR3 gives out. K2HR3 understands most of them
+// decoded too (docs/k2hr3.md E.2), but not one that ends in a slash, and a proxy may make one slash
+// of two.
+func escaped(registerPath string) string {
+	return strings.ReplaceAll(url.QueryEscape(registerPath), "+", "%20")
 }
 
 // IsZero reports whether u is no address.

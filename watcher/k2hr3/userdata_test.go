@@ -40,8 +40,13 @@ func TestWhatARoleTokenFileMayHold(t *testing.T) {
 		{"the address alone", address + "\n", "", address},
 		{"the address over http", "HTTP://k2hr3.example/v1/userdata/x", "", "http://k2hr3.example/v1/userdata/x"},
 		{"an address behind a gateway", "https://gw.example/k2hr3/v1/userdata/x", "", "https://gw.example/k2hr3/v1/userdata/x"},
-		{"a decoded registerpath", "http://[2001:db8::1]:18080/v1/userdata/a+b/c=", "", "http://[2001:db8::1]:18080/v1/userdata/a+b/c="},
+		{"a decoded registerpath", "http://[2001:db8::1]:18080/v1/userdata/a+b/c=", "", "http://[2001:db8::1]:18080/v1/userdata/a%2Bb%2Fc%3D"},
+		{"a decoded registerpath that begins with a slash", "http://k2hr3.example/v1/userdata//a", "", "http://k2hr3.example/v1/userdata/%2Fa"},
+		{"a decoded registerpath that ends in slashes", "http://k2hr3.example/v1/userdata/a//", "", "http://k2hr3.example/v1/userdata/a%2F%2F"},
+		{"escapes in lower case", "http://k2hr3.example/v1/userdata/%2fa%2bb%3d", "", "http://k2hr3.example/v1/userdata/%2Fa%2Bb%3D"},
+		{"what is no base64", "http://k2hr3.example/v1/userdata/a%20b-_.~%25", "", "http://k2hr3.example/v1/userdata/a%20b-_.~%25"},
 		{"extdata", "http://k2hr3.example/v1/extdata/trove/x", "", "http://k2hr3.example/v1/extdata/trove/x"},
+		{"a decoded registerpath of extdata", "http://k2hr3.example/gw/v1/extdata/trove//a+b/c=", "", "http://k2hr3.example/gw/v1/extdata/trove/%2Fa%2Bb%2Fc%3D"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			token, at, err := ParseTokenFile(tt.text)
@@ -71,6 +76,8 @@ func TestARoleTokenFileThatHoldsNeither(t *testing.T) {
 		{"another page", "https://k2hr3.example/secret", "leads elsewhere"},
 		{"the API", "https://k2hr3.example/", "leads elsewhere"},
 		{"no registerpath", "#include\nhttps://k2hr3.example/v1/userdata/", "leads elsewhere"},
+		{"slashes for a registerpath", "https://k2hr3.example/v1/userdata///", "leads elsewhere"},
+		{"a slash for a registerpath", "https://k2hr3.example/v1/userdata/%2F", "leads elsewhere"},
 		{"no section", "#include\nhttps://k2hr3.example/v1/extdata/secret", "leads elsewhere"},
 		{"no host", "https:///v1/userdata/secret", "not one of K2HR3"},
 		{"another scheme", "#include\nftp://k2hr3.example/v1/userdata/secret", "not one of K2HR3"},
@@ -94,6 +101,34 @@ func TestARoleTokenFileThatHoldsNeither(t *testing.T) {
 				t.Errorf("the error repeats the content: %v", err)
 			}
 		})
+	}
+}
+
+// A registerpath is base64, and may begin with any of its letters. Whether the file has it as K2HR3
+// gives it out or decoded, K2HR3 is asked for what it gave out: servers and proxies make one
+// slash of two, or leave out the last one.
+func TestARegisterpathMayBeginWithAnyLetter(t *testing.T) {
+	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	for _, first := range letters {
+		for _, rest := range []string{"", "abcd", "/b+c=", "//c==", "ab//"} {
+			plain := string(first) + rest
+			if strings.Trim(plain, "/") == "" {
+				continue
+			}
+			for _, section := range []string{"/v1/userdata/", "/v1/extdata/trove/"} {
+				want := "https://k2hr3.example:18080" + section + url.QueryEscape(plain)
+				for _, written := range []string{plain, url.QueryEscape(plain), url.PathEscape(plain)} {
+					_, at, err := ParseTokenFile("#include\nhttps://k2hr3.example:18080" + section + written + "\n")
+					if err != nil {
+						t.Errorf("%s%s: %v", section, written, err)
+						continue
+					}
+					if got := at.secret.Value(); got != want {
+						t.Errorf("%s%s: asks for %s, want %s", section, written, got, want)
+					}
+				}
+			}
+		}
 	}
 }
 
@@ -135,10 +170,19 @@ func TestTheTokenInUserDataIsTheOneOfTheRole(t *testing.T) {
 				t.Errorf("%s: %v", section, err)
 			}
 		}
-		decoded := must(url.PathUnescape(s.cluster.RegisterPath(issued)))
-		if _, err := s.client.UserDataToken(t.Context(), must(parseUserDataAddress("http://k2hr3.example/v1/userdata/"+decoded)), s.role); err != nil {
-			t.Errorf("decoded: %v", err)
+		for range 1000 {
+			decoded := must(url.PathUnescape(s.cluster.RegisterPath(issued)))
+			if !strings.HasPrefix(decoded, "/") { // one in 64 does
+				continue
+			}
+			for _, section := range []string{"userdata", "extdata/trove"} {
+				if _, err := s.client.UserDataToken(t.Context(), must(parseUserDataAddress("http://k2hr3.example/v1/"+section+"/"+decoded)), s.role); err != nil {
+					t.Errorf("%s, decoded: %v", section, err)
+				}
+			}
+			return
 		}
+		t.Error("no registerpath begins with a slash")
 	})
 }
 
@@ -273,7 +317,7 @@ func TestWhatIsAskedForUserData(t *testing.T) {
 	})})
 	for address, agent := range map[string]string{
 		"https://other.example:8443/gw/v1/userdata/" + secretPath: "agent/1.2 (cloud-init)",
-		"https://other.example:8443/v1/userdata/a+b/c=":           "agent/1.2 (cloud-init)",
+		"https://other.example:8443/v1/userdata/%2Fb%2Bc%3D":      "agent/1.2 (cloud-init)",
 		"https://other.example:8443/v1/extdata/trove/x%2Fy":       "extdata_k2hr3_trove",
 	} {
 		_, err := c.UserDataToken(t.Context(), must(parseUserDataAddress(address)), role)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 )
@@ -137,7 +138,7 @@ func (c *Client) allAddresses(ctx context.Context, host string, limit time.Durat
 		wait.Go(func() { found[i].addrs, found[i].err = c.dial.addresses(ctx, f, host) })
 	}
 	wait.Wait()
-	if all := append(found[0].addrs, found[1].addrs...); len(all) > 0 {
+	if all := slices.Concat(found[0].addrs, found[1].addrs); len(all) > 0 {
 		return all, nil
 	}
 	return nil, &net.OpError{Op: "dial", Net: "tcp", Err: worst([]error{found[0].err, found[1].err})}
