@@ -15,6 +15,9 @@ import (
 func (l *loop) pass(now time.Time, r reply) {
 	before := l.output.file.digest
 	replaced, err := l.apply(now, r.answer)
+	if replaced {
+		l.confirmation.change(r.at)
+	}
 	switch {
 	case l.ctx.Err() != nil: // what a judgement says then means nothing
 	case err != nil:
@@ -61,7 +64,9 @@ func (l *loop) notApplied(now time.Time, a k2hr3.Answer, err error) {
 			return // the next probe decides, which has begun
 		}
 		message = refusalMessage(refusal.Parked, l.output.none())
-		l.output.refuse(a)
+		if l.output.refuse(a) {
+			l.meter().Refused(refusal.verdict())
+		}
 		if refusal.Report.Has(chmpx.RuleSelfMissing) {
 			l.membership.doubt(now) // K2HR3 may have forgotten this host
 		}
@@ -154,6 +159,7 @@ func (l *loop) replace(c candidate) error {
 		l.dropPrevious() // one that an agent before this one left, or somebody else
 	}
 	l.output.putInPlace(c, old)
+	l.meter().Replaced()
 	l.tellChmpx(now, first, l.probe.last)
 	return nil
 }

@@ -65,6 +65,7 @@ type host struct {
 	log    *logbook
 	dog    *watchdog // nil: nobody wants signs of life
 
+	meter  counts
 	w      *Watcher
 	events chan Event
 	end    context.CancelFunc
@@ -231,6 +232,7 @@ func (h *host) make() *Watcher {
 		h.t.Fatal(err)
 	}
 	w := &Watcher{
+		Meter:  &h.meter,
 		Config: h.config,
 		Member: &member.Member{
 			Client: h.client(""), Role: role, Resource: role.Resource(), CUK: cuk, Log: slog.New(h.log),

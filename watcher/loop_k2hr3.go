@@ -77,6 +77,7 @@ func (l *loop) requestDue(now time.Time) {
 
 // requestDone takes what came of a request.
 func (l *loop) requestDone(now time.Time, r reply) {
+	r.at = now
 	if r.moved {
 		l.membership.moved(now)
 	}

@@ -134,6 +134,8 @@ func (l *loop) applyParked() {
 // parkedInPlace takes note that the parked file is in place.
 func (l *loop) parkedInPlace(now time.Time, v parked, old daemon.Inode) {
 	l.output.putInPlace(v.candidate, old)
+	l.confirmation.change(time.Time{}) // the change is older than that chmpx could take it
+	l.meter().Replaced()
 	l.output.tag(v.etag)
 	l.confirmation.renew()
 	l.save()
@@ -183,6 +185,7 @@ func (l *loop) restorePrevious(now time.Time, p probed) {
 		return
 	}
 	l.output.restore(g.before)
+	l.meter().Replaced()
 	l.expect(now, &p.status)
 	l.save()
 	l.Log.Warn("chmpx started just before the agent replaced slave.ini and runs the previous one; restart chmpx once more", "file", l.File.Path)

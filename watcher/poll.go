@@ -78,8 +78,9 @@ type reply struct {
 	answer k2hr3.Answer
 	err    error
 	took   time.Duration
-	apiUp  bool // after a failure: K2HR3's API answers all the same
-	moved  bool // the host reaches K2HR3 from another address than it is known by
+	at     time.Time // when it was there
+	apiUp  bool      // after a failure: K2HR3's API answers all the same
+	moved  bool      // the host reaches K2HR3 from another address than it is known by
 }
 
 // scene is what poll has to know of the other parts.

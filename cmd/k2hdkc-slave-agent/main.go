@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"k2hdkc-slave-agent/cmd/metrics"
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/cmd/service"
 	"k2hdkc-slave-agent/watcher"
@@ -49,6 +50,7 @@ type program struct {
 	limiter        k2hr3.Limiter // of all requests, whatever rounds and verbs make them
 	pace           watcher.Pace  // of all replacements, whatever round makes them
 	instance       host.Recorder
+	metrics        *metrics.Exposer // nil: nobody counts
 }
 
 // errSaid ends a run with status 1 whose result says all there is to say.

@@ -26,6 +26,7 @@ type Backlog struct {
 	out     outbox[entry]
 	size    atomic.Int64 // of all entries, in bytes
 	dropped int          // since the last entry; out.mu guards it
+	total   atomic.Int64 // dropped ever
 }
 
 // entry is one record.
@@ -48,6 +49,7 @@ func (b *Backlog) Write(record []byte) (int, error) {
 	b.out.update(func(entries []entry) []entry {
 		if len(entries) >= maxBacklog || b.size.Load()+size > maxBacklogInBytes {
 			b.dropped++
+			b.total.Add(1)
 			return entries
 		}
 		b.size.Add(size)
@@ -68,6 +70,7 @@ func (b *Backlog) send(e entry) {
 		_, err = b.to.Write(e.text)
 	}
 	if err != nil {
+		b.total.Add(1)
 		b.drop(e.lost + 1)
 		return
 	}
@@ -100,6 +103,9 @@ func (b *Backlog) lostAtEnd() int {
 	b.dropped = 0
 	return n
 }
+
+// Dropped returns how many records were dropped so far.
+func (b *Backlog) Dropped() int64 { return b.total.Load() }
 
 // Flush waits until all that was not dropped is written, or ctx ends.
 func (b *Backlog) Flush(ctx context.Context) { b.out.flush(ctx) }

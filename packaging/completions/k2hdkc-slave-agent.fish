@@ -77,6 +77,8 @@ complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check stat
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor register unregister user-data' -l instance-id-file -d 'where cloud-init wrote the instance'\''s id' -r -F
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor register unregister user-data' -l log-level -d 'least severe messages to log: debug, info, warn or error' -x -a 'debug info warn error'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor register unregister user-data' -l log-format -d 'how the agent writes log messages; auto: journal fields under systemd, else text' -x -a 'auto text json'
+complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor register unregister user-data' -l metrics-listen -d 'where Prometheus can ask for metrics: HOST:PORT or unix:PATH' -x
+complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor register unregister user-data' -l metrics-textfile -d 'file for node_exporter'\''s textfile collector, ending in .prom' -r -F
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb once' -l dry-run -d 'print a unified diff of the output file and change nothing, not even the registration'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb status' -l json -d 'print one JSON object, as docs/status.schema.json describes it'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb status' -l brief -d 'print one line'

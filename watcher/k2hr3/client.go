@@ -43,6 +43,9 @@ type Config struct {
 	UserAgent string
 	// Logger gets Debug messages only. Nil: nothing is logged.
 	Logger *slog.Logger
+	// Observe, which may be nil, is called with each request that was made, from the goroutine that
+	// made it. It must not block.
+	Observe func(Asked)
 	// From is the address of this host to connect from. Zero: the routing
 	// decides.
 	From netip.Addr
@@ -99,7 +102,10 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Limiter == nil {
 		cfg.Limiter = new(Limiter)
 	}
-	all := line{next: quiet{cfg.Transport}, limiter: cfg.Limiter}
+	if cfg.Observe == nil {
+		cfg.Observe = func(Asked) {}
+	}
+	all := line{next: quiet{cfg.Transport}, limiter: cfg.Limiter, observe: cfg.Observe}
 	retried := all.client(cfg.Timeout)
 	return &Client{
 		api:       &cfg.API.base,
