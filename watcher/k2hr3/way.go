@@ -168,7 +168,9 @@ func (g *going) get(ctx context.Context) (answer, error) {
 	transport.TLSClientConfig.InsecureSkipVerify = true
 	transport.TLSClientConfig.VerifyConnection = func(s tls.ConnectionState) error { g.verify(s, pool); return nil }
 	defer transport.CloseIdleConnections()
-	client := line{next: quiet{transport}, limiter: c.line.limiter}.client(c.timeout)
+	way := c.line
+	way.next = quiet{transport}
+	client := way.client(c.timeout)
 	ctx, took := timed(ctx)
 	resp, err := client.Do(req.WithContext(ctx))
 	if err != nil {
