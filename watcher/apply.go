@@ -111,6 +111,7 @@ func (l *loop) apply(now time.Time, a k2hr3.Answer) (replaced bool, err error) {
 	}
 	l.confirmation.renew()
 	l.output.tag(a.ETag)
+	l.history.add(now, l.output.revision, c.changes)
 	l.save()
 	l.replaced(c)
 	return true, nil
@@ -188,8 +189,8 @@ func (l *loop) secondOpinion(path string, c candidate) error {
 	return nil
 }
 
-// putAgain puts the file in place once more, under the next revision.
-func (l *loop) putAgain(now time.Time) error {
+// putAgain puts the file in place once more, under the next revision. why is for the history.
+func (l *loop) putAgain(now time.Time, why string) error {
 	c, err := l.judge(string(l.output.file.bytes))
 	if err != nil {
 		return err
@@ -198,6 +199,7 @@ func (l *loop) putAgain(now time.Time) error {
 	if err := l.replace(c); err != nil {
 		return err
 	}
+	l.history.add(now, l.output.revision, why)
 	l.save()
 	if l.parking.waits() { // under a revision that may be used by now
 		l.dropParked()
@@ -229,7 +231,7 @@ func (l *loop) checkFile(now time.Time) {
 		return
 	}
 	l.repair.begin(now, l.File.Path, err)
-	if err := l.putAgain(now); err != nil {
+	if err := l.putAgain(now, "restored: another program changed or removed it"); err != nil {
 		l.repair.failed(now, err)
 		return
 	}

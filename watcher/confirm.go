@@ -15,6 +15,7 @@ type confirmation struct {
 	ran     bool                 // chmpx ran then
 	tries   int                  // replacements made because of no confirmation
 	done    bool                 // chmpx runs the current slave.ini
+	doneAt  time.Time            // when it was first seen to
 	changed time.Time            // when the change was there that chmpx has yet to run; zero: none
 }
 
@@ -48,7 +49,10 @@ func (c *confirmation) change(at time.Time) { c.changed = at }
 
 // confirmed takes note that chmpx runs the current slave.ini, and returns when the change in it was
 // there; zero if that is no news.
-func (c *confirmation) confirmed() (changed time.Time) {
+func (c *confirmation) confirmed(now time.Time) (changed time.Time) {
+	if !c.done {
+		c.doneAt = now
+	}
 	changed = c.changed
 	c.done, c.tries, c.changed = true, 0, time.Time{}
 	return changed

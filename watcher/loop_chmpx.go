@@ -119,7 +119,7 @@ func (l *loop) confirming(now time.Time, p probed) {
 
 // confirmed takes note that chmpx runs the current slave.ini.
 func (l *loop) confirmed(now time.Time) {
-	if changed := l.confirmation.confirmed(); !changed.IsZero() {
+	if changed := l.confirmation.confirmed(now); !changed.IsZero() {
 		l.meter().Confirmed(now.Sub(changed))
 	}
 	l.output.confirmed()
@@ -228,7 +228,7 @@ func (l *loop) notTaken(now time.Time, st daemon.Status) {
 	switch {
 	case tries == 1:
 		log.Warn("chmpx did not load slave.ini; replacing the file once more", "held by", l.holders())
-		if err := l.putAgain(now); err != nil {
+		if err := l.putAgain(now, "put in place once more: chmpx did not load it"); err != nil {
 			log.Error("cannot replace slave.ini once more", "error", err)
 		}
 	case tries == 2 && l.RestartUnconfirmed && !l.jobs.absent && l.jobs.mayRestart(now, log):
@@ -280,7 +280,7 @@ func (l *loop) chmpxGone(now time.Time) {
 func (l *loop) restoreSafe(now time.Time, log *slog.Logger) {
 	l.output.restoreSafe()
 	l.confirmation.change(time.Time{})
-	if err := l.putAgain(now); err != nil {
+	if err := l.putAgain(now, "restored the one before: chmpx ended on the new one"); err != nil {
 		log.Error("cannot restore the slave.ini that chmpx ran before", "error", err)
 		return
 	}

@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -138,6 +139,7 @@ func (l *loop) parkedInPlace(now time.Time, v parked, old daemon.Inode) {
 	l.meter().Replaced()
 	l.output.tag(v.etag)
 	l.confirmation.renew()
+	l.history.add(now, l.output.revision, cmp.Or(v.changes, "a text that had waited for a restart of chmpx"))
 	l.save()
 	l.replaced(v.candidate)
 	if v.etag == "" {
@@ -187,6 +189,7 @@ func (l *loop) restorePrevious(now time.Time, p probed) {
 	l.output.restore(g.before)
 	l.meter().Replaced()
 	l.expect(now, &p.status)
+	l.history.add(now, g.before.config.FileVersion, "restored the one before: chmpx had just started on it")
 	l.save()
 	l.Log.Warn("chmpx started just before the agent replaced slave.ini and runs the previous one; restart chmpx once more", "file", l.File.Path)
 	l.poll.want(now) // the text is parked again

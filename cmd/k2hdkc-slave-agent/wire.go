@@ -13,6 +13,7 @@ import (
 	"k2hdkc-slave-agent/chmpx/conftest"
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/cmd/status"
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/render/regularfile"
 	"k2hdkc-slave-agent/watcher"
@@ -114,6 +115,8 @@ func written(o *options.Options) []render.Taken {
 		{What: "the agent's state", Path: stateFile(o)},
 		{What: "the agent's record of this instance", Path: o.Instance().Record},
 		{What: "the file for chmpxstatus", Path: filepath.Join(o.RunDir, daemon.ProbeName)},
+		{What: "the agent's status", Path: filepath.Join(o.RunDir, status.FileName)},
+		{What: "the lock beside the agent's status", Path: filepath.Join(o.RunDir, status.LockName)},
 	}
 }
 

@@ -11,8 +11,12 @@ import (
 	"k2hdkc-slave-agent/render/regularfile"
 )
 
-// The codes of the conditions that Look makes.
+// The codes of the conditions that are not the watcher's: the daemon makes the first two, and Look
+// the others. docs/status.md says what to do about each.
 const (
+	CodeNotConfigured      = "not_configured"
+	CodeConfigurationWrong = "configuration_wrong"
+
 	AgentStopped = "agent_stopped"
 	AgentHung    = "agent_hung"
 	AgentUnknown = "agent_unknown"
