@@ -82,7 +82,7 @@ func (p *program) main(ctx context.Context, args []string) int {
 		p.note("interrupted: %v", context.Cause(ctx))
 		return 1
 	default:
-		p.note("%v", service.Hint(err))
+		p.fail(err)
 		return 1
 	}
 }
@@ -95,8 +95,11 @@ func (p *program) note(format string, args ...any) {
 
 // verb runs one verb.
 func (p *program) verb(ctx context.Context, verb options.Verb, args []string) error {
-	if verb.Name == "status" {
+	switch verb.Name { // a configuration that is wrong does not keep these from telling so
+	case "status":
 		return p.status(ctx, verb, args)
+	case "doctor":
+		return p.doctor(ctx, verb, args)
 	}
 	o, err := options.Load(verb, args, p.system)
 	if err != nil {
