@@ -38,6 +38,9 @@ type Daemon struct {
 	Folders *service.Folders
 	// Version is the program's, for its status.
 	Version string
+	// Shown, which may be nil, is called with each status document. It must not block, and nobody
+	// changes the document afterwards.
+	Shown func(status.Document)
 	// Hangup receives the operator's wish to load the options and ask K2HR3 now.
 	Hangup <-chan os.Signal
 
@@ -61,7 +64,7 @@ func (d *Daemon) Run(ctx context.Context, o *options.Options) error {
 	if err := d.Folders.Check(d.Logger(o)); err != nil {
 		return err
 	}
-	d.status = newPublisher(d.Version)
+	d.status = newPublisher(d.Version, d.Shown)
 	defer d.status.close(lastWrite)
 	if err := d.begin(ctx, o); err != nil {
 		return err
