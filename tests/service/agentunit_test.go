@@ -13,6 +13,7 @@ import (
 func TestAgentAsAService(t *testing.T) {
 	s := newInstalled(t)
 	s.test(t, "systemctl status says what the agent does", statusSaysWhat)
+	s.test(t, "everybody sees how the agent is, also when it does not run", statusForEverybody)
 	s.test(t, "an agent that is stuck is restarted, and chmpx is not", stuckAgent)
 	s.test(t, "an agent without a configuration waits for it", withoutConfiguration)
 	s.test(t, "what the unit's environment asks for is granted at the next daemon-reload", widerRights)
@@ -46,6 +47,28 @@ func statusSaysWhat(s *installed) {
 	s.Run(`printf '%s' "$1" >/etc/k2hdkc/slave-agent.ini; systemctl reload k2hdkc-slave-agent`, slave.Config)
 	s.says("revision 1 with 3 servers, ", "; K2HR3 holds the request")
 	s.Wants(slave.AgentUnit, "MainPID="+before, "NRestarts=0")
+}
+
+func statusForEverybody(s *installed) {
+	asNobody := func(args, want string) {
+		s.TB.Helper()
+		script := "setpriv --reuid=65534 --regid=65534 --clear-groups k2hdkc-slave-agent status " + args + "; echo exit=$?"
+		var text string
+		machine.Until(s.TB, want+" from status "+args, func() bool {
+			text = s.Run(script)
+			return strings.Contains(text, want)
+		})
+	}
+	s.running()
+	asNobody("--json", `"state": "running"`)
+	asNobody("--brief", "exit=0")
+	s.Run("systemctl kill --kill-who=main -s STOP k2hdkc-slave-agent; touch -d '-1 hour' /run/k2hdkc-slave-agent/status.lock")
+	asNobody("--json", `"state": "hung"`)
+	s.Run("systemctl kill --kill-who=main -s CONT k2hdkc-slave-agent")
+	s.Run("systemctl stop k2hdkc-slave-agent")
+	asNobody("--json", `"state": "stopped"`)
+	asNobody("--json", `"revision": 1,`) // what it knew last
+	asNobody("--brief", "exit=3")
 }
 
 func stuckAgent(s *installed) {
