@@ -166,7 +166,7 @@ func (p *Prober) noAccess(group string, ctlPort int, notRunning error) error {
 	if access == nil {
 		access = unix.Access
 	}
-	path := memoryPath(group, ctlPort)
+	path := MemoryPath(group, ctlPort)
 	err := access(path, unix.R_OK|unix.W_OK)
 	switch {
 	case err == nil, errors.Is(err, unix.ENOENT):
@@ -181,8 +181,9 @@ func (p *Prober) noAccess(group string, ctlPort int, notRunning error) error {
 // chmpx starts.
 const MemoryDir = "/var/lib/antpickax"
 
-// memoryPath is the shared memory's file (docs/chmpx.md F.3).
-func memoryPath(group string, ctlPort int) string {
+// MemoryPath returns the shared memory's file of a chmpx that has this GROUP and SELFCTLPORT (0: it
+// has none), there or not (docs/chmpx.md F.3).
+func MemoryPath(group string, ctlPort int) string {
 	dir := MemoryDir
 	if fi, err := os.Stat(dir); err != nil || !fi.IsDir() {
 		dir = "/tmp"

@@ -95,8 +95,11 @@ func (p *program) note(format string, args ...any) {
 
 // verb runs one verb.
 func (p *program) verb(ctx context.Context, verb options.Verb, args []string) error {
-	if verb.Name == "status" {
+	switch verb.Name { // a configuration that is wrong does not keep these from telling so
+	case "status":
 		return p.status(ctx, verb, args)
+	case "doctor":
+		return p.doctor(ctx, verb, args)
 	}
 	o, err := options.Load(verb, args, p.system)
 	if err != nil {

@@ -70,6 +70,7 @@ type Options struct {
 	MetricsTextfile string // ends in .prom; empty: none
 
 	UserData UserDataFlags
+	Only     string // the checks of the verb doctor to make, as typed; empty: all
 
 	Args     []string        // what is left of the command line, at most what the verb takes
 	Switches map[string]bool // the verb's own flags that were given, by name without dashes

@@ -74,8 +74,7 @@ func LookupVerb(name string) (Verb, error) {
 // Verbs lists the verbs, in the order of the help.
 func Verbs() []Verb {
 	everything := []string{"", "k2hr3", "slave", "chmpx", "agent"}
-	done := Exit{0, "done"}
-	failed := Exit{1, "failed"}
+	done, failed := Exit{0, "done"}, Exit{1, "failed"}
 	return []Verb{
 		{
 			Name:     "run",
@@ -125,6 +124,7 @@ func Verbs() []Verb {
 			Apart:    [][]string{{"json", "brief", "ready"}, {"ready", "watch"}},
 			Sections: []string{"", "slave", "chmpx", "agent"},
 		},
+		doctorVerb(),
 		{
 			Name:     "register",
 			Synopsis: "make this host a member of the role",
