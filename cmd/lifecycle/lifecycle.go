@@ -36,11 +36,11 @@ type Daemon struct {
 
 	Manager *service.Manager
 	Folders *service.Folders
+	// Shown, which may be nil, is called with each document that is published. It must neither block
+	// nor change the document.
+	Shown func(status.Document)
 	// Version is the program's, for its status.
 	Version string
-	// Shown, which may be nil, is called with each status document. It must not block, and nobody
-	// changes the document afterwards.
-	Shown func(status.Document)
 	// Hangup receives the operator's wish to load the options and ask K2HR3 now.
 	Hangup <-chan os.Signal
 
