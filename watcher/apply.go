@@ -15,6 +15,9 @@ import (
 func (l *loop) pass(now time.Time, r reply) {
 	before := l.output.file.digest
 	replaced, err := l.apply(now, r.answer)
+	if replaced {
+		l.confirmation.change(r.at)
+	}
 	switch {
 	case l.ctx.Err() != nil: // what a judgement says then means nothing
 	case err != nil:
@@ -61,7 +64,9 @@ func (l *loop) notApplied(now time.Time, a k2hr3.Answer, err error) {
 			return // the next probe decides, which has begun
 		}
 		message = refusalMessage(refusal.Parked, l.output.none())
-		l.output.refuse(a)
+		if l.output.refuse(a) {
+			l.meter().Refused(refusal.verdict())
+		}
 		if refusal.Report.Has(chmpx.RuleSelfMissing) {
 			l.membership.doubt(now) // K2HR3 may have forgotten this host
 		}
@@ -106,6 +111,7 @@ func (l *loop) apply(now time.Time, a k2hr3.Answer) (replaced bool, err error) {
 	}
 	l.confirmation.renew()
 	l.output.tag(a.ETag)
+	l.history.add(now, l.output.revision, c.changes)
 	l.save()
 	l.replaced(c)
 	return true, nil
@@ -154,6 +160,7 @@ func (l *loop) replace(c candidate) error {
 		l.dropPrevious() // one that an agent before this one left, or somebody else
 	}
 	l.output.putInPlace(c, old)
+	l.meter().Replaced()
 	l.tellChmpx(now, first, l.probe.last)
 	return nil
 }
@@ -182,8 +189,8 @@ func (l *loop) secondOpinion(path string, c candidate) error {
 	return nil
 }
 
-// putAgain puts the file in place once more, under the next revision.
-func (l *loop) putAgain(now time.Time) error {
+// putAgain puts the file in place once more, under the next revision. why is for the history.
+func (l *loop) putAgain(now time.Time, why string) error {
 	c, err := l.judge(string(l.output.file.bytes))
 	if err != nil {
 		return err
@@ -192,6 +199,7 @@ func (l *loop) putAgain(now time.Time) error {
 	if err := l.replace(c); err != nil {
 		return err
 	}
+	l.history.add(now, l.output.revision, why)
 	l.save()
 	if l.parking.waits() { // under a revision that may be used by now
 		l.dropParked()
@@ -223,7 +231,7 @@ func (l *loop) checkFile(now time.Time) {
 		return
 	}
 	l.repair.begin(now, l.File.Path, err)
-	if err := l.putAgain(now); err != nil {
+	if err := l.putAgain(now, "restored: another program changed or removed it"); err != nil {
 		l.repair.failed(now, err)
 		return
 	}

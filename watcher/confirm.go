@@ -15,6 +15,8 @@ type confirmation struct {
 	ran     bool                 // chmpx ran then
 	tries   int                  // replacements made because of no confirmation
 	done    bool                 // chmpx runs the current slave.ini
+	doneAt  time.Time            // when it was first seen to
+	changed time.Time            // when the change was there that chmpx has yet to run; zero: none
 }
 
 // expect waits for chmpx to show a revision that was just put in place. before
@@ -41,8 +43,20 @@ func (c *confirmation) look(now time.Time, p probed) (outcome daemon.Outcome, ne
 	return outcome, next
 }
 
-// confirmed takes note that chmpx runs the current slave.ini.
-func (c *confirmation) confirmed() { c.done, c.tries = true, 0 }
+// change takes note that a change of K2HR3's is in place, which was there at a time; zero: what is
+// in place is no change.
+func (c *confirmation) change(at time.Time) { c.changed = at }
+
+// confirmed takes note that chmpx runs the current slave.ini, and returns when the change in it was
+// there; zero if that is no news.
+func (c *confirmation) confirmed(now time.Time) (changed time.Time) {
+	if !c.done {
+		c.doneAt = now
+	}
+	changed = c.changed
+	c.done, c.tries, c.changed = true, 0, time.Time{}
+	return changed
+}
 
 // renew forgets failed tries: the file in place is another one.
 func (c *confirmation) renew() { c.tries = 0 }

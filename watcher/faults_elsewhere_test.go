@@ -28,6 +28,9 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"/etc/passwd or /etc/group becomes a FIFO, a device or a terabyte while an owner or a group is looked up", "waits for nobody, and says what is wrong", "render/account_test.go", "TestListsOfAccountsThatChangeTheirKind"},
 	{"a file of the resolver's (/etc/hosts, resolv.conf, nsswitch.conf) that never ends, as a FIFO or /proc/kmsg", "looks up no name until it is a file again, and says why", "render/regularfile/regularfile_test.go", "TestCheckNamesFindsWhatTheResolverWouldHangOn"},
 	{"a configuration, or a file it names, that changes while the agent starts or takes up another change", "takes it up at once", "cmd/lifecycle/lifecycle_test.go", "TestAChangeBetweenLoadingAndWatchingIsTakenUp"},
+	{"somebody who asks for metrics and never ends, or reads nothing", "gives the connection up after 5 s; serves eight at once; nothing else waits", "cmd/metrics/exposer_test.go", "TestSlowReadersAreGivenUp"},
+	{"an address for metrics that is in use", "does not start, and names the line; with another configuration goes on with the address before", "tests/e2e/metrics_test.go", "TestMetricsThatCannotBe"},
+	{"a folder of metrics-textfile that is gone", "says so once, and writes the file when the folder is back", "cmd/metrics/exposer_test.go", "TestTextfile"},
 	{"once on a host without a running chmpx", "says at once what it waits for, and exits with 1; without chmpxstatus with 0 at once", "watcher/once_test.go", "TestOnce"},
 }
 

@@ -65,6 +65,7 @@ type host struct {
 	log    *logbook
 	dog    *watchdog // nil: nobody wants signs of life
 
+	meter  counts
 	w      *Watcher
 	events chan Event
 	end    context.CancelFunc
@@ -79,6 +80,8 @@ type host struct {
 	lines    []string    // what the watcher said how it is, the latest few
 	replaced []time.Time // when the file had another revision each time
 	shown    int         // the revision that the watcher said last
+	status   Status      // what it said last
+	shows    atomic.Int64
 }
 
 // inBubble runs f on a host in a bubble of virtual time.
@@ -231,6 +234,7 @@ func (h *host) make() *Watcher {
 		h.t.Fatal(err)
 	}
 	w := &Watcher{
+		Meter:  &h.meter,
 		Config: h.config,
 		Member: &member.Member{
 			Client: h.client(""), Role: role, Resource: role.Resource(), CUK: cuk, Log: slog.New(h.log),
@@ -270,6 +274,8 @@ func (h *host) changed(s Status) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.status = s
+	h.shows.Add(1)
 	if s.Revision != h.shown {
 		h.replaced, h.shown = append(h.replaced, time.Now()), s.Revision
 	}

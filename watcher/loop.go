@@ -36,6 +36,9 @@ type loop struct {
 	pace         *Pace
 	parking      parking
 	flips        flips
+	history      history
+	nodes        nodes
+	health       health
 	clock        clock
 	lifeSign     lifeSign
 
@@ -115,6 +118,7 @@ func (l *loop) recover() {
 	l.output.recall(s.Revision)
 	l.membership.recall(s.Known)
 	l.jobs.recall(s.Unstarted)
+	l.history.recall(s.Changes)
 	b, err := l.File.Read()
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
@@ -133,7 +137,7 @@ func (l *loop) recover() {
 func (l *loop) save() {
 	s := state{
 		Origin: l.Origin, ETag: l.output.etag, Revision: l.output.revision, Sum: l.output.file.sum,
-		Known: l.membership.known, Unstarted: l.jobs.unstarted,
+		Known: l.membership.known, Unstarted: l.jobs.unstarted, Changes: l.history.changes.Items(),
 	}
 	if err := s.save(l.StateFile); err != nil {
 		l.Log.Warn("cannot save the state; a restarted agent asks K2HR3 for the whole RESOURCE", "error", err)
@@ -171,7 +175,7 @@ func (l *loop) close() { l.beside.Wait() }
 
 // idle is how long no part wants anything.
 func (l *loop) idle() time.Duration {
-	next := earliest(l.membership.next, l.poll.next, l.poll.latest, l.probe.next, l.jobs.next, l.repair.next, l.clock.next, l.lifeSign.next)
+	next := earliest(l.membership.next, l.poll.next, l.poll.latest, l.probe.next, l.jobs.next, l.repair.next, l.clock.next, l.lifeSign.next, l.health.next)
 	if next.IsZero() {
 		return time.Hour
 	}

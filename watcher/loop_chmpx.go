@@ -102,7 +102,7 @@ func (l *loop) confirming(now time.Time, p probed) {
 		l.probe.plan(now, next)
 		return
 	case daemon.Confirmed:
-		l.confirmed()
+		l.confirmed(now)
 		l.Log.Info("chmpx runs the current slave.ini", "revision", p.status.Revision,
 			"servers", len(p.status.Servers), "pid", p.status.PID, "after", now.Sub(l.confirmation.since).Round(time.Millisecond).String())
 	case daemon.Gone:
@@ -118,8 +118,10 @@ func (l *loop) confirming(now time.Time, p probed) {
 }
 
 // confirmed takes note that chmpx runs the current slave.ini.
-func (l *loop) confirmed() {
-	l.confirmation.confirmed()
+func (l *loop) confirmed(now time.Time) {
+	if changed := l.confirmation.confirmed(now); !changed.IsZero() {
+		l.meter().Confirmed(now.Sub(changed))
+	}
 	l.output.confirmed()
 	l.unitStarted()
 }
@@ -139,7 +141,7 @@ func (l *loop) watchRing(now time.Time, before *daemon.Status, st daemon.Status)
 	if !l.confirmation.done {
 		l.Log.Info("chmpx runs the current slave.ini", "revision", st.Revision, "servers", len(st.Servers), "pid", st.PID)
 	}
-	l.confirmed()
+	l.confirmed(now)
 	switch l.ring.compare(before, st, l.output.file.config) {
 	case ringChanged:
 		l.poll.ringChanged(now, l.turn(), l.requestOp.busy)
@@ -214,7 +216,7 @@ func (l *loop) restartUnit(now time.Time) {
 	}
 	l.jobs.restarting(now)
 	l.expect(now, nil)
-	l.startJob(now, func(ctx context.Context) jobDone { return jobDone{l.Unit.Restart(ctx), true} })
+	l.startJob(now, func(ctx context.Context) jobDone { return jobDone{l.restart(ctx), true} })
 }
 
 // notTaken is for a chmpx that lives and does not take the file. Its notification may have been
@@ -226,7 +228,7 @@ func (l *loop) notTaken(now time.Time, st daemon.Status) {
 	switch {
 	case tries == 1:
 		log.Warn("chmpx did not load slave.ini; replacing the file once more", "held by", l.holders())
-		if err := l.putAgain(now); err != nil {
+		if err := l.putAgain(now, "put in place once more: chmpx did not load it"); err != nil {
 			log.Error("cannot replace slave.ini once more", "error", err)
 		}
 	case tries == 2 && l.RestartUnconfirmed && !l.jobs.absent && l.jobs.mayRestart(now, log):
@@ -277,7 +279,8 @@ func (l *loop) chmpxGone(now time.Time) {
 
 func (l *loop) restoreSafe(now time.Time, log *slog.Logger) {
 	l.output.restoreSafe()
-	if err := l.putAgain(now); err != nil {
+	l.confirmation.change(time.Time{})
+	if err := l.putAgain(now, "restored the one before: chmpx ended on the new one"); err != nil {
 		log.Error("cannot restore the slave.ini that chmpx ran before", "error", err)
 		return
 	}

@@ -77,6 +77,7 @@ func (l *loop) requestDue(now time.Time) {
 
 // requestDone takes what came of a request.
 func (l *loop) requestDone(now time.Time, r reply) {
+	r.at = now
 	if r.moved {
 		l.membership.moved(now)
 	}
@@ -84,11 +85,11 @@ func (l *loop) requestDone(now time.Time, r reply) {
 	case l.ctx.Err() != nil:
 		return
 	case r.err != nil && l.poll.wanted:
-		l.poll.plan(now, 0)
+		l.poll.plan(now, 0, whyWanted)
 	case r.err != nil:
 		l.requestFailed(now, r)
 	default:
-		l.poll.heard(r)
+		l.poll.heard(now, r)
 		if l.Member.Outside() {
 			l.membership.doubt(now)
 		}

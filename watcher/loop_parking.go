@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -134,8 +135,11 @@ func (l *loop) applyParked() {
 // parkedInPlace takes note that the parked file is in place.
 func (l *loop) parkedInPlace(now time.Time, v parked, old daemon.Inode) {
 	l.output.putInPlace(v.candidate, old)
+	l.confirmation.change(time.Time{}) // the change is older than that chmpx could take it
+	l.meter().Replaced()
 	l.output.tag(v.etag)
 	l.confirmation.renew()
+	l.history.add(now, l.output.revision, cmp.Or(v.changes, "a text that had waited for a restart of chmpx"))
 	l.save()
 	l.replaced(v.candidate)
 	if v.etag == "" {
@@ -183,7 +187,9 @@ func (l *loop) restorePrevious(now time.Time, p probed) {
 		return
 	}
 	l.output.restore(g.before)
+	l.meter().Replaced()
 	l.expect(now, &p.status)
+	l.history.add(now, g.before.config.FileVersion, "restored the one before: chmpx had just started on it")
 	l.save()
 	l.Log.Warn("chmpx started just before the agent replaced slave.ini and runs the previous one; restart chmpx once more", "file", l.File.Path)
 	l.poll.want(now) // the text is parked again

@@ -33,6 +33,9 @@ type membership struct {
 	sure    bool            // the last check found no fault
 	checked bool            // there was a check since the start
 
+	checkedAt time.Time // the latest check
+	since     time.Time // when K2HR3 confirmed it after it had not; zero: it does not
+
 	failures backoff
 	doubts   trouble
 }
@@ -66,8 +69,14 @@ func (m *membership) result(now time.Time, c checked, silent bool) (changed, ask
 	changed, m.known = m.known != c.known, c.known
 	ask = !m.checked || c.registered
 	silent = silent || ask
-	m.checked = true
+	m.checked, m.checkedAt = true, now
 	m.sure = c.err == nil
+	switch {
+	case c.err != nil:
+		m.since = time.Time{}
+	case m.since.IsZero():
+		m.since = now
+	}
 	switch {
 	case c.err == nil:
 		m.failures.reset()

@@ -95,8 +95,12 @@ func (o *output) replaces() {
 	o.refusal.over()
 }
 
-// refuse takes note of a text that must not be put in place.
-func (o *output) refuse(a k2hr3.Answer) { o.refused = a.Text }
+// refuse takes note of a text that must not be put in place, and reports whether that is new.
+func (o *output) refuse(a k2hr3.Answer) bool {
+	was := o.refused
+	o.refused = a.Text
+	return was != a.Text
+}
 
 // confirmed takes note that chmpx runs the current slave.ini.
 func (o *output) confirmed() { o.safe = o.file }

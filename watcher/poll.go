@@ -55,6 +55,7 @@ type poll struct {
 	interval, wait time.Duration
 
 	next   alarm     // of the next request
+	why    reason    // for that, or for the one under way
 	began  time.Time // when the latest request began
 	wanted bool      // somebody wants a request that begins later than that
 	holds  bool      // the last answer came from a server that holds requests
@@ -71,15 +72,35 @@ type poll struct {
 	notBefore time.Time // K2HR3 wants no request earlier
 	chase     *chase    // nil: the ring gives no reason to ask
 	silence   trouble   // K2HR3 gives no text
+	heardAt   time.Time // the last proper answer
+	failedAt  time.Time // the latest failure since then
 }
+
+// reason is why the next request comes when it does, in words.
+type reason string
+
+const (
+	whyFirst        reason = "the membership is checked first"
+	whyInterval     reason = "the interval"
+	whyHeld         reason = "K2HR3 holds requests until something changes"
+	whyBurst        reason = "more changes may follow the latest"
+	whyRing         reason = "the ring has changed"
+	whyWanted       reason = "somebody asked for it"
+	whyFailure      reason = "retry after a failure"
+	whyRetryAfter   reason = "K2HR3 asked for the pause (Retry-After)"
+	whyRefused      reason = "retry after a text that was not applied"
+	whyContradicted reason = "K2HR3 contradicts itself"
+	whyHasty        reason = "K2HR3 answers at once what it could hold"
+)
 
 // reply is what came of one request.
 type reply struct {
 	answer k2hr3.Answer
 	err    error
 	took   time.Duration
-	apiUp  bool // after a failure: K2HR3's API answers all the same
-	moved  bool // the host reaches K2HR3 from another address than it is known by
+	at     time.Time // when it was there
+	apiUp  bool      // after a failure: K2HR3's API answers all the same
+	moved  bool      // the host reaches K2HR3 from another address than it is known by
 }
 
 // scene is what poll has to know of the other parts.
@@ -114,19 +135,20 @@ func (c *chase) pause(now time.Time, longest time.Duration) time.Duration {
 }
 
 func newPoll(c Config, log *slog.Logger) poll {
-	return poll{interval: c.Interval, wait: c.Wait, silence: trouble{log: log}}
+	return poll{interval: c.Interval, wait: c.Wait, why: whyFirst, silence: trouble{log: log}}
 }
 
 // plan sets the next request d from now, but not before K2HR3 wants it. A request
 // that somebody wants comes as soon as it may.
-func (p *poll) plan(now time.Time, d time.Duration) {
+func (p *poll) plan(now time.Time, d time.Duration, why reason) {
 	if p.wanted {
-		d = p.began.Add(leastAskPause).Sub(now)
+		d, why = p.began.Add(leastAskPause).Sub(now), whyWanted
 	}
 	at := now.Add(max(d, 0))
 	if at.Before(p.notBefore) {
-		at = p.notBefore
+		at, why = p.notBefore, whyRetryAfter
 	}
+	p.why = why
 	p.next.set(at)
 }
 
@@ -135,7 +157,7 @@ func (p *poll) plan(now time.Time, d time.Duration) {
 // One serves all who want one meanwhile.
 func (p *poll) want(now time.Time) {
 	p.wanted = true
-	p.plan(now, 0)
+	p.plan(now, 0, whyWanted)
 }
 
 // begin takes note of a request that begins.
@@ -168,7 +190,8 @@ func (p *poll) failed(now time.Time, r reply, s scene) {
 	if errors.As(r.err, &e) && e.RetryAfter > 0 {
 		p.notBefore = now.Add(e.RetryAfter)
 	}
-	p.plan(now, pause)
+	p.failedAt = now
+	p.plan(now, pause, whyFailure)
 }
 
 // ambiguous: K2HR3 says the same to a host without rights and to every host while its store is down
@@ -186,9 +209,24 @@ func (p *poll) longest(s scene) time.Duration {
 }
 
 // heard takes note of a proper answer.
-func (p *poll) heard(r reply) {
+func (p *poll) heard(now time.Time, r reply) {
 	p.silence.end("K2HR3 answers again")
 	p.holds = r.answer.Held > 0
+	p.heardAt, p.failedAt = now, time.Time{}
+}
+
+// talk is how the conversation stands. asking: a request is under way.
+func (p *poll) talk(asking bool) Talk {
+	t := Talk{HeardAt: p.heardAt, NextWhy: string(p.why)}
+	if p.silence.err != nil {
+		t.FailedAt, t.Failure = p.failedAt, brief(p.silence.err)
+	}
+	if asking {
+		t.AskingSince = p.began
+	} else {
+		t.NextAt = p.next.at
+	}
+	return t
 }
 
 // unsettled keeps a change back while others may follow it, and reports whether
@@ -207,7 +245,7 @@ func (p *poll) unsettled(now time.Time, r reply) bool {
 		return false
 	}
 	p.pending = &r
-	p.plan(now, settle)
+	p.plan(now, settle, whyBurst)
 	return true
 }
 
@@ -245,7 +283,7 @@ func (p *poll) takeWaiting() *reply {
 
 // refused plans the next request after a text that was not applied.
 func (p *poll) refused(now time.Time, s scene) {
-	p.plan(now, p.failures.pause(p.longest(s)))
+	p.plan(now, p.failures.pause(p.longest(s)), whyRefused)
 }
 
 // replaced plans the next request after a text that replaced the file.
@@ -253,39 +291,40 @@ func (p *poll) replaced(now time.Time, r reply, s scene) {
 	p.failures.reset()
 	if r.answer.Held > 0 {
 		p.hasty.reset()
-		p.plan(now, 0)
+		p.plan(now, 0, whyHeld)
 		return
 	}
-	p.plan(now, p.pauseAfterAnswer(now, r, s))
+	p.planAfterAnswer(now, r, s)
 }
 
 // contradicted plans the next request to a K2HR3 that contradicts itself: the one
 // text may be as right as the other, so that it is asked ever less often.
 func (p *poll) contradicted(now time.Time, s scene) {
-	p.plan(now, p.flips.pause(p.longest(s)))
+	p.plan(now, p.flips.pause(p.longest(s)), whyContradicted)
 }
 
 // same plans the next request after an answer that changes nothing.
 func (p *poll) same(now time.Time, r reply, s scene) {
 	p.failures.reset()
 	p.flips.reset()
-	p.plan(now, p.pauseAfterAnswer(now, r, s))
+	p.planAfterAnswer(now, r, s)
 }
 
-// pauseAfterAnswer: a server that holds requests is asked again at once, if it
+// planAfterAnswer: a server that holds requests is asked again at once, if it
 // does hold them. One that answers at once with a text that changes nothing may
 // hold the next request, or never.
-func (p *poll) pauseAfterAnswer(now time.Time, r reply, s scene) time.Duration {
+func (p *poll) planAfterAnswer(now time.Time, r reply, s scene) {
 	switch {
-	case r.answer.Held == 0:
-		return p.pause(now, s)
-	case r.took >= leastHold:
+	case r.answer.Held > 0 && r.took >= leastHold:
 		p.hasty.reset()
-		return 0
-	case r.answer.NotModified:
-		return p.pause(now, s)
+		p.plan(now, 0, whyHeld)
+	case r.answer.Held > 0 && !r.answer.NotModified:
+		p.plan(now, p.hasty.pause(p.interval), whyHasty)
+	case p.chase != nil:
+		p.plan(now, p.pause(now, s), whyRing)
+	default:
+		p.plan(now, p.pause(now, s), whyInterval)
 	}
-	return p.hasty.pause(p.interval)
 }
 
 // pause is the time to the next request to a server that does not hold them.
@@ -329,5 +368,5 @@ func (p *poll) askSoon(now time.Time, t turn, asking bool) {
 	if p.holds && asking {
 		return
 	}
-	p.plan(now, t.after(0))
+	p.plan(now, t.after(0), whyRing)
 }

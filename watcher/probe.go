@@ -115,6 +115,16 @@ func (p *probe) result(r probed, confirms bool) (before *daemon.Status) {
 	return before
 }
 
+// process is what is known of the running chmpx.
+func (p *probe) process() Process {
+	s := Process{Seen: p.found == foundRunning || p.found == foundDown, Running: p.found == foundRunning}
+	if p.last != nil {
+		s.PID, s.StartedAt = p.last.PID, p.last.Started
+		s.Revision, s.Clients = p.last.Revision, p.last.Clients
+	}
+	return s
+}
+
 func sameProcess(a, b daemon.Status) bool { return a.PID == b.PID && a.Started.Equal(b.Started) }
 
 func (p *probe) logPresence(found presence, r probed) {

@@ -31,6 +31,8 @@ type state struct {
 	Known member.Identity `json:"known"`
 	// Unstarted: the first file is in place, and chmpx not started on it yet.
 	Unstarted bool `json:"unstarted,omitempty"`
+	// Changes are the latest replacements of the file.
+	Changes []Change `json:"changes,omitempty"`
 	// Sum is the SHA-256 of the file that ETag and Revision belong to.
 	Sum string `json:"sum"`
 }

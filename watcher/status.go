@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -16,7 +17,8 @@ import (
 )
 
 // Status is what the watcher has done and what it waits for. Two of them can
-// be compared by ==. Nothing in it is secret.
+// be compared by ==: what is in their lists has changed only if the list is another.
+// Nothing in it is secret.
 type Status struct {
 	// Role is the YRN of the role whose RESOURCE is followed.
 	Role string
@@ -43,6 +45,48 @@ type Status struct {
 	// What goes wrong, as far as anything does: no text from K2HR3, a text
 	// that is not put in place, a membership that is not certain.
 	Asking, Applying, Membership Problem
+
+	Talk    Talk
+	File    File
+	Process Process
+	// Known is what K2HR3 knows the host by, CheckedAt when that was last asked, and MemberSince
+	// when K2HR3 confirmed the membership after it had not; zero: it has not.
+	Known                  member.Identity
+	CheckedAt, MemberSince time.Time
+	Nodes                  List[ServerNode]
+	Changes                List[Change] // the latest ten, the latest first
+	Health                 Health
+}
+
+// Talk is the conversation with K2HR3.
+type Talk struct {
+	HeardAt time.Time // the latest proper answer
+	// FailedAt is when the latest request failed, and Failure why; zero if none has since HeardAt.
+	FailedAt time.Time
+	Failure  string
+	// NextAt is when K2HR3 is asked next, zero while a request is under way, since AskingSince.
+	NextAt      time.Time
+	NextWhy     string // of the request that comes next, or is under way
+	AskingSince time.Time
+}
+
+// File is what Status has of the file besides the fields above.
+type File struct {
+	SHA256     string
+	Slaves     int
+	ReplacedAt time.Time // zero: by nobody since the agent remembers
+}
+
+// Process is the running chmpx.
+type Process struct {
+	// Seen: chmpx can be looked at. Without it the other fields say how it was last.
+	Seen        bool
+	Running     bool
+	PID         int
+	StartedAt   time.Time
+	Revision    int
+	Clients     int
+	ConfirmedAt time.Time // when it was first seen to run the file in place; zero: it does not
 }
 
 // Chmpx is how chmpx was found.
@@ -111,6 +155,7 @@ func (l *loop) status() Status {
 	if s.HasFile {
 		s.Revision, s.Servers = file.config.FileVersion, len(file.config.Servers)
 	}
+	l.sumUp(&s)
 	now := l.wall().Round(0)
 	s.ChmpxSince = now
 	if s.Chmpx == l.shown.Chmpx && s.Revision == l.shown.Revision {
@@ -119,7 +164,106 @@ func (l *loop) status() Status {
 	s.Asking = since(l.poll.silence.err, silenceKind, l.shown.Asking, now)
 	s.Applying = since(l.notApplying(), applyingKind, l.shown.Applying, now)
 	s.Membership = since(l.membership.doubts.err, func(error) ProblemKind { return NoMember }, l.shown.Membership, now)
+	l.health.see(time.Now(), l.signs(&s), s.HasFile)
+	s.Health = l.health.Health
 	return s
+}
+
+// sumUp adds what the parts know of K2HR3, the file and chmpx.
+func (l *loop) sumUp(s *Status) {
+	s.Talk = l.poll.talk(l.requestOp.busy)
+	s.Known, s.CheckedAt, s.MemberSince = l.membership.known, l.membership.checkedAt, l.membership.since
+	file := l.output.file
+	s.File.SHA256 = file.sum
+	if file.config != nil {
+		s.File.Slaves = len(file.config.Slaves)
+		s.File.ReplacedAt = l.history.replacedAt(file.config.FileVersion)
+	}
+	s.Changes = l.history.changes
+	s.Process = l.probe.process()
+	if l.confirmation.done {
+		s.Process.ConfirmedAt = l.confirmation.doneAt
+	}
+	l.nodes.see(file.config, l.probe.last)
+	s.Nodes = l.nodes.list
+}
+
+// signs returns all that is wrong at the moment.
+func (l *loop) signs(s *Status) []sign {
+	signs := l.signsOfK2HR3()
+	if !s.HasFile {
+		signs = append(signs, sign{code: NoFile, message: "there is no slave.ini that chmpx could use yet"})
+	}
+	return append(signs, l.signsOfChmpx(s.Chmpx)...)
+}
+
+func (l *loop) signsOfK2HR3() (signs []sign) {
+	add := func(code Code, err error, message string) {
+		if err != nil {
+			signs = append(signs, sign{code: code, message: message + ": " + brief(err)})
+		}
+	}
+	if err := l.poll.silence.err; silenceKind(err) == Unreachable {
+		add(K2HR3Unreachable, err, "K2HR3 cannot be reached")
+	} else {
+		add(ResourceUnreadable, err, "K2HR3 gives no RESOURCE")
+	}
+	if err := l.membership.doubts.err; !errors.Is(err, k2hr3.ErrTransport) {
+		add(NotMember, err, "the membership in the role is unconfirmed")
+	}
+	if err := l.output.refusal.err; err != nil {
+		switch applyingKind(err) {
+		case NoServer:
+			signs = append(signs, sign{code: NoServerListed, message: "the RESOURCE lists no server node"})
+		case Parked:
+			add(RestartNeeded, err, "the RESOURCE waits for a restart of chmpx")
+		case Unwritable:
+			add(FileUnwritable, err, "slave.ini cannot be replaced")
+		default:
+			add(ResourceRefused, err, "the RESOURCE is not applied")
+		}
+	}
+	if !slices.ContainsFunc(signs, func(s sign) bool { return s.code == FileUnwritable }) {
+		add(FileUnwritable, cmp.Or(l.repair.failure.err, l.parking.danger.err), "slave.ini cannot be put in place")
+	}
+	add(ResourceContradictory, l.flips.wrong.err, "K2HR3 contradicts itself")
+	return signs
+}
+
+func (l *loop) signsOfChmpx(found Chmpx) (signs []sign) {
+	switch {
+	case l.Chmpx == nil || l.probe.found == neverProbed:
+	case l.probe.found == foundNoProgram:
+		signs = append(signs, sign{code: ChmpxUnseeable, message: "chmpxstatus is not installed", severity: Info})
+	case l.probe.found.blind():
+		signs = append(signs, sign{code: ChmpxUnseeable, message: "chmpxstatus cannot be run: " + brief(l.probe.err)})
+	case found == ChmpxHidden:
+		signs = append(signs, sign{code: ChmpxUnseeable, message: "cannot look at chmpx: " + brief(l.probe.err)})
+	case found == ChmpxDown:
+		signs = append(signs, sign{code: ChmpxNotRunning, message: "chmpx is not running"})
+	default:
+		signs = l.signsOfRunning()
+	}
+	return signs
+}
+
+func (l *loop) signsOfRunning() (signs []sign) {
+	file, runs := l.output.file.config, l.probe.last
+	if file != nil && runs.Revision != file.FileVersion {
+		message := fmt.Sprintf("chmpx runs revision %d and has not taken revision %d", runs.Revision, file.FileVersion)
+		signs = append(signs, sign{code: RevisionUnconfirmed, message: message, lasts: max(l.Confirm, leastUnconfirmed)})
+	}
+	if l.ring.differs != "" {
+		signs = append(signs, sign{code: RingDiffers, message: "chmpx has other servers than slave.ini: " + oneLine(l.ring.differs)})
+	}
+	if len(l.nodes.down) > 0 {
+		down := sign{code: ServerDown, message: oneLine(l.nodes.downInWords())}
+		if l.nodes.allDown() {
+			down.severity = Error
+		}
+		signs = append(signs, down)
+	}
+	return signs
 }
 
 func (l *loop) chmpxStatus() Chmpx {

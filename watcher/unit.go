@@ -116,7 +116,7 @@ func (w *Watcher) tellUnit(ctx context.Context, first bool) jobDone {
 	case !st.Active():
 		return w.startUnit(ctx, st, first)
 	case w.Reload == ReloadRestart:
-		return jobDone{w.Unit.Restart(ctx), true}
+		return jobDone{w.restart(ctx), true}
 	case w.Reload == ReloadAuto && st.CanReload:
 		return jobDone{w.Unit.Reload(ctx), true}
 	}

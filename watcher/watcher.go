@@ -122,6 +122,8 @@ type Watcher struct {
 	Chmpx Prober
 	// Unit is nil where there is no systemd.
 	Unit Unit
+	// Meter counts what is done; nil: nobody counts.
+	Meter Meter
 	// Pace is shared with the watchers before and after this one; nil: there are none.
 	Pace *Pace
 	// Wall tells the time; nil: time.Now.

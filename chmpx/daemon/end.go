@@ -63,7 +63,7 @@ func awaitProcess(ctx context.Context, st Status) error {
 
 // awaitMemory waits for the removal of the shared memory's file.
 func awaitMemory(ctx context.Context, st Status) error {
-	return awaitRemoval(ctx, memoryPath(st.Group, st.Self.CtlPort), func() {})
+	return awaitRemoval(ctx, MemoryPath(st.Group, st.Self.CtlPort), func() {})
 }
 
 // awaitRemoval waits for the removal of a file, and calls watched once it would be seen.

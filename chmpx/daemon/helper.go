@@ -46,7 +46,7 @@ func (u *Unit) CheckHelper(ctx context.Context, dir, file string) error {
 // and which of its files says so; dir is the helper's directory, "/etc/antpickax"
 // on a host, and files the file system from its root on.
 func HelperFile(files fs.FS, dir string) (file, said string, err error) {
-	value, said, err := helperSetting(files, dir, helperKey)
+	value, said, err := helperSetting(files, dir, helperConf, helperKey)
 	if err != nil {
 		return "", said, err
 	}
@@ -58,19 +58,38 @@ func HelperFile(files fs.FS, dir string) (file, said string, err error) {
 
 // HelperUser returns whom chmpx's own service helper runs chmpx as; empty: as root.
 func HelperUser(files fs.FS, dir string) (string, error) {
-	user, _, err := helperSetting(files, dir, helperUserKey)
+	user, _, err := helperSetting(files, dir, helperConf, helperUserKey)
 	return user, err
 }
 
-// helperSetting returns a setting of the helper, empty if it has its default, and
+// ResourceHelperFile returns the file that k2hr3-get-resource's helper writes (docs/k2hr3.md F.3).
+// dir is the helpers' directory, and role the name of the host's role, whose last part is the
+// file's name unless the helper is told another one.
+func ResourceHelperFile(files fs.FS, dir, role string) (string, error) {
+	const conf = "k2hr3-get-resource-helper.conf"
+	folder, _, errFolder := helperSetting(files, dir, conf, "OUTPUT_DIR")
+	name, _, errName := helperSetting(files, dir, conf, "OUTPUT_FILE")
+	if err := errors.Join(errFolder, errName); err != nil {
+		return "", err
+	}
+	if folder == "" {
+		folder = "/etc/antpickax"
+	}
+	if name == "" {
+		name = role[strings.LastIndexAny(role, ":/")+1:]
+	}
+	return path.Join(folder, name), nil
+}
+
+// helperSetting returns a setting of the helper that has conf, empty if it has its default, and
 // which file says so. As soon as there is an override.conf, what that does not
 // mention has its default, whatever the helper's own file says.
-func helperSetting(files fs.FS, dir, name string) (value, said string, err error) {
+func helperSetting(files fs.FS, dir, conf, name string) (value, said string, err error) {
 	override := path.Join(dir, helperOverride)
-	value, err = lastValue(files, override, helperConf+":"+name)
+	value, err = lastValue(files, override, conf+":"+name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		said = path.Join(dir, helperConf)
+		said = path.Join(dir, conf)
 		if value, err = lastValue(files, said, name); errors.Is(err, fs.ErrNotExist) {
 			err = nil
 		}

@@ -76,6 +76,23 @@ func (p *Prober) Status(ctx context.Context, group string, ctlPort int) (Status,
 	return st, err
 }
 
+// StatusBy is Status with the probe file of another Prober, at path, which has this GROUP and
+// SELFCTLPORT. It writes nothing.
+func (p *Prober) StatusBy(ctx context.Context, path, group string, ctlPort int) (Status, error) {
+	if p.Command == "" {
+		return Status{}, fmt.Errorf("chmpxstatus %w: status-command is empty", ErrNotInstalled)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.path = path
+	defer func() { p.path = "" }() // not its own
+	st, err := p.probe(ctx)
+	if errors.Is(err, ErrNotRunning) {
+		err = p.noAccess(group, ctlPort, err)
+	}
+	return st, err
+}
+
 // prepare writes the probe file of this group and port unless it is there.
 func (p *Prober) prepare(group string, ctlPort int) error {
 	if p.path != "" && p.group == group && p.ctlPort == ctlPort {
@@ -149,7 +166,7 @@ func (p *Prober) noAccess(group string, ctlPort int, notRunning error) error {
 	if access == nil {
 		access = unix.Access
 	}
-	path := memoryPath(group, ctlPort)
+	path := MemoryPath(group, ctlPort)
 	err := access(path, unix.R_OK|unix.W_OK)
 	switch {
 	case err == nil, errors.Is(err, unix.ENOENT):
@@ -164,8 +181,9 @@ func (p *Prober) noAccess(group string, ctlPort int, notRunning error) error {
 // chmpx starts.
 const MemoryDir = "/var/lib/antpickax"
 
-// memoryPath is the shared memory's file (docs/chmpx.md F.3).
-func memoryPath(group string, ctlPort int) string {
+// MemoryPath returns the shared memory's file of a chmpx that has this GROUP and SELFCTLPORT (0: it
+// has none), there or not (docs/chmpx.md F.3).
+func MemoryPath(group string, ctlPort int) string {
 	dir := MemoryDir
 	if fi, err := os.Stat(dir); err != nil || !fi.IsDir() {
 		dir = "/tmp"

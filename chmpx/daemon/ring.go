@@ -33,10 +33,10 @@ func Pairs(st Status, file []Server) []Pair {
 		port int
 		cuk  string
 	}
-	pairs := make([]Pair, len(file))
+	pairs := make([]Pair, 0, len(file)+len(st.Servers))
 	open := make(map[key][]int, len(file)) // servers of the file that have no node yet
 	for i, s := range file {
-		pairs[i] = Pair{Server: s, InFile: true}
+		pairs = append(pairs, Pair{Server: s, InFile: true})
 		k := key{s.CtlPort, s.CUK}
 		open[k] = append(open[k], i)
 	}

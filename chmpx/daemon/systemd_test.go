@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -130,7 +131,7 @@ func TestStateOverTheBus(t *testing.T) {
 	}
 	want := UnitState{LoadState: "loaded", ActiveState: "active", UnitFileState: "enabled", CanReload: true,
 		Result: "success", invocation: "\x01\x02", busy: true}
-	if got != want {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }

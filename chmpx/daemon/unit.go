@@ -14,12 +14,16 @@ var ErrNoSystemd = errors.New("systemd cannot be reached over D-Bus")
 // UnitState is what systemd says of a unit. A unit that systemd does not know
 // has LoadState "not-found" and ActiveState "inactive".
 type UnitState struct {
-	LoadState     string // loaded, not-found, masked, bad-setting, error
-	ActiveState   string // active, reloading, inactive, failed, activating, deactivating
-	UnitFileState string // enabled, enabled-runtime, disabled, masked, static, linked; empty when unknown
-	CanReload     bool   // the unit has a reload job
-	Result        string // of the latest run: success, exit-code, signal, start-limit-hit
-	Command       string // what the unit runs, its path alone; chmpx, or a helper script
+	LoadState     string   // loaded, not-found, masked, bad-setting, error
+	ActiveState   string   // active, reloading, inactive, failed, activating, deactivating
+	UnitFileState string   // enabled, enabled-runtime, disabled, masked, static, linked; empty when unknown
+	CanReload     bool     // the unit has a reload job
+	Result        string   // of the latest run: success, exit-code, signal, start-limit-hit
+	Command       string   // what the unit runs, its path alone; chmpx, or a helper script
+	Args          []string // the whole command line of that, with the program's name
+	User          string   // whom it runs as; empty: root
+	DropIns       []string // the paths of the drop-ins that count
+	Stale         bool     // the unit's files have changed since systemd read them
 
 	invocation string // identifies one run of the unit
 	busy       bool   // a job of the unit is queued or runs
@@ -281,7 +285,10 @@ func (u *Unit) state(ctx context.Context, conn bus) (UnitState, error) {
 		CanReload:     props["CanReload"] == true,
 		Result:        text(props, "Result"),
 	}
-	s.Command = command(props)
+	s.Command, s.Args = command(props)
+	s.User = text(props, "User")
+	s.DropIns, _ = props["DropInPaths"].([]string)
+	s.Stale = props["NeedDaemonReload"] == true
 	if id, ok := props["InvocationID"].([]byte); ok {
 		s.invocation = string(id)
 	}
@@ -295,15 +302,18 @@ func (u *Unit) state(ctx context.Context, conn bus) (UnitState, error) {
 	return s, nil
 }
 
-// command returns the path of the first ExecStart=, which comes as a list of
-// structures that begin with it.
-func command(props map[string]any) string {
+// command returns the path and the arguments of the first ExecStart=, which comes as a list of
+// structures that begin with them.
+func command(props map[string]any) (path string, args []string) {
 	list, _ := props["ExecStart"].([][]any)
 	if len(list) == 0 || len(list[0]) == 0 {
-		return ""
+		return "", nil
 	}
-	path, _ := list[0][0].(string)
-	return path
+	path, _ = list[0][0].(string)
+	if len(list[0]) > 1 {
+		args, _ = list[0][1].([]string)
+	}
+	return path, args
 }
 
 func text(props map[string]any, name string) string {

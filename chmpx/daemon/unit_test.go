@@ -132,12 +132,12 @@ func TestUnitState(t *testing.T) {
 		want  UnitState
 	}{
 		{"running", unitProps("active", nil), UnitState{LoadState: "loaded", ActiveState: "active",
-			UnitFileState: "enabled", CanReload: true, Result: "success", Command: "/usr/bin/chmpx"}},
+			UnitFileState: "enabled", CanReload: true, Result: "success", Command: "/usr/bin/chmpx", Args: []string{"/usr/bin/chmpx", "-conf", "x.ini"}}},
 		{"missing", map[string]any{"LoadState": "not-found", "ActiveState": "inactive", "UnitFileState": "", "CanReload": false},
 			UnitState{LoadState: "not-found", ActiveState: "inactive"}},
 		{"failed", unitProps("failed", map[string]any{"CanReload": false, "Result": "start-limit-hit"}),
 			UnitState{LoadState: "loaded", ActiveState: "failed", UnitFileState: "enabled",
-				Result: "start-limit-hit", Command: "/usr/bin/chmpx"}},
+				Result: "start-limit-hit", Command: "/usr/bin/chmpx", Args: []string{"/usr/bin/chmpx", "-conf", "x.ini"}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

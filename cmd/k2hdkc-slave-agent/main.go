@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"k2hdkc-slave-agent/cmd/metrics"
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/cmd/service"
 	"k2hdkc-slave-agent/watcher"
@@ -49,6 +50,7 @@ type program struct {
 	limiter        k2hr3.Limiter // of all requests, whatever rounds and verbs make them
 	pace           watcher.Pace  // of all replacements, whatever round makes them
 	instance       host.Recorder
+	metrics        *metrics.Exposer // nil: nobody counts
 }
 
 // errSaid ends a run with status 1 whose result says all there is to say.
@@ -70,6 +72,8 @@ func (p *program) main(ctx context.Context, args []string) int {
 		return 0
 	case errors.Is(err, errSaid), errors.Is(err, service.ErrRestart):
 		return 1
+	case errors.Is(err, errAgentDown):
+		return 3
 	case errors.As(err, &usage):
 		p.note("%v", usage.Err)
 		fmt.Fprintln(p.stderr, usage.Help)
@@ -91,6 +95,12 @@ func (p *program) note(format string, args ...any) {
 
 // verb runs one verb.
 func (p *program) verb(ctx context.Context, verb options.Verb, args []string) error {
+	switch verb.Name { // a configuration that is wrong does not keep these from telling so
+	case "status":
+		return p.status(ctx, verb, args)
+	case "doctor":
+		return p.doctor(ctx, verb, args)
+	}
 	o, err := options.Load(verb, args, p.system)
 	if err != nil {
 		return err

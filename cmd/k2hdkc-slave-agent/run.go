@@ -20,17 +20,22 @@ func (p *program) run(ctx context.Context, o *options.Options, load func() (*opt
 	defer signal.Stop(hangup)
 	// A log whose reader has ended is no reason to end.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	exposer, err := p.startMetrics(o)
+	if err != nil {
+		return err
+	}
+	defer exposer.Close()
 	manager := service.NewManager()
 	defer flushManager(manager)
-	folders := service.NewFolders(o.AntpickaxDir, daemon.MemoryDir, filepath.Dir(o.Output))
+	folders := service.NewFolders(o.AntpickaxDir, daemon.MemoryDir, filepath.Dir(o.Output), textfileDir(o))
 	defer folders.Stop()
 	d := lifecycle.Daemon{
 		Load: load, Prepare: p.prepare, Logger: p.logger,
 		Started: func(r lifecycle.Round) { started(ctx, r) },
-		Manager: manager, Folders: folders, Hangup: hangup,
+		Manager: manager, Folders: folders, Hangup: hangup, Version: versionName(),
 	}
 	stopping := p.logSignal(ctx)
-	err := d.Run(ctx, o)
+	err = d.Run(ctx, o)
 	if err == nil && ctx.Err() != nil {
 		<-stopping
 		p.out.log.Load().Info("stopped; slave.ini and chmpx stay as they are")
@@ -87,5 +92,6 @@ func (p *program) prepare(o *options.Options) (lifecycle.Round, error) {
 		m.Close()
 		return lifecycle.Round{}, err
 	}
+	p.moveMetrics(o, log)
 	return lifecycle.Round{Options: o, Watcher: w, Log: log, Close: m.Close}, nil
 }

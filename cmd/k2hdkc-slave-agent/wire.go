@@ -8,10 +8,12 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"k2hdkc-slave-agent/chmpx/conftest"
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/cmd/status"
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/render/regularfile"
 	"k2hdkc-slave-agent/watcher"
@@ -49,7 +51,7 @@ func (p *program) newMember(o *options.Options, log *slog.Logger) (*member.Membe
 		return k2hr3.New(k2hr3.Config{
 			API: o.APIURI, CAFile: o.CAFile, CertFile: o.CertFile, KeyFile: o.KeyFile,
 			Timeout: o.Timeout, UserAgent: options.Program + "/" + versionName(), Logger: log, From: from,
-			Limiter: &p.limiter,
+			Limiter: &p.limiter, Observe: p.observe(),
 		})
 	}
 	client, err := clientFrom(netip.Addr{})
@@ -92,6 +94,9 @@ func (p *program) newWatcher(o *options.Options, log *slog.Logger) (*watcher.Wat
 		Member: m, Log: log,
 		Judge: new(host.Local), Pace: &p.pace,
 	}
+	if p.metrics != nil {
+		w.Meter = p.metrics.Metrics
+	}
 	if o.StatusCommand != "" {
 		w.Chmpx = &daemon.Prober{Command: o.StatusCommand, Dir: o.RunDir}
 	}
@@ -110,7 +115,20 @@ func written(o *options.Options) []render.Taken {
 		{What: "the agent's state", Path: stateFile(o)},
 		{What: "the agent's record of this instance", Path: o.Instance().Record},
 		{What: "the file for chmpxstatus", Path: filepath.Join(o.RunDir, daemon.ProbeName)},
+		{What: "the agent's status", Path: filepath.Join(o.RunDir, status.FileName)},
+		{What: "the lock beside the agent's status", Path: filepath.Join(o.RunDir, status.LockName)},
 	}
+}
+
+// metricsFiles are the files that the agent shows its metrics by, under the options that name them.
+func metricsFiles(o *options.Options) (files []render.Taken) {
+	if o.MetricsTextfile != "" {
+		files = append(files, render.Taken{What: "metrics-textfile", Path: o.MetricsTextfile})
+	}
+	if o.MetricsListen.Network == "unix" {
+		files = append(files, render.Taken{What: "metrics-listen", Path: o.MetricsListen.Address})
+	}
+	return files
 }
 
 // stateFile is where the watcher remembers what it did.
@@ -118,7 +136,7 @@ func stateFile(o *options.Options) string { return filepath.Join(o.StateDir, "st
 
 // outputFile is the file to keep, with the ids of the owner and group that it is to have.
 func outputFile(o *options.Options) (render.File, error) {
-	f := render.File{Path: o.Output, Mode: o.Mode, Taken: append(o.Reads(), written(o)...)}
+	f := render.File{Path: o.Output, Mode: o.Mode, Taken: slices.Concat(o.Reads(), written(o), metricsFiles(o))}
 	var errOwner, errGroup error
 	f.Owner, errOwner = id(o.Owner, render.UserID)
 	f.Group, errGroup = id(o.Group, render.GroupID)
@@ -160,6 +178,15 @@ func checkWritten(o *options.Options) error {
 				return fmt.Errorf("%s, %s, is also %s (%s); name another state-dir or run-dir", own.What, own.Path, f.What, f.Path)
 			}
 		}
+	}
+	others := append(o.Reads(), written(o)...)
+	for _, own := range metricsFiles(o) {
+		for _, f := range others {
+			if regularfile.Locate(own.Path).Same(regularfile.Locate(f.Path)) {
+				return o.Blame(own.What, fmt.Errorf("%s is also %s (%s); name another file", own.Path, f.What, f.Path))
+			}
+		}
+		others = append(others, own)
 	}
 	return nil
 }

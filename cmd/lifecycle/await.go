@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/cmd/options"
-	"k2hdkc-slave-agent/cmd/service"
+	"k2hdkc-slave-agent/cmd/status"
 )
 
 // awaitPoll is how often the agent looks for a configuration besides the times when something
@@ -21,10 +21,7 @@ const awaitPoll = time.Minute
 // no failure.
 func (d *Daemon) await(ctx context.Context, o *options.Options) error {
 	log := d.Logger(o)
-	poll := awaitPoll
-	if every := service.AliveEvery(); every > 0 {
-		poll = min(poll, every)
-	}
+	poll := min(awaitPoll, aliveEvery())
 	said, unready := "", true
 	for {
 		// Watched first, then looked at: nothing can come in between.
@@ -32,9 +29,9 @@ func (d *Daemon) await(ctx context.Context, o *options.Options) error {
 		inputs := o.Inputs()
 		touched := d.files.Files(ctx, log, inputs...)
 		next, waits, err := d.attempt()
-		status := "not configured: waiting for " + waits
+		code, state := status.CodeNotConfigured, "not configured: waiting for "+waits
 		if err != nil {
-			status = wrong(err)
+			code, state = status.CodeConfigurationWrong, wrong(err)
 		}
 		if next != nil {
 			o, log = next, d.Logger(next)
@@ -47,11 +44,13 @@ func (d *Daemon) await(ctx context.Context, o *options.Options) error {
 			stop()
 			continue
 		}
-		if status != said {
-			said = status
+		if state != said {
+			said = state
 			logWaiting(log, waits, err)
 		}
-		d.Manager.Status(status)
+		d.Manager.Status(state)
+		d.status.at(o, log, poll)
+		d.status.waits(o, code, state)
 		if unready {
 			d.Manager.Ready()
 		}
@@ -106,9 +105,7 @@ func wrong(err error) string {
 func (d *Daemon) awaitChange(ctx context.Context, log *slog.Logger, touched <-chan string, poll time.Duration) (reloading bool, err error) {
 	still := time.NewTimer(poll)
 	defer still.Stop()
-	if service.AliveEvery() > 0 {
-		d.Manager.Alive()
-	}
+	d.alive()
 	for {
 		select {
 		case <-ctx.Done():

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"os"
@@ -9,12 +10,17 @@ import (
 
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/cmd/service"
+	"k2hdkc-slave-agent/cmd/status"
 	"k2hdkc-slave-agent/watcher"
 )
 
 // quiet is how long the inputs must be left alone before the agent takes up a change: whoever
 // writes one of them often writes several.
 const quiet = 300 * time.Millisecond
+
+// lastWrite is how long the agent's end may wait for its status to be written. It takes less than a
+// millisecond where nothing hangs.
+const lastWrite = 200 * time.Millisecond
 
 // Daemon runs one watcher after the other, each on the configuration of its time.
 type Daemon struct {
@@ -30,12 +36,15 @@ type Daemon struct {
 
 	Manager *service.Manager
 	Folders *service.Folders
+	// Version is the program's, for its status.
+	Version string
 	// Hangup receives the operator's wish to load the options and ask K2HR3 now.
 	Hangup <-chan os.Signal
 
 	files   watcher.FileWatch
 	round   Round            // the one that runs, or that runs next
 	running *watcher.Watcher // that of the latest round that has run
+	status  *publisher
 }
 
 // Round is a watcher with the options it was made from.
@@ -52,6 +61,8 @@ func (d *Daemon) Run(ctx context.Context, o *options.Options) error {
 	if err := d.Folders.Check(d.Logger(o)); err != nil {
 		return err
 	}
+	d.status = newPublisher(d.Version)
+	defer d.status.close(lastWrite)
 	if err := d.begin(ctx, o); err != nil {
 		return err
 	}
@@ -93,9 +104,24 @@ func (d *Daemon) prepare(o *options.Options) (Round, error) {
 	}
 	w := r.Watcher
 	w.Ready = d.Manager.Ready
-	w.Alive, w.AliveEvery = d.Manager.Alive, service.AliveEvery()
-	w.Changed = func(s watcher.Status) { d.Manager.Status(s.String()) }
+	w.Alive, w.AliveEvery = d.alive, aliveEvery()
+	w.Changed = func(s watcher.Status) {
+		d.Manager.Status(s.String())
+		d.status.show(document(r, s))
+	}
 	return r, nil
+}
+
+// aliveEvery is how often the agent gives its sign of life: as often as the service manager wants
+// it, or else whoever looks at its status.
+func aliveEvery() time.Duration { return cmp.Or(service.AliveEvery(), status.AliveEvery) }
+
+// alive is a sign of life for both.
+func (d *Daemon) alive() {
+	if service.AliveEvery() > 0 {
+		d.Manager.Alive()
+	}
+	d.status.alive()
 }
 
 // drop closes the round if it has not run.
@@ -113,6 +139,7 @@ func (d *Daemon) watch(ctx context.Context) (again bool, err error) {
 	r := d.round
 	d.running = r.Watcher
 	defer r.Close()
+	d.status.at(r.Options, r.Log, aliveEvery())
 	touched := d.files.Files(ctx, r.Log, append(r.Options.Inputs(), r.Options.Output)...)
 	// The files may have changed since the options were loaded, and nobody has watched them.
 	if d.reload(stop) {
@@ -178,9 +205,11 @@ func (d *Daemon) reload(stop context.CancelFunc) bool {
 	if err != nil {
 		d.round.Log.Error("the configuration is wrong; the agent goes on with the previous one", "error", err)
 		d.Manager.Warning("the configuration is wrong and the agent goes on with the previous one")
+		d.status.wrongConfiguration(err)
 		return false
 	}
 	d.Manager.Warning("")
+	d.status.wrongConfiguration(nil)
 	if sameOptions(o, d.round.Options) && reflect.DeepEqual(next.Watcher.Config, d.round.Watcher.Config) {
 		next.Close()
 		return false

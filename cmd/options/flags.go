@@ -37,6 +37,9 @@ func (o *Options) parseFlags(v Verb, args []string) (map[string]Setting, error) 
 		o.Args = set.Args()
 		err = v.checkArgs(o.Args)
 	}
+	if err == nil {
+		err = v.checkApart(o.Switches)
+	}
 	if err != nil {
 		return nil, &UsageError{Err: v.explain(err, set), Help: v.helpCommand()}
 	}
@@ -96,6 +99,22 @@ func (v Verb) checkArgs(args []string) error {
 		return fmt.Errorf("unexpected argument %s: %s takes none", k2hr3.Quote(args[0]), v.Name)
 	case len(args) > 1:
 		return fmt.Errorf("unexpected argument %s: %s takes one, %s", k2hr3.Quote(args[1]), v.Name, v.Args)
+	}
+	return nil
+}
+
+// checkApart returns an error if switches are given that exclude each other.
+func (v Verb) checkApart(given map[string]bool) error {
+	for _, names := range v.Apart {
+		var together []string
+		for _, name := range names {
+			if given[name] {
+				together = append(together, "--"+name)
+			}
+		}
+		if len(together) > 1 {
+			return fmt.Errorf("%s do not go together: give one of them", strings.Join(together, " and "))
+		}
 	}
 	return nil
 }

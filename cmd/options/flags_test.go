@@ -26,6 +26,8 @@ func TestUsageErrorsSayWhatToType(t *testing.T) {
 		{"argument", "run", []string{"now"}, []string{`unexpected argument "now": run takes none`}},
 		{"second argument", "check", []string{"a", "b"}, []string{`unexpected argument "b": check takes one, [FILE]`}},
 		{"switch with a strange value", "once", []string{"--dry-run=perhaps"}, []string{`flag --dry-run: "perhaps" is neither yes nor no`}},
+		{"switches that exclude each other", "status", []string{"--json", "--ready"}, []string{"--json and --ready do not go together: give one of them", "status --help"}},
+		{"a probe that goes on", "status", []string{"--watch", "--ready"}, []string{"--ready and --watch do not go together"}},
 		{"three dashes", "run", []string{"---x"}, []string{"---x"}},
 	}
 	for _, tt := range tests {

@@ -90,6 +90,8 @@ antpickax-dir = /etc/other
 instance-id-file = /etc/instance
 log-level = debug
 log-format = json
+metrics-listen = 127.0.0.1:9765
+metrics-textfile = /var/lib/node_exporter/agent.prom
 `))
 	mode := fs.FileMode(0o640)
 	want := &Options{
@@ -105,6 +107,7 @@ log-format = json
 		StatusCommand: "/opt/chmpx/chmpxstatus", RestartUnconfirmed: true, Peek: 500 * time.Millisecond,
 		StateDir: "/srv/agent", RunDir: "/run/agent", AntpickaxDir: "/etc/other", InstanceIDFile: "/etc/instance",
 		LogLevel: slog.LevelDebug, LogFormat: LogJSON,
+		MetricsListen: Socket{"tcp", "127.0.0.1:9765"}, MetricsTextfile: "/var/lib/node_exporter/agent.prom",
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Options{}), cmpopts.EquateComparable(k2hr3.API{}, k2hr3.Role{}, k2hr3.Resource{}, k2hr3.CUK{}), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)

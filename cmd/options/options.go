@@ -19,6 +19,12 @@ const (
 	LogJSON LogFormat = "json"
 )
 
+// Socket is an address to listen at. The zero Socket is none.
+type Socket struct {
+	Network string // "tcp" or "unix"
+	Address string // HOST:PORT, or an absolute path
+}
+
 // Options are the values of all options, resolved. Paths are absolute and clean.
 type Options struct {
 	ConfigFile string // as named or the default; it may not exist then
@@ -60,7 +66,11 @@ type Options struct {
 	LogLevel       slog.Level
 	LogFormat      LogFormat
 
+	MetricsListen   Socket // zero: none is opened
+	MetricsTextfile string // ends in .prom; empty: none
+
 	UserData UserDataFlags
+	Only     string // the checks of the verb doctor to make, as typed; empty: all
 
 	Args     []string        // what is left of the command line, at most what the verb takes
 	Switches map[string]bool // the verb's own flags that were given, by name without dashes

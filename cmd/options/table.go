@@ -305,6 +305,20 @@ func agentOptions() []Option {
 			set: choice([]string{string(LogAuto), string(LogText), string(LogJSON)},
 				func(o *Options, v string) { o.LogFormat = LogFormat(v) }),
 		},
+		{
+			Key: "metrics-listen", Kind: KindText, Placeholder: "ADDRESS", Empty: "no socket is opened", DefaultNote: "none",
+			Help: "where Prometheus can ask for metrics: HOST:PORT or unix:PATH",
+			Long: "Where the running agent answers GET /metrics: HOST:PORT, such as 127.0.0.1:9765 or :9765 for all addresses of this host, or unix:PATH. Whoever can connect can read; nothing there is secret. " +
+				"An address that is in use ends the agent when it starts; when the agent takes up another configuration, it says so and stays with the address before. " +
+				"The agent also answers on a socket that a unit k2hdkc-slave-agent.socket passes to it.",
+			set: setMetricsListen,
+		},
+		{
+			Key: "metrics-textfile", Kind: KindFile, Placeholder: "FILE", Empty: "none", DefaultNote: "none",
+			Help: "file for node_exporter's textfile collector, ending in .prom",
+			Long: "The file that the running agent keeps its metrics in for node_exporter's textfile collector. Its name ends in .prom. The agent replaces it at each change, once a second at most, and every 60 s, readable by everybody, and removes it when it ends.",
+			set:  setMetricsTextfile,
+		},
 	})
 }
 

@@ -43,6 +43,8 @@ func TestTableIsComplete(t *testing.T) {
 		{"agent", "instance-id-file", "/var/lib/cloud/data/instance-id"},
 		{"agent", "log-level", "info"},
 		{"agent", "log-format", "auto"},
+		{"agent", "metrics-listen", ""},
+		{"agent", "metrics-textfile", ""},
 	}
 	var got [][3]string
 	for _, o := range Table() {

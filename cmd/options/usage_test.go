@@ -22,7 +22,7 @@ func TestHelpTexts(t *testing.T) {
 		t.Fatal(err)
 	}
 	texts["overview"] = b.Bytes()
-	for _, name := range []string{"once", "check", "user-data", "version"} {
+	for _, name := range []string{"once", "check", "status", "user-data", "version"} {
 		var b bytes.Buffer
 		if err := Usage(&b, verb(t, name)); err != nil {
 			t.Fatal(err)
@@ -80,7 +80,7 @@ func TestVerbs(t *testing.T) {
 			t.Errorf("%s is not explained", v.Name)
 		}
 	}
-	want := []string{"run", "once", "check", "register", "unregister", "user-data", "version", "help"}
+	want := []string{"run", "once", "check", "status", "doctor", "register", "unregister", "user-data", "version", "help"}
 	if diff := cmp.Diff(want, all); diff != "" {
 		t.Errorf("verbs (-want +got):\n%s", diff)
 	}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"math"
+	"net"
 	"path"
 	"regexp"
 	"strconv"
@@ -219,6 +220,51 @@ func setLogLevel(o *Options, value string) error {
 		return fmt.Errorf("%s is not one of debug, info, warn, error", k2hr3.Quote(value))
 	}
 	o.LogLevel = level
+	return nil
+}
+
+// maxSocketPath is the longest path that a socket can have (unix(7)), in bytes.
+const maxSocketPath = 107
+
+func setMetricsListen(o *Options, value string) error {
+	if value == "" {
+		o.MetricsListen = Socket{}
+		return nil
+	}
+	if name, ok := strings.CutPrefix(value, "unix:"); ok {
+		if err := checkPath(name); err != nil {
+			return err
+		}
+		name = path.Clean(name)
+		if len(name) > maxSocketPath {
+			return fmt.Errorf("%s is longer than the path of a socket can be, %d bytes", k2hr3.Quote(name), maxSocketPath)
+		}
+		o.MetricsListen = Socket{"unix", name}
+		return nil
+	}
+	host, port, err := net.SplitHostPort(value)
+	if strings.Contains(value, "/") || strings.ContainsFunc(value, unicode.IsSpace) || err != nil {
+		return fmt.Errorf("%s is no address to listen at: write HOST:PORT, such as 127.0.0.1:9765, or unix:PATH", k2hr3.Quote(value))
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("%s has no port from 1 to 65535: write HOST:PORT, such as 127.0.0.1:9765", k2hr3.Quote(value))
+	}
+	o.MetricsListen = Socket{"tcp", net.JoinHostPort(host, port)}
+	return nil
+}
+
+func setMetricsTextfile(o *Options, value string) error {
+	if value == "" {
+		o.MetricsTextfile = ""
+		return nil
+	}
+	if err := checkPath(value); err != nil {
+		return err
+	}
+	if path.Ext(value) != ".prom" || path.Base(value) == ".prom" {
+		return fmt.Errorf("%s does not end in .prom: node_exporter's textfile collector reads no other files", k2hr3.Quote(value))
+	}
+	o.MetricsTextfile = path.Clean(value)
 	return nil
 }
 

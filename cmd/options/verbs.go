@@ -14,9 +14,10 @@ type Verb struct {
 	Synopsis string // what it does, one line
 	Long     string // the same, for its help and the man page
 	Exits    []Exit
-	Switches []Switch // flags of this verb alone, without value
-	Flags    []Option // flags of this verb alone, with value; neither in the environment nor in the configuration file
-	Sections []string // sections of options its help lists; none: it takes no options at all
+	Switches []Switch   // flags of this verb alone, without value
+	Apart    [][]string // switches of which at most one may be given
+	Flags    []Option   // flags of this verb alone, with value; neither in the environment nor in the configuration file
+	Sections []string   // sections of options its help lists; none: it takes no options at all
 
 	elsewhere bool // its options are those of another host, see Options.Elsewhere
 }
@@ -73,8 +74,7 @@ func LookupVerb(name string) (Verb, error) {
 // Verbs lists the verbs, in the order of the help.
 func Verbs() []Verb {
 	everything := []string{"", "k2hr3", "slave", "chmpx", "agent"}
-	done := Exit{0, "done"}
-	failed := Exit{1, "failed"}
+	done, failed := Exit{0, "done"}, Exit{1, "failed"}
 	return []Verb{
 		{
 			Name:     "run",
@@ -104,6 +104,27 @@ func Verbs() []Verb {
 			Exits:    []Exit{{0, "accept"}, {1, "dangerous, reject, or failed"}},
 			Sections: []string{"", "slave", "chmpx", "agent"},
 		},
+		{
+			Name:     "status",
+			Synopsis: "tell how the agent, slave.ini and chmpx are",
+			Long: "Tells how the agent, slave.ini and chmpx are: the verdict first, then what is wrong, who this host is, K2HR3, the file, chmpx, each server node and the latest changes. " +
+				"It reads what the daemon has written into run-dir, adds what can be seen of chmpx and its unit now, and asks nothing of K2HR3. " +
+				"It works for every user, with the daemon or without, and also where the configuration cannot be read: name run-dir then if it is not the default.",
+			Exits: []Exit{
+				{0, "healthy; with --ready: ready; with --watch: ended by Ctrl-C or SIGTERM"},
+				{1, "not healthy; with --ready: not ready yet"},
+				{3, "the agent does not run (not with --ready)"},
+			},
+			Switches: []Switch{
+				{"json", "print one JSON object, as docs/status.schema.json describes it"},
+				{"brief", "print one line"},
+				{"ready", "print nothing; the exit status tells whether a good file is in place and, where that can be seen, chmpx runs it and is connected to every server that is up"},
+				{"watch", "go on, and show each change, until Ctrl-C or SIGTERM"},
+			},
+			Apart:    [][]string{{"json", "brief", "ready"}, {"ready", "watch"}},
+			Sections: []string{"", "slave", "chmpx", "agent"},
+		},
+		doctorVerb(),
 		{
 			Name:     "register",
 			Synopsis: "make this host a member of the role",

@@ -23,9 +23,10 @@ type Backlog struct {
 	to   io.Writer
 	note func(to io.Writer, dropped int) error
 
-	out     outbox[entry]
+	out     Outbox[entry]
 	size    atomic.Int64 // of all entries, in bytes
 	dropped int          // since the last entry; out.mu guards it
+	total   atomic.Int64 // dropped ever
 }
 
 // entry is one record.
@@ -38,16 +39,17 @@ type entry struct {
 // records were dropped.
 func NewBacklog(to io.Writer, note func(to io.Writer, dropped int) error) *Backlog {
 	b := &Backlog{to: to, note: note}
-	b.out.send = b.send
+	b.out.Send = b.send
 	return b
 }
 
 // Write takes one record. It neither blocks nor fails.
 func (b *Backlog) Write(record []byte) (int, error) {
 	size := int64(len(record))
-	b.out.update(func(entries []entry) []entry {
+	b.out.Update(func(entries []entry) []entry {
 		if len(entries) >= maxBacklog || b.size.Load()+size > maxBacklogInBytes {
 			b.dropped++
+			b.total.Add(1)
 			return entries
 		}
 		b.size.Add(size)
@@ -68,6 +70,7 @@ func (b *Backlog) send(e entry) {
 		_, err = b.to.Write(e.text)
 	}
 	if err != nil {
+		b.total.Add(1)
 		b.drop(e.lost + 1)
 		return
 	}
@@ -101,5 +104,8 @@ func (b *Backlog) lostAtEnd() int {
 	return n
 }
 
+// Dropped returns how many records were dropped so far.
+func (b *Backlog) Dropped() int64 { return b.total.Load() }
+
 // Flush waits until all that was not dropped is written, or ctx ends.
-func (b *Backlog) Flush(ctx context.Context) { b.out.flush(ctx) }
+func (b *Backlog) Flush(ctx context.Context) { b.out.Flush(ctx) }

@@ -37,7 +37,8 @@ type filesystem interface {
 	age(path string) time.Duration         // of a folder; large if it is not known
 }
 
-// NewFolders returns one that watches for those of dirs that are missing now, or were a moment ago.
+// NewFolders returns one that watches for those of dirs that are missing now, or were a moment ago;
+// an empty one is none.
 // The caller ends it with Stop.
 func NewFolders(dirs ...string) *Folders { return newFolders(kernel{}, dirs) }
 
@@ -47,7 +48,7 @@ func newFolders(system filesystem, dirs []string) *Folders {
 		return f
 	}
 	for _, dir := range dirs {
-		if f.isMissing(dir) && !slices.Contains(f.missing, dir) {
+		if dir != "" && f.isMissing(dir) && !slices.Contains(f.missing, dir) {
 			f.missing = append(f.missing, dir)
 		}
 	}

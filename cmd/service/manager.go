@@ -15,7 +15,7 @@ import (
 // Manager is the service manager that may have started the agent, as the agent speaks to it
 // (sd_notify(3)). Without one it is silent. No call waits for the service manager: it may hang.
 type Manager struct {
-	out  outbox[string]     // messages that it has yet to take
+	out  Outbox[string]     // messages that it has yet to take
 	send func(state string) // hands over one message
 
 	mu      sync.Mutex
@@ -27,7 +27,7 @@ type Manager struct {
 // NewManager returns the manager of this process.
 func NewManager() *Manager {
 	m := &Manager{}
-	m.out.send = func(state string) { daemon.SdNotify(false, state) }
+	m.out.Send = func(state string) { daemon.SdNotify(false, state) }
 	m.send = m.put
 	return m
 }
@@ -36,7 +36,7 @@ func NewManager() *Manager {
 // has not taken yet, so there are never more than there are kinds, and the latest counts.
 func (m *Manager) put(state string) {
 	kind, _, _ := strings.Cut(state, "=")
-	m.out.update(func(waiting []string) []string {
+	m.out.Update(func(waiting []string) []string {
 		waiting = slices.DeleteFunc(waiting, func(s string) bool {
 			return strings.HasPrefix(s, kind+"=")
 		})
@@ -45,7 +45,7 @@ func (m *Manager) put(state string) {
 }
 
 // Flush waits until the service manager has taken all messages, or ctx ends.
-func (m *Manager) Flush(ctx context.Context) { m.out.flush(ctx) }
+func (m *Manager) Flush(ctx context.Context) { m.out.Flush(ctx) }
 
 // Supervised reports whether systemd has started the agent as a service, so that the unit decides
 // what the agent may do.

@@ -5,18 +5,18 @@ import (
 	"sync"
 )
 
-// outbox sends items one after the other in a goroutine of its own, so that who has something to
+// Outbox sends items one after the other in a goroutine of its own, so that who has something to
 // send never waits for whoever receives it. The goroutine is there only while there are items.
-type outbox[T any] struct {
-	send func(T) // may block
+type Outbox[T any] struct {
+	Send func(T) // set before the first Update; may block
 
 	mu    sync.Mutex
 	items []T
 	idle  chan struct{} // closed once all is sent; nil: nothing is being sent
 }
 
-// update changes the items that still have to be sent, other than the one being sent now.
-func (o *outbox[T]) update(f func(items []T) []T) {
+// Update changes the items that still have to be sent, other than the one being sent now.
+func (o *Outbox[T]) Update(f func(items []T) []T) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.items = f(o.items)
@@ -26,18 +26,18 @@ func (o *outbox[T]) update(f func(items []T) []T) {
 	}
 }
 
-func (o *outbox[T]) work() {
+func (o *Outbox[T]) work() {
 	for {
 		item, ok := o.take()
 		if !ok {
 			return
 		}
-		o.send(item)
+		o.Send(item)
 	}
 }
 
 // take returns the next item to send, or none, which ends the work.
-func (o *outbox[T]) take() (item T, ok bool) {
+func (o *Outbox[T]) take() (item T, ok bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.items) == 0 {
@@ -49,8 +49,8 @@ func (o *outbox[T]) take() (item T, ok bool) {
 	return item, true
 }
 
-// flush waits until all is sent, or ctx ends.
-func (o *outbox[T]) flush(ctx context.Context) {
+// Flush waits until all is sent, or ctx ends.
+func (o *Outbox[T]) Flush(ctx context.Context) {
 	o.mu.Lock()
 	idle := o.idle
 	o.mu.Unlock()

@@ -6,7 +6,10 @@
 // it calls [Look]. No socket is opened and no right is needed but to read the run-dir.
 package status
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Schema names the document's format. Fields are only ever added to it.
 const Schema = "k2hdkc-slave-agent/status/v1"
@@ -126,8 +129,10 @@ type K2HR3 struct {
 
 // File is slave.ini.
 type File struct {
-	Path       string    `json:"path"`
-	Present    bool      `json:"present"` // there is a good one
+	Path    string `json:"path"`
+	Present bool   `json:"present"` // there is a good one
+	// Unknown: nobody has seen whether there is one, as the verb status may say.
+	Unknown    bool      `json:"unknown,omitempty"`
 	Revision   int       `json:"revision"`
 	SHA256     string    `json:"sha256"`
 	Servers    int       `json:"servers"`
@@ -162,6 +167,9 @@ type Server struct {
 	InFile      bool `json:"in_file"`
 	InRing      bool `json:"in_ring"`
 }
+
+// Up tells whether chmpx has the server as reachable.
+func (s Server) Up() bool { return strings.HasPrefix(s.RingState, "up") }
 
 // Change is one replacement of the file.
 type Change struct {

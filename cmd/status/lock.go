@@ -40,14 +40,20 @@ func Hold(dir string) (*Lock, error) {
 	return l, nil
 }
 
-// Alive is the daemon's sign of life: the lock file's time of modification. If somebody has deleted
-// the lock file, Alive claims the run-dir once more, and fails with [ErrHeld] if another agent has
-// come first.
+// Keep returns nil if the run-dir is this process's. If somebody has deleted the lock file, Keep
+// claims the run-dir once more, and fails with [ErrHeld] if another agent has come first. A Write
+// begins with it.
+func (l *Lock) Keep() error {
+	if l.inPlace(l.f) {
+		return nil
+	}
+	return l.take(0)
+}
+
+// Alive is Keep with the daemon's sign of life: the lock file's time of modification.
 func (l *Lock) Alive() error {
-	if !l.inPlace(l.f) {
-		if err := l.take(0); err != nil {
-			return err
-		}
+	if err := l.Keep(); err != nil {
+		return err
 	}
 	return l.touch()
 }

@@ -11,8 +11,12 @@ import (
 	"k2hdkc-slave-agent/render/regularfile"
 )
 
-// The codes of the conditions that Look makes.
+// The codes of the conditions that are not the watcher's: the daemon makes the first two, and Look
+// the others. docs/status.md says what to do about each.
 const (
+	CodeNotConfigured      = "not_configured"
+	CodeConfigurationWrong = "configuration_wrong"
+
 	AgentStopped = "agent_stopped"
 	AgentHung    = "agent_hung"
 	AgentUnknown = "agent_unknown"
@@ -47,7 +51,7 @@ func Look(dir string, now time.Time) (Document, error) {
 		d.add(Condition{Code: AgentStopped, Severity: Error, Since: alive, Message: stopped(dir)})
 	case now.Sub(alive) > overdue*every:
 		d.Agent.State = Hung
-		message := fmt.Sprintf("the agent runs and has given no sign of life for %v; one is due every %v", now.Sub(alive).Round(time.Second), every)
+		message := fmt.Sprintf("the agent runs, and its sign of life is overdue: there should be one every %d s", every/time.Second)
 		d.add(Condition{Code: AgentHung, Severity: Error, Since: alive, Message: message})
 	case d.Agent.State != NotConfigured:
 		d.Agent.State = Running

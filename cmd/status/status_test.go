@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -424,5 +425,23 @@ func asNobody(t *testing.T, f func()) {
 	}()
 	if err := <-done; err != nil {
 		t.Fatal(err)
+	}
+}
+
+// BenchmarkWrite is one change of the status, of clusters small and large.
+func BenchmarkWrite(b *testing.B) {
+	for _, servers := range []int{3, 1000} {
+		b.Run(fmt.Sprint(servers, " servers"), func(b *testing.B) {
+			dir, d := b.TempDir(), document()
+			for i := range servers {
+				d.Servers = append(d.Servers, Server{Name: fmt.Sprintf("server-%d.orders.example", i), CtlPort: 8021, CUK: "2f4b9a10-66c7-4d0e-b8a5-73d1f90e6b02", RingState: "up", InFile: true, InRing: true})
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := Write(dir, d); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

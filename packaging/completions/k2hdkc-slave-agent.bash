@@ -18,7 +18,7 @@ _k2hdkc_slave_agent_files() {
 # _k2hdkc_slave_agent_value completes the value of a flag.
 _k2hdkc_slave_agent_value() {
 	case $flag in
-	--ca-file | --cert-file | --chmpx-repo-key-file | --config | --instance-id-file | --key-file | --output | --repo-key-file | --role-token-file) _k2hdkc_slave_agent_files -f default ;;
+	--ca-file | --cert-file | --chmpx-repo-key-file | --config | --instance-id-file | --key-file | --metrics-textfile | --output | --repo-key-file | --role-token-file) _k2hdkc_slave_agent_files -f default ;;
 	--antpickax-dir | --run-dir | --state-dir) _k2hdkc_slave_agent_files -d dirnames ;;
 	--check-command | --status-command) mapfile -t COMPREPLY < <(compgen -P "$glue" -c -- "$cur") ;;
 	--unit)
@@ -60,7 +60,7 @@ _k2hdkc_slave_agent_arguments() {
 
 _k2hdkc_slave_agent() {
 	local cur=${COMP_WORDS[COMP_CWORD]} flag=${COMP_WORDS[COMP_CWORD - 1]} glue=""
-	local verbs="run once check register unregister user-data version help"
+	local verbs="run once check status doctor register unregister user-data version help"
 	local flags="" valued="" argument="" arguments ended=""
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
@@ -70,29 +70,37 @@ _k2hdkc_slave_agent() {
 	fi
 	case ${COMP_WORDS[1]} in
 	run)
-		flags="--help --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format"
-		valued="--config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format"
+		flags="--help --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		valued="--config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
 		;;
 	once)
-		flags="--help --dry-run --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format"
-		valued="--config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format"
+		flags="--help --dry-run --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		valued="--config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
 		;;
 	check)
-		flags="--help --config --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format"
-		valued="--config --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format"
+		flags="--help --config --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		valued="--config --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
 		argument="file"
 		;;
+	status)
+		flags="--help --json --brief --ready --watch --config --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		valued="--config --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		;;
+	doctor)
+		flags="--help --json --write-test --only --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		valued="--only --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		;;
 	register)
-		flags="--help --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format"
-		valued="--config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format"
+		flags="--help --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		valued="--config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
 		;;
 	unregister)
-		flags="--help --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format"
-		valued="--config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format"
+		flags="--help --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		valued="--config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
 		;;
 	user-data)
-		flags="--help --format --repo --repo-key-file --chmpx-repo --chmpx-repo-key-file --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format"
-		valued="--format --repo --repo-key-file --chmpx-repo --chmpx-repo-key-file --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format"
+		flags="--help --format --repo --repo-key-file --chmpx-repo --chmpx-repo-key-file --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		valued="--format --repo --repo-key-file --chmpx-repo --chmpx-repo-key-file --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
 		;;
 	version)
 		flags="--help"

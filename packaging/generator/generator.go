@@ -15,6 +15,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -62,12 +63,13 @@ func rights(files fs.FS, a agentunit.Agent, userNamespaces func() bool) (lines [
 	}
 	// Its memory can be looked at only with the right to write there.
 	user, err := chmpxUser(files, a.Options)
-	if !isRoot(user) {
+	metrics := showsElsewhere(files, a.Options)
+	if !isRoot(user) || metrics {
 		lines = append(lines, "CapabilityBoundingSet=CAP_DAC_OVERRIDE")
 	}
 	// A namespace of users has nobody but root in it. Where there may be none,
 	// systemd would not start the unit.
-	if owned || namesSomebody(files, a.Options) || !isRoot(user) || !userNamespaces() {
+	if owned || namesSomebody(files, a.Options) || !isRoot(user) || metrics || !userNamespaces() {
 		lines = append(lines, "PrivateUsers=no")
 	}
 	return lines, err
@@ -83,12 +85,39 @@ func folders(a agentunit.Agent) (dirs []string) {
 	if o.ForgetBootstrapToken {
 		wanted = append(wanted, path.Dir(o.RoleTokenFile))
 	}
+	for _, file := range metricsFiles(o) {
+		wanted = append(wanted, path.Dir(file))
+	}
 	for _, dir := range wanted {
 		if plain.MatchString(dir) && !within(dir, append(a.Writable(), dirs...)) {
 			dirs = append(dirs, dir)
 		}
 	}
 	return dirs
+}
+
+// metricsFiles are those that the agent shows its metrics by.
+func metricsFiles(o *options.Options) (files []string) {
+	if o.MetricsTextfile != "" {
+		files = append(files, o.MetricsTextfile)
+	}
+	if o.MetricsListen.Network == "unix" {
+		files = append(files, o.MetricsListen.Address)
+	}
+	return files
+}
+
+// showsElsewhere tells whether the agent shows its metrics in a folder of somebody else's than
+// root, such as node_exporter's user, where root without capabilities may not write.
+func showsElsewhere(files fs.FS, o *options.Options) bool {
+	return slices.ContainsFunc(metricsFiles(o), func(file string) bool {
+		info, err := fs.Stat(files, strings.TrimPrefix(path.Dir(file), "/"))
+		if err != nil {
+			return false
+		}
+		st, ok := info.Sys().(*syscall.Stat_t)
+		return ok && st.Uid != 0
+	})
 }
 
 // within tells whether a folder is one of dirs, or below one.

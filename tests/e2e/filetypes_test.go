@@ -112,7 +112,7 @@ func newFuzzing(t *testing.T) *fuzzing {
 	z.paths = append(slices.Sorted(maps.Keys(z.texts)),
 		slaveINI, "/etc/k2hdkc/.slave.next.ini", "/etc/k2hdkc/.slave.parked.ini", "/etc/k2hdkc/.slave.previous.ini", "/etc/k2hdkc/.slave.lock",
 		"/var/lib/k2hdkc-slave-agent", "/var/lib/k2hdkc-slave-agent/state.json", "/var/lib/k2hdkc-slave-agent/identity.json",
-		"/run/k2hdkc-slave-agent", "/run/k2hdkc-slave-agent/probe.ini")
+		"/run/k2hdkc-slave-agent", "/run/k2hdkc-slave-agent/probe.ini", "/run/k2hdkc-slave-agent/status.json", "/run/k2hdkc-slave-agent/status.lock")
 	z.run()
 	return z
 }

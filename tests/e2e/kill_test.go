@@ -216,7 +216,7 @@ func (k *killing) look(t *testing.T, p *realagent.Process) string {
 
 // temporary is the name of a file that is removed by the writing of the next one, once it is a
 // minute old.
-var temporary = regexp.MustCompile(`^\.(state\.json|probe\.ini)\.[A-Z0-9]+\.next$`)
+var temporary = regexp.MustCompile(`^\.(state\.json|status\.json|probe\.ini)\.[A-Z0-9]+\.next$`)
 
 // onlyItsOwn fails if there is anything but the one temporary file that the
 // next replacement overwrites, and what is always there.
@@ -225,7 +225,7 @@ func (k *killing) onlyItsOwn(t *testing.T, p *realagent.Process) {
 	allowed := map[string][]string{
 		"out":   {"slave.ini", ".slave.lock", ".slave.next.ini"},
 		"state": {"state.json"},
-		"run":   {"probe.ini"},
+		"run":   {"probe.ini", "status.json", "status.lock"},
 	}
 	if slices.Contains(names(t, k.host.path("out")), ".slave.next.ini") {
 		k.halfway++

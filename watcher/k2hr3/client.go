@@ -34,12 +34,18 @@ type Config struct {
 	// of the answer, but for the time K2HR3 was asked to hold the request.
 	// Connecting may take 20 s besides. 0: DefaultTimeout.
 	Timeout time.Duration
+	// Tries is how often an exchange is tried while its connection fails, or K2HR3 is busy; 0: a
+	// few times within two minutes.
+	Tries int
 	// Limiter is what every request passes. Nil: one of the client's own.
 	Limiter *Limiter
 	// UserAgent is sent with each request. Empty: the agent's name.
 	UserAgent string
 	// Logger gets Debug messages only. Nil: nothing is logged.
 	Logger *slog.Logger
+	// Observe, which may be nil, is called with each request that was made, from the goroutine that
+	// made it. It must not block.
+	Observe func(Asked)
 	// From is the address of this host to connect from. Zero: the routing
 	// decides.
 	From netip.Addr
@@ -55,6 +61,7 @@ type Client struct {
 	timeout   time.Duration
 	log       *slog.Logger
 	dial      *dialer
+	fresh     *fresh // nil: the network is replaced
 	line      line
 	retrier   *retryablehttp.Client
 	silent    *retryablehttp.Client // the same, without a log
@@ -81,17 +88,24 @@ func New(cfg Config) (*Client, error) {
 	}
 	dial := newDialer(cfg.From)
 	way := route{server: &cfg.API.base, named: "api-uri", caFile: cfg.CAFile, cert: cfg.CertFile, wantsCert: new(atomic.Bool)}
+	var real *fresh
 	if cfg.Transport == nil {
 		transport, err := newTransport(cfg, dial, way.wantsCert)
 		if err != nil {
 			return nil, err
 		}
-		cfg.Transport = transport
+		real, cfg.Transport = transport, transport
+	}
+	if cfg.Tries <= 0 {
+		cfg.Tries = maxTries
 	}
 	if cfg.Limiter == nil {
 		cfg.Limiter = new(Limiter)
 	}
-	all := line{next: quiet{cfg.Transport}, limiter: cfg.Limiter}
+	if cfg.Observe == nil {
+		cfg.Observe = func(Asked) {}
+	}
+	all := line{next: quiet{cfg.Transport}, limiter: cfg.Limiter, observe: cfg.Observe}
 	retried := all.client(cfg.Timeout)
 	return &Client{
 		api:       &cfg.API.base,
@@ -100,9 +114,10 @@ func New(cfg Config) (*Client, error) {
 		timeout:   cfg.Timeout,
 		log:       cfg.Logger,
 		dial:      dial,
+		fresh:     real,
 		line:      all,
-		retrier:   newRetrier(retried, cfg.Logger),
-		silent:    newRetrier(retried, slog.New(slog.DiscardHandler)),
+		retrier:   newRetrier(retried, cfg.Tries, cfg.Logger),
+		silent:    newRetrier(retried, cfg.Tries, slog.New(slog.DiscardHandler)),
 	}, nil
 }
 

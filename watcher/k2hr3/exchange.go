@@ -30,16 +30,21 @@ func (c *Client) Ping(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return c.judgePing(ctx, x.op, a)
+}
+
+// judgePing returns an error if an answer to a ping is not K2HR3's.
+func (c *Client) judgePing(ctx context.Context, op string, a answer) error {
 	if a.status != http.StatusOK {
-		return c.refused(x.op, a, asked{})
+		return c.refused(op, a, asked{})
 	}
 	m, err := a.object()
 	if err != nil {
-		return c.failed(ctx, x.op, a, err)
+		return c.failed(ctx, op, a, err)
 	}
 	var versions []string
 	if json.Unmarshal(m["version"], &versions) != nil || !slices.Contains(versions, "v1") {
-		return c.failed(ctx, x.op, a, &answerError{kind: ErrAnswer,
+		return c.failed(ctx, op, a, &answerError{kind: ErrAnswer,
 			text: "the answer does not name version v1 of K2HR3's interface", hint: hintElsewhere})
 	}
 	return nil
@@ -93,6 +98,26 @@ func (c *Client) IsMember(ctx context.Context, role Role, cuk CUK) (is bool, too
 		return false, a.took, nil
 	}
 	return false, 0, c.refused(x.op, a, asked{})
+}
+
+// TakesToken reports whether a role token is good, and how long K2HR3 took to say so. False also
+// means that K2HR3's store is down (docs/k2hr3.md B.5, C.6). It changes nothing.
+func (c *Client) TakesToken(ctx context.Context, role Role, token Token) (good bool, took time.Duration, err error) {
+	x := exchange{op: "look whether the role token is good", method: http.MethodHead, path: rolePath(role), token: token}
+	if role.IsZero() || token.IsZero() {
+		return false, 0, c.refusedHere(x.op, errors.New("a role and its token are needed"))
+	}
+	a, err := c.do(ctx, x)
+	if err != nil {
+		return false, 0, err
+	}
+	switch {
+	case a.status == http.StatusNoContent:
+		return true, a.took, nil
+	case a.status == http.StatusUnauthorized && !a.isWebPage():
+		return false, a.took, nil
+	}
+	return false, 0, c.refused(x.op, a, asked{byToken: true})
 }
 
 // Unregister takes this host, by the address K2HR3 sees and cuk, out of role and

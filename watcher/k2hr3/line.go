@@ -18,6 +18,7 @@ import (
 type line struct {
 	next    http.RoundTripper
 	limiter *Limiter
+	observe func(Asked)
 	limit   time.Duration // from the connection to the last byte of the answer
 }
 
@@ -43,8 +44,11 @@ func (l line) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := l.next.RoundTrip(req.WithContext(t.ctx))
 	if err != nil {
 		defer t.end()
-		return nil, t.explain(err)
+		err = t.explain(err)
+		l.observe(outcomeOf(nil, err, 0))
+		return nil, err
 	}
+	l.observe(outcomeOf(resp, nil, t.took()))
 	t.keep(nil)
 	if d := retryAfter(resp.StatusCode, resp.Header); d > 0 {
 		l.limiter.leaveAlone(req.URL.Host, d)
@@ -60,8 +64,9 @@ type try struct {
 	end   func()          // has to be called
 
 	mu        sync.Mutex
-	conn      net.Conn // to be reset if the request is given up now
-	handshake error    // what became of the TLS handshake
+	began     time.Time // with the connection
+	conn      net.Conn  // to be reset if the request is given up now
+	handshake error     // what became of the TLS handshake
 }
 
 // begin begins a try. K2HR3 works on a request whose connection is closed to its end, and drops one
@@ -73,7 +78,7 @@ type try struct {
 func begin(req *http.Request, limit time.Duration) *try {
 	outer, cancelOuter := context.WithCancelCause(req.Context())
 	ctx, cancel := context.WithCancel(context.WithoutCancel(outer))
-	t := &try{outer: outer}
+	t := &try{outer: outer, began: time.Now()}
 	stop := context.AfterFunc(outer, func() {
 		t.reset()
 		cancel()
@@ -89,6 +94,7 @@ func begin(req *http.Request, limit time.Duration) *try {
 	t.ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(info httptrace.GotConnInfo) {
 			late.Reset(limit)
+			t.connected()
 			if reads {
 				t.keep(info.Conn)
 			}
@@ -96,6 +102,20 @@ func begin(req *http.Request, limit time.Duration) *try {
 		TLSHandshakeDone: func(_ tls.ConnectionState, err error) { t.shook(err) },
 	})
 	return t
+}
+
+// connected takes note that K2HR3 has the request from now on.
+func (t *try) connected() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.began = time.Now()
+}
+
+// took is for how long K2HR3 has had the request.
+func (t *try) took() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return time.Since(t.began)
 }
 
 // keep keeps a connection, to reset it if the request is given up; nil: not any more.

@@ -33,11 +33,11 @@ const (
 func (c *Client) Longest() time.Duration { return connectLimit + c.timeout + allTries }
 
 // newRetrier returns the client for exchanges that are tried again, over base.
-func newRetrier(base *http.Client, log *slog.Logger) *retryablehttp.Client {
+func newRetrier(base *http.Client, tries int, log *slog.Logger) *retryablehttp.Client {
 	r := retryablehttp.NewClient()
 	r.HTTPClient = base
 	r.Logger = debugLogger{log}
-	r.RetryMax = maxTries - 1
+	r.RetryMax = tries - 1
 	r.RetryWaitMin = retryBase
 	r.RetryWaitMax = retryCap
 	r.CheckRetry = shouldRetry

@@ -34,27 +34,35 @@ func (m *Member) token(ctx context.Context) (k2hr3.Token, error) {
 	if m.Guard != nil {
 		m.Guard.CloseFile(path, m.Log)
 	}
-	text, trusted, err := readTokenFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return k2hr3.Token{}, ErrNoToken
-	}
-	if err != nil {
-		return k2hr3.Token{}, fmt.Errorf("cannot read the role token: %w", err)
-	}
-	token, at, err := k2hr3.ParseTokenFile(text)
-	switch {
-	case err != nil:
-		return k2hr3.Token{}, fmt.Errorf("%s: %w", path, err)
-	case at.IsZero():
-		return token, nil
-	case !trusted:
-		return k2hr3.Token{}, fmt.Errorf("%s holds an address and belongs to neither root nor the agent's user: the agent does not go where others send it; make root its owner", path)
+	token, at, err := ReadTokenFile(path)
+	if err != nil || at.IsZero() {
+		return token, err
 	}
 	token, err = m.fetch(ctx, at)
 	if err != nil {
 		return k2hr3.Token{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return token, nil
+}
+
+// ReadTokenFile returns what is in a role token file: the token, or the address of K2HR3's user
+// data that has it. It changes nothing and asks nobody. Without the file the error is ErrNoToken.
+func ReadTokenFile(path string) (k2hr3.Token, k2hr3.UserDataAddress, error) {
+	text, trusted, err := readTokenFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return k2hr3.Token{}, k2hr3.UserDataAddress{}, ErrNoToken
+	}
+	if err != nil {
+		return k2hr3.Token{}, k2hr3.UserDataAddress{}, fmt.Errorf("cannot read the role token: %w", err)
+	}
+	token, at, err := k2hr3.ParseTokenFile(text)
+	switch {
+	case err != nil:
+		return k2hr3.Token{}, k2hr3.UserDataAddress{}, fmt.Errorf("%s: %w", path, err)
+	case !at.IsZero() && !trusted:
+		return k2hr3.Token{}, k2hr3.UserDataAddress{}, fmt.Errorf("%s holds an address and belongs to neither root nor the agent's user: the agent does not go where others send it; make root its owner", path)
+	}
+	return token, at, nil
 }
 
 // fetch returns the token in the user data at an address. It asks K2HR3 once.

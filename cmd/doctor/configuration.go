@@ -1,0 +1,102 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"time"
+
+	"k2hdkc-slave-agent/watcher/k2hr3"
+	"k2hdkc-slave-agent/watcher/member"
+)
+
+func configurationChecks() []check {
+	return []check{
+		{id: "config", about: "the agent's options, wherever they are from", look: lookConfig},
+		{id: "token", about: "the role token's file", needs: []string{"config"}, look: lookToken},
+		{id: "clock", about: "this host's clock beside K2HR3's", needs: []string{"config"}, look: lookClock},
+	}
+}
+
+func lookConfig(_ context.Context, x *exam) finding {
+	o := x.Options
+	switch {
+	case x.Wrong != nil && errors.Is(x.Wrong, fs.ErrPermission) && !isRoot():
+		f := unseen("the agent's configuration: %v", x.Wrong)
+		f.blind = true
+		return f.at("%s", o.ConfigFile)
+	case x.Wrong != nil:
+		return bad("correct what the message names; where two places set an option, a flag beats the environment, which beats "+o.ConfigFile+
+			", which beats the files in "+o.AntpickaxDir, "%v", x.Wrong).at("%s, the environment and %s", o.ConfigFile, o.AntpickaxDir)
+	}
+	return good("K2HR3 at %s, %s, CUK %s", o.APIURI, o.Role, x.CUK).
+		at("%s, the environment and %s", o.ConfigFile, o.AntpickaxDir)
+}
+
+func lookToken(_ context.Context, x *exam) finding {
+	path, _ := x.Options.FindRoleTokenFile()
+	if path == "" {
+		return good("there is none, and a host that is a member needs none")
+	}
+	token, at, err := member.ReadTokenFile(path)
+	switch {
+	case errors.Is(err, member.ErrNoToken):
+		return warn("put the role token into "+path+", or remove role-token-file: a host that is a member needs none",
+			"%s is not there", path).at("%s", path)
+	case errors.Is(err, fs.ErrPermission) && !isRoot():
+		return unseen("the role token in %s", path).at("%s", path)
+	case err != nil:
+		return bad("write K2HR3's role token alone into "+path+"; it has 64 digits", "%v", err).at("%s", path)
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode()&0o007 != 0 {
+		return warn("chmod 0600 "+path+", and issue a new token if somebody else may have read this one",
+			"%s can be read by everybody (mode %04o)", path, info.Mode().Perm()).at("%s", path)
+	}
+	if token.IsZero() && !at.IsZero() {
+		return good("%s holds the address of K2HR3's user data (%s), which has the token", path, at).at("%s", path)
+	}
+	return good("%s holds a role token", path).at("%s", path)
+}
+
+// By how much clocks may differ. A slave whose clock is ahead of the servers' ignores their reports
+// for that long (docs/chmpx.md J.2), and certificates have their times.
+const (
+	clockDiffers = 15 * time.Second
+	clockWrong   = 2 * time.Minute
+)
+
+func lookClock(_ context.Context, x *exam) finding {
+	w := x.way()
+	if !w.Dated {
+		f := skip("nothing answers that tells the time")
+		f.waits = stepCheck(w)
+		return f
+	}
+	ahead := "ahead of"
+	by := w.Ahead
+	if by < 0 {
+		ahead, by = "behind", -by
+	}
+	const remedy = "have this host keep its time (timedatectl set-ntp true, or chrony); if this host is right, K2HR3's host is not"
+	switch {
+	case by >= clockWrong:
+		return bad(remedy, "this host's clock is %v %s K2HR3's", by, ahead)
+	case by >= clockDiffers:
+		return warn(remedy, "this host's clock is %v %s K2HR3's", by, ahead)
+	}
+	return good("this host's clock agrees with K2HR3's (to %v)", max(by, time.Second))
+}
+
+// stepCheck is the check of the step that failed.
+func stepCheck(w k2hr3.Way) string {
+	switch w.Reached {
+	case k2hr3.Resolving:
+		return "name"
+	case k2hr3.Connecting:
+		return "tcp"
+	case k2hr3.Agreeing:
+		return "tls"
+	}
+	return "k2hr3"
+}

@@ -1,0 +1,240 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/cmd/status"
+	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/watcher"
+)
+
+// messages keeps what is logged.
+type messages struct {
+	mu   sync.Mutex
+	said []string
+}
+
+func (m *messages) Enabled(context.Context, slog.Level) bool { return true }
+func (m *messages) WithAttrs([]slog.Attr) slog.Handler       { return m }
+func (m *messages) WithGroup(string) slog.Handler            { return m }
+func (m *messages) Handle(_ context.Context, r slog.Record) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.said = append(m.said, r.Message)
+	return nil
+}
+
+func (m *messages) count() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.said)
+}
+
+// board is a publisher with a run-dir of its own.
+func board(t *testing.T) (p *publisher, dir string, log *messages) {
+	t.Helper()
+	dir, log = filepath.Join(t.TempDir(), "run"), &messages{}
+	p = newPublisher("1.2.3")
+	p.at(&options.Options{RunDir: dir}, slog.New(log), time.Minute)
+	t.Cleanup(func() { p.close(time.Minute) })
+	return p, dir, log
+}
+
+// seen is the document once all is written.
+func seen(t *testing.T, p *publisher, dir string) status.Document {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	p.out.Flush(ctx)
+	d, err := status.Look(dir, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func codes(d status.Document) string {
+	var codes []string
+	for _, c := range d.Conditions {
+		codes = append(codes, c.Code)
+	}
+	return strings.Join(codes, " ")
+}
+
+func TestTheLatestDocumentIsTheOneThatIsSeen(t *testing.T) {
+	p, dir, _ := board(t)
+	for i := range 100 {
+		p.show(status.Document{Health: status.Healthy, File: status.File{Revision: i}})
+	}
+	d := seen(t, p, dir)
+	if d.File.Revision != 99 || d.Agent.State != status.Running || d.Agent.PID != os.Getpid() || d.Agent.AliveEvery != 60 || d.Version != "1.2.3" || d.WrittenAt.IsZero() {
+		t.Errorf("%+v", d)
+	}
+	p.close(time.Minute)
+	if d := seen(t, p, dir); d.Agent.State != status.Stopped || d.File.Revision != 99 {
+		t.Errorf("after the end: %+v", d)
+	}
+}
+
+func TestNotConfiguredAndWrong(t *testing.T) {
+	p, dir, _ := board(t)
+	o := &options.Options{RunDir: dir, Output: "/etc/k2hdkc/slave.ini"}
+	p.waits(o, status.CodeNotConfigured, "not configured: waiting for role")
+	d := seen(t, p, dir)
+	if d.Agent.State != status.NotConfigured || d.Health != status.Failed || codes(d) != status.CodeNotConfigured {
+		t.Errorf("%+v", d)
+	}
+	since := d.Conditions[0].Since
+	p.waits(o, status.CodeNotConfigured, "not configured: waiting for role and cuk")
+	if d := seen(t, p, dir); !d.Conditions[0].Since.Equal(since) {
+		t.Error("each look begins the condition anew")
+	}
+	p.waits(o, status.CodeConfigurationWrong, "the configuration is wrong: line 3")
+	if d := seen(t, p, dir); d.Agent.State != status.Running || codes(d) != status.CodeConfigurationWrong || d.Health != status.Failed {
+		t.Errorf("%+v", d)
+	}
+	p.show(status.Document{Health: status.Healthy})
+	p.wrongConfiguration(errors.New("line 3 is wrong\nand so is line 4"))
+	d = seen(t, p, dir)
+	if d.Health != status.Degraded || codes(d) != status.CodeConfigurationWrong || d.Conditions[0].Severity != status.Warning || strings.Contains(d.Conditions[0].Message, "\n") {
+		t.Errorf("goes on with the previous one: %+v", d)
+	}
+	p.show(status.Document{Health: status.Failed, Conditions: []status.Condition{{Code: "chmpx_down", Severity: status.Error, Status: status.Active}}})
+	if d := seen(t, p, dir); d.Health != status.Failed || codes(d) != "configuration_wrong chmpx_down" {
+		t.Errorf("what is wrong besides: %+v", d)
+	}
+	p.wrongConfiguration(nil)
+	if d := seen(t, p, dir); codes(d) != "chmpx_down" {
+		t.Errorf("mended: %+v", d)
+	}
+}
+
+// The condition that ended last is known also after a new configuration, or a restart.
+func TestThePreviousConditionOutlivesTheAgent(t *testing.T) {
+	p, dir, _ := board(t)
+	p.show(status.Document{Health: status.Healthy, Previous: &status.Condition{Code: "chmpx_down", Status: status.Over}})
+	p.show(status.Document{Health: status.Healthy, Version: "another watcher"})
+	if d := seen(t, p, dir); d.Previous == nil || d.Previous.Code != "chmpx_down" {
+		t.Errorf("after a new configuration: %+v", d.Previous)
+	}
+	p.close(time.Minute)
+	next := newPublisher("1.2.4")
+	next.at(&options.Options{RunDir: dir}, slog.New(&messages{}), time.Minute)
+	next.show(status.Document{Health: status.Healthy})
+	defer next.close(time.Minute)
+	if d := seen(t, next, dir); d.Version != "1.2.4" || d.Previous == nil || d.Previous.Code != "chmpx_down" {
+		t.Errorf("after a restart: %+v", d)
+	}
+}
+
+func TestASecondAgentLeavesTheFirstOnesStatusAlone(t *testing.T) {
+	dir := t.TempDir()
+	l, err := status.Hold(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := status.Document{Version: "the first"}
+	if err := status.Write(dir, first); err != nil {
+		t.Fatal(err)
+	}
+	log := &messages{}
+	p := newPublisher("the second")
+	p.at(&options.Options{RunDir: dir}, slog.New(log), time.Minute)
+	defer p.close(time.Minute)
+	p.show(status.Document{})
+	if d := seen(t, p, dir); d.Version != "the first" {
+		t.Errorf("overwritten by %s", d.Version)
+	}
+	p.alive()
+	if d := seen(t, p, dir); d.Version != "the first" || log.count() != 1 {
+		t.Errorf("overwritten by %s, or said more than once: %q", d.Version, log.said)
+	}
+	l.Release()
+	p.alive()
+	if d := seen(t, p, dir); d.Version != "the second" || log.count() != 2 {
+		t.Errorf("the first one has ended, and the status is that of %s; said %q", d.Version, log.said)
+	}
+}
+
+func TestARunDirThatCannotBeWritten(t *testing.T) {
+	p, dir, log := board(t)
+	if err := os.WriteFile(dir, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p.show(status.Document{File: status.File{Revision: 7}})
+	p.alive()
+	p.out.Flush(t.Context())
+	if log.count() != 1 {
+		t.Errorf("said %q", log.said)
+	}
+	os.Remove(dir)
+	p.alive()
+	if d := seen(t, p, dir); d.File.Revision != 7 || log.count() != 2 {
+		t.Errorf("%+v, said %q", d, log.said)
+	}
+}
+
+// Neither a disk that hangs nor a thousand changes hold up the watcher, or the agent's end.
+func TestNothingWaitsForTheDisk(t *testing.T) {
+	p, _, _ := board(t)
+	release := make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	p.out.Send = func(notice) { <-release }
+	start := time.Now()
+	for range 1000 {
+		p.show(status.Document{})
+		p.alive()
+	}
+	p.close(10 * time.Millisecond)
+	if d := time.Since(start); d > 5*time.Second {
+		t.Errorf("it took %v", d)
+	}
+}
+
+func TestADocumentHasAllThatTheWatcherSays(t *testing.T) {
+	at := time.Date(2031, 5, 6, 14, 3, 22, 123456789, time.FixedZone("", 3600))
+	shown := time.Date(2031, 5, 6, 13, 3, 22, 123000000, time.UTC)
+	r := Round{
+		Options: &options.Options{Output: "/etc/k2hdkc/slave.ini", Unit: "chmpx.service"},
+		Watcher: &watcher.Watcher{Config: watcher.Config{File: render.File{Path: "/etc/k2hdkc/slave.ini"}, InstanceID: "vm-7"}},
+	}
+	d := document(r, watcher.Status{
+		HasFile: true, Revision: 18, Servers: 1, Holds: true,
+		Talk:    watcher.Talk{HeardAt: at, FailedAt: at, Failure: "connection refused", NextAt: at, NextWhy: "the interval"},
+		File:    watcher.File{SHA256: "abc", Slaves: 2, ReplacedAt: at},
+		Process: watcher.Process{Seen: true, Running: true, PID: 7, StartedAt: at, Revision: 17, Clients: 3, ConfirmedAt: at},
+		Nodes:   watcher.ListOf(watcher.ServerNode{Name: "s1", CtlPort: 8021, CUK: "c", RingState: "up", Connections: 1, InFile: true}),
+		Changes: watcher.ListOf(watcher.Change{At: at, Revision: 18, Words: "first file"}),
+		Health: watcher.Health{Verdict: watcher.Degraded, Since: at, Conditions: watcher.ListOf(watcher.Condition{
+			Code: watcher.RingDiffers, Severity: watcher.Warning, Active: true, Since: at, Message: "m", DependsOn: []watcher.Code{watcher.NotMember},
+		}), Previous: &watcher.Condition{Code: watcher.NoFile, Since: at, Until: at}},
+		Membership: watcher.Problem{Kind: watcher.NoMember, Since: at, Why: "no role token"}, CheckedAt: at, MemberSince: at,
+	})
+	c, p := d.Conditions[0], d.Previous
+	for name, ok := range map[string]bool{
+		"health":     d.Health == status.Degraded && d.Since == shown,
+		"condition":  c.Code == "ring_differs" && c.Status == status.Active && c.Since == shown && slices.Equal(c.DependsOn, []string{"not_member"}),
+		"previous":   p.Code == "no_file" && p.Status == status.Over && p.Until == shown,
+		"identity":   d.Identity.CUK == "vm-7",
+		"membership": d.Membership == status.Membership{State: "unconfirmed", Since: shown, CheckedAt: shown, Message: "no role token"},
+		"k2hr3":      d.K2HR3 == status.K2HR3{LastOK: shown, LastError: "connection refused", LastErrorAt: shown, Holds: true, NextAt: shown, NextWhy: "the interval"},
+		"file":       d.File == status.File{Path: "/etc/k2hdkc/slave.ini", Present: true, Revision: 18, SHA256: "abc", Servers: 1, Slaves: 2, ReplacedAt: shown},
+		"chmpx":      d.Chmpx == status.Chmpx{Seen: true, Running: true, PID: 7, StartedAt: shown, Revision: 17, ConfirmedAt: shown, Unit: "chmpx.service", Clients: 3},
+		"servers":    slices.Equal(d.Servers, []status.Server{{Name: "s1", CtlPort: 8021, CUK: "c", RingState: "up", Connections: 1, InFile: true}}),
+		"changes":    slices.Equal(d.Changes, []status.Change{{At: shown, Revision: 18, Words: "first file"}}),
+	} {
+		if !ok {
+			t.Errorf("%s: %+v", name, d)
+		}
+	}
+}

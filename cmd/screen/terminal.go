@@ -1,0 +1,40 @@
+package screen
+
+import (
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// usualWidth is that of a terminal that does not say how wide it is.
+const usualWidth = 80
+
+// On returns the screen that w is at this moment, in the local time. Only a terminal has a size,
+// and colours: not with NO_COLOR in the environment (https://no-color.org), and not the one that
+// calls itself dumb.
+func On(w io.Writer, getenv func(string) string, now time.Time) Screen {
+	s := Screen{Now: now}
+	f, ok := w.(*os.File)
+	if !ok {
+		return s
+	}
+	size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return s
+	}
+	s.Width, s.Height = int(size.Col), int(size.Row)
+	if s.Width == 0 {
+		s.Width = usualWidth
+	}
+	s.Redraws = capable(getenv)
+	s.Colour = s.Redraws && getenv("NO_COLOR") == ""
+	return s
+}
+
+// capable tells whether a terminal understands more than text.
+func capable(getenv func(string) string) bool {
+	term := getenv("TERM")
+	return term != "" && term != "dumb"
+}

@@ -1,0 +1,93 @@
+package screen
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// span is a time's length in words, in two units at most: "40 s", "12 min", "3 d 4 h".
+func span(d time.Duration) string {
+	d = max(d, 0)
+	two := func(big time.Duration, bigName string, small time.Duration, smallName string) string {
+		text := fmt.Sprintf("%d %s", d/big, bigName)
+		if rest := d % big / small; rest > 0 {
+			text += fmt.Sprintf(" %d %s", rest, smallName)
+		}
+		return text
+	}
+	const day = 24 * time.Hour
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", d/time.Second)
+	case d < 10*time.Minute:
+		return two(time.Minute, "min", time.Second, "s")
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	case d < day:
+		return two(time.Hour, "h", time.Minute, "min")
+	case d < 100*day:
+		return two(day, "d", time.Hour, "h")
+	}
+	return fmt.Sprintf("%d d", d/day)
+}
+
+// count is a number of things: "1 server", "3 servers".
+func count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// plain makes a text fit to be shown on one line: nothing in it moves the cursor, colours what
+// follows, or turns the direction.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return unicode.ReplacementChar
+		}
+		return r
+	}, strings.ToValidUTF8(s, string(unicode.ReplacementChar)))
+}
+
+// wrap breaks a text into lines of at most width runes, between words where it can; width 0: one
+// line.
+func wrap(text string, width int) []string {
+	runes := []rune(text)
+	if width <= 0 || len(runes) <= width {
+		return []string{text}
+	}
+	var lines []string
+	for len(runes) > width {
+		at := width
+		for at > width/2 && runes[at] != ' ' {
+			at--
+		}
+		if runes[at] != ' ' {
+			at = width
+		}
+		lines = append(lines, strings.TrimRight(string(runes[:at]), " "))
+		runes = runes[at:]
+		for len(runes) > 0 && runes[0] == ' ' {
+			runes = runes[1:]
+		}
+	}
+	if len(runes) > 0 {
+		lines = append(lines, string(runes))
+	}
+	return lines
+}
+
+// pad fills a text up with blanks to a width in runes, and cuts what is longer.
+func pad(s string, width int) string {
+	n := len([]rune(s))
+	if n > width {
+		return string([]rune(s)[:max(width-1, 0)]) + "…"
+	}
+	return s + strings.Repeat(" ", width-n)
+}
