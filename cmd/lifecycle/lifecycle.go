@@ -36,6 +36,9 @@ type Daemon struct {
 
 	Manager *service.Manager
 	Folders *service.Folders
+	// Shown, which may be nil, is called with each document that is published. It must neither block
+	// nor change the document.
+	Shown func(status.Document)
 	// Version is the program's, for its status.
 	Version string
 	// Hangup receives the operator's wish to load the options and ask K2HR3 now.
@@ -62,6 +65,9 @@ func (d *Daemon) Run(ctx context.Context, o *options.Options) error {
 		return err
 	}
 	d.status = newPublisher(d.Version)
+	if d.Shown != nil {
+		d.status.shown = d.Shown
+	}
 	defer d.status.close(lastWrite)
 	if err := d.begin(ctx, o); err != nil {
 		return err

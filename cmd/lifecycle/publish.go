@@ -18,6 +18,7 @@ import (
 // counts.
 type publisher struct {
 	version string
+	shown   func(status.Document) // also told of each document
 	out     service.Outbox[notice]
 	started time.Time
 
@@ -43,7 +44,7 @@ type notice struct {
 }
 
 func newPublisher(version string) *publisher {
-	p := &publisher{version: version, started: time.Now()}
+	p := &publisher{version: version, shown: func(status.Document) {}, started: time.Now()}
 	p.out.Send = p.disk.do
 	return p
 }
@@ -123,6 +124,7 @@ func (p *publisher) publish() {
 	}
 	d.Agent.PID, d.Agent.StartedAt = os.Getpid(), moment(p.started)
 	d.Agent.AliveAt, d.Agent.AliveEvery = d.WrittenAt, max(1, int(p.every/time.Second))
+	p.shown(d)
 	p.send(notice{doc: &d})
 }
 
