@@ -64,10 +64,7 @@ func (d *Daemon) Run(ctx context.Context, o *options.Options) error {
 	if err := d.Folders.Check(d.Logger(o)); err != nil {
 		return err
 	}
-	d.status = newPublisher(d.Version)
-	if d.Shown != nil {
-		d.status.shown = d.Shown
-	}
+	d.status = newPublisher(d.Version, d.Shown)
 	defer d.status.close(lastWrite)
 	if err := d.begin(ctx, o); err != nil {
 		return err

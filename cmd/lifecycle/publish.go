@@ -18,7 +18,7 @@ import (
 // counts.
 type publisher struct {
 	version string
-	shown   func(status.Document) // also told of each document
+	shown   func(status.Document) // nil: nobody else wants it
 	out     service.Outbox[notice]
 	started time.Time
 
@@ -43,8 +43,8 @@ type notice struct {
 	end   bool // the last notice
 }
 
-func newPublisher(version string) *publisher {
-	p := &publisher{version: version, shown: func(status.Document) {}, started: time.Now()}
+func newPublisher(version string, shown func(status.Document)) *publisher {
+	p := &publisher{version: version, shown: shown, started: time.Now()}
 	p.out.Send = p.disk.do
 	return p
 }
@@ -124,7 +124,9 @@ func (p *publisher) publish() {
 	}
 	d.Agent.PID, d.Agent.StartedAt = os.Getpid(), moment(p.started)
 	d.Agent.AliveAt, d.Agent.AliveEvery = d.WrittenAt, max(1, int(p.every/time.Second))
-	p.shown(d)
+	if p.shown != nil {
+		p.shown(d)
+	}
 	p.send(notice{doc: &d})
 }
 

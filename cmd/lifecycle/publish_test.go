@@ -44,7 +44,7 @@ func (m *messages) count() int {
 func board(t *testing.T) (p *publisher, dir string, log *messages) {
 	t.Helper()
 	dir, log = filepath.Join(t.TempDir(), "run"), &messages{}
-	p = newPublisher("1.2.3")
+	p = newPublisher("1.2.3", nil)
 	p.at(&options.Options{RunDir: dir}, slog.New(log), time.Minute)
 	t.Cleanup(func() { p.close(time.Minute) })
 	return p, dir, log
@@ -83,6 +83,19 @@ func TestTheLatestDocumentIsTheOneThatIsSeen(t *testing.T) {
 	p.close(time.Minute)
 	if d := seen(t, p, dir); d.Agent.State != status.Stopped || d.File.Revision != 99 {
 		t.Errorf("after the end: %+v", d)
+	}
+}
+
+func TestWhoWantsItGetsEachDocument(t *testing.T) {
+	var got []int
+	p := newPublisher("1.2.3", func(d status.Document) { got = append(got, d.File.Revision) })
+	p.at(&options.Options{RunDir: t.TempDir()}, slog.New(&messages{}), time.Minute)
+	defer p.close(time.Minute)
+	for i := range 3 {
+		p.show(status.Document{Health: status.Healthy, File: status.File{Revision: i}})
+	}
+	if !slices.Equal(got, []int{0, 1, 2}) {
+		t.Errorf("%v", got)
 	}
 }
 
@@ -128,7 +141,7 @@ func TestThePreviousConditionOutlivesTheAgent(t *testing.T) {
 		t.Errorf("after a new configuration: %+v", d.Previous)
 	}
 	p.close(time.Minute)
-	next := newPublisher("1.2.4")
+	next := newPublisher("1.2.4", nil)
 	next.at(&options.Options{RunDir: dir}, slog.New(&messages{}), time.Minute)
 	next.show(status.Document{Health: status.Healthy})
 	defer next.close(time.Minute)
@@ -148,7 +161,7 @@ func TestASecondAgentLeavesTheFirstOnesStatusAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := &messages{}
-	p := newPublisher("the second")
+	p := newPublisher("the second", nil)
 	p.at(&options.Options{RunDir: dir}, slog.New(log), time.Minute)
 	defer p.close(time.Minute)
 	p.show(status.Document{})
