@@ -56,7 +56,7 @@ func TestAFileThatChmpxMissedIsPutInPlaceOnceMore(t *testing.T) {
 		if h.revision() != 3 || !h.lists(2) {
 			t.Errorf("revision %d", h.revision())
 		}
-		h.log.want(t, 1, "WARN", "replacing the file once more", "file=2", "chmpx=1")
+		h.log.want(t, 1, "WARN", "replacing the file once more", "revision=2", "runs=1")
 		h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=3")
 		h.log.want(t, 0, "ERROR")
 		h.chmpx.set(func(c *fakeChmpx) { c.skip = 1 })

@@ -223,7 +223,7 @@ func (l *loop) restartUnit(now time.Time) {
 // held up or swallowed (docs/chmpx.md D.4, D.6); another replacement repairs that, and where its
 // watch is lost only a restart does.
 func (l *loop) notTaken(now time.Time, st daemon.Status) {
-	log := l.Log.With("file", l.output.file.config.FileVersion, "chmpx", st.Revision, "pid", st.PID)
+	log := l.Log.With("revision", l.output.file.config.FileVersion, "runs", st.Revision, "pid", st.PID)
 	tries := l.confirmation.failed()
 	switch {
 	case tries == 1:

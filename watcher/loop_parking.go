@@ -191,6 +191,6 @@ func (l *loop) restorePrevious(now time.Time, p probed) {
 	l.expect(now, &p.status)
 	l.history.add(now, g.before.config.FileVersion, "restored the one before: chmpx had just started on it")
 	l.save()
-	l.Log.Warn("chmpx started just before the agent replaced slave.ini and runs the previous one; restart chmpx once more", "file", l.File.Path)
+	l.Log.Warn("chmpx started just before the agent replaced slave.ini and runs the previous one; restart chmpx once more", "file", l.File.Path, "runs", p.status.Revision)
 	l.poll.want(now) // the text is parked again
 }

@@ -266,14 +266,14 @@ func judge(d *status.Document) {
 	switch {
 	case d.File.Unknown:
 	case !d.File.Present:
-		add(noFile, status.Error, "there is no good slave.ini", without...)
+		add(noFile, status.Error, "there is no slave.ini that chmpx could use", without...)
 		if chmpx.Seen && !chmpx.Running {
-			add(chmpxDown, status.Error, "chmpx does not run", noFile)
+			add(chmpxDown, status.Error, "chmpx is not running", noFile)
 		}
 	case chmpx.Seen && !chmpx.Running:
-		add(chmpxDown, status.Error, "chmpx does not run")
+		add(chmpxDown, status.Error, "chmpx is not running")
 	case chmpx.Seen && chmpx.Revision != d.File.Revision:
-		add(unconfirmed, status.Warning, fmt.Sprintf("chmpx runs revision %d and not %d", chmpx.Revision, d.File.Revision))
+		add(unconfirmed, status.Warning, fmt.Sprintf("chmpx runs revision %d, not %d", chmpx.Revision, d.File.Revision))
 	}
 	d.Conditions = list
 	if health := status.HealthOf(list); health != d.Health {

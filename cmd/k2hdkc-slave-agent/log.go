@@ -18,6 +18,7 @@ import (
 type outlet struct {
 	stderr, journal *service.Backlog
 	json            atomic.Bool                 // the log on stderr is JSON
+	plain           atomic.Bool                 // the options want the log on stderr, not in the journal
 	log             atomic.Pointer[slog.Logger] // the latest; nil: there is none yet
 }
 
@@ -60,11 +61,25 @@ func (out *outlet) flush(ctx context.Context) {
 // logger returns the log of a run, as the options want it written.
 func (p *program) logger(o *options.Options) *slog.Logger {
 	p.out.json.Store(o.LogFormat == options.LogJSON)
+	p.out.plain.Store(o.LogFormat != options.LogAuto)
 	h := p.out.handler(p.stderr, &slog.HandlerOptions{Level: o.LogLevel})
 	if o.LogFormat == options.LogAuto && p.out.journal != nil {
-		h = service.NewJournalHandler(p.out.journal, o.LogLevel)
+		h = service.NewJournalHandler(p.out.journal, o.LogLevel, slog.String("role", o.Role.String()))
 	}
 	log := slog.New(service.WithHints(h))
 	p.out.log.Store(log)
 	return log
+}
+
+// fail says why the program ends. The daemon's log says it where that is the journal.
+func (p *program) fail(err error) {
+	if !p.daemon.Load() || p.out.journal == nil || p.out.plain.Load() {
+		p.note("%v", service.Hint(err))
+		return
+	}
+	log := p.out.log.Load()
+	if log == nil { // it has not come to its options
+		log = slog.New(service.WithHints(service.NewJournalHandler(p.out.journal, slog.LevelInfo)))
+	}
+	log.Error("the agent cannot run and ends", "error", err)
 }

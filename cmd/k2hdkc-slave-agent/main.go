@@ -82,7 +82,7 @@ func (p *program) main(ctx context.Context, args []string) int {
 		p.note("interrupted: %v", context.Cause(ctx))
 		return 1
 	default:
-		p.note("%v", service.Hint(err))
+		p.fail(err)
 		return 1
 	}
 }

@@ -19,10 +19,10 @@ func states() []state {
 func goodStates() []state {
 	polled := healthy(3)
 	polled.K2HR3.Holds, polled.K2HR3.AskingSince = false, time.Time{}
-	polled.K2HR3.NextAt, polled.K2HR3.NextWhy = now.Add(3*time.Minute+12*time.Second), "the interval, stretched while the ring agrees"
+	polled.K2HR3.NextAt, polled.K2HR3.NextWhy = now.Add(3*time.Minute+12*time.Second), "the interval"
 	polled.Previous = &status.Condition{
 		Code: "chmpx_down", Severity: status.Error, Status: status.Over,
-		Since: ago(5 * time.Hour), Until: ago(5*time.Hour - 31*time.Second), Message: "chmpx does not run",
+		Since: ago(5 * time.Hour), Until: ago(5*time.Hour - 31*time.Second), Message: "chmpx is not running",
 	}
 	pending := healthy(3)
 	pending.Conditions = []status.Condition{{
@@ -65,7 +65,7 @@ func troubles() []state {
 			d.Membership = status.Membership{State: "unconfirmed", Since: ago(3 * time.Minute), CheckedAt: ago(20 * time.Second), Message: "K2HR3 answers 401"}
 			d.K2HR3 = status.K2HR3{API: d.K2HR3.API, LastOK: time.Time{}, LastError: "401 Unauthorized", LastErrorAt: ago(20 * time.Second), NextAt: now.Add(40 * time.Second), NextWhy: "retry after a failure"}
 		})},
-		{name: "no-server", doc: without("no_server", "the cluster has no server node yet", nil)},
+		{name: "no-server", doc: without("no_server", "the RESOURCE lists no server node", nil)},
 		{name: "k2hr3-unreachable", doc: with("k2hr3_unreachable", status.Warning, 12*time.Minute, "K2HR3 cannot be reached: connection refused", func(d *status.Document) {
 			d.K2HR3 = status.K2HR3{
 				API: d.K2HR3.API, LastOK: ago(13 * time.Minute), LastError: "dial tcp 192.0.2.7:443: connection refused", LastErrorAt: ago(50 * time.Second),
@@ -77,23 +77,23 @@ func troubles() []state {
 		{name: "resource-contradictory", doc: with("resource_contradictory", status.Warning, 2*time.Minute, "K2HR3 answers with one text and another in turn", nil)},
 		{name: "restart-needed", doc: with("restart_needed", status.Warning, 2*time.Hour, "the RESOURCE waits for a restart of chmpx: MQACK cannot change while it runs", nil)},
 		{name: "file-unwritable", doc: with("file_unwritable", status.Error, 40*time.Second, "cannot replace slave.ini: no space left on device", nil)},
-		{name: "chmpx-down", look: down, doc: with("chmpx_down", status.Error, 40*time.Second, "chmpx does not run", func(d *status.Document) {
+		{name: "chmpx-down", look: down, doc: with("chmpx_down", status.Error, 40*time.Second, "chmpx is not running", func(d *status.Document) {
 			d.Chmpx = status.Chmpx{Seen: true, Unit: "chmpx.service"}
 		})},
-		{name: "chmpx-unseen", doc: with("chmpx_unseen", status.Info, day, "chmpxstatus is not installed, so that nobody sees what chmpx runs", func(d *status.Document) {
+		{name: "chmpx-unseen", doc: with("chmpx_unseen", status.Info, day, "chmpxstatus is not installed", func(d *status.Document) {
 			d.Chmpx = status.Chmpx{Unit: "chmpx.service"}
 			for i := range d.Servers {
 				d.Servers[i].RingState, d.Servers[i].InRing, d.Servers[i].Connections = "", false, 0
 			}
 			d.Previous = nil
 		})},
-		{name: "revision-unconfirmed", doc: with("revision_unconfirmed", status.Warning, 40*time.Second, "chmpx has not taken revision 18", func(d *status.Document) {
+		{name: "revision-unconfirmed", doc: with("revision_unconfirmed", status.Warning, 40*time.Second, "chmpx runs revision 17 and has not taken revision 18", func(d *status.Document) {
 			d.Chmpx.Revision, d.Chmpx.ConfirmedAt = 17, time.Time{}
 		})},
-		{name: "ring-differs", doc: with("ring_differs", status.Warning, 70*time.Second, "only chmpx has server-9.orders.example", func(d *status.Document) {
+		{name: "ring-differs", doc: with("ring_differs", status.Warning, 70*time.Second, "chmpx has other servers than slave.ini: only chmpx has server-9.orders.example", func(d *status.Document) {
 			d.Servers = append(d.Servers, server(9))
 			d.Servers[3].InFile = false
-			d.K2HR3.Holds, d.K2HR3.AskingSince, d.K2HR3.NextAt, d.K2HR3.NextWhy = false, time.Time{}, now.Add(8*time.Second), "the ring changed"
+			d.K2HR3.Holds, d.K2HR3.AskingSince, d.K2HR3.NextAt, d.K2HR3.NextWhy = false, time.Time{}, now.Add(8*time.Second), "the ring has changed"
 		})},
 		{name: "server-down", doc: with("server_down", status.Warning, 70*time.Second, "server-2.orders.example is down", func(d *status.Document) {
 			d.Servers[1].RingState, d.Servers[1].Connections = "down", 0
@@ -112,11 +112,12 @@ func firstMinute() *status.Document {
 	d := healthy(0)
 	d.Since, d.Agent.StartedAt, d.WrittenAt = ago(4*time.Second), ago(4*time.Second), ago(3*time.Second)
 	d.Membership = status.Membership{State: "unknown"}
-	d.K2HR3 = status.K2HR3{API: d.K2HR3.API, AskingSince: ago(3 * time.Second), NextWhy: "registering"}
+	d.K2HR3 = status.K2HR3{API: d.K2HR3.API, AskingSince: ago(3 * time.Second), NextWhy: "the membership is checked first"}
 	d.File = status.File{Path: d.File.Path}
 	d.Chmpx = status.Chmpx{Unit: "chmpx.service"}
 	d.Changes = nil
-	d.Conditions = []status.Condition{{Code: "no_file", Severity: status.Error, Status: status.Pending, Since: ago(4 * time.Second), Message: "there is no slave.ini yet"}}
+	d.Conditions = []status.Condition{{Code: "no_file", Severity: status.Error, Status: status.Active, Since: ago(4 * time.Second), Message: "there is no slave.ini that chmpx could use yet"}}
+	d.Health = status.Failed
 	return d
 }
 

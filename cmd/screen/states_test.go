@@ -66,9 +66,9 @@ func healthy(n int) *status.Document {
 			ConfirmedAt: ago(2*time.Hour + 2*time.Minute), Unit: "chmpx.service", Clients: 2,
 		},
 		Changes: []status.Change{
-			{At: ago(2*time.Hour + 3*time.Minute), Revision: 18, Words: "server-3.orders.example joined"},
-			{At: ago(26 * time.Hour), Revision: 17, Words: "server-4.orders.example left"},
-			{At: ago(3*day + 4*time.Hour), Revision: 16, Words: "the first file: 3 servers, 11 slaves"},
+			{At: ago(2*time.Hour + 3*time.Minute), Revision: 18, Words: "server joined server-3.orders.example:8021"},
+			{At: ago(26 * time.Hour), Revision: 17, Words: "server left server-4.orders.example:8021"},
+			{At: ago(3*day + 4*time.Hour), Revision: 16, Words: "first file"},
 		},
 		Agent: status.Agent{State: status.Running, PID: 700, StartedAt: ago(3*day + 4*time.Hour + 8*time.Minute), AliveEvery: 30},
 	}
@@ -101,7 +101,7 @@ func without(code, message string, change func(*status.Document)) *status.Docume
 	return with(code, status.Error, 3*time.Minute, message, func(d *status.Document) {
 		d.Conditions = append(d.Conditions, status.Condition{
 			Code: "no_file", Severity: status.Error, Status: status.Active, Since: ago(3 * time.Minute),
-			Message: "there is no slave.ini yet", DependsOn: []string{code},
+			Message: "there is no slave.ini that chmpx could use yet", DependsOn: []string{code},
 		})
 		d.File = status.File{Path: d.File.Path}
 		d.Chmpx = status.Chmpx{Seen: true, Unit: "chmpx.service"}

@@ -12,8 +12,8 @@ import (
 const usualWidth = 80
 
 // On returns the screen that w is at this moment, in the local time. Only a terminal has a size,
-// and colours: not with NO_COLOR in the environment (https://no-color.org), and not the one that calls
-// itself dumb.
+// and colours: not with NO_COLOR in the environment (https://no-color.org), and not the one that
+// calls itself dumb.
 func On(w io.Writer, getenv func(string) string, now time.Time) Screen {
 	s := Screen{Now: now}
 	f, ok := w.(*os.File)

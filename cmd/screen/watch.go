@@ -41,16 +41,5 @@ func lasting(d status.Document) status.Document {
 	d.WrittenAt, d.SeenAt, d.Agent.AliveAt = time.Time{}, time.Time{}, time.Time{}
 	d.K2HR3.LastOK, d.K2HR3.NextAt, d.K2HR3.AskingSince, d.K2HR3.NextWhy = time.Time{}, time.Time{}, time.Time{}, ""
 	d.K2HR3.LastErrorAt, d.Membership.CheckedAt = time.Time{}, time.Time{}
-	var conditions []status.Condition
-	for _, c := range d.Conditions {
-		if c.Code == status.AgentHung || c.Code == status.AgentStopped {
-			c.Message, c.Since = "", time.Time{} // the time of the last sign of life
-		}
-		conditions = append(conditions, c)
-	}
-	d.Conditions = conditions
-	if !live(d) {
-		d.Since = time.Time{}
-	}
 	return d
 }

@@ -32,10 +32,12 @@ func IsJournal(w io.Writer) bool {
 }
 
 // NewJournalHandler returns a handler that writes records of this level and above to w, a [Journal]
-// or a Backlog before one: the message with its attributes for those who read, and each attribute
-// as a field for those who search.
-func NewJournalHandler(w io.Writer, level slog.Level) slog.Handler {
-	return &journalHandler{to: w, level: level}
+// or a Backlog before one: the message with its attributes for those who read, each attribute as a
+// field for those who search, and the message's id for those who want to know more (journalctl -x).
+// Each record has the common attributes as fields, unless they are empty or it has others of these
+// names.
+func NewJournalHandler(w io.Writer, level slog.Level, common ...slog.Attr) slog.Handler {
+	return &journalHandler{to: w, level: level, common: common}
 }
 
 type journalHandler struct {
@@ -43,6 +45,9 @@ type journalHandler struct {
 	level slog.Level
 	attrs []slog.Attr
 	group string
+
+	common []slog.Attr
+	unit   string // the one to show the record with; empty: the journal knows
 }
 
 func (h *journalHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }
@@ -51,7 +56,9 @@ func (h *journalHandler) Handle(_ context.Context, r slog.Record) error {
 	text := strings.Builder{}
 	text.WriteString(r.Message)
 	var fields bytes.Buffer
+	has := map[string]bool{}
 	add := func(group string, a slog.Attr) {
+		has[group+a.Key] = true
 		value := a.Value.Resolve().String()
 		fmt.Fprintf(&text, " %s%s=%s", group, a.Key, quoted(value))
 		appendField(&fields, fieldName(group+a.Key), value)
@@ -63,6 +70,17 @@ func (h *journalHandler) Handle(_ context.Context, r slog.Record) error {
 		add(h.group, a)
 		return true
 	})
+	for _, a := range h.common {
+		if value := a.Value.Resolve().String(); value != "" && !has[a.Key] {
+			appendField(&fields, fieldName(a.Key), value)
+		}
+	}
+	if id := eventIDs[r.Message]; id != "" {
+		appendField(&fields, "MESSAGE_ID", id)
+	}
+	if h.unit != "" {
+		appendField(&fields, "OBJECT_SYSTEMD_UNIT", h.unit)
+	}
 	appendField(&fields, "MESSAGE", text.String())
 	appendField(&fields, "PRIORITY", strconv.Itoa(int(priority(r.Level))))
 	appendField(&fields, "SYSLOG_IDENTIFIER", identifier)

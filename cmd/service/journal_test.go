@@ -89,16 +89,21 @@ func fields(t *testing.T, entry []byte) map[string]string {
 func TestAnEntryOfTheJournal(t *testing.T) {
 	conn := socket(t)
 	j := &Journal{socket: conn.LocalAddr().String()}
-	log := slog.New(WithHints(NewJournalHandler(j, slog.LevelInfo))).With("role", "orders/slave")
+	h := NewJournalHandler(j, slog.LevelInfo, slog.String("role", "another"), slog.String("zone", "east"), slog.String("none", ""))
+	log := slog.New(WithHints(h)).With("role", "orders/slave")
 	log.Debug("not this")
 	log.Warn("cannot do it", "error", errors.New("two\nlines"), "n", 7)
 	want := map[string]string{
 		"PRIORITY": "4", "SYSLOG_IDENTIFIER": "k2hdkc-slave-agent",
 		"MESSAGE":      `cannot do it role=orders/slave error="two\nlines" n=7`,
-		"K2HDKC_ERROR": "two\nlines", "K2HDKC_N": "7", "K2HDKC_ROLE": "orders/slave",
+		"K2HDKC_ERROR": "two\nlines", "K2HDKC_N": "7", "K2HDKC_ROLE": "orders/slave", "K2HDKC_ZONE": "east",
 	}
 	if diff := cmp.Diff(want, fields(t, receive(t, conn))); diff != "" {
 		t.Error(diff)
+	}
+	log.Info("started")
+	if got := fields(t, receive(t, conn)); got["MESSAGE_ID"] != eventIDs["started"] || len(got["MESSAGE_ID"]) != 32 {
+		t.Errorf("MESSAGE_ID is %q", got["MESSAGE_ID"])
 	}
 	log.Error(strings.Repeat("long ", 100_000), "error", errors.New(strings.Repeat("ö", 100_000)))
 	got := fields(t, receive(t, conn))

@@ -51,7 +51,7 @@ func Look(dir string, now time.Time) (Document, error) {
 		d.add(Condition{Code: AgentStopped, Severity: Error, Since: alive, Message: stopped(dir)})
 	case now.Sub(alive) > overdue*every:
 		d.Agent.State = Hung
-		message := fmt.Sprintf("the agent runs and has given no sign of life for %v; one is due every %v", now.Sub(alive).Round(time.Second), every)
+		message := fmt.Sprintf("the agent runs, and its sign of life is overdue: there should be one every %d s", every/time.Second)
 		d.add(Condition{Code: AgentHung, Severity: Error, Since: alive, Message: message})
 	case d.Agent.State != NotConfigured:
 		d.Agent.State = Running

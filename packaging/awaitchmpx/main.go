@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/chmpx/daemon"
+	"k2hdkc-slave-agent/cmd/service"
 	"k2hdkc-slave-agent/packaging/agentunit"
 	"k2hdkc-slave-agent/render/regularfile"
 )
@@ -35,6 +37,7 @@ func Main(args []string) int {
 		fmt.Fprint(os.Stderr, usage)
 		return 2
 	}
+	log := service.ProgramLog(Name, os.Stderr)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -46,15 +49,19 @@ func Main(args []string) int {
 	case s := <-signals:
 		cancel()
 		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
-			fmt.Fprintf(os.Stderr, "%s: %v\n", Name, err)
+			notLoaded(log, err)
 		}
 		return die(s)
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", Name, err)
+		notLoaded(log, err)
 		return 1
 	}
 	return 0
+}
+
+func notLoaded(log *slog.Logger, err error) {
+	log.Error("chmpx has not loaded slave.ini; the reload of its unit fails", "error", err)
 }
 
 // parse reads the arguments.

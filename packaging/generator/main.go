@@ -12,6 +12,7 @@ import (
 	"github.com/coreos/go-systemd/v22/journal"
 	"golang.org/x/sys/unix"
 
+	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/render/regularfile"
 )
 
@@ -52,13 +53,14 @@ func openLog() io.WriteCloser {
 }
 
 // say logs an error, a record for each line of it. The kernel takes the priority
-// from the number in front, and no record that is much longer.
+// from the number in front, and no record that is much longer; the journal takes the
+// identifier from the name, which is that of the agent's entries.
 func say(log io.Writer, priority journal.Priority, err error) {
 	if err == nil {
 		return
 	}
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(log, "<%d>%s[%d]: %.900s\n", priority, Name, os.Getpid(), strings.TrimSpace(line))
+		fmt.Fprintf(log, "<%d>%s[%d]: generator: %.900s\n", priority, options.Program, os.Getpid(), strings.TrimSpace(line))
 	}
 }
 

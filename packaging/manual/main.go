@@ -1,12 +1,13 @@
-// Command manual writes the configuration file of the packages, the man pages, and
-// the completions of bash, zsh and fish: packaging/slave-agent.ini, packaging/man
-// and packaging/completions:
+// Command manual writes the configuration file of the packages, the man pages, the
+// completions of bash, zsh and fish, and what there is to know of the log:
+// packaging/slave-agent.ini, packaging/man, packaging/completions, the journal's
+// catalog, docs/journal.md and the ids in cmd/service:
 //
 //	go run ./packaging/manual
 //
 // What they say of verbs and options comes from the tables of cmd/options, which
-// `--help` is made from as well; what an administrator has to know besides is in
-// the templates beside this file. The written files are committed, and a test
+// `--help` is made from as well, and of the log from the table of packaging/events; what
+// an administrator has to know besides is in the templates beside this file. The written files are committed, and a test
 // fails when they are not what would be written.
 package main
 
@@ -41,6 +42,9 @@ func files() []file {
 		{"completions/k2hdkc-slave-agent.bash", bash},
 		{"completions/_k2hdkc-slave-agent", zsh},
 		{"completions/k2hdkc-slave-agent.fish", fish},
+		{"k2hdkc-slave-agent.catalog", catalog},
+		{"../docs/journal.md", journalDoc},
+		{"../cmd/service/eventids.go", eventIDs},
 	}
 }
 

@@ -8,11 +8,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 
 	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/cmd/service"
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/watcher/host"
 )
@@ -32,9 +33,9 @@ func Main(args []string) int {
 		fmt.Fprint(os.Stderr, usage)
 		return 2
 	}
-	t := take{file: render.File{Path: args[0]}, judge: new(host.Local).Judge, out: os.Stderr}
+	t := take{file: render.File{Path: args[0]}, judge: new(host.Local).Judge, log: service.ProgramLog(Name, os.Stderr)}
 	if err := t.run(context.Background()); err != nil {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", Name, err)
+		t.log.Error("cannot put in place the slave.ini that waited for this start of chmpx; chmpx starts on the previous one", "error", err)
 		return 1
 	}
 	return 0
@@ -44,7 +45,7 @@ func Main(args []string) int {
 type take struct {
 	file  render.File
 	judge func(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report
-	out   io.Writer
+	log   *slog.Logger
 }
 
 // run puts the parked file in place if chmpx can start on it now: a certificate that it names may
@@ -63,6 +64,6 @@ func (t take) run(ctx context.Context) error {
 	if err := t.file.TakeParked(); err != nil {
 		return err
 	}
-	fmt.Fprintf(t.out, "%s: %s, which waited for this start, is in place\n", Name, t.file.ParkedPath())
+	t.log.Info("put in place the slave.ini that waited for this start of chmpx", "file", t.file.Path)
 	return nil
 }

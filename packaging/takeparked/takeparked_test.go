@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,7 +29,7 @@ func TestTakeHeld(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out bytes.Buffer
-			w := take{file: render.File{Path: filepath.Join(t.TempDir(), "slave.ini")}, out: &out}
+			w := take{file: render.File{Path: filepath.Join(t.TempDir(), "slave.ini")}, log: slog.New(slog.NewTextHandler(&out, nil))}
 			w.judge = func(_ context.Context, b []byte, running *chmpx.Running) chmpx.Report {
 				if string(b) != c.parked || running != nil {
 					t.Errorf("judged: %q, %v", b, running)

@@ -2,8 +2,8 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/cmd/status"
+	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // nobody is a user without any right of its own.
@@ -160,31 +162,103 @@ func TestStatusWatch(t *testing.T) {
 	}
 }
 
-// BenchmarkStatusAsNobody measures a whole run of the program, of the kind that a probe makes.
-func BenchmarkStatusAsNobody(b *testing.B) {
-	if os.Geteuid() != 0 {
-		b.Skip("only root can become nobody")
+// shop is a slave node where all is well: an agent that runs, K2HR3, chmpx, three servers.
+type shop struct {
+	*host
+	agent    *daemon
+	programs fakechmpx.Programs
+	state    fakechmpx.StateDir
+}
+
+// newShop starts one. It returns once chmpx runs the file and the agent has seen it.
+func newShop(tb testing.TB) *shop {
+	tb.Helper()
+	s := newSite(tb, 3)
+	s.server.Hold(time.Minute)
+	h := newHost(tb, s)
+	p := &shop{host: h, programs: fakechmpx.BuildT(tb), state: fakechmpx.StateDir(h.path("chmpx"))}
+	must(tb, os.Mkdir(string(p.state), 0o755))
+	var ring []fakechmpx.Member
+	for i, m := range s.Servers() {
+		ring = append(ring, fakechmpx.Member{Name: m.Tag, Port: 8020, CtlPort: 8021, CUK: m.CUK, Seed: name("kv", i)})
 	}
-	s := newSite(b, 3)
-	h := newHost(b)
-	write(b, h.output(), strings.ReplaceAll(s.Text(), "__SELF_INSTANCE_ID__", hostCUK))
-	must(b, os.Chmod(h.output(), 0o644))
-	binary(b)
-	h.openTo(b)
-	for _, args := range [][]string{{}, {"--json"}, {"--ready"}} {
-		b.Run(fmt.Sprint(args), func(b *testing.B) {
-			var took []time.Duration
-			for b.Loop() {
-				cmd := exec.CommandContext(b.Context(), binary(b), append([]string{"status"}, args...)...)
-				cmd.Dir, cmd.Env = h.dir, h.env()
-				cmd.SysProcAttr = &syscall.SysProcAttr{Credential: nobody}
-				begin := time.Now()
-				_ = cmd.Run() // status 3
-				took = append(took, time.Since(begin))
-			}
-			slices.Sort(took)
-			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms-median")
-			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms-p99")
-		})
+	must(tb, p.state.SetRing(ring...))
+	cmd := h.command(tb.Context(), append([]string{"run", "--log-format", "json"}, s.args("--peek", "1s", "--status-command", p.programs.Status)...)...)
+	cmd.Env = append(cmd.Env, p.state.Env())
+	p.agent = h.startCommand(cmd)
+	p.agent.says(realagent.Replaced, "")
+	running, err := fakechmpx.Start(tb.Context(), p.programs, h.output(), fakechmpx.WithState(p.state))
+	must(tb, err)
+	tb.Cleanup(func() { running.Stop(context.WithoutCancel(tb.Context())) })
+	p.agent.says(realagent.Confirmed, "")
+	return p
+}
+
+// status runs the verb as a user who may only read, where the test may.
+func (p *shop) status(args ...string) *exec.Cmd {
+	cmd := p.command(deadline(p.tb), append([]string{"status", "--status-command", p.programs.Status}, args...)...)
+	cmd.Env = append(cmd.Env, p.state.Env())
+	if os.Geteuid() == 0 {
+		p.openTo(p.tb)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: nobody}
+	}
+	return cmd
+}
+
+// TestStatusOfAnAgentThatRuns: healthy for everybody, until the agent is killed. An application
+// may begin then too.
+func TestStatusOfAnAgentThatRuns(t *testing.T) {
+	t.Parallel()
+	p := newShop(t)
+	run := func(args ...string) result {
+		cmd := p.status(args...)
+		return finish(t, cmd, cmd.Start)
+	}
+	until(t, "a healthy agent", func() bool { return run("--brief").status == 0 })
+	if r := run(); !strings.HasPrefix(r.stdout, "healthy since ") || !strings.Contains(r.stdout, "3 in the file, 3 in the ring, all up") {
+		t.Errorf("%v", r)
+	}
+	d := object(t, run("--json"))
+	if d.Health != status.Healthy || !d.Chmpx.Running || d.Chmpx.Revision != d.File.Revision || d.SeenAt.IsZero() {
+		t.Errorf("%+v", d)
+	}
+	if r := run("--ready"); r.status != 0 {
+		t.Errorf("--ready: %v", r)
+	}
+	must(t, p.agent.Signal(syscall.SIGKILL))
+	<-p.agent.Done()
+	if r := run(); r.status != 3 || !strings.HasPrefix(r.stdout, "failed: the agent does not run") {
+		t.Errorf("after SIGKILL: %v", r)
+	}
+	if r := run("--ready"); r.status != 0 {
+		t.Errorf("--ready without an agent: %v", r)
+	}
+}
+
+// BenchmarkStatus measures a whole run of the program, of the kind that a probe makes, beside an
+// agent that runs. Root runs chmpxstatus too, here a stand-in.
+func BenchmarkStatus(b *testing.B) {
+	p := newShop(b)
+	for _, who := range []string{"nobody", "root"} {
+		for _, how := range []string{"", "--json", "--ready"} {
+			b.Run(who+how, func(b *testing.B) {
+				if os.Geteuid() != 0 {
+					b.Skip("only root can become nobody")
+				}
+				var took []time.Duration
+				for b.Loop() {
+					cmd := p.status(strings.Fields(how)...)
+					if who == "root" {
+						cmd.SysProcAttr = nil
+					}
+					begin := time.Now()
+					must(b, cmd.Run())
+					took = append(took, time.Since(begin))
+				}
+				slices.Sort(took)
+				b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms-median")
+				b.ReportMetric(float64(took[len(took)*95/100].Microseconds())/1000, "ms-p95")
+			})
+		}
 	}
 }

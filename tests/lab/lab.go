@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -107,24 +109,76 @@ func (l *lab) serve(stock bool) error {
 // startAgent starts the agent with what an operator gives it: where K2HR3 is,
 // a role and a token. Of this machine it reads nothing.
 func (l *lab) startAgent() error {
-	token, config := filepath.Join(l.dir, "role-token"), filepath.Join(l.dir, "slave-agent.ini")
 	if err := errors.Join(
-		os.WriteFile(token, []byte(l.cluster.RoleToken("slave", 0)+"\n"), 0o600),
-		os.WriteFile(config, nil, 0o600),
+		os.WriteFile(l.token(), []byte(l.cluster.RoleToken("slave", 0)+"\n"), 0o600),
+		os.WriteFile(l.config(), nil, 0o600),
 	); err != nil {
 		return err
 	}
-	cmd := exec.Command(l.bin, "run", "--config", config,
-		"--api-uri", l.url, "--role", l.cluster.SlaveRole(), "--role-token-file", token,
-		"--cuk", cuk, "--tag", "127.0.0.1", "--output", l.file,
-		"--state-dir", filepath.Join(l.dir, "state"), "--run-dir", filepath.Join(l.dir, "run"),
-		"--antpickax-dir", filepath.Join(l.dir, "antpickax"),
-		"--unit", "", "--status-command", l.programs.Status, "--check-command", l.programs.Conftest,
-		"--interval", "5s", "--log-format", "json")
+	cmd := exec.Command(l.bin, append([]string{"run", "--log-format", "json"}, l.options()...)...)
 	cmd.SysProcAttr = apart()
 	var err error
 	l.agent, err = realagent.Start(context.Background(), cmd, func(r realagent.Record) { l.line("agent", "%s", words(r)) })
 	return err
+}
+
+// options are the agent's, for all its verbs.
+func (l *lab) options() []string {
+	return []string{
+		"--config", l.config(), "--api-uri", l.url, "--role", l.cluster.SlaveRole(), "--role-token-file", l.token(),
+		"--cuk", cuk, "--tag", "127.0.0.1", "--output", l.file,
+		"--state-dir", filepath.Join(l.dir, "state"), "--run-dir", filepath.Join(l.dir, "run"),
+		"--antpickax-dir", filepath.Join(l.dir, "antpickax"),
+		"--unit", "", "--status-command", l.programs.Status, "--check-command", l.programs.Conftest,
+		"--interval", "5s",
+	}
+}
+
+func (l *lab) config() string { return filepath.Join(l.dir, "slave-agent.ini") }
+func (l *lab) token() string  { return filepath.Join(l.dir, "role-token") }
+
+// screen shows what the agent's verb status says.
+func (l *lab) screen(ctx context.Context) error {
+	said, _, err := l.look(ctx)
+	if err == nil {
+		l.say("")
+		for line := range strings.Lines(said) {
+			l.say("%s", strings.TrimRight("    "+line, " \n"))
+		}
+	}
+	return err
+}
+
+// healthy waits until the agent's verb status says so, which it does as soon as the agent has
+// written it.
+func (l *lab) healthy(ctx context.Context) error {
+	for {
+		said, status, err := l.look(ctx)
+		if err != nil || status == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the agent should be healthy: %w\n%s", context.Cause(ctx), said)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// look returns what the agent's verb status says, and its exit status.
+func (l *lab) look(ctx context.Context) (string, int, error) {
+	var said, complaint bytes.Buffer
+	cmd := exec.CommandContext(ctx, l.bin, append([]string{"status"}, l.options()...)...)
+	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = &said, &complaint, apart()
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && complaint.Len() == 0 {
+		err = nil
+	}
+	if err != nil {
+		return "", 0, fmt.Errorf("the agent's verb status: %w\n%s", err, complaint.String())
+	}
+	return said.String(), cmd.ProcessState.ExitCode(), nil
 }
 
 // apart keeps the terminal's signals from a process: the lab ends what it has

@@ -26,7 +26,7 @@ const commands = `  join N     server node N joins the cluster (1 to 99)
   mend       the RESOURCE is whole again
   down       K2HR3 does not answer
   up         it does
-  status     who has which servers now
+  status     who has which servers now, and what the agent's verb status says
   help       this
   quit       end the lab; so does the end of input, or Ctrl-C`
 
@@ -208,7 +208,7 @@ func (l *lab) comeUp(ctx context.Context) error {
 }
 
 // status says what everybody has, without waiting for anything.
-func (l *lab) status(context.Context) error {
+func (l *lab) status(ctx context.Context) error {
 	k2hr3 := ""
 	if l.broken {
 		k2hr3 += "; the RESOURCE is broken"
@@ -228,5 +228,5 @@ func (l *lab) status(context.Context) error {
 		l.line("chmpx", "runs revision %d with %s, pid %d", shot.FileVersion, servers(len(shot.Servers)), shot.PID)
 	}
 	l.line("agent", "runs, pid %d; the lab is pid %d", l.agent.PID(), os.Getpid())
-	return nil
+	return l.screen(ctx)
 }

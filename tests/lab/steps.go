@@ -34,7 +34,11 @@ func (l *lab) story(ctx context.Context) error {
 			return fmt.Errorf("%s: %w\n--- the agent's log:\n%s", s.head, err, l.agent)
 		}
 	}
-	return nil
+	l.head("what `k2hdkc-slave-agent status` says now")
+	if err := l.healthy(ctx); err != nil {
+		return err
+	}
+	return l.screen(ctx)
 }
 
 func (l *lab) newSlave(ctx context.Context) error {

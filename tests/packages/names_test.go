@@ -205,7 +205,7 @@ func TestGenerator(t *testing.T) {
 		}
 		h.generated("sh", "-c", `exec "$@" 2>/dev/null`, "sh")
 		record, err := os.ReadFile(kmsg)
-		if err != nil || !regexp.MustCompile(`^<4>k2hdkc-slave-agent-generator\[\d+\]: .*is not a regular file.*\n$`).Match(record) {
+		if err != nil || !regexp.MustCompile(`^<4>k2hdkc-slave-agent\[\d+\]: generator: .*is not a regular file.*\n$`).Match(record) {
 			t.Errorf("in the kernel's log: %q, %v", record, err)
 		}
 	})

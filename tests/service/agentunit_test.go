@@ -17,6 +17,7 @@ func TestAgentAsAService(t *testing.T) {
 	s.test(t, "an agent without a configuration waits for it", withoutConfiguration)
 	s.test(t, "what the unit's environment asks for is granted at the next daemon-reload", widerRights)
 	s.test(t, "a folder that comes after the agent restarts it, once", folderCameLate)
+	s.test(t, "the journal explains each entry", journalExplains)
 }
 
 // says waits for the unit's status text to begin and end like this.

@@ -35,6 +35,7 @@ func TestAgentAndChmpxUnderSystemd(t *testing.T) {
 	s.test(t, "the agent is killed between the rename and the confirmation", agentKilled)
 	s.test(t, "stop and restart of the agent leave chmpx alone", agentStopped)
 	s.test(t, "the journal has the agent's messages by field", agentInJournal)
+	s.test(t, "status tells nobody how all is", statusForNobody)
 	s.test(t, "without the drop-in chmpx runs under its helper and follows the rename", withoutDropIn)
 	s.test(t, "chmpx's unit does without the agent", chmpxUnitAlone)
 }

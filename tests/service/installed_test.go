@@ -24,6 +24,8 @@ type installed struct {
 	*slave.Slave
 	log  *realagent.Log
 	mark int // of the log: what await has seen
+
+	since string // what journalExplains looks at begins here
 }
 
 // newInstalled boots one. Nothing of it runs yet.
