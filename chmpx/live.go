@@ -7,8 +7,8 @@ import "cmp"
 type Running struct {
 	Group  string
 	IDType IDType
-	// MaxChmpx is the size of its node tables, FreeSlots how many entries are
-	// free. FreeSlots counts only if MaxChmpx is not 0.
+	// MaxChmpx is the MAXCHMPX it has applied, FreeSlots how many entries of its node
+	// tables are free. FreeSlots counts only if MaxChmpx is not 0.
 	MaxChmpx, FreeSlots int
 	// SSL reports whether it was started with TLS on for any node, if SSLKnown.
 	SSL, SSLKnown            bool

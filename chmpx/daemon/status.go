@@ -11,7 +11,7 @@ type Status struct {
 	Started   time.Time // with PID it tells one run of chmpx from the next
 	Group     string
 	Revision  int // FILEVERSION of the file chmpx has applied
-	MaxNodes  int // MAXCHMPX at the start of the process
+	MaxNodes  int // MAXCHMPX of the file chmpx has applied; its tables stay as they were at its start
 	FreeNodes int // servers that still fit
 	Self      Node
 	Servers   []Node

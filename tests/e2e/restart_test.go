@@ -131,11 +131,13 @@ func TestChangesAndRestartsAtRandom(t *testing.T) {
 		if rand.N(2) == 0 {
 			// It ends before the change comes: a chmpx that ends just after it, with no
 			// systemd to ask, may have ended because of it.
+			r.stop(t)
 			time.AfterFunc(rand.N(500*time.Millisecond), func() {
 				k.setText(text)
 				r.agent.Signal(syscall.SIGHUP)
 			})
-			r.restart(t, rand.N(time.Second))
+			time.Sleep(rand.N(time.Second))
+			r.chmpx = r.realRing.chmpx(t, "slave.ini")
 		}
 		k.setText(text)
 		r.takesAtTheNextStart(t, fmt.Sprintf("change %d", n), text, rand.N(time.Second))
@@ -189,6 +191,14 @@ func (r *restarting) waits() bool {
 // restart ends chmpx as its unit does, and starts it again after a while.
 func (r *restarting) restart(t *testing.T, gap time.Duration) {
 	t.Helper()
+	r.stop(t)
+	time.Sleep(gap)
+	r.chmpx = r.realRing.chmpx(t, "slave.ini")
+}
+
+// stop ends chmpx as its unit does.
+func (r *restarting) stop(t *testing.T) {
+	t.Helper()
 	// The real chmpx may crash on its way out, just after somebody has left its memory
 	// (docs/chmpx.md J.3). The operator has ended it then, not the agent.
 	exit, err := r.chmpx.Stop(deadline(t))
@@ -198,8 +208,6 @@ func (r *restarting) restart(t *testing.T, gap time.Duration) {
 	case exit != (fakechmpx.Exit{}):
 		t.Logf("chmpx ended with %+v when it was stopped", exit)
 	}
-	time.Sleep(gap)
-	r.chmpx = r.realRing.chmpx(t, "slave.ini")
 }
 
 var revisionLine = regexp.MustCompile(`(?m)^FILEVERSION = \d+$`)
