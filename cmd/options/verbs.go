@@ -126,6 +126,18 @@ func Verbs() []Verb {
 		},
 		doctorVerb(),
 		{
+			Name:     "bugreport",
+			Args:     "[FILE]",
+			Synopsis: "pack what a support case needs into an archive without secrets",
+			Long: "Packs status, doctor, options with their sources, slave.ini and its latest replacements, the journal and the state of the units, versions " +
+				"and what chmpxstatus prints into FILE, a tar.gz that only its owner may read; without FILE, into a new one in the current folder, whose name it prints; with -, to standard output. " +
+				"It replaces no file. MANIFEST in there says what is included, and why something is not. Tokens, passwords and keys of this host are taken out, wherever they are. " +
+				"Run it as root: others see less.",
+			Exits:    []Exit{done, failed},
+			Switches: []Switch{{"anonymize", "replace addresses, host names and CUKs, the same by the same"}},
+			Sections: everything,
+		},
+		{
 			Name:     "register",
 			Synopsis: "make this host a member of the role",
 			Long:     "Makes this host a member of the role. Repeating it does no harm.",
