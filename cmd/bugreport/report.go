@@ -114,9 +114,9 @@ func (r Report) add(archive *tar.Writer, name string, b []byte) error {
 	return err
 }
 
-// WriteFile writes the archive to a new file that only its owner may read. What is there already is
+// Save writes the archive to a new file that only its owner may read. What is there already is
 // left alone and an error; a file that is not whole is removed.
-func (r Report) WriteFile(ctx context.Context, path string) (err error) {
+func (r Report) Save(ctx context.Context, path string) (err error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s is there already, and a bug report replaces nothing: name another file", path)

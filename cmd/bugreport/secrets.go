@@ -10,13 +10,14 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // leastSecret is the length from which on a secret is looked for, in bytes: a shorter one is found
 // in texts that have nothing to do with it.
 const leastSecret = 4
 
-// Secrets are what must not get out: those of this host, by their text, and whatever looks like one.
+// Secrets are what must not get out: those of this host, by their text, and what looks like one.
 type Secrets struct {
 	known []string // longest first
 }
@@ -99,23 +100,28 @@ func (s Secrets) Remove(text string) (clean string, places int) {
 // In reports whether a known secret is in a text: as it is, quoted, in base64 or hex, in part or
 // wholly percent-encoded, also where a line has been broken in between.
 func (s Secrets) In(text string) bool {
-	joined := strings.Map(func(r rune) rune {
-		if r == '\n' || r == '\r' || r == ' ' || r == '\t' {
-			return -1
-		}
-		return r
-	}, text)
-	forms := []string{text, joined, decoded(text), decoded(decoded(text)), decoded(joined)}
+	whole := []string{text, decoded(text), decoded(decoded(text))}
+	joined := []string{withoutBlanks(text), decoded(withoutBlanks(text))}
+	contains := func(forms []string, s string) bool {
+		return slices.ContainsFunc(forms, func(form string) bool { return strings.Contains(form, s) })
+	}
 	for _, known := range s.known {
 		for _, w := range append(written(known), inBase64(known)...) {
-			for _, form := range forms {
-				if strings.Contains(form, w) {
-					return true
-				}
+			if contains(whole, w) || contains(joined, withoutBlanks(w)) {
+				return true
 			}
 		}
 	}
 	return false
+}
+
+func withoutBlanks(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) {
+			return -1
+		}
+		return r
+	}, text)
 }
 
 // written are the ways to write a secret out.

@@ -44,7 +44,7 @@ func (p *program) bugreport(ctx context.Context, verb options.Verb, args []strin
 	if o.Switches["anonymize"] {
 		r.Masks = p.masks(ctx, o, wrong)
 	}
-	path := r.Now.UTC().Format(options.Program + "-20060102T150405Z.tar.gz")
+	path := options.Program + r.Now.UTC().Format("-20060102T150405Z") + ".tar.gz"
 	if len(o.Args) > 0 {
 		path = o.Args[0]
 	}
@@ -54,7 +54,7 @@ func (p *program) bugreport(ctx context.Context, verb options.Verb, args []strin
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(p.system.Dir, path)
 	}
-	if err := r.WriteFile(ctx, path); err != nil {
+	if err := r.Save(ctx, path); err != nil {
 		return fmt.Errorf("cannot write the bug report: %w", err)
 	}
 	_, err = fmt.Fprintln(p.stdout, path)
