@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"reflect"
@@ -64,12 +65,12 @@ func (d *Daemon) Run(ctx context.Context, o *options.Options) error {
 	if err := d.Folders.Check(d.Logger(o)); err != nil {
 		return err
 	}
-	d.status = newPublisher(d.Version)
-	if d.Shown != nil {
-		d.status.shown = d.Shown
-	}
+	d.status = newPublisher(d.Version, d.Shown)
 	defer d.status.close(lastWrite)
 	if err := d.begin(ctx, o); err != nil {
+		if service.Supervised() && !errors.Is(err, service.ErrRestart) { // nobody sees its last words
+			Refused(o.RunDir, d.Version, err)
+		}
 		return err
 	}
 	defer d.Manager.Stopping()
