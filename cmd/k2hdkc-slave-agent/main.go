@@ -101,6 +101,8 @@ func (p *program) verb(ctx context.Context, verb options.Verb, args []string) er
 		return p.status(ctx, verb, args)
 	case "doctor":
 		return p.doctor(ctx, verb, args)
+	case "bugreport":
+		return p.bugreport(ctx, verb, args)
 	}
 	o, err := options.Load(verb, args, p.system)
 	if err != nil {

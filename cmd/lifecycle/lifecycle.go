@@ -37,8 +37,8 @@ type Daemon struct {
 
 	Manager *service.Manager
 	Folders *service.Folders
-	// Shown, which may be nil, is called with each status document. It must neither block nor change
-	// the document.
+	// Shown, which may be nil, is called with each document that is published. It must not block,
+	// and does not change the document.
 	Shown func(status.Document)
 	// Version is the program's, for its status.
 	Version string
