@@ -3,6 +3,7 @@ package chmpx
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"strings"
 )
 
@@ -145,9 +146,11 @@ func (l *loader) sortNodes() {
 		*nodes = slices.CompactFunc(*nodes, func(a, b Node) bool {
 			return a.Name == b.Name && a.CtlPort == b.CtlPort && a.CUK == b.CUK
 		})
-		slices.SortStableFunc(*nodes, func(a, b Node) int {
+		list := *nodes
+		sort.SliceStable(list, func(i, j int) bool {
+			a, b := &list[i], &list[j]
 			return cmp.Or(strings.Compare(a.Name, b.Name), cmp.Compare(a.Port, b.Port),
-				cmp.Compare(a.CtlPort, b.CtlPort), strings.Compare(a.CUK, b.CUK))
+				cmp.Compare(a.CtlPort, b.CtlPort), strings.Compare(a.CUK, b.CUK)) < 0
 		})
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"k2hdkc-slave-agent/tests/need"
 )
 
 func TestPublicKeysThatAreTaken(t *testing.T) {
@@ -66,9 +68,7 @@ func TestWhatIsNoPublicKeyIsRefused(t *testing.T) {
 }
 
 func TestGPGReadsTheKey(t *testing.T) {
-	if _, err := exec.LookPath("gpg"); err != nil {
-		t.Skip(err)
-	}
+	need.Programs(t, "gpg")
 	text, err := publicKey("x\n" + key(t) + "y\n")
 	if err != nil {
 		t.Fatal(err)

@@ -44,15 +44,6 @@ func TestCloudInitTakesIt(t *testing.T) {
 	}
 }
 
-func TestCloudInitOfThisHostTakesIt(t *testing.T) {
-	if _, err := exec.LookPath("cloud-init"); err != nil {
-		t.Skip(err)
-	}
-	checkSchema(t, func(dir, file string) *exec.Cmd {
-		return exec.Command("cloud-init", "schema", "--config-file", filepath.Join(dir, file))
-	})
-}
-
 // checkSchema has cloud-init check all examples, and one that is wrong.
 func checkSchema(t *testing.T, command func(dir, file string) *exec.Cmd) {
 	t.Helper()

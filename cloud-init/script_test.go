@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"k2hdkc-slave-agent/tests/need"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -353,9 +355,7 @@ func TestWithoutUnitChmpxIsLeftAlone(t *testing.T) {
 }
 
 func TestShellcheckFindsNothing(t *testing.T) {
-	if _, err := exec.LookPath("shellcheck"); err != nil {
-		t.Skip(err)
-	}
+	need.Programs(t, "shellcheck")
 	u := example(t)
 	u.Repos = append(u.Repos, repository(t, "chmpx", "deb https://packages.example.org/antpickax/debian $RELEASE main"))
 	for name, script := range map[string]string{"script": render(t, u.Script), "end": u.settleScript()} {

@@ -160,7 +160,7 @@ func (l *loop) replace(c candidate) error {
 		l.dropPrevious() // one that an agent before this one left, or somebody else
 	}
 	l.output.putInPlace(c, old)
-	l.meter().Replaced()
+	l.noteReplaced()
 	l.tellChmpx(now, first, l.probe.last)
 	return nil
 }

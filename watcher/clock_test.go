@@ -40,3 +40,21 @@ func TestAHostThatWasAwayAsksAtOnce(t *testing.T) {
 		})
 	}
 }
+
+// Whoever compares the latest sign of life with the clock takes a host that was away for hung.
+func TestAHostThatWasAwayGivesASignOfLife(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		var off atomic.Int64
+		h.wall = func() time.Time { return time.Now().Add(time.Duration(off.Load())) }
+		d := h.watched()
+		h.start()
+		h.pass(time.Minute + time.Second) // a sign was given a second ago
+		before := d.count()
+		off.Store(int64(time.Hour))
+		h.pass(clockEvery)
+		if n := d.count() - before; n != 1 {
+			t.Errorf("%d signs", n)
+		}
+		d.quiet(t)
+	})
+}

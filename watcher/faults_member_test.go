@@ -89,7 +89,7 @@ func identityFaults() []fault {
 			strike: func(h *host) { h.removeToken(); forgotten(h) }, heal: newToken, within: 5 * time.Second, asks: 290, puts: 1,
 			says: []string{"membership unconfirmed", "no role token", "/etc/k2hdkc/role-token"}},
 		{name: "registrations have no effect", wrong: "K2HR3 forgets the host, takes its registration and does not count it as a member", does: "keeps the file; says so; tries again with growing pauses up to five minutes",
-			strike: func(h *host) { forgotten(h); on(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut})(h) }, within: 6 * time.Minute, asks: 400, puts: -1,
+			strike: func(h *host) { forgotten(h); on(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut})(h) }, within: 6 * time.Minute, asks: 500, puts: -1,
 			says: []string{"membership unconfirmed", "registered, but not a member"}},
 		{name: "a registration is lost", wrong: "K2HR3 forgets the host, and loses its first registration, as it does with a few of many at the same time", does: "looks whether it had an effect, and registers again within seconds, without a warning",
 			strike: func(h *host) {

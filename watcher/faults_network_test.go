@@ -70,7 +70,7 @@ func networkFaults() []fault {
 			},
 			within: 6 * time.Minute, asks: 300, puts: 1, says: []string{"membership unconfirmed", "register in role", "EOF"}},
 		{name: "looks for membership are cut", wrong: "the connection of each look for the membership ends", does: "goes on reading",
-			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Cut}, fakek2hr3.OpProbe), sees: 5 * time.Second, asks: 110, says: []string{"membership unconfirmed", "EOF"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Cut}, fakek2hr3.OpProbe), sees: 5 * time.Second, asks: 140, says: []string{"membership unconfirmed", "EOF"}},
 		{name: "nothing answers", wrong: "K2HR3 takes connections and never answers", does: keeps + "; gives each request up in time",
 			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Hang}), asks: 60, says: []string{silent, "no whole answer within"}},
 		{name: "a registration hangs", wrong: "K2HR3 has forgotten the host, and never answers a registration", does: "keeps the file, and goes on asking",

@@ -3,6 +3,7 @@ package watcher
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"time"
 )
 
@@ -148,7 +149,7 @@ func (h *health) see(now time.Time, signs []sign, hasFile bool) {
 		next = append(next, c)
 	}
 	h.end(now, before, next)
-	slices.SortStableFunc(next, func(a, b Condition) int { return cmp.Compare(b.weight(), a.weight()) })
+	sort.SliceStable(next, func(a, b int) bool { return next[a].weight() > next[b].weight() })
 	if !slices.EqualFunc(before, next, Condition.equal) {
 		h.Conditions = ListOf(next...)
 		h.judge(now)

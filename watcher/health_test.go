@@ -3,6 +3,7 @@ package watcher
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
@@ -335,5 +337,33 @@ func TestConditionsAreDocumented(t *testing.T) {
 		if !ok || !strings.Contains(about, "**Cause.**") || !strings.Contains(about, "**Remedy.**") {
 			t.Errorf("docs/status.md has no heading %s with cause and remedy", code)
 		}
+	}
+}
+
+// BenchmarkShow is what each turn of the loop costs while nothing changes but the look at chmpx.
+func BenchmarkShow(b *testing.B) {
+	for _, servers := range []int{3, 1000} {
+		b.Run(fmt.Sprint(servers, " servers"), func(b *testing.B) {
+			w := &Watcher{Config: Config{Confirm: 30 * time.Second}, Chmpx: &fakeChmpx{}, Changed: func(Status) {}, Log: slog.New(slog.DiscardHandler)}
+			l := w.newLoop(b.Context(), false)
+			config := &chmpx.Config{FileVersion: 1}
+			var st daemon.Status
+			for i := range servers {
+				config.Servers = append(config.Servers, chmpx.Node{Name: serverName(i), CUK: serverCUK(i), CtlPort: 8021})
+				st.Servers = append(st.Servers, daemon.Node{Name: serverName(i), CUK: serverCUK(i), CtlPort: 8021, State: "[SERVICE IN][UP][n/a][Nothing][NoSuspend]"})
+			}
+			st.Revision = 1
+			l.output.file = inPlace{config: config, good: true, sum: "x"}
+			b.ReportAllocs()
+			for b.Loop() {
+				next := st
+				l.probe.result(probed{status: next}, false)
+				l.confirmation.confirmed(time.Time{})
+				l.show()
+			}
+			if s := l.shown; s.conditions() != "" || len(s.Nodes.Items()) != servers {
+				b.Errorf("%s: %d servers", s.conditions(), len(s.Nodes.Items()))
+			}
+		})
 	}
 }

@@ -273,6 +273,9 @@ func (l *loop) checkClock(now time.Time) {
 	l.Log.Info("the clock jumped (the host was suspended, or its time was set); asking K2HR3 now", "by", jump.Round(time.Second).String())
 	l.askNow(now)
 	l.startProbe(now)
+	if l.lifeSign.every > 0 {
+		l.lifeSign.next.set(now) // whoever looks at the clock takes the agent for hung
+	}
 }
 
 // showAlive gives a sign of life, unless something does not come to its end.

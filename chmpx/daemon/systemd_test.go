@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"k2hdkc-slave-agent/tests/need"
+
 	"github.com/godbus/dbus/v5"
 )
 
@@ -24,11 +26,8 @@ const unitPath = "/org/freedesktop/systemd1/unit/chmpx_2eservice"
 // startBus starts a bus of the test's own and makes it the system bus.
 func startBus(t *testing.T) (conn *dbus.Conn, stop func()) {
 	t.Helper()
-	daemon, err := exec.LookPath("dbus-daemon")
-	if err != nil {
-		t.Skip("there is no dbus-daemon")
-	}
-	cmd := exec.Command(daemon, "--session", "--nofork", "--nopidfile", "--print-address",
+	need.Programs(t, "dbus-daemon")
+	cmd := exec.Command("dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address",
 		"--address=unix:path="+filepath.Join(t.TempDir(), "bus"))
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -366,6 +366,7 @@ func TestTheFirstCauseIsNamed(t *testing.T) {
 	}
 	for name, faults := range groups {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			for _, f := range faults {
 				t.Run(strings.ReplaceAll(f.name, " ", "-"), func(t *testing.T) {
 					t.Parallel()

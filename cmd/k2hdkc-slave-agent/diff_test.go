@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"k2hdkc-slave-agent/tests/need"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -32,9 +34,7 @@ func TestUnifiedDiff(t *testing.T) {
 
 // patch(1) is the judge of whether it is a diff.
 func TestUnifiedDiffPatches(t *testing.T) {
-	if _, err := exec.LookPath("patch"); err != nil {
-		t.Skip("no patch here")
-	}
+	need.Programs(t, "patch")
 	rng := rand.New(rand.NewPCG(1, 2))
 	text := func() string {
 		var b strings.Builder

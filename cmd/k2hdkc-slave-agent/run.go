@@ -32,7 +32,8 @@ func (p *program) run(ctx context.Context, o *options.Options, load func() (*opt
 	d := lifecycle.Daemon{
 		Load: load, Prepare: p.prepare, Logger: p.logger,
 		Started: func(r lifecycle.Round) { started(ctx, r) },
-		Manager: manager, Folders: folders, Hangup: hangup, Version: versionName(),
+		Manager: manager, Folders: folders, Hangup: hangup,
+		Version: versionName(), Shown: exposer.Metrics.Show,
 	}
 	stopping := p.logSignal(ctx)
 	err = d.Run(ctx, o)

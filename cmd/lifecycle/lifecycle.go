@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"reflect"
@@ -36,6 +37,9 @@ type Daemon struct {
 
 	Manager *service.Manager
 	Folders *service.Folders
+	// Shown, which may be nil, is called with each document that is published. It must not block,
+	// and does not change the document.
+	Shown func(status.Document)
 	// Version is the program's, for its status.
 	Version string
 	// Hangup receives the operator's wish to load the options and ask K2HR3 now.
@@ -61,9 +65,12 @@ func (d *Daemon) Run(ctx context.Context, o *options.Options) error {
 	if err := d.Folders.Check(d.Logger(o)); err != nil {
 		return err
 	}
-	d.status = newPublisher(d.Version)
+	d.status = newPublisher(d.Version, d.Shown)
 	defer d.status.close(lastWrite)
 	if err := d.begin(ctx, o); err != nil {
+		if service.Supervised() && !errors.Is(err, service.ErrRestart) { // nobody sees its last words
+			Refused(o.RunDir, d.Version, err)
+		}
 		return err
 	}
 	defer d.Manager.Stopping()

@@ -44,7 +44,7 @@ func (m *messages) count() int {
 func board(t *testing.T) (p *publisher, dir string, log *messages) {
 	t.Helper()
 	dir, log = filepath.Join(t.TempDir(), "run"), &messages{}
-	p = newPublisher("1.2.3")
+	p = newPublisher("1.2.3", nil)
 	p.at(&options.Options{RunDir: dir}, slog.New(log), time.Minute)
 	t.Cleanup(func() { p.close(time.Minute) })
 	return p, dir, log
@@ -86,6 +86,19 @@ func TestTheLatestDocumentIsTheOneThatIsSeen(t *testing.T) {
 	}
 }
 
+func TestWhoWantsItGetsEachDocument(t *testing.T) {
+	var got []int
+	p := newPublisher("1.2.3", func(d status.Document) { got = append(got, d.File.Revision) })
+	p.at(&options.Options{RunDir: t.TempDir()}, slog.New(&messages{}), time.Minute)
+	defer p.close(time.Minute)
+	for i := range 3 {
+		p.show(status.Document{Health: status.Healthy, File: status.File{Revision: i}})
+	}
+	if !slices.Equal(got, []int{0, 1, 2}) {
+		t.Errorf("%v", got)
+	}
+}
+
 func TestNotConfiguredAndWrong(t *testing.T) {
 	p, dir, _ := board(t)
 	o := &options.Options{RunDir: dir, Output: "/etc/k2hdkc/slave.ini"}
@@ -119,6 +132,35 @@ func TestNotConfiguredAndWrong(t *testing.T) {
 	}
 }
 
+// An agent that ends at its start because of its configuration says so, and forgets nothing.
+func TestAnAgentThatEndsAtItsStart(t *testing.T) {
+	p, dir, _ := board(t)
+	p.show(status.Document{Health: status.Healthy, File: status.File{Revision: 7}})
+	p.close(time.Minute)
+	Refused(dir, "1.2.4", errors.New("/etc/k2hdkc/slave-agent.ini:3: unknown key"))
+	d := seen(t, p, dir)
+	if d.Agent.State != status.Stopped || d.File.Revision != 7 || codes(d) != "agent_stopped configuration_wrong" || !slices.Equal(d.Conditions[0].DependsOn, []string{"configuration_wrong"}) {
+		t.Errorf("%+v", d)
+	}
+	since := d.Conditions[1].Since
+	Refused(dir, "1.2.4", errors.New("/etc/k2hdkc/slave-agent.ini:3: unknown key"))
+	if d := seen(t, p, dir); !d.Conditions[1].Since.Equal(since) {
+		t.Error("each start begins the condition anew")
+	}
+	l, err := status.Hold(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Release()
+	if err := status.Write(dir, status.Document{Version: "one that runs"}); err != nil {
+		t.Fatal(err)
+	}
+	Refused(dir, "1.2.4", errors.New("no"))
+	if d := seen(t, p, dir); d.Version != "one that runs" {
+		t.Errorf("it overwrites the status of an agent that runs: %+v", d)
+	}
+}
+
 // The condition that ended last is known also after a new configuration, or a restart.
 func TestThePreviousConditionOutlivesTheAgent(t *testing.T) {
 	p, dir, _ := board(t)
@@ -128,7 +170,7 @@ func TestThePreviousConditionOutlivesTheAgent(t *testing.T) {
 		t.Errorf("after a new configuration: %+v", d.Previous)
 	}
 	p.close(time.Minute)
-	next := newPublisher("1.2.4")
+	next := newPublisher("1.2.4", nil)
 	next.at(&options.Options{RunDir: dir}, slog.New(&messages{}), time.Minute)
 	next.show(status.Document{Health: status.Healthy})
 	defer next.close(time.Minute)
@@ -148,7 +190,7 @@ func TestASecondAgentLeavesTheFirstOnesStatusAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := &messages{}
-	p := newPublisher("the second")
+	p := newPublisher("the second", nil)
 	p.at(&options.Options{RunDir: dir}, slog.New(log), time.Minute)
 	defer p.close(time.Minute)
 	p.show(status.Document{})

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/tests/need"
 )
 
 // script is the absolute path of a completion.
@@ -98,9 +99,7 @@ func bashAsks(t *testing.T, dir string) func(*testing.T, ...string) []string {
 }
 
 func fishOffers(t *testing.T, dir string) func(*testing.T, string) []string {
-	if _, err := exec.LookPath("fish"); err != nil {
-		t.Skip("fish is not installed")
-	}
+	need.Programs(t, "fish")
 	t.Setenv("HOME", t.TempDir())
 	return func(t *testing.T, line string) []string {
 		var words []string
@@ -283,9 +282,10 @@ func TestThereMayBeNoSystemd(t *testing.T) {
 		t.Run(sh.name, func(t *testing.T) {
 			bin := t.TempDir()
 			for _, name := range []string{sh.name, "cut"} {
+				need.Programs(t, name)
 				path, err := exec.LookPath(name)
 				if err != nil {
-					t.Skipf("%s is not installed", name)
+					t.Fatal(err)
 				}
 				if err := os.Symlink(path, filepath.Join(bin, name)); err != nil {
 					t.Fatal(err)

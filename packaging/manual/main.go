@@ -6,9 +6,10 @@
 //	go run ./packaging/manual
 //
 // What they say of verbs and options comes from the tables of cmd/options, which
-// `--help` is made from as well, and of the log from the table of packaging/events; what
-// an administrator has to know besides is in the templates beside this file. The written files are committed, and a test
-// fails when they are not what would be written.
+// `--help` is made from as well, and of the log from the table of packaging/events;
+// what an administrator has to know besides is in the templates beside this file.
+// The written files are committed, and a test fails when they are not what would be
+// written.
 package main
 
 import (

@@ -13,18 +13,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/tests/need"
 )
 
 var manPages = []string{"../man/k2hdkc-slave-agent.8", "../man/slave-agent.ini.5"}
 
-// run runs a program that a test needs, and skips the test where there is none.
+// run runs a program that a test needs; see [need.Programs].
 func run(t *testing.T, name string, args ...string) (stdout, stderr string) {
 	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Skipf("%s is not installed", name)
-	}
-	cmd := exec.Command(path, args...)
+	need.Programs(t, name)
+	cmd := exec.Command(name, args...)
 	cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "MANWIDTH=100", "MANPAGER=cat", "MANOPT=")
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"k2hdkc-slave-agent/tests/need"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -34,9 +36,10 @@ type terminal struct {
 // ANSWERS of the shell names the pipe; an answer is lines and then a dot.
 func open(t *testing.T, dir, rc, setup string, argv ...string) *terminal {
 	t.Helper()
+	need.Programs(t, argv[0])
 	path, err := exec.LookPath(argv[0])
 	if err != nil {
-		t.Skipf("%s is not installed", argv[0])
+		t.Fatal(err)
 	}
 	home := t.TempDir()
 	if err := os.WriteFile(filepath.Join(home, rc), []byte(setup), 0o644); err != nil {
@@ -117,7 +120,7 @@ func pseudoTerminal(t *testing.T) (keys, tty *os.File) {
 	t.Helper()
 	keys, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skipf("no terminal can be made here: %v", err)
+		need.Missing(t, fmt.Errorf("no terminal can be made here: %w", err))
 	}
 	control, err := keys.SyscallConn()
 	if err != nil {

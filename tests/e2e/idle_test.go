@@ -22,7 +22,7 @@ func TestIdle(t *testing.T) {
 	if err != nil {
 		t.Skip("a measurement: set K2HDKC_TEST_IDLE=1m")
 	}
-	bin, err := realagent.Build(t.TempDir(), "-trimpath", "-ldflags", "-s -w")
+	bin, err := realagent.Build(t.TempDir(), realagent.Release()...)
 	must(t, err)
 	fi, err := os.Stat(bin)
 	must(t, err)

@@ -71,8 +71,14 @@ func TestMetricsOutliveReloads(t *testing.T) {
 	configure("unix:"+socket, "60s")
 	p := h.start(s.args()...)
 	p.says(realagent.Replaced, "")
-	first := scrape(t, socket)
-	wantMetrics(t, first, `replacements_total 1`, `k2hr3_requests_total\{outcome="ok"\} [1-9][0-9]*`, `build_info\{.*\} 1`, `log_dropped_total 0`)
+	var first string
+	until(t, "a status in the metrics", func() bool {
+		first = scrape(t, socket)
+		return strings.Contains(first, "applied_revision")
+	})
+	wantMetrics(t, first, `replacements_total 1`, `k2hr3_requests_total\{outcome="ok"\} [1-9][0-9]*`, `build_info\{.*\} 1`, `log_dropped_total 0`,
+		`applied_revision 1`, `member 1`, `servers\{state="unseen"\} 2`, `healthy [01]`, `info\{role="`+s.SlaveRole()+`",cuk="`+hostCUK+`"\} 1`,
+		`k2hr3_last_success_timestamp_seconds [0-9.e+]+`)
 
 	// A reload, and one to an address that is in use: the socket is the same.
 	held := dialUnix(t, socket)
@@ -92,8 +98,13 @@ func TestMetricsOutliveReloads(t *testing.T) {
 	taken.Close()
 	configure(taken.Addr().String(), "30s")
 	must(t, p.Signal(syscall.SIGHUP))
-	p.says("the configuration has changed; the agent uses the new one from now on", "")
-	p.says("the configuration has changed; the agent uses the new one from now on", "")
+	until(t, "the new address", func() bool {
+		conn, err := net.Dial("tcp", taken.Addr().String())
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
 	wantMetrics(t, scrape(t, taken.Addr().String()), `replacements_total 1`)
 	if _, err := os.Stat(socket); err == nil {
 		t.Error("the socket of before is still there")

@@ -206,8 +206,8 @@ func (p *shop) status(args ...string) *exec.Cmd {
 	return cmd
 }
 
-// TestStatusOfAnAgentThatRuns: healthy for everybody, until the agent is killed. An application
-// may begin then too.
+// TestStatusOfAnAgentThatRuns: healthy for everybody, until the agent hangs, and then is killed. An
+// application may begin then too.
 func TestStatusOfAnAgentThatRuns(t *testing.T) {
 	t.Parallel()
 	p := newShop(t)
@@ -225,6 +225,12 @@ func TestStatusOfAnAgentThatRuns(t *testing.T) {
 	}
 	if r := run("--ready"); r.status != 0 {
 		t.Errorf("--ready: %v", r)
+	}
+	must(t, p.agent.Signal(syscall.SIGSTOP))
+	old := time.Now().Add(-10 * time.Minute)
+	must(t, os.Chtimes(p.path("run/status.lock"), old, old)) // as if it were stopped for that long
+	if r := run(); r.status != 1 || !strings.HasPrefix(r.stdout, "failed: the agent runs, and its sign of life is overdue") {
+		t.Errorf("hung: %v", r)
 	}
 	must(t, p.agent.Signal(syscall.SIGKILL))
 	<-p.agent.Done()

@@ -58,6 +58,10 @@ var inBoth = map[string]string{
 	"/usr/share/doc/k2hdkc-slave-agent/README.md":                        "-rw-r--r--",
 	"/usr/share/doc/k2hdkc-slave-agent/cloud-init.md":                    "-rw-r--r--",
 	"/usr/share/doc/k2hdkc-slave-agent/sbom.cdx.json":                    "-rw-r--r--",
+	"/usr/share/doc/k2hdkc-slave-agent/status.md":                        "-rw-r--r--",
+	"/usr/share/k2hdkc-slave-agent/alerts.yml":                           "-rw-r--r--",
+	"/usr/share/k2hdkc-slave-agent/dashboard.json":                       "-rw-r--r--",
+	"/usr/share/k2hdkc-slave-agent":                                      "drwxr-xr-x",
 	"/usr/lib/systemd/system/chmpx.service.d":                            "drwxr-xr-x",
 	"/usr/libexec/k2hdkc-slave-agent":                                    "drwxr-xr-x",
 	"/usr/share/doc/k2hdkc-slave-agent":                                  "drwxr-xr-x",
@@ -194,14 +198,19 @@ func TestPackagesAreSmall(t *testing.T) {
 	}
 }
 
-// What the other tests run is the program of the packages.
-func TestBuildTagsAreTheSameInTests(t *testing.T) {
+// What the other tests run is the program of the packages, and what is measured is built like it.
+func TestBuildFlagsAreTheSameInTests(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root(), "packaging/build"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(text), "\ntags="+realagent.Tags+"\n") {
 		t.Errorf("packaging/build has other tags than %q", realagent.Tags)
+	}
+	for _, flag := range realagent.Release() {
+		if !strings.Contains(string(text), flag) {
+			t.Errorf("packaging/build has no %s", flag)
+		}
 	}
 }
 

@@ -18,6 +18,14 @@ import (
 // Tags are those that packaging/build builds the agent with.
 const Tags = "nethttpomithttp2"
 
+// Release are the flags of packaging/build besides, but for those that name the version.
+func Release() []string {
+	return []string{
+		"-gcflags=all=-l", "-gcflags=runtime/...=", "-gcflags=internal/runtime/...=",
+		"-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=",
+	}
+}
+
 // Build builds the agent into dir and returns its path. flags are more of go
 // build's.
 func Build(dir string, flags ...string) (string, error) {

@@ -13,6 +13,7 @@ import (
 func TestAgentAsAService(t *testing.T) {
 	s := newInstalled(t)
 	s.test(t, "systemctl status says what the agent does", statusSaysWhat)
+	s.test(t, "an agent that hangs is told from one that works", hungAgent)
 	s.test(t, "an agent that is stuck is restarted, and chmpx is not", stuckAgent)
 	s.test(t, "an agent without a configuration waits for it", withoutConfiguration)
 	s.test(t, "what the unit's environment asks for is granted at the next daemon-reload", widerRights)
@@ -47,6 +48,29 @@ func statusSaysWhat(s *installed) {
 	s.Run(`printf '%s' "$1" >/etc/k2hdkc/slave-agent.ini; systemctl reload k2hdkc-slave-agent`, slave.Config)
 	s.says("revision 1 with 3 servers, ", "; K2HR3 holds the request")
 	s.Wants(slave.AgentUnit, "MainPID="+before, "NRestarts=0")
+}
+
+// hungAgent: an agent whose process is there and does nothing is told from one that works.
+func hungAgent(s *installed) {
+	s.running()
+	state := func(want string) {
+		s.TB.Helper()
+		machine.Until(s.TB, want+" from status", func() bool {
+			r := s.Try("runuser -u nobody -- k2hdkc-slave-agent status --json")
+			return strings.Contains(r.Stdout, `"state": "`+want+`"`)
+		})
+	}
+	state("running")
+	s.Run("systemctl kill --kill-who=main -s STOP k2hdkc-slave-agent; touch -d '-1 hour' /run/k2hdkc-slave-agent/status.lock")
+	state("hung")
+	s.Run("systemctl kill --kill-who=main -s CONT k2hdkc-slave-agent; systemctl restart k2hdkc-slave-agent")
+	state("running")
+	s.Run("systemctl kill --kill-who=main -s KILL k2hdkc-slave-agent")
+	s.Run("systemctl stop k2hdkc-slave-agent")
+	state("stopped")
+	if r := s.Try("runuser -u nobody -- k2hdkc-slave-agent status --json"); !strings.Contains(r.Stdout, `"revision": 1,`) {
+		s.TB.Errorf("what it knew last is gone: %v", r)
+	}
 }
 
 func stuckAgent(s *installed) {
