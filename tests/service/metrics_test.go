@@ -51,7 +51,7 @@ func bugReportOfAHost(s *installed) {
 	if strings.Contains(manifest, "not here") || strings.Contains(manifest, "in part") {
 		s.TB.Error(manifest)
 	}
-	for piece, want := range map[string]string{"journal": "slave.ini replaced", "unit": "ActiveState=active", "slave.ini.diff": "+[GLOBAL]", "versions": "k2hdkc-slave-agent"} {
+	for piece, want := range map[string]string{"journal": "K2HDKC slave node agent", "unit": "ActiveState=active", "slave.ini.diff": "+[GLOBAL]", "versions": "k2hdkc-slave-agent"} {
 		if text := s.Run("cat /tmp/report/*/" + piece); !strings.Contains(text, want) {
 			s.TB.Errorf("%s has no %q:\n%s", piece, want, text)
 		}
