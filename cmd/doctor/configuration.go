@@ -19,7 +19,7 @@ func configurationChecks() []check {
 	}
 }
 
-func lookConfig(_ context.Context, x *exam) finding {
+func lookConfig(_ context.Context, x *exam) *finding {
 	o := x.Options
 	switch {
 	case x.Wrong != nil && errors.Is(x.Wrong, fs.ErrPermission) && !isRoot():
@@ -34,7 +34,7 @@ func lookConfig(_ context.Context, x *exam) finding {
 		at("%s, the environment and %s", o.ConfigFile, o.AntpickaxDir)
 }
 
-func lookToken(_ context.Context, x *exam) finding {
+func lookToken(_ context.Context, x *exam) *finding {
 	path, _ := x.Options.FindRoleTokenFile()
 	if path == "" {
 		return good("there is none, and a host that is a member needs none")
@@ -66,7 +66,7 @@ const (
 	clockWrong   = 2 * time.Minute
 )
 
-func lookClock(_ context.Context, x *exam) finding {
+func lookClock(_ context.Context, x *exam) *finding {
 	w := x.way()
 	if !w.Dated {
 		f := skip("nothing answers that tells the time")

@@ -193,8 +193,12 @@ func TestWhateverHangsIsGivenUp(t *testing.T) {
 			t.Parallel()
 			p := newPatient(t)
 			seed(p)
+			began := time.Now()
 			if r := p.examine(""); r.OK {
 				t.Error(show(r))
+			}
+			if took := time.Since(began); took > 10*time.Second {
+				t.Errorf("took %v", took)
 			}
 		})
 	}

@@ -332,7 +332,7 @@ func diskFaults() []fault {
 			p.mount(p.path("out"), p.path("out"), "", unix.MS_BIND)
 			p.must(unix.Mount("", p.path("out"), "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
 		}, cause: "folder", says: "read-only"},
-		{name: "the disk is full", root: true, seed: func(p *patient) { p.smallDisk("size=256k") }, cause: "folder", says: "free some space"},
+		{name: "the disk is full", root: true, seed: func(p *patient) { p.smallDisk("size=64k") }, cause: "folder", says: "free some space"},
 		{name: "the disk has no inode left", root: true, seed: func(p *patient) {
 			p.smallDisk("size=64m,nr_inodes=2")
 		}, cause: "folder", says: "inode"},
