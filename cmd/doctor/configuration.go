@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"k2hdkc-slave-agent/watcher/k2hr3"
@@ -28,7 +29,7 @@ func lookConfig(_ context.Context, x *exam) *finding {
 		return f.at("%s", o.ConfigFile)
 	case x.Wrong != nil:
 		return bad("correct what the message names; where two places set an option, a flag beats the environment, which beats "+o.ConfigFile+
-			", which beats the files in "+o.AntpickaxDir, "%v", x.Wrong).at("%s, the environment and %s", o.ConfigFile, o.AntpickaxDir)
+			", which beats the files in "+o.AntpickaxDir, "%s", strings.ReplaceAll(x.Wrong.Error(), "\n", "; ")).at("%s, the environment and %s", o.ConfigFile, o.AntpickaxDir)
 	}
 	return good("K2HR3 at %s, %s, CUK %s", o.APIURI, o.Role, x.CUK).
 		at("%s, the environment and %s", o.ConfigFile, o.AntpickaxDir)
@@ -37,7 +38,7 @@ func lookConfig(_ context.Context, x *exam) *finding {
 func lookToken(_ context.Context, x *exam) *finding {
 	path, _ := x.Options.FindRoleTokenFile()
 	if path == "" {
-		return good("there is none, and a host that is a member needs none")
+		return good("there is none that can be seen from here (a systemd credential of the agent's unit could not); a host that is a member needs none")
 	}
 	token, at, err := member.ReadTokenFile(path)
 	switch {

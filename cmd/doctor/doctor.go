@@ -257,7 +257,7 @@ func (c check) bounded(ctx context.Context, x *exam) *finding {
 	select { // what ended with ctx knows more
 	case f := <-result:
 		return f
-	case <-time.After(200 * time.Millisecond):
+	case <-time.After(100 * time.Millisecond):
 		return bad("something that this check looks at hangs: a disk, a name service, or a program; run doctor again with --only "+c.id,
 			"no result within %v", Limit)
 	}
