@@ -112,6 +112,7 @@ func (l *loop) applyParked() {
 	now := time.Now()
 	old, _ := daemon.InodeOf(l.File.Path)
 	if err == nil {
+		l.pace.replaced(now)
 		err = l.File.CommitParked()
 	}
 	switch {
