@@ -127,6 +127,9 @@ type Watcher struct {
 	// Peers is nil where the server nodes are left alone: then nothing is done about a half-connected
 	// chmpx.
 	Peers Peers
+	// Kept, which may be nil, is called by the loop with each text that it puts in place, and its
+	// revision. It must neither block nor change the text.
+	Kept func(revision int, text []byte)
 	// Meter counts what is done; nil: nobody counts.
 	Meter Meter
 	// Pace is shared with the watchers before and after this one; nil: there are none.

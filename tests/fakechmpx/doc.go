@@ -25,7 +25,8 @@
 //   - clients: how many programs have joined, see [StateDir.SetClients].
 //   - faults/: a file for each [Fault].
 //
-// There is no control port: the agent never opens it.
+// chmpx listens on its control port and says nothing there: the agent never opens it. Several
+// stand-ins on one machine share a port.
 //
 // # Decisions where the measurements are silent
 //
