@@ -202,8 +202,8 @@ func (h *healing) looked(now time.Time, r reached) {
 	h.asleep, h.checked = r.asleep, now
 }
 
-// hindered takes note that there is no unit to restart chmpx by, or that it does not run this chmpx.
-// That is told with the next look.
+// hindered takes note that there is no unit to restart chmpx by, or that it does not run this
+// chmpx. That is told with the next look.
 func (h *healing) hindered(foreign bool) { h.foreign, h.tries = h.foreign || foreign, 0 }
 
 // try takes note that something is done about it, or told.

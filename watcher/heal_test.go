@@ -354,8 +354,8 @@ func freshSlave(t *testing.T, seed uint64, lasts time.Duration, change func(h *h
 	return f
 }
 
-// A hundred fresh slaves among three servers: all are connected to all servers within 75 s, without a
-// restart that costs a program its chmpx.
+// A hundred fresh slaves among three servers: all are connected to all servers within 75 s,
+// without a restart that costs a program its chmpx.
 func TestAHundredFreshSlaves(t *testing.T) {
 	run := func(what string, slaves int, lasts time.Duration, change func(h *host, random *rand.Rand)) (took []time.Duration) {
 		restarts := 0
@@ -383,8 +383,8 @@ func TestAHundredFreshSlaves(t *testing.T) {
 	if len(took) != slaves || took[slaves/2] > 35*time.Second || took[slaves-1] > 75*time.Second {
 		t.Errorf("connected to all servers after %v", took)
 	}
-	// What the first start of chmpx would have to wait for every server's look at K2HR3, if all were
-	// known to look every 30 s: later in the median, and much later among servers that look at once.
+	// If the first start of chmpx waited for every server's look at K2HR3, and all were known to
+	// look every 30 s: later in the median, and much later among servers that look at once.
 	run("started 31 s after the registration", slaves, 40*time.Second, func(h *host, _ *rand.Rand) { h.freshChmpx(31 * time.Second) })
 	const control = 400
 	took = run("started 10 to 15 s after the registration, and not healed", control, 40*time.Second, func(h *host, random *rand.Rand) {

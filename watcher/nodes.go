@@ -33,8 +33,8 @@ type nodes struct {
 	certain bool     // and are known to be up
 }
 
-// see takes the file in place, the latest status of chmpx, nil if it does not run, and which servers
-// have refused it.
+// see takes the file in place, the latest status of chmpx, nil if it does not run, and which
+// servers have refused it.
 func (n *nodes) see(file *chmpx.Config, last *daemon.Status, h *healing) {
 	var refused []string
 	for _, s := range h.awake() {

@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"time"
@@ -79,6 +80,20 @@ func (p *probe) plan(now time.Time, d time.Duration) {
 
 // early reports whether a probe now would keep chmpx from connecting to its servers.
 func (p *probe) early(now time.Time) bool { return p.starves && now.Before(p.ran.Add(daemon.Starves)) }
+
+// await waits until a probe does not keep chmpx from connecting any more, for daemon.Starves at
+// most. The error is ctx's.
+func (p *probe) await(ctx context.Context) error {
+	if !p.early(time.Now()) {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Until(p.ran.Add(daemon.Starves))):
+		return nil
+	}
+}
 
 // begins takes note that a probe begins.
 func (p *probe) begins(now time.Time) { p.ran = now }

@@ -124,8 +124,8 @@ type Watcher struct {
 	Chmpx Prober
 	// Unit is nil where there is no systemd.
 	Unit Unit
-	// Peers is nil where the server nodes are left alone: then nothing is done about a half-connected
-	// chmpx.
+	// Peers is nil where the server nodes are left alone. Nothing is done about a half-connected
+	// chmpx then.
 	Peers Peers
 	// Kept, which may be nil, is called by the loop with each text that it puts in place, and its
 	// revision. It must neither block nor change the text.

@@ -12,10 +12,11 @@ import (
 	"time"
 )
 
-// Refused returns the places in file of the servers that this chmpx has tried once and will not try
-// again, although other servers are up: they did not list this host yet when it started. Nothing at this
-// host heals that but a restart of chmpx (docs/chmpx.md J). A server that is really down in a ring
-// that does not merge by itself looks the same; its data port tells them apart (Peers.Reach).
+// Refused returns the places in file of the servers that this chmpx has tried once and will not
+// try again, although other servers are up: they did not list this host yet when it started.
+// Nothing at this host heals that but a restart of chmpx (docs/chmpx.md J). A server that is
+// really down in a ring that does not merge by itself looks the same; its data port tells them
+// apart (Peers.Reach).
 //
 // While any server joins, leaves or is being merged there are none: that passes by itself.
 func Refused(st Status, file []Server) (refused []int) {
@@ -47,8 +48,8 @@ func (s Status) Connected() bool {
 	return slices.ContainsFunc(s.Servers, func(n Node) bool { return n.Up() && n.Sockets > 0 })
 }
 
-// Starves is the least time between two runs of chmpxstatus while chmpx has no server that is up: it
-// looks for one when nothing has happened for 100 ms, and each run is something that happens
+// Starves is the least time between two runs of chmpxstatus while chmpx has no server that is up:
+// it looks for one when nothing has happened for 100 ms, and each run is something that happens
 // (docs/chmpx.md J.2).
 const Starves = 500 * time.Millisecond
 
@@ -84,9 +85,9 @@ const updateStatus = "UPDATESTATUS\x00"
 // mostReply is more than a server's answer to that.
 const mostReply = 4096
 
-// Announce asks a server, at its control port, to announce itself anew to its ring. Each slave that
-// it lists connects to it then; only the server's time stamp changes (docs/chmpx.md J.3). ownCtlPort
-// is the control port of this host's chmpx, which Announce never opens.
+// Announce asks a server, at its control port, to announce itself anew to its ring. Each slave
+// that it lists connects to it then; only the server's time stamp changes (docs/chmpx.md J.3).
+// ownCtlPort is the control port of this host's chmpx, which Announce never opens.
 func (p Peers) Announce(ctx context.Context, host string, ctlPort, ownCtlPort int) error {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout())
 	defer cancel()
@@ -101,7 +102,9 @@ func (p Peers) Announce(ctx context.Context, host string, ctlPort, ownCtlPort in
 	}
 	defer conn.Close()
 	if deadline, ok := ctx.Deadline(); ok {
-		conn.SetDeadline(deadline) // a net.Conn always has deadlines
+		if err := conn.SetDeadline(deadline); err != nil {
+			return err
+		}
 	}
 	if _, err := io.WriteString(conn, updateStatus); err != nil {
 		return err

@@ -188,8 +188,8 @@ func addStatus(d *status.Document, st daemon.Status) {
 	}
 }
 
-// down reports whether the agent, which looks at their ports, has found that servers which look as if
-// they had refused chmpx are down.
+// down reports whether the agent, which looks at their ports, has found that servers which look
+// as if they had refused chmpx are down.
 func down(d status.Document) bool {
 	isDown := false
 	for _, c := range d.Conditions {

@@ -69,8 +69,8 @@ func TestWhatADeadAgentSawOfChmpxIsForgotten(t *testing.T) {
 	}
 }
 
-// A server that looks as if it had refused chmpx may be down. An agent that runs has looked at its port;
-// without one, chmpx counts as half connected, and is not ready.
+// A server that looks as if it had refused chmpx may be down. An agent that runs has looked at its
+// port; without one, chmpx counts as half connected, and is not ready.
 func TestWhetherAServerHasRefusedChmpx(t *testing.T) {
 	st := daemon.Status{PID: 7, Revision: 3, Servers: []daemon.Node{
 		{Name: "a", CtlPort: 1, Sockets: 1, State: "[SERVICE IN][UP][n/a][Nothing][NoSuspend]"},
