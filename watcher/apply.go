@@ -145,8 +145,8 @@ func (l *loop) judge(text string) (candidate, error) {
 	return l.candidate(l.ctx, text, l.output.file, revision, running)
 }
 
-// replace puts a judged candidate in place, and has chmpx told. It returns errChmpxChanged if chmpx is
-// another one by now than the one that the candidate was judged for.
+// replace puts a judged candidate in place, and has chmpx told. It returns errChmpxChanged if
+// chmpx is another one by now than the one that the candidate was judged for.
 func (l *loop) replace(c candidate) error {
 	staged, err := l.File.Stage(c.bytes)
 	if err != nil {
@@ -183,8 +183,8 @@ func (l *loop) replace(c candidate) error {
 	return nil
 }
 
-// mostLooks is how often a text is judged anew because chmpx is another one when the file is about to
-// be replaced.
+// mostLooks is how often a text is judged anew because chmpx is another one when the file is
+// about to be replaced.
 const mostLooks = 3
 
 // lastLook is how long chmpx is looked at in the last moment; a look takes some 10 ms.
@@ -193,9 +193,9 @@ const lastLook = time.Second
 // errChmpxChanged: what was judged was judged for another chmpx than the one that is there now.
 var errChmpxChanged = errors.New("chmpx starts and stops too often to replace slave.ini under it; the agent tries again")
 
-// standsFor looks at chmpx in the last moment before a rename, and reports whether the candidate that
-// was judged before is still fit for it: which text the running chmpx survives depends on what it was
-// started with. A look that shows nothing changes nothing.
+// standsFor looks at chmpx in the last moment before a rename, and reports whether the candidate
+// that was judged before is still fit for it: which text the running chmpx survives depends on what
+// it was started with. A look that shows nothing changes nothing.
 func (l *loop) standsFor(c candidate) bool {
 	config := l.output.file.config
 	if l.Chmpx == nil || config == nil || l.probe.found.blind() {

@@ -17,7 +17,8 @@ type Pace struct{ last time.Time }
 // replaced takes note that the file is replaced now.
 func (p *Pace) replaced(now time.Time) { p.last = now }
 
-// mayReplace waits until the file may be replaced, for leastReplacePause at most. The error is ctx's.
+// mayReplace waits until the file may be replaced, for leastReplacePause at most. The error is
+// ctx's.
 func (p *Pace) mayReplace(ctx context.Context) error {
 	if d := time.Until(p.last.Add(leastReplacePause)); d > 0 {
 		timer := time.NewTimer(d)

@@ -152,11 +152,7 @@ func Verbs() []Verb {
 			Sections:  everything,
 			elsewhere: true,
 		},
-		{
-			Name:     "version",
-			Synopsis: "print the version",
-			Exits:    []Exit{done},
-		},
+		{Name: "version", Synopsis: "print the version", Exits: []Exit{done}},
 		{
 			Name:     "help",
 			Args:     "[VERB]",
