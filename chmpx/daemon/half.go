@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // Refused returns the places in file of the servers that this chmpx has tried once and will not
@@ -62,8 +64,7 @@ func (n Node) merging() bool {
 type Peers struct {
 	Timeout time.Duration // for one server; 0: two seconds
 
-	dial func(ctx context.Context, network, address string) (net.Conn, error) // nil: the network's
-	own  func() ([]net.Addr, error)                                           // nil: this host's addresses
+	own func() ([]net.Addr, error) // nil: this host's addresses
 }
 
 const peerTimeout = 2 * time.Second
@@ -133,15 +134,17 @@ func (p Peers) timeout() time.Duration {
 func (p Peers) connect(ctx context.Context, host string, port int) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.timeout())
 	defer cancel()
-	dial := p.dial
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
+	if err := regularfile.CheckNames(); err != nil {
+		return nil, err
 	}
-	return dial(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	return new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 }
 
 // elsewhere returns an error unless host is known to be another one than this.
 func (p Peers) elsewhere(ctx context.Context, host string) error {
+	if err := regularfile.CheckNames(); err != nil {
+		return err
+	}
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
 		return err
