@@ -13,6 +13,7 @@ import (
 	"k2hdkc-slave-agent/packaging/generator"
 	"k2hdkc-slave-agent/packaging/maintain"
 	"k2hdkc-slave-agent/packaging/takeparked"
+	"k2hdkc-slave-agent/packaging/waitonline"
 	"k2hdkc-slave-agent/render/regularfile"
 )
 
@@ -25,6 +26,7 @@ func otherNames() map[string]func(args []string) int {
 		generator.Name:  generator.Main,
 		awaitchmpx.Name: awaitchmpx.Main,
 		takeparked.Name: takeparked.Main,
+		waitonline.Name: waitonline.Main,
 		maintain.Name: func(args []string) int {
 			return maintain.Main(args, os.Stdout, unregisterAsUnit)
 		},
