@@ -59,6 +59,10 @@ func Table() []Option {
 	return slices.Concat(fileOptions(), k2hr3Options(), slaveOptions(), chmpxOptions(), agentOptions())
 }
 
+// ServiceAccount is the user that chmpx runs as, and the group of the programs that may join it,
+// which the packages make.
+const ServiceAccount = "k2hdkc"
+
 const (
 	defaultConfig     = "/etc/k2hdkc/slave-agent.ini"
 	defaultAntpickax  = "/etc/antpickax"
@@ -261,6 +265,20 @@ func chmpxOptions() []Option {
 			Help: "pause between looks at chmpx's own view of its servers; 0: don't look",
 			Long: "The pause between two looks at chmpx's own view of its servers, which tells when to ask K2HR3. 0: don't look; else 100ms to 10m.",
 			set:  duration(func(o *Options) *time.Duration { return &o.Peek }, true, 100*time.Millisecond, 10*time.Minute),
+		},
+		{
+			Key: "chmpx-user", Kind: KindUser, Placeholder: "USER", Default: ServiceAccount,
+			Help: "whom chmpx's unit runs chmpx as",
+			Long: "The user that chmpx.service, with the agent's drop-in, runs chmpx as. root where a host needs that: where chmpx has to read keys that are root's alone, or in a container " +
+				"that may not raise fs.mqueue.msg_max. It counts from the next systemctl daemon-reload, and for chmpx from its next start.",
+			set: accountOfUnit("user", func(o *Options) *string { return &o.ChmpxUser }),
+		},
+		{
+			Key: "app-group", Kind: KindGroup, Placeholder: "GROUP", Default: ServiceAccount,
+			Help: "group whose members' programs may join chmpx",
+			Long: "The group whose members may join chmpx, besides its own user and root; nobody else may. An application's unit says SupplementaryGroups=GROUP. " +
+				"It counts as chmpx-user does.",
+			set: accountOfUnit("group", func(o *Options) *string { return &o.AppGroup }),
 		},
 	})
 }

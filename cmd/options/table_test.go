@@ -37,6 +37,8 @@ func TestTableIsComplete(t *testing.T) {
 		{"chmpx", "confirm", "30s"},
 		{"chmpx", "restart-unconfirmed", "no"},
 		{"chmpx", "peek", "2s"},
+		{"chmpx", "chmpx-user", "k2hdkc"},
+		{"chmpx", "app-group", "k2hdkc"},
 		{"agent", "state-dir", "/var/lib/k2hdkc-slave-agent"},
 		{"agent", "run-dir", "/run/k2hdkc-slave-agent"},
 		{"agent", "antpickax-dir", "/etc/antpickax"},

@@ -71,6 +71,8 @@ complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check stat
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor user-data' -l confirm -d 'how long chmpx may take to show a new revision; 0: the agent does not look' -x
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor user-data' -l restart-unconfirmed -d 'restart the unit when chmpx does not load a new revision, or must be restarted to load it' -x -a 'yes no'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor user-data' -l peek -d 'pause between looks at chmpx'\''s own view of its servers; 0: don'\''t look' -x
+complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor user-data' -l chmpx-user -d 'whom chmpx'\''s unit runs chmpx as' -x -a '(__fish_complete_users)'
+complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor user-data' -l app-group -d 'group whose members'\'' programs may join chmpx' -x -a '(__fish_complete_groups)'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor register unregister user-data' -l state-dir -d 'what has to survive a reboot' -x -a '(__fish_complete_directories)'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor register unregister user-data' -l run-dir -d 'what the running agent needs for itself' -x -a '(__fish_complete_directories)'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor register unregister user-data' -l antpickax-dir -d 'where K2HR3'\''s own init script left its files' -x -a '(__fish_complete_directories)'
