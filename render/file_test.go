@@ -253,6 +253,9 @@ func TestReplaceRefuses(t *testing.T) {
 			if check := f.Check(); !errors.Is(check, tt.want) {
 				t.Errorf("Check says %v", check)
 			}
+			if foreseen := f.Foresee(); !errors.Is(foreseen, tt.want) {
+				t.Errorf("Foresee says %v", foreseen)
+			}
 		})
 	}
 }
@@ -374,6 +377,10 @@ func TestReplaceOnAFullDiskKeepsTheOldFile(t *testing.T) {
 	if err := replace(t, f, "new"); err != nil {
 		t.Errorf("no recovery after the disk had been full: %v", err)
 	}
+	write(t, filepath.Join(dir, "other"), strings.Repeat("x", 40<<10), 0o644)
+	if err := f.Foresee(); !errors.Is(err, ErrNoSpace) || !strings.Contains(err.Error(), "are free") {
+		t.Errorf("Foresee says %v", err)
+	}
 }
 
 func TestReplaceOnAReadOnlyDisk(t *testing.T) {
@@ -386,6 +393,9 @@ func TestReplaceOnAReadOnlyDisk(t *testing.T) {
 	}
 	if err := replace(t, f, "new"); !errors.Is(err, ErrReadOnly) {
 		t.Errorf("got %v", err)
+	}
+	if err := f.Foresee(); !errors.Is(err, ErrReadOnly) {
+		t.Errorf("Foresee says %v", err)
 	}
 	if content(t, f.Path) != "old" {
 		t.Error("the old file is gone")
@@ -405,5 +415,32 @@ func TestReplaceRefusesABindMountedFile(t *testing.T) {
 	if content(t, outside) != "outside" {
 		t.Error("the mounted file was written to")
 	}
+	if err := f.Foresee(); !errors.Is(err, ErrMountPoint) {
+		t.Errorf("Foresee says %v", err)
+	}
 	onlyFile(t, f.Path)
+}
+
+func TestForesee(t *testing.T) {
+	f := target(t)
+	if err := f.Foresee(); err != nil {
+		t.Errorf("without a file: %v", err)
+	}
+	write(t, f.Path, "old", 0o644)
+	if err := f.Foresee(); err != nil || f.OtherNames() != 0 {
+		t.Errorf("%v, %d other names", err, f.OtherNames())
+	}
+	if content(t, f.Path) != "old" {
+		t.Error("it has changed the file")
+	}
+	onlyFile(t, f.Path)
+	// The agent's own previous file is none that keeps chmpx from anything for long.
+	for i, name := range []string{filepath.Base(f.previousPath()), "backup.ini"} {
+		if err := os.Link(f.Path, filepath.Join(filepath.Dir(f.Path), name)); err != nil {
+			t.Fatal(err)
+		}
+		if n := f.OtherNames(); n != i {
+			t.Errorf("%d other names with %s, want %d", n, name, i)
+		}
+	}
 }

@@ -12,9 +12,18 @@ import (
 	"k2hdkc-slave-agent/render/regularfile"
 )
 
-// enough is the room that a replacement needs, in bytes: the largest file, twice, since the parked
-// file is one too.
-const enough = 2 * MaxFile
+// leastRoom is the room that a replacement of a file needs which is not there yet, in bytes. A file
+// of a hundred nodes has some 20 KiB.
+const leastRoom = 64 << 10
+
+// room is the room that a replacement needs: twice the file, since a parked one may be there too.
+func (f File) room() uint64 {
+	info, err := os.Lstat(f.Path)
+	if err != nil || info.Size() < leastRoom/2 {
+		return leastRoom
+	}
+	return 2 * uint64(info.Size())
+}
 
 // Foresee returns an error if a replacement of the file would fail, as far as that shows without
 // writing anything; it is the error that the replacement would have.
@@ -36,7 +45,7 @@ func (f File) foresee(dir string) error {
 	switch {
 	case fs.Flags&unix.ST_RDONLY != 0:
 		return syscall.EROFS
-	case fs.Blocks > 0 && fs.Bavail*uint64(max(fs.Bsize, 1)) < enough:
+	case fs.Blocks > 0 && fs.Bavail*uint64(max(fs.Bsize, 1)) < f.room():
 		return fmt.Errorf("%d KiB are free: %w", fs.Bavail*uint64(max(fs.Bsize, 1))>>10, syscall.ENOSPC)
 	case fs.Files > 0 && fs.Ffree == 0:
 		return fmt.Errorf("no inode is free: %w", syscall.ENOSPC)
@@ -60,7 +69,7 @@ func isMountPoint(path string) bool {
 	if err != nil {
 		return false
 	}
-	b, err := regularfile.Read("/proc/self/mountinfo", maxMounts)
+	b, err := regularfile.Read("/proc/thread-self/mountinfo", maxMounts)
 	if err != nil {
 		return false
 	}

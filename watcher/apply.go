@@ -1,8 +1,10 @@
 package watcher
 
 import (
+	"context"
 	"errors"
 	"log/slog"
+	"reflect"
 	"time"
 
 	"k2hdkc-slave-agent/chmpx"
@@ -93,6 +95,18 @@ func refusalMessage(parked, none bool) string {
 // apply leads one answer of K2HR3 to the file, and reports whether the file
 // was replaced. Whatever goes wrong, the file in place stays as it is.
 func (l *loop) apply(now time.Time, a k2hr3.Answer) (replaced bool, err error) {
+	for range mostLooks {
+		replaced, err = l.applyTo(now, a)
+		if !errors.Is(err, errChmpxChanged) {
+			break
+		}
+	}
+	return replaced, err
+}
+
+// applyTo is apply for the chmpx that was found last. It returns errChmpxChanged if another one is
+// there at the moment of the rename.
+func (l *loop) applyTo(now time.Time, a k2hr3.Answer) (replaced bool, err error) {
 	c, err := l.judge(a.Text)
 	if err != nil {
 		return false, l.park(now, a, err)
@@ -127,12 +141,12 @@ func (l *loop) replaced(c candidate) {
 
 // judge makes a candidate of a text.
 func (l *loop) judge(text string) (candidate, error) {
-	file := l.output.file
-	running := l.probe.mayRun(file.config, l.confirmation.done)
-	return l.candidate(l.ctx, text, file, l.output.nextRevision(l.probe.last), running)
+	running, revision := l.judgedFor()
+	return l.candidate(l.ctx, text, l.output.file, revision, running)
 }
 
-// replace puts a judged candidate in place, and has chmpx told.
+// replace puts a judged candidate in place, and has chmpx told. It returns errChmpxChanged if
+// chmpx is another one by now than the one that the candidate was judged for.
 func (l *loop) replace(c candidate) error {
 	staged, err := l.File.Stage(c.bytes)
 	if err != nil {
@@ -145,12 +159,16 @@ func (l *loop) replace(c candidate) error {
 	if err := l.mayReplace(); err != nil {
 		return err
 	}
+	if !c.again && !l.standsFor(c) {
+		return errChmpxChanged
+	}
 	now := time.Now()
 	first := !l.output.file.good
 	if first && l.jobs.awaitsStart() {
 		l.save() // before the file is there: between the two the agent may end
 	}
 	old, _ := daemon.InodeOf(l.File.Path)
+	l.pace.replaced(now)
 	if err := staged.Commit(); errors.Is(err, render.ErrNotDurable) {
 		l.Log.Warn("cannot flush slave.ini to the disk", "error", err)
 	} else if err != nil {
@@ -160,15 +178,53 @@ func (l *loop) replace(c candidate) error {
 		l.dropPrevious() // one that an agent before this one left, or somebody else
 	}
 	l.output.putInPlace(c, old)
-	l.meter().Replaced()
+	l.noteReplaced()
 	l.tellChmpx(now, first, l.probe.last)
 	return nil
+}
+
+// mostLooks is how often a text is judged anew because chmpx is another one when the file is
+// about to be replaced.
+const mostLooks = 3
+
+// lastLook is how long chmpx is looked at in the last moment; a look takes some 10 ms.
+const lastLook = time.Second
+
+// errChmpxChanged: what was judged was judged for another chmpx than the one that is there now.
+var errChmpxChanged = errors.New("chmpx starts and stops too often to replace slave.ini under it; the agent tries again")
+
+// standsFor looks at chmpx in the last moment before a rename, and reports whether the candidate
+// that was judged before is still fit for it: which text the running chmpx survives depends on what
+// it was started with. A look that shows nothing changes nothing.
+func (l *loop) standsFor(c candidate) bool {
+	config := l.output.file.config
+	if l.Chmpx == nil || config == nil || l.probe.found.blind() {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, lastLook)
+	defer cancel()
+	p := l.lookFor(ctx, config)
+	if found := p.presence(); found != foundRunning && found != foundDown {
+		return true
+	}
+	running, revision := l.judgedFor()
+	l.probe.result(p, l.confirms(time.Now(), p))
+	nowRunning, nowRevision := l.judgedFor()
+	if reflect.DeepEqual(running, nowRunning) && revision == nowRevision {
+		return true
+	}
+	return revision == nowRevision && l.refuse(l.Judge.Judge(l.ctx, c.bytes, nowRunning)) == nil
+}
+
+// judgedFor is what a text is judged for: the chmpx that runs, and the revision of the text.
+func (l *loop) judgedFor() (running *chmpx.Running, revision int) {
+	return l.probe.mayRun(l.output.file.config, l.confirmation.done), l.output.nextRevision(l.probe.last)
 }
 
 // mayReplace waits until the file may be replaced, and returns an error if that is another agent's
 // part by now.
 func (l *loop) mayReplace() error {
-	if err := l.pace.wait(l.ctx); err != nil {
+	if err := l.pace.mayReplace(l.ctx); err != nil {
 		return err
 	}
 	return l.lock.Hold()
@@ -196,6 +252,7 @@ func (l *loop) putAgain(now time.Time, why string) error {
 		return err
 	}
 	c.digest = l.output.file.digest
+	c.again = true
 	if err := l.replace(c); err != nil {
 		return err
 	}

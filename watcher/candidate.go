@@ -38,6 +38,7 @@ type candidate struct {
 	digest  string
 	changes string // in words
 	same    bool   // nothing chmpx compares differs from a good file in place
+	again   bool   // it is the text in place, which is to be there before chmpx has loaded another
 }
 
 // candidate judges a text, as the given revision and beside the chmpx that runs,

@@ -112,6 +112,7 @@ func (l *loop) applyParked() {
 	now := time.Now()
 	old, _ := daemon.InodeOf(l.File.Path)
 	if err == nil {
+		l.pace.replaced(now)
 		err = l.File.CommitParked()
 	}
 	switch {
@@ -136,7 +137,7 @@ func (l *loop) applyParked() {
 func (l *loop) parkedInPlace(now time.Time, v parked, old daemon.Inode) {
 	l.output.putInPlace(v.candidate, old)
 	l.confirmation.change(time.Time{}) // the change is older than that chmpx could take it
-	l.meter().Replaced()
+	l.noteReplaced()
 	l.output.tag(v.etag)
 	l.confirmation.renew()
 	l.history.add(now, l.output.revision, cmp.Or(v.changes, "a text that had waited for a restart of chmpx"))
@@ -187,7 +188,7 @@ func (l *loop) restorePrevious(now time.Time, p probed) {
 		return
 	}
 	l.output.restore(g.before)
-	l.meter().Replaced()
+	l.noteReplaced()
 	l.expect(now, &p.status)
 	l.history.add(now, g.before.config.FileVersion, "restored the one before: chmpx had just started on it")
 	l.save()

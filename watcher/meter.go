@@ -36,6 +36,14 @@ func (w *Watcher) meter() Meter {
 	return w.Meter
 }
 
+// noteReplaced counts and keeps that another file is in place.
+func (l *loop) noteReplaced() {
+	l.meter().Replaced()
+	if l.Kept != nil && l.output.file.config != nil {
+		l.Kept(l.output.file.config.FileVersion, l.output.file.bytes)
+	}
+}
+
 // verdict is the reason for a refusal in a word, for a Meter.
 func (r *Refusal) verdict() string {
 	switch {

@@ -14,17 +14,11 @@ const leastReplacePause = time.Second
 // pause. The zero Pace is ready for use, by one watcher at a time.
 type Pace struct{ last time.Time }
 
-// wait waits until the file may be replaced, for leastReplacePause at most, and
-// takes note that it is replaced then. The error is ctx's.
-func (p *Pace) wait(ctx context.Context) error {
-	err := p.mayReplace(ctx)
-	if err == nil {
-		p.last = time.Now()
-	}
-	return err
-}
+// replaced takes note that the file is replaced now.
+func (p *Pace) replaced(now time.Time) { p.last = now }
 
-// mayReplace waits like wait, and takes no note.
+// mayReplace waits until the file may be replaced, for leastReplacePause at most. The error is
+// ctx's.
 func (p *Pace) mayReplace(ctx context.Context) error {
 	if d := time.Until(p.last.Add(leastReplacePause)); d > 0 {
 		timer := time.NewTimer(d)

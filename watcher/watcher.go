@@ -122,6 +122,9 @@ type Watcher struct {
 	Chmpx Prober
 	// Unit is nil where there is no systemd.
 	Unit Unit
+	// Kept, which may be nil, is called by the loop with each text that it puts in place, and its
+	// revision. It must neither block nor change the text.
+	Kept func(revision int, text []byte)
 	// Meter counts what is done; nil: nobody counts.
 	Meter Meter
 	// Pace is shared with the watchers before and after this one; nil: there are none.

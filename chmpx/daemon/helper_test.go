@@ -96,3 +96,25 @@ func TestAUnitThatRunsTheHelper(t *testing.T) {
 		}
 	}
 }
+
+func TestTheFileThatGetResourceWrites(t *testing.T) {
+	const role = "yrn:yahoo:::shop:role:orders/slave"
+	for _, tt := range []struct{ conf, override, want string }{
+		{"", "", "/etc/antpickax/slave"},
+		{"OUTPUT_FILE = k2hdkc.ini\n", "", "/etc/antpickax/k2hdkc.ini"},
+		{"OUTPUT_DIR = /etc/k2hdkc\nOUTPUT_FILE = slave.ini\n", "", "/etc/k2hdkc/slave.ini"},
+		{"OUTPUT_FILE = slave.ini\n", "k2hr3-get-resource-helper.conf:OUTPUT_FILE = k2hdkc.ini\n", "/etc/antpickax/k2hdkc.ini"},
+		{"OUTPUT_FILE = slave.ini\n", "chmpx-service-helper.conf:SUBPROCESS_USER = k2hdkc\n", "/etc/antpickax/slave"},
+	} {
+		files := fstest.MapFS{}
+		if tt.conf != "" {
+			files["etc/antpickax/k2hr3-get-resource-helper.conf"] = &fstest.MapFile{Data: []byte(tt.conf)}
+		}
+		if tt.override != "" {
+			files["etc/antpickax/override.conf"] = &fstest.MapFile{Data: []byte(tt.override)}
+		}
+		if got, err := ResourceHelperFile(files, "/etc/antpickax", role); got != tt.want || err != nil {
+			t.Errorf("%q, %q: %s, %v; want %s", tt.conf, tt.override, got, err, tt.want)
+		}
+	}
+}

@@ -18,7 +18,7 @@ func agentChecks() []check {
 // What only the running agent knows, of the conditions that it reports.
 var onlyTheAgentKnows = []string{"resource_contradictory", "file_unwritable"}
 
-func lookAgent(_ context.Context, x *exam) finding {
+func lookAgent(_ context.Context, x *exam) *finding {
 	a := x.agent()
 	looked := x.Options.RunDir
 	d := a.document

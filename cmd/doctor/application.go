@@ -24,7 +24,7 @@ func applicationChecks() []check {
 	}
 }
 
-func lookApplication(_ context.Context, x *exam) finding {
+func lookApplication(_ context.Context, x *exam) *finding {
 	c, st := x.inPlace().report.Config, x.chmpx().status
 	if c == nil {
 		return skip("the file in place does not load")
@@ -70,7 +70,7 @@ func lookApplication(_ context.Context, x *exam) finding {
 // takes 9 s to fail (docs/chmpx.md J.4).
 const writeLimit = 5 * time.Second
 
-func lookWriteTest(ctx context.Context, x *exam) finding {
+func lookWriteTest(ctx context.Context, x *exam) *finding {
 	if !x.WriteTest {
 		return skip("only with --write-test")
 	}

@@ -39,7 +39,7 @@ func (x *exam) number(name string) (int, error) {
 	return strconv.Atoi(strings.TrimSpace(string(b)))
 }
 
-func lookLimits(_ context.Context, x *exam) finding {
+func lookLimits(_ context.Context, x *exam) *finding {
 	c, p := x.inPlace().report.Config, x.chmpx()
 	if c == nil {
 		return skip("the file names certificates that are not there").after("certificates")
@@ -57,13 +57,13 @@ func lookLimits(_ context.Context, x *exam) finding {
 	switch {
 	case p.err != nil && known && who.uid != 0 && most < needs:
 		return bad(set, "fs.mqueue.msg_max is %d, and chmpx as %s needs %d (MAXMQSERVER + MAXMQCLIENT) to start", most, who.name, needs)
-	case most < programs:
+	case most < programs && x.Options.Unit != "": // else chmpx may run where that cannot be set, and so its programs
 		return warn(set, "fs.mqueue.msg_max is %d, and a program that is not root's needs %d to join chmpx", most, programs)
 	}
 	return good("room for %d nodes, fs.mqueue.msg_max %d", c.MaxChmpx, most)
 }
 
-func lookChmpx(_ context.Context, x *exam) finding {
+func lookChmpx(_ context.Context, x *exam) *finding {
 	p, command := x.chmpx(), x.Options.StatusCommand
 	switch {
 	case p.err == nil:
@@ -97,7 +97,7 @@ func lookChmpx(_ context.Context, x *exam) finding {
 }
 
 // unavailable is a skip that leaves the checks of the running chmpx nothing to look at.
-func unavailable(format string, args ...any) finding {
+func unavailable(format string, args ...any) *finding {
 	f := skip(format, args...)
 	f.blind = true
 	return f
@@ -106,7 +106,7 @@ func unavailable(format string, args ...any) finding {
 // confirmWithin is how long chmpx may take to load a file that was replaced just now.
 const confirmWithin = 2500 * time.Millisecond
 
-func lookRevision(ctx context.Context, x *exam) finding {
+func lookRevision(ctx context.Context, x *exam) *finding {
 	c := x.inPlace().report.Config
 	if c == nil {
 		return skip("the file in place does not load")
@@ -143,7 +143,7 @@ func (x *exam) reread() int {
 
 const fromPeers = "whether the others reach it (security group, firewall) shows only from a server node: nc -vz %s %d"
 
-func lookControlPort(_ context.Context, x *exam) finding {
+func lookControlPort(_ context.Context, x *exam) *finding {
 	c, st := x.inPlace().report.Config, x.chmpx().status
 	if c == nil || c.SelfCtlPort <= 0 {
 		return skip("the configuration names no SELFCTLPORT")
@@ -208,7 +208,7 @@ const (
 	maxProbes  = 16
 )
 
-func lookServers(ctx context.Context, x *exam) finding {
+func lookServers(ctx context.Context, x *exam) *finding {
 	c, st := x.inPlace().report.Config, x.chmpx().status
 	if c == nil {
 		return skip("the file in place does not load")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"k2hdkc-slave-agent/watcher/k2hr3"
@@ -19,7 +20,7 @@ func configurationChecks() []check {
 	}
 }
 
-func lookConfig(_ context.Context, x *exam) finding {
+func lookConfig(_ context.Context, x *exam) *finding {
 	o := x.Options
 	switch {
 	case x.Wrong != nil && errors.Is(x.Wrong, fs.ErrPermission) && !isRoot():
@@ -28,16 +29,16 @@ func lookConfig(_ context.Context, x *exam) finding {
 		return f.at("%s", o.ConfigFile)
 	case x.Wrong != nil:
 		return bad("correct what the message names; where two places set an option, a flag beats the environment, which beats "+o.ConfigFile+
-			", which beats the files in "+o.AntpickaxDir, "%v", x.Wrong).at("%s, the environment and %s", o.ConfigFile, o.AntpickaxDir)
+			", which beats the files in "+o.AntpickaxDir, "%s", strings.ReplaceAll(x.Wrong.Error(), "\n", "; ")).at("%s, the environment and %s", o.ConfigFile, o.AntpickaxDir)
 	}
 	return good("K2HR3 at %s, %s, CUK %s", o.APIURI, o.Role, x.CUK).
 		at("%s, the environment and %s", o.ConfigFile, o.AntpickaxDir)
 }
 
-func lookToken(_ context.Context, x *exam) finding {
+func lookToken(_ context.Context, x *exam) *finding {
 	path, _ := x.Options.FindRoleTokenFile()
 	if path == "" {
-		return good("there is none, and a host that is a member needs none")
+		return good("there is none that can be seen from here (a systemd credential of the agent's unit could not); a host that is a member needs none")
 	}
 	token, at, err := member.ReadTokenFile(path)
 	switch {
@@ -66,7 +67,7 @@ const (
 	clockWrong   = 2 * time.Minute
 )
 
-func lookClock(_ context.Context, x *exam) finding {
+func lookClock(_ context.Context, x *exam) *finding {
 	w := x.way()
 	if !w.Dated {
 		f := skip("nothing answers that tells the time")

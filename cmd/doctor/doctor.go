@@ -12,7 +12,7 @@ import (
 const Schema = "k2hdkc-slave-agent/doctor/v1"
 
 // Limit is how long all checks together take at most.
-const Limit = 9 * time.Second
+const Limit = 8500 * time.Millisecond
 
 // Status is what came of a check.
 type Status string
@@ -52,7 +52,7 @@ type check struct {
 	needs []string
 	// behind are checks earlier in the table whose findings this one uses where they are good.
 	behind []string
-	look   func(context.Context, *exam) finding
+	look   func(context.Context, *exam) *finding
 }
 
 // finding is what a check finds.
@@ -69,35 +69,35 @@ type finding struct {
 	blind bool
 }
 
-func good(format string, args ...any) finding {
-	return finding{status: OK, message: fmt.Sprintf(format, args...)}
+func good(format string, args ...any) *finding {
+	return &finding{status: OK, message: fmt.Sprintf(format, args...)}
 }
 
-func bad(remedy, format string, args ...any) finding {
-	return finding{status: Failed, message: fmt.Sprintf(format, args...), remedy: remedy}
+func bad(remedy, format string, args ...any) *finding {
+	return &finding{status: Failed, message: fmt.Sprintf(format, args...), remedy: remedy}
 }
 
-func warn(remedy, format string, args ...any) finding {
-	return finding{status: Warning, message: fmt.Sprintf(format, args...), remedy: remedy}
+func warn(remedy, format string, args ...any) *finding {
+	return &finding{status: Warning, message: fmt.Sprintf(format, args...), remedy: remedy}
 }
 
-func skip(format string, args ...any) finding {
-	return finding{status: Skipped, message: fmt.Sprintf(format, args...)}
+func skip(format string, args ...any) *finding {
+	return &finding{status: Skipped, message: fmt.Sprintf(format, args...)}
 }
 
 // unseen is what only root can see.
-func unseen(format string, args ...any) finding {
+func unseen(format string, args ...any) *finding {
 	return skip("run as root to see %s", fmt.Sprintf(format, args...))
 }
 
 // at says what was looked at.
-func (f finding) at(format string, args ...any) finding {
+func (f *finding) at(format string, args ...any) *finding {
 	f.lookedAt = fmt.Sprintf(format, args...)
 	return f
 }
 
 // after names the checks whose failure is the cause of this one's.
-func (f finding) after(ids ...string) finding {
+func (f *finding) after(ids ...string) *finding {
 	f.because = append(f.because, ids...)
 	return f
 }
@@ -168,7 +168,7 @@ func Run(ctx context.Context, s Subject, ids []string, tell func(Result)) Report
 }
 
 // resolve makes a result of what a check has found, given the first causes so far.
-func resolve(c check, f finding, firsts map[string]string) Result {
+func resolve(c check, f *finding, firsts map[string]string) Result {
 	r := Result{ID: c.id, Status: f.status, LookedAt: f.lookedAt, Message: f.message, Remedy: f.remedy, Needs: []string{}}
 	if r.LookedAt == "" {
 		r.LookedAt = c.about
@@ -196,16 +196,16 @@ func resolve(c check, f finding, firsts map[string]string) Result {
 // begun is a check that was begun.
 type begun struct {
 	done  chan struct{}
-	found finding
+	found *finding
 	// stops: the checks that need this one have nothing to look at. It is set once done is closed.
 	stops bool
 }
 
 // begin starts all checks, each as soon as those it needs are done, and returns for each a function
 // that waits for what it finds. A check that needs one which is not good does not look.
-func (x *exam) begin(ctx context.Context, checks []check) []func() finding {
+func (x *exam) begin(ctx context.Context, checks []check) []func() *finding {
 	all := map[string]*begun{}
-	var found []func() finding
+	var found []func() *finding
 	for _, c := range checks {
 		b := &begun{done: make(chan struct{})}
 		var needs []*begun
@@ -230,14 +230,14 @@ func (x *exam) begin(ctx context.Context, checks []check) []func() finding {
 				b.stops = b.stops || need.stops
 			}
 			if b.stops {
-				b.found = finding{status: Skipped}
+				b.found = &finding{status: Skipped}
 				return
 			}
 			b.found = c.bounded(ctx, x)
 			b.stops = b.found.status == Failed || b.found.blind
 		}()
 		all[c.id] = b
-		found = append(found, func() finding {
+		found = append(found, func() *finding {
 			<-b.done
 			return b.found
 		})
@@ -246,8 +246,8 @@ func (x *exam) begin(ctx context.Context, checks []check) []func() finding {
 }
 
 // bounded looks, until ctx ends at the latest: what a check waits for may not end with that.
-func (c check) bounded(ctx context.Context, x *exam) finding {
-	result := make(chan finding, 1)
+func (c check) bounded(ctx context.Context, x *exam) *finding {
+	result := make(chan *finding, 1)
 	go func() { result <- c.look(ctx, x) }()
 	select {
 	case f := <-result:
@@ -257,7 +257,7 @@ func (c check) bounded(ctx context.Context, x *exam) finding {
 	select { // what ended with ctx knows more
 	case f := <-result:
 		return f
-	case <-time.After(200 * time.Millisecond):
+	case <-time.After(100 * time.Millisecond):
 		return bad("something that this check looks at hangs: a disk, a name service, or a program; run doctor again with --only "+c.id,
 			"no result within %v", Limit)
 	}

@@ -135,8 +135,17 @@ func (x *exam) probe(ctx context.Context) probed {
 	}
 	ctx, cancel := context.WithTimeout(ctx, chmpxLimit)
 	defer cancel()
-	st, err := x.Chmpx(ctx, c.Group, max(c.SelfCtlPort, 0))
-	return probed{st, err}
+	found := make(chan probed, 1)
+	go func() {
+		st, err := x.Chmpx(ctx, c.Group, max(c.SelfCtlPort, 0))
+		found <- probed{st, err}
+	}()
+	select {
+	case p := <-found:
+		return p
+	case <-ctx.Done(): // the kernel may keep chmpxstatus for longer
+		return probed{err: ctx.Err()}
+	}
 }
 
 // unit is chmpx's.

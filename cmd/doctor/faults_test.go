@@ -121,11 +121,12 @@ func blackHole(p *patient) string {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	p.must(err)
 	p.t.Cleanup(func() { unix.Close(fd) })
-	p.must(unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	port := 20000 // chmpx knows none above 32767
+	for unix.Bind(fd, &unix.SockaddrInet4{Port: port}) != nil {
+		port++
+	}
 	p.must(unix.Listen(fd, 0))
-	name, err := unix.Getsockname(fd)
-	p.must(err)
-	at := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: name.(*unix.SockaddrInet4).Port}
+	at := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}
 	for range 4 { // fill its queue
 		c, err := net.DialTimeout("tcp", at.String(), 100*time.Millisecond)
 		if err == nil {
@@ -290,6 +291,11 @@ func chmpxFaults() []fault {
 		{name: "chmpx is down", seed: chmpxIs(daemon.ErrNotRunning), cause: "chmpx", says: "systemctl start"},
 		{name: "chmpxstatus cannot be run", seed: chmpxIs(daemon.ErrCannotRun), cause: "chmpx", says: "library"},
 		{name: "chmpxstatus hangs", seed: chmpxIs(daemon.ErrTimeout), cause: "chmpx", says: "hangs"},
+		{name: "chmpxstatus hangs in the kernel", seed: func(p *patient) {
+			stuck := make(chan struct{})
+			p.t.Cleanup(func() { close(stuck) })
+			p.chmpx = func(context.Context) (daemon.Status, error) { <-stuck; return daemon.Status{}, nil }
+		}, cause: "chmpx", says: "hangs"},
 		{name: "chmpx has lost its watch", seed: func(p *patient) { p.writeFile(p.cluster.Text(), 8) }, cause: "revision", says: "revision 8"},
 		{name: "a hard link keeps chmpx from the new file", seed: func(p *patient) {
 			p.writeFile(p.cluster.Text(), 8)
@@ -332,7 +338,7 @@ func diskFaults() []fault {
 			p.mount(p.path("out"), p.path("out"), "", unix.MS_BIND)
 			p.must(unix.Mount("", p.path("out"), "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
 		}, cause: "folder", says: "read-only"},
-		{name: "the disk is full", root: true, seed: func(p *patient) { p.smallDisk("size=256k") }, cause: "folder", says: "free some space"},
+		{name: "the disk is full", root: true, seed: func(p *patient) { p.smallDisk("size=64k") }, cause: "folder", says: "free some space"},
 		{name: "the disk has no inode left", root: true, seed: func(p *patient) {
 			p.smallDisk("size=64m,nr_inodes=2")
 		}, cause: "folder", says: "inode"},

@@ -33,7 +33,7 @@ func fileChecks() []check {
 	}
 }
 
-func lookFolder(_ context.Context, x *exam) finding {
+func lookFolder(_ context.Context, x *exam) *finding {
 	dir := filepath.Dir(x.File.Path)
 	err := x.File.Foresee()
 	switch {
@@ -45,7 +45,7 @@ func lookFolder(_ context.Context, x *exam) finding {
 	return bad("the message says what helps; the agent tries again by itself", "%v", err).at("%s", x.File.Path)
 }
 
-func lookFile(_ context.Context, x *exam) finding {
+func lookFile(_ context.Context, x *exam) *finding {
 	p, now := x.File.Path, x.inPlace()
 	const self = "the agent puts the last good one back by itself; if it does not: journalctl -u k2hdkc-slave-agent"
 	switch {
@@ -86,7 +86,7 @@ func lookFile(_ context.Context, x *exam) finding {
 // again is how long a program may have the old file open that only reads it.
 const again = 300 * time.Millisecond
 
-func lookLinks(ctx context.Context, x *exam) finding {
+func lookLinks(ctx context.Context, x *exam) *finding {
 	p := x.File.Path
 	if n := x.File.OtherNames(); n > 0 {
 		return bad(fmt.Sprintf("remove them (find %s -xdev -samefile %s): as long as there is one, chmpx notices no replacement", filepath.Dir(p), p),
@@ -223,7 +223,7 @@ func (r reader) may(path string, bits fs.FileMode) (bool, error) {
 	return info.Mode().Perm()&bits == bits, nil
 }
 
-func lookLooks(_ context.Context, x *exam) finding {
+func lookLooks(_ context.Context, x *exam) *finding {
 	p := x.File.Path
 	if label := badLabel(p); label != "" {
 		return warn("restorecon -v "+p, "%s has the label %s, which a confined chmpx may not read", p, label)
@@ -270,7 +270,7 @@ type named struct {
 	cert      bool // it is a certificate, not a key or a folder
 }
 
-func lookCertificates(_ context.Context, x *exam) finding {
+func lookCertificates(_ context.Context, x *exam) *finding {
 	c := x.wanted()
 	if c == nil {
 		return skip("there is no configuration that could name any").after("file")
@@ -280,7 +280,7 @@ func lookCertificates(_ context.Context, x *exam) finding {
 		return good("the configuration names none")
 	}
 	who, known := x.reader()
-	var soon finding
+	var soon *finding
 	soonest := time.Duration(1<<63 - 1)
 	for _, f := range files {
 		info, err := os.Stat(f.path)

@@ -71,7 +71,7 @@ func (x *exam) stand(ctx context.Context) standing {
 	return s
 }
 
-func lookStore(_ context.Context, x *exam) finding {
+func lookStore(_ context.Context, x *exam) *finding {
 	const remedy = "K2HR3's API is up, and what needs its store is not: look at the log of k2hr3-api and at the store (k2hdkc and chmpx on K2HR3's hosts)"
 	s := x.standing()
 	switch {
@@ -95,7 +95,7 @@ func lookStore(_ context.Context, x *exam) finding {
 	return skip("K2HR3 knows nothing yet that this host could ask for")
 }
 
-func lookMembership(ctx context.Context, x *exam) finding {
+func lookMembership(ctx context.Context, x *exam) *finding {
 	from := "an address that cannot be told"
 	addr, err := x.Client.LocalAddress(ctx)
 	if err == nil {
@@ -108,7 +108,7 @@ func lookMembership(ctx context.Context, x *exam) finding {
 	}
 	not := fmt.Sprintf("this host is not a member of %s", x.Options.Role)
 	path, _ := x.Options.FindRoleTokenFile()
-	var f finding
+	var f *finding
 	switch {
 	case errors.Is(s.tokenErr, member.ErrNoToken):
 		f = bad("put a role token into /etc/k2hdkc/role-token (or name its file with role-token-file); the agent registers at once. If this host was a member: somebody removed it, or K2HR3's store is down",
@@ -134,7 +134,7 @@ func lookMembership(ctx context.Context, x *exam) finding {
 	return f.at("%s", looked)
 }
 
-func lookResource(ctx context.Context, x *exam) finding {
+func lookResource(ctx context.Context, x *exam) *finding {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	q := k2hr3.Query{Resource: x.Options.Resource, Role: x.Options.Role, CUK: x.CUK}
@@ -156,7 +156,7 @@ func lookResource(ctx context.Context, x *exam) finding {
 	return good("K2HR3 renders it: %d bytes in %v", len(a.Text), a.Took.Round(time.Millisecond)).at("GET %s", q.Resource)
 }
 
-func lookText(ctx context.Context, x *exam) finding {
+func lookText(ctx context.Context, x *exam) *finding {
 	ctx, cancel := context.WithTimeout(ctx, judgeLimit)
 	defer cancel()
 	const mend = "correct the template of the RESOURCE in K2HR3; `k2hdkc-slave-agent once --dry-run` shows what would come of it, and `check FILE` judges a file"
@@ -184,10 +184,10 @@ func lookText(ctx context.Context, x *exam) finding {
 }
 
 // liveText says whether the text must wait for a restart of the chmpx that runs.
-func (x *exam) liveText(ctx context.Context, b []byte) (finding, bool) {
+func (x *exam) liveText(ctx context.Context, b []byte) (*finding, bool) {
 	p := x.chmpx()
 	if p.err != nil {
-		return finding{}, false
+		return nil, false
 	}
 	var applied *chmpx.Config
 	if c := x.inPlace().report.Config; c != nil && c.FileVersion == p.status.Revision {
@@ -198,7 +198,7 @@ func (x *exam) liveText(ctx context.Context, b []byte) (finding, bool) {
 		return bad("restart chmpx when it suits its clients (systemctl restart "+x.Options.Unit+"): the agent puts the file in place in between",
 			"a fresh chmpx takes it, and the one that runs must not load it: %s", inWords(grave)), true
 	}
-	return finding{}, false
+	return nil, false
 }
 
 // revision is the FILEVERSION to judge a text with: that of the file in place, so that nothing but
@@ -248,7 +248,7 @@ func inWords(findings []chmpx.Finding) string {
 // allThere has a file load whatever certificates are on this host.
 func allThere(string) chmpx.PathKind { return chmpx.RegularFile }
 
-func lookDuplicates(_ context.Context, x *exam) finding {
+func lookDuplicates(_ context.Context, x *exam) *finding {
 	c, _ := chmpx.Load(render.Bytes(x.answer.Text, render.Values{InstanceID: x.CUK.String()}), allThere)
 	if c == nil {
 		return skip("the RESOURCE does not load").after("text")

@@ -26,7 +26,7 @@ func unitChecks() []check {
 const ownDropIn = "50-k2hdkc-slave-agent.conf"
 
 // notHere is the finding for a host without systemd, or one whose systemd cannot be asked.
-func notHere(u unit) (finding, bool) {
+func notHere(u unit) (*finding, bool) {
 	switch {
 	case errors.Is(u.err, daemon.ErrNoSystemd):
 		return skip("there is no systemd here"), true
@@ -35,10 +35,10 @@ func notHere(u unit) (finding, bool) {
 	case u.err != nil:
 		return warn("look at systemd and its bus (systemctl status dbus)", "cannot see the unit: %v", u.err), true
 	}
-	return finding{}, false
+	return nil, false
 }
 
-func lookUnit(_ context.Context, x *exam) finding {
+func lookUnit(_ context.Context, x *exam) *finding {
 	name := x.Options.Unit
 	if name == "" {
 		return skip("unit is empty: chmpx is not run by systemd here")
@@ -76,7 +76,7 @@ func lookUnit(_ context.Context, x *exam) finding {
 // whyChmpxEnds are the checks that tell why no chmpx runs.
 var whyChmpxEnds = []string{"file", "looks", "certificates"}
 
-func lookDropIn(_ context.Context, x *exam) finding {
+func lookDropIn(_ context.Context, x *exam) *finding {
 	o, u := x.Options, x.unit()
 	if o.Unit == "" {
 		return skip("unit is empty: chmpx is not run by systemd here")
@@ -114,7 +114,7 @@ const (
 	getResourceHelper = "k2hr3-get-resource-helper"
 )
 
-func lookRivals(ctx context.Context, x *exam) finding {
+func lookRivals(ctx context.Context, x *exam) *finding {
 	var active []string
 	if x.Options.Unit != "" {
 		ctx, cancel := context.WithTimeout(ctx, unitLimit)

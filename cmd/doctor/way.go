@@ -22,7 +22,7 @@ func wayChecks() []check {
 }
 
 // failure is the error of a step.
-func failure(err error, otherwise string) finding {
+func failure(err error, otherwise string) *finding {
 	message, remedy := explained(err)
 	if remedy == "" {
 		remedy = otherwise
@@ -30,7 +30,7 @@ func failure(err error, otherwise string) finding {
 	return bad(remedy, "%s", message)
 }
 
-func lookName(_ context.Context, x *exam) finding {
+func lookName(_ context.Context, x *exam) *finding {
 	w := x.way()
 	host, _, _ := net.SplitHostPort(w.To)
 	if w.Reached == k2hr3.Resolving {
@@ -46,7 +46,7 @@ func lookName(_ context.Context, x *exam) finding {
 	return good("%s is %s", host, strings.Join(addrs, ", ")).at("%s", host)
 }
 
-func lookTCP(_ context.Context, x *exam) finding {
+func lookTCP(_ context.Context, x *exam) *finding {
 	w := x.way()
 	looked := w.To
 	if w.Proxy != "" {
@@ -61,7 +61,7 @@ func lookTCP(_ context.Context, x *exam) finding {
 // renewBefore is how long before its end a certificate is to be renewed.
 const renewBefore = 14 * 24 * time.Hour
 
-func lookTLS(_ context.Context, x *exam) finding {
+func lookTLS(_ context.Context, x *exam) *finding {
 	w := x.way()
 	looked := "K2HR3's certificate"
 	if w.Proxy != "" {
@@ -97,7 +97,7 @@ func days(d time.Duration) string {
 	return fmt.Sprintf("%d days", n)
 }
 
-func lookK2HR3(_ context.Context, x *exam) finding {
+func lookK2HR3(_ context.Context, x *exam) *finding {
 	w := x.way()
 	if w.Err != nil {
 		return failure(w.Err, "see K2HR3's log").at("GET %s/", x.Options.APIURI)

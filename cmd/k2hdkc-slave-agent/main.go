@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
+	"k2hdkc-slave-agent/cmd/lifecycle"
 	"k2hdkc-slave-agent/cmd/metrics"
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/cmd/service"
@@ -100,9 +101,15 @@ func (p *program) verb(ctx context.Context, verb options.Verb, args []string) er
 		return p.status(ctx, verb, args)
 	case "doctor":
 		return p.doctor(ctx, verb, args)
+	case "bugreport":
+		return p.bugreport(ctx, verb, args)
 	}
 	o, err := options.Load(verb, args, p.system)
 	if err != nil {
+		// systemd names the run-dir; the options cannot.
+		if dir, _, _ := strings.Cut(os.Getenv("RUNTIME_DIRECTORY"), ":"); dir != "" && verb.Name == "run" {
+			lifecycle.Refused(dir, versionName(), err)
+		}
 		return err
 	}
 	switch verb.Name {

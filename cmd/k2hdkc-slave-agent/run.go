@@ -5,7 +5,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
+	"time"
 
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/lifecycle"
@@ -25,6 +27,7 @@ func (p *program) run(ctx context.Context, o *options.Options, load func() (*opt
 		return err
 	}
 	defer exposer.Close()
+	defer keepSmall().Stop()
 	manager := service.NewManager()
 	defer flushManager(manager)
 	folders := service.NewFolders(o.AntpickaxDir, daemon.MemoryDir, filepath.Dir(o.Output), textfileDir(o))
@@ -43,6 +46,16 @@ func (p *program) run(ctx context.Context, o *options.Options, load func() (*opt
 	}
 	return err
 }
+
+// keepSmall keeps the memory of a program small that works little and lives for years: it collects
+// often, and gives back what its start has used.
+func keepSmall() *time.Timer {
+	debug.SetGCPercent(25)
+	return time.AfterFunc(startOver, debug.FreeOSMemory)
+}
+
+// startOver is when what the start needs is used up.
+const startOver = 10 * time.Second
 
 // logSignal logs the signal that ends ctx, and closes the channel then.
 func (p *program) logSignal(ctx context.Context) (logged <-chan struct{}) {

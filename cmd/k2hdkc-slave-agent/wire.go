@@ -12,6 +12,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx/conftest"
 	"k2hdkc-slave-agent/chmpx/daemon"
+	"k2hdkc-slave-agent/cmd/bugreport"
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/cmd/status"
 	"k2hdkc-slave-agent/render"
@@ -95,6 +96,7 @@ func (p *program) newWatcher(o *options.Options, log *slog.Logger) (*watcher.Wat
 		Judge: new(host.Local), Pace: &p.pace,
 	}
 	if p.metrics != nil {
+		w.Kept = (&bugreport.Kept{Dir: filepath.Join(o.StateDir, bugreport.KeptDir), Log: log}).Add
 		w.Meter = p.metrics.Metrics
 	}
 	if o.StatusCommand != "" {

@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"reflect"
@@ -36,8 +37,8 @@ type Daemon struct {
 
 	Manager *service.Manager
 	Folders *service.Folders
-	// Shown, which may be nil, is called with each document that is published. It must neither block
-	// nor change the document.
+	// Shown, which may be nil, is called with each document that is published. It must not block,
+	// and does not change the document.
 	Shown func(status.Document)
 	// Version is the program's, for its status.
 	Version string
@@ -67,6 +68,9 @@ func (d *Daemon) Run(ctx context.Context, o *options.Options) error {
 	d.status = newPublisher(d.Version, d.Shown)
 	defer d.status.close(lastWrite)
 	if err := d.begin(ctx, o); err != nil {
+		if service.Supervised() && !errors.Is(err, service.ErrRestart) { // nobody sees its last words
+			Refused(o.RunDir, d.Version, err)
+		}
 		return err
 	}
 	defer d.Manager.Stopping()

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -40,12 +41,13 @@ type notice struct {
 	log   *slog.Logger
 	doc   *status.Document // nil: only a sign of life
 	alive bool
-	end   bool // the last notice
+	wrong string // why no watcher can be made, of an agent that ends because of it
+	end   bool   // the last notice
 }
 
 func newPublisher(version string, shown func(status.Document)) *publisher {
 	p := &publisher{version: version, shown: shown, started: time.Now()}
-	p.out.Send = p.disk.do
+	p.disk.version, p.out.Send = version, p.disk.do
 	return p
 }
 
@@ -83,6 +85,17 @@ func (p *publisher) waits(o *options.Options, code, message string) {
 	}
 	p.latest = d
 	p.publish()
+}
+
+// Refused leaves in the run-dir dir why an agent ends that has not begun its work: err is what is
+// wrong with its configuration. What an agent before it knew stays besides.
+func Refused(dir, version string, err error) {
+	p := newPublisher(version, nil)
+	p.dir, p.log = dir, slog.New(slog.DiscardHandler)
+	p.mu.Lock()
+	p.send(notice{wrong: wrong(err)})
+	p.mu.Unlock()
+	p.close(lastWrite)
 }
 
 // wrongConfiguration publishes, besides all else, that the agent goes on with the configuration
@@ -159,7 +172,7 @@ func (p *publisher) send(n notice) {
 			if n.doc == nil {
 				n.doc = before.doc
 			}
-			n.alive = n.alive || before.alive
+			n.alive, n.wrong = n.alive || before.alive, cmp.Or(n.wrong, before.wrong)
 		}
 		return []notice{n}
 	})
@@ -167,6 +180,7 @@ func (p *publisher) send(n notice) {
 
 // disk is what is known of the run-dir. Only one goroutine at a time uses it.
 type disk struct {
+	version  string
 	dir      string
 	lock     *status.Lock
 	doc      *status.Document  // the latest
@@ -178,6 +192,9 @@ type disk struct {
 // life at the latest.
 func (d *disk) do(n notice) {
 	err := d.hold(n)
+	if n.wrong != "" && err == nil {
+		n.doc = refused(n.dir, d.version, n.wrong)
+	}
 	if n.doc != nil {
 		d.doc = n.doc
 	}
@@ -192,6 +209,21 @@ func (d *disk) do(n notice) {
 		d.lock.Release()
 		d.lock = nil
 	}
+}
+
+// refused is the document of an agent before this one, with why this one ends.
+func refused(dir, version, wrong string) *status.Document {
+	d, _ := status.Read(dir) // there may be none, and an older one is of no use
+	c := status.Condition{Code: status.CodeConfigurationWrong, Severity: status.Error, Status: status.Active, Since: moment(time.Now()), Message: wrong}
+	for _, before := range d.Conditions {
+		if before.Code == c.Code && before.Severity == c.Severity {
+			c.Since = before.Since
+		}
+	}
+	d.Health, d.Since, d.Conditions = status.Failed, c.Since, []status.Condition{c}
+	d.WrittenAt, d.Version = moment(time.Now()), version
+	d.Agent = status.Agent{State: status.Stopped}
+	return &d
 }
 
 // hold sees to it that the run-dir is this agent's.

@@ -132,6 +132,35 @@ func TestNotConfiguredAndWrong(t *testing.T) {
 	}
 }
 
+// An agent that ends at its start because of its configuration says so, and forgets nothing.
+func TestAnAgentThatEndsAtItsStart(t *testing.T) {
+	p, dir, _ := board(t)
+	p.show(status.Document{Health: status.Healthy, File: status.File{Revision: 7}})
+	p.close(time.Minute)
+	Refused(dir, "1.2.4", errors.New("/etc/k2hdkc/slave-agent.ini:3: unknown key"))
+	d := seen(t, p, dir)
+	if d.Agent.State != status.Stopped || d.File.Revision != 7 || codes(d) != "agent_stopped configuration_wrong" || !slices.Equal(d.Conditions[0].DependsOn, []string{"configuration_wrong"}) {
+		t.Errorf("%+v", d)
+	}
+	since := d.Conditions[1].Since
+	Refused(dir, "1.2.4", errors.New("/etc/k2hdkc/slave-agent.ini:3: unknown key"))
+	if d := seen(t, p, dir); !d.Conditions[1].Since.Equal(since) {
+		t.Error("each start begins the condition anew")
+	}
+	l, err := status.Hold(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Release()
+	if err := status.Write(dir, status.Document{Version: "one that runs"}); err != nil {
+		t.Fatal(err)
+	}
+	Refused(dir, "1.2.4", errors.New("no"))
+	if d := seen(t, p, dir); d.Version != "one that runs" {
+		t.Errorf("it overwrites the status of an agent that runs: %+v", d)
+	}
+}
+
 // The condition that ended last is known also after a new configuration, or a restart.
 func TestThePreviousConditionOutlivesTheAgent(t *testing.T) {
 	p, dir, _ := board(t)

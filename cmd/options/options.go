@@ -89,6 +89,26 @@ type Setting struct {
 	Source Source
 }
 
+// Settings lists every option that has a value, in the order of the table, and where it came from.
+func (o *Options) Settings() (list []Setting) {
+	for _, opt := range Table() {
+		s, ok := o.settings[opt.Key]
+		switch {
+		case ok:
+		case opt.Key == "role-token-file" && o.RoleTokenFile != "":
+			s = Setting{Option: opt, Text: o.RoleTokenFile, Source: o.Source(opt.Key)}
+		case opt.Key == "resource" && !o.Resource.IsZero():
+			s = Setting{Option: opt, Text: o.Resource.String(), Source: o.Source(opt.Key)}
+		case opt.Default != "":
+			s = Setting{Option: opt, Text: opt.Default}
+		default:
+			continue
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
 // Source tells where the value of an option came from.
 func (o *Options) Source(key string) Source {
 	if s, ok := o.settings[key]; ok {

@@ -80,7 +80,7 @@ func TestVerbs(t *testing.T) {
 			t.Errorf("%s is not explained", v.Name)
 		}
 	}
-	want := []string{"run", "once", "check", "status", "doctor", "register", "unregister", "user-data", "version", "help"}
+	want := []string{"run", "once", "check", "status", "doctor", "bugreport", "register", "unregister", "user-data", "version", "help"}
 	if diff := cmp.Diff(want, all); diff != "" {
 		t.Errorf("verbs (-want +got):\n%s", diff)
 	}

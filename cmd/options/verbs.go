@@ -125,6 +125,7 @@ func Verbs() []Verb {
 			Sections: []string{"", "slave", "chmpx", "agent"},
 		},
 		doctorVerb(),
+		bugreportVerb(),
 		{
 			Name:     "register",
 			Synopsis: "make this host a member of the role",
@@ -151,16 +152,27 @@ func Verbs() []Verb {
 			Sections:  everything,
 			elsewhere: true,
 		},
-		{
-			Name:     "version",
-			Synopsis: "print the version",
-			Exits:    []Exit{done},
-		},
+		{Name: "version", Synopsis: "print the version", Exits: []Exit{done}},
 		{
 			Name:     "help",
 			Args:     "[VERB]",
 			Synopsis: "print this, or the help of VERB",
 			Exits:    []Exit{done},
 		},
+	}
+}
+
+func bugreportVerb() Verb {
+	return Verb{
+		Name:     "bugreport",
+		Args:     "[FILE]",
+		Synopsis: "pack what a support case needs into an archive without secrets",
+		Long: "Packs status, doctor, options with their sources, slave.ini and its latest replacements, the journal and the state of the units, versions " +
+			"and what chmpxstatus prints into FILE, a tar.gz that only its owner may read; without FILE, into a new one in the current folder, whose name it prints; with -, to standard output. " +
+			"It replaces no file. MANIFEST in there says what is included, and why something is not. Tokens, passwords and keys of this host are taken out, wherever they are. " +
+			"Run it as root: others see less.",
+		Exits:    []Exit{{0, "done"}, {1, "failed"}},
+		Switches: []Switch{{"anonymize", "replace addresses, host names and CUKs, the same by the same"}},
+		Sections: []string{"", "k2hr3", "slave", "chmpx", "agent"},
 	}
 }

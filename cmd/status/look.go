@@ -48,7 +48,7 @@ func Look(dir string, now time.Time) (Document, error) {
 		d.add(Condition{Code: AgentUnknown, Severity: Warning, Message: "cannot see whether the agent runs: " + lookErr.Error()})
 	case !held:
 		d.Agent.State = Stopped
-		d.add(Condition{Code: AgentStopped, Severity: Error, Since: alive, Message: stopped(dir)})
+		d.add(Condition{Code: AgentStopped, Severity: Error, Since: alive, Message: stopped(dir), DependsOn: d.stoppedBy()})
 	case now.Sub(alive) > overdue*every:
 		d.Agent.State = Hung
 		message := fmt.Sprintf("the agent runs, and its sign of life is overdue: there should be one every %d s", every/time.Second)
@@ -80,6 +80,17 @@ func look(dir string) (held bool, alive time.Time, err error) {
 		return false, time.Time{}, err
 	}
 	return held, info.ModTime().Round(0), nil
+}
+
+// stoppedBy is the condition that has ended the agent, if there is one: it ends at its start if
+// its configuration is wrong.
+func (d *Document) stoppedBy() []string {
+	for _, c := range d.Conditions {
+		if c.Code == CodeConfigurationWrong && c.Status == Active && c.Severity == Error {
+			return []string{c.Code}
+		}
+	}
+	return nil
 }
 
 func stopped(dir string) string {

@@ -60,7 +60,7 @@ _k2hdkc_slave_agent_arguments() {
 
 _k2hdkc_slave_agent() {
 	local cur=${COMP_WORDS[COMP_CWORD]} flag=${COMP_WORDS[COMP_CWORD - 1]} glue=""
-	local verbs="run once check status doctor register unregister user-data version help"
+	local verbs="run once check status doctor bugreport register unregister user-data version help"
 	local flags="" valued="" argument="" arguments ended=""
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
@@ -89,6 +89,11 @@ _k2hdkc_slave_agent() {
 	doctor)
 		flags="--help --json --write-test --only --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
 		valued="--only --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		;;
+	bugreport)
+		flags="--help --anonymize --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		valued="--config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		argument="file"
 		;;
 	register)
 		flags="--help --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"

@@ -132,12 +132,15 @@ func TestChangesAndRestartsAtRandom(t *testing.T) {
 			// It ends before the change comes: a chmpx that ends just after it, with no
 			// systemd to ask, may have ended because of it.
 			r.stop(t)
+			changed := make(chan struct{})
 			time.AfterFunc(rand.N(500*time.Millisecond), func() {
+				defer close(changed)
 				k.setText(text)
 				r.agent.Signal(syscall.SIGHUP)
 			})
 			time.Sleep(rand.N(time.Second))
 			r.chmpx = r.realRing.chmpx(t, "slave.ini")
+			<-changed
 		}
 		k.setText(text)
 		r.takesAtTheNextStart(t, fmt.Sprintf("change %d", n), text, rand.N(time.Second))

@@ -165,6 +165,7 @@ func TestStatusWatch(t *testing.T) {
 // shop is a slave node where all is well: an agent that runs, K2HR3, chmpx, three servers.
 type shop struct {
 	*host
+	site     *site
 	agent    *daemon
 	programs fakechmpx.Programs
 	state    fakechmpx.StateDir
@@ -176,7 +177,7 @@ func newShop(tb testing.TB) *shop {
 	s := newSite(tb, 3)
 	s.server.Hold(time.Minute)
 	h := newHost(tb, s)
-	p := &shop{host: h, programs: fakechmpx.BuildT(tb), state: fakechmpx.StateDir(h.path("chmpx"))}
+	p := &shop{host: h, site: s, programs: fakechmpx.BuildT(tb), state: fakechmpx.StateDir(h.path("chmpx"))}
 	must(tb, os.Mkdir(string(p.state), 0o755))
 	var ring []fakechmpx.Member
 	for i, m := range s.Servers() {

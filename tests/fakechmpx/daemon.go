@@ -1,8 +1,10 @@
 package fakechmpx
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -21,6 +23,8 @@ type process struct {
 	watch *Watch
 	slave *Slave
 	start time.Time
+	// control is the control port, open for as long as the process runs.
+	control net.Listener
 }
 
 // chmpx is the daemon. It runs in the foreground (F.1).
@@ -52,6 +56,7 @@ func (t tool) chmpx() int {
 	if err := p.keep(); err != nil {
 		return t.notStarted(err)
 	}
+	p.listen()
 	p.announce()
 	return p.loop(signals, ring)
 }
@@ -69,6 +74,16 @@ func catchSignals() <-chan os.Signal {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGHUP, syscall.SIGINT, syscall.SIGUSR1)
 	return signals
+}
+
+// listen listens on the control port, unless that is another program's, and takes no connection.
+func (p *process) listen() {
+	control := func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+	}
+	if port := p.slave.Snapshot().Self.CtlPort; port > 0 {
+		p.control, _ = (&net.ListenConfig{Control: control}).Listen(context.Background(), "tcp", fmt.Sprintf(":%d", port))
+	}
 }
 
 // announce prints what chmpx prints once it is up.

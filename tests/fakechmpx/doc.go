@@ -23,7 +23,8 @@
 //     the RING is empty, and all server nodes of the file are SERVICE OUT and DOWN.
 //   - faults/: a file for each [Fault].
 //
-// There is no control port: the agent never opens it.
+// chmpx listens on its control port and says nothing there: the agent never opens it. Several
+// stand-ins on one machine share a port.
 //
 // # Decisions where the measurements are silent
 //

@@ -137,15 +137,21 @@ func (l *lab) options() []string {
 func (l *lab) config() string { return filepath.Join(l.dir, "slave-agent.ini") }
 func (l *lab) token() string  { return filepath.Join(l.dir, "role-token") }
 
-// screen shows what the agent's verb status says.
-func (l *lab) screen(ctx context.Context) error {
-	said, _, err := l.look(ctx)
+// screen shows what one of the agent's verbs says, and returns its exit status.
+func (l *lab) screen(ctx context.Context, verb string) (int, error) {
+	said, status, err := l.look(ctx, verb)
 	if err == nil {
 		l.say("")
 		for line := range strings.Lines(said) {
 			l.say("%s", strings.TrimRight("    "+line, " \n"))
 		}
 	}
+	return status, err
+}
+
+// examine shows what the agent's verb doctor says.
+func (l *lab) examine(ctx context.Context) error {
+	_, err := l.screen(ctx, "doctor")
 	return err
 }
 
@@ -153,7 +159,7 @@ func (l *lab) screen(ctx context.Context) error {
 // written it.
 func (l *lab) healthy(ctx context.Context) error {
 	for {
-		said, status, err := l.look(ctx)
+		said, status, err := l.look(ctx, "status")
 		if err != nil || status == 0 {
 			return err
 		}
@@ -165,10 +171,10 @@ func (l *lab) healthy(ctx context.Context) error {
 	}
 }
 
-// look returns what the agent's verb status says, and its exit status.
-func (l *lab) look(ctx context.Context) (string, int, error) {
+// look returns what one of the agent's verbs says, and its exit status.
+func (l *lab) look(ctx context.Context, verb string) (string, int, error) {
 	var said, complaint bytes.Buffer
-	cmd := exec.CommandContext(ctx, l.bin, append([]string{"status"}, l.options()...)...)
+	cmd := exec.CommandContext(ctx, l.bin, append([]string{verb}, l.options()...)...)
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = &said, &complaint, apart()
 	err := cmd.Run()
 	var exit *exec.ExitError
@@ -176,7 +182,7 @@ func (l *lab) look(ctx context.Context) (string, int, error) {
 		err = nil
 	}
 	if err != nil {
-		return "", 0, fmt.Errorf("the agent's verb status: %w\n%s", err, complaint.String())
+		return "", 0, fmt.Errorf("the agent's verb %s: %w\n%s", verb, err, complaint.String())
 	}
 	return said.String(), cmd.ProcessState.ExitCode(), nil
 }

@@ -98,12 +98,12 @@ func TestEachCommandIsAnsweredAndTheEndOfInputEndsTheLab(t *testing.T) {
 			t.Parallel()
 			p := start(t, strings.Fields("--keep "+kind)...)
 			p.types("join 4\njoin 4\n\nleave 9\njoin x\nleave\nbreak\nbreak\njoin 5\nmend\nmend\nopen sesame\n" +
-				"down\ndown\nleave 1\nbreak\nup\nup\nleave 2\nleave 3\nleave 4\nleave 5\nbreak\njoin 5\nstatus\nhelp\nhelp me\n")
+				"down\ndown\nleave 1\nbreak\ndoctor\nup\nup\nleave 2\nleave 3\nleave 4\nleave 5\nbreak\njoin 5\nstatus\nhelp\nhelp me\n")
 			p.ends(0)
 			const same = `ok +K2HR3, slave.ini and chmpx have the same `
 			p.expect("this machine alone", "compiling", "compiled in",
 				"1/6", "  ok", "2/6", same+"1 server: revision 1", "3/6", same+"3 servers", "4/6", same+"2 servers",
-				"5/6", "ok +refused", "6/6", same+"3 servers", "what now",
+				"5/6", "ok +refused", "6/6", same+"3 servers", "ok +revision", "nothing has failed: ", "what now",
 				"server-4.* joins", same+"4 servers",
 				"!! +server-4 is there already",
 				"!! +server-9 is not there; there are: server-1, server-2, server-3, server-4",
@@ -112,7 +112,7 @@ func TestEachCommandIsAnsweredAndTheEndOfInputEndsTheLab(t *testing.T) {
 				"ok +K2HR3 has it, but not in the broken RESOURCE", same+"5 servers", "!! .*not broken",
 				`!! +there is no command "open"; type `,
 				"ok +the agent keeps slave.ini", "!! .*down already", "ok +K2HR3 has it, but does not answer",
-				"!! .*does not answer", same+"4 servers", "!! .*not down",
+				"!! .*does not answer", "failed +k2hr3", "skipped +file|ok +file", "1 failed, .*begin with k2hr3", same+"4 servers", "!! .*not down",
 				same+"3 servers", same+"2 servers", same+"1 server", "ok +refused: a file without a server",
 				"!! +without a server", same+"1 server",
 				"K2HR3 +has server-5", "file +is revision", "chmpx +runs revision", "agent +runs, pid",

@@ -27,6 +27,7 @@ const commands = `  join N     server node N joins the cluster (1 to 99)
   down       K2HR3 does not answer
   up         it does
   status     who has which servers now, and what the agent's verb status says
+  doctor     what the agent's verb doctor says
   help       this
   quit       end the lab; so does the end of input, or Ctrl-C`
 
@@ -88,12 +89,12 @@ func (l *lab) command(ctx context.Context, words []string) error {
 		return l.leaves(ctx, n)
 	}
 	do, known := map[string]func(context.Context) error{
-		"break": l.breakIt, "mend": l.mendIt, "down": l.goDown, "up": l.comeUp, "status": l.status,
+		"break": l.breakIt, "mend": l.mendIt, "down": l.goDown, "up": l.comeUp, "status": l.status, "doctor": l.examine,
 		"help": func(context.Context) error { l.say("%s", commands); return nil },
 	}[words[0]]
 	switch {
 	case !known:
-		return fmt.Errorf("there is no command %q; type join N, leave N, break, mend, down, up, status, help or quit", words[0])
+		return fmt.Errorf("there is no command %q; type join N, leave N, break, mend, down, up, status, doctor, help or quit", words[0])
 	case len(words) > 1:
 		return fmt.Errorf("%s stands alone", words[0])
 	}
@@ -228,5 +229,6 @@ func (l *lab) status(ctx context.Context) error {
 		l.line("chmpx", "runs revision %d with %s, pid %d", shot.FileVersion, servers(len(shot.Servers)), shot.PID)
 	}
 	l.line("agent", "runs, pid %d; the lab is pid %d", l.agent.PID(), os.Getpid())
-	return l.screen(ctx)
+	_, err := l.screen(ctx, "status")
+	return err
 }

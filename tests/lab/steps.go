@@ -38,7 +38,14 @@ func (l *lab) story(ctx context.Context) error {
 	if err := l.healthy(ctx); err != nil {
 		return err
 	}
-	return l.screen(ctx)
+	if _, err := l.screen(ctx, "status"); err != nil {
+		return err
+	}
+	l.head("what `k2hdkc-slave-agent doctor` says now")
+	if status, err := l.screen(ctx, "doctor"); err != nil || status != 0 {
+		return fmt.Errorf("doctor should find nothing that has failed: status %d, %w", status, err)
+	}
+	return nil
 }
 
 func (l *lab) newSlave(ctx context.Context) error {

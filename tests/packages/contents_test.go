@@ -60,6 +60,7 @@ var inBoth = map[string]string{
 	"/usr/share/doc/k2hdkc-slave-agent/README.md":                        "-rw-r--r--",
 	"/usr/share/doc/k2hdkc-slave-agent/cloud-init.md":                    "-rw-r--r--",
 	"/usr/share/doc/k2hdkc-slave-agent/sbom.cdx.json":                    "-rw-r--r--",
+	"/usr/share/doc/k2hdkc-slave-agent/doctor.md":                        "-rw-r--r--",
 	"/usr/share/doc/k2hdkc-slave-agent/status.md":                        "-rw-r--r--",
 	"/usr/share/k2hdkc-slave-agent/alerts.yml":                           "-rw-r--r--",
 	"/usr/share/k2hdkc-slave-agent/dashboard.json":                       "-rw-r--r--",

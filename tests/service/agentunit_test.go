@@ -19,6 +19,8 @@ func TestAgentAsAService(t *testing.T) {
 	s.test(t, "what the unit's environment asks for is granted at the next daemon-reload", widerRights)
 	s.test(t, "a folder that comes after the agent restarts it, once", folderCameLate)
 	s.test(t, "the journal explains each entry", journalExplains)
+	s.test(t, "metrics are shown where the options want it", metricsInTheSandbox)
+	s.test(t, "a bug report of root's has everything but the token", bugReportOfAHost)
 }
 
 // says waits for the unit's status text to begin and end like this.

@@ -97,6 +97,10 @@ func operations(c *Client, token Token) map[string]func(context.Context) error {
 			_, _, err := c.IsMember(ctx, role, cuk)
 			return err
 		},
+		"TakesToken": func(ctx context.Context) error {
+			_, _, err := c.TakesToken(ctx, role, token)
+			return err
+		},
 		"Resource": func(ctx context.Context) error {
 			_, err := c.Resource(ctx, Query{Resource: role.Resource(), Token: token})
 			return err
