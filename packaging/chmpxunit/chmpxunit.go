@@ -91,7 +91,7 @@ func lines(o *options.Options, userNamespaces bool) (list []string) {
 	}
 	byRoot := isRoot(o.ChmpxUser)
 	if byRoot {
-		// Root's keys, what a chmpx of another user has left, and queues deeper than the host allows.
+		// Root's keys, what another user's chmpx has left, and queues deeper than the host allows.
 		list = append(list, "CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_FOWNER CAP_SYS_RESOURCE")
 	}
 	if byRoot || !userNamespaces {

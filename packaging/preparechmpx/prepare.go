@@ -159,7 +159,7 @@ func (h *host) clear(group string, ctlPort int) error {
 		if !ok || uid == h.uid || !isQueue(name, group) || use.byChmpx[id] {
 			continue
 		}
-		// Those of programs that have joined are theirs, unless they are of the user that chmpx was.
+		// Those of programs that have joined are theirs, unless chmpx ran as the same user.
 		if slices.Contains(before, uid) || !use.byAnybody[id] {
 			removed += remove(path, &errs)
 		}
@@ -202,7 +202,7 @@ func owner(path string) (uid int, id file, ok bool) {
 // use is which files processes have open.
 type use struct{ byChmpx, byAnybody map[file]bool }
 
-// inUse looks through all processes. A chmpx holds its queues and its state open as long as it runs.
+// inUse looks through all processes. A chmpx holds its queues and its state open while it runs.
 func (h *host) inUse() (use, error) {
 	u := use{map[file]bool{}, map[file]bool{}}
 	processes, err := names(h.proc)

@@ -24,7 +24,7 @@ func TestUnitsAreHardened(t *testing.T) {
 	if err != nil || !strings.Contains(string(help), "--offline") {
 		need.Missing(t, errors.New("needs the systemd-analyze of systemd 250 or newer"))
 	}
-	// Offline it looks at one file: chmpx's unit, as its package has it, and our drop-in behind that.
+	// Offline it looks at one file: chmpx's unit, as its package has it, with our drop-in.
 	chmpx := filepath.Join(t.TempDir(), "chmpx.service")
 	write(t, chmpx, read(t, "chmpx/chmpx.service")+"\n"+read(t, dropInFile))
 	for file, most := range map[string]string{unitFile: "17", chmpx: "15"} {

@@ -76,7 +76,10 @@ func membersJoin(s *installed) {
 	s.wantMember()
 	before := s.Show(slave.ChmpxUnit, "MainPID")
 	s.Run(`kill -KILL "$1"`, before)
-	machine.Until(s.TB, "another chmpx", func() bool { now := s.Show(slave.ChmpxUnit, "MainPID"); return now != before && now != "0" && s.Answers() })
+	machine.Until(s.TB, "another chmpx", func() bool {
+		now := s.Show(slave.ChmpxUnit, "MainPID")
+		return now != before && now != "0" && s.Answers()
+	})
 	s.wantMember()
 	s.Run("systemctl enable --quiet k2hdkc-slave-agent")
 	s.Boot()
