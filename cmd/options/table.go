@@ -34,6 +34,7 @@ type Option struct {
 	Choices     []string // of KindChoice
 	Default     string   // as it would be written; empty: see DefaultNote
 	DefaultNote string   // what happens without a value, where Default alone does not say it
+	Many        bool     // the flag may be given several times
 	Empty       string   // what an empty value means; without it an empty value is refused
 	Help        string   // one line
 	Long        string   // more, for the man page

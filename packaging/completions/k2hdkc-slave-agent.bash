@@ -24,7 +24,7 @@ _k2hdkc_slave_agent_value() {
 	--unit)
 		_k2hdkc_slave_agent_reply "$(systemctl list-unit-files --type=service --no-legend --no-pager 2>/dev/null | cut -d ' ' -f 1)"
 		;;
-	--chmpx-user | --owner) mapfile -t COMPREPLY < <(compgen -P "$glue" -u -- "$cur") ;;
+	--app-user | --chmpx-user | --owner) mapfile -t COMPREPLY < <(compgen -P "$glue" -u -- "$cur") ;;
 	--app-group | --group) mapfile -t COMPREPLY < <(compgen -P "$glue" -g -- "$cur") ;;
 	--forget-bootstrap-token) _k2hdkc_slave_agent_reply "yes no" ;;
 	--stamp) _k2hdkc_slave_agent_reply "yes no" ;;
@@ -104,8 +104,8 @@ _k2hdkc_slave_agent() {
 		valued="--config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
 		;;
 	user-data)
-		flags="--help --format --repo --repo-key-file --chmpx-repo --chmpx-repo-key-file --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
-		valued="--format --repo --repo-key-file --chmpx-repo --chmpx-repo-key-file --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		flags="--help --format --repo --repo-key-file --chmpx-repo --chmpx-repo-key-file --packages --app-user --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		valued="--format --repo --repo-key-file --chmpx-repo --chmpx-repo-key-file --packages --app-user --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
 		;;
 	version)
 		flags="--help"

@@ -98,3 +98,5 @@ complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb user-data' -l repo 
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb user-data' -l repo-key-file -d 'the repository'\''s public key, armoured' -r -F
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb user-data' -l chmpx-repo -d 'signed repository of chmpx, if that is another one; written like repo' -x
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb user-data' -l chmpx-repo-key-file -d 'the public key of chmpx'\''s repository, armoured' -r -F
+complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb user-data' -l packages -d 'packages to install besides, separated by blanks; empty: none' -x
+complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb user-data' -l app-user -d 'user whose programs may join chmpx; may be repeated' -x -a '(__fish_complete_users)'
