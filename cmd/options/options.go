@@ -58,6 +58,7 @@ type Options struct {
 	Confirm            time.Duration // 0: don't ask; else 1s to 1h
 	RestartUnconfirmed bool
 	Peek               time.Duration // 0: don't look; else 100ms to 10m
+	Heal               watcher.Heal
 
 	StateDir       string
 	RunDir         string

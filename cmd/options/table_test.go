@@ -37,6 +37,7 @@ func TestTableIsComplete(t *testing.T) {
 		{"chmpx", "confirm", "30s"},
 		{"chmpx", "restart-unconfirmed", "no"},
 		{"chmpx", "peek", "2s"},
+		{"chmpx", "heal", "idle"},
 		{"agent", "state-dir", "/var/lib/k2hdkc-slave-agent"},
 		{"agent", "run-dir", "/run/k2hdkc-slave-agent"},
 		{"agent", "antpickax-dir", "/etc/antpickax"},
