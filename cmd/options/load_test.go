@@ -85,6 +85,7 @@ check-command =
 confirm = 0
 restart-unconfirmed = yes
 peek = 500ms
+heal = servers
 chmpx-user = root
 app-group = 1001
 [agent]
@@ -108,7 +109,7 @@ metrics-textfile = /var/lib/node_exporter/agent.prom
 		Output: "/etc/antpickax/k2hdkc.ini", Mode: &mode, Owner: "k2hdkc", Group: "990",
 		CUK: must(k2hr3.ParseCUK("vm-1")), Tag: "vm-1.shop.example", MinServers: 3,
 		Unit: "chmpx@orders.service", Reload: watcher.ReloadRestart,
-		StatusCommand: "/opt/chmpx/chmpxstatus", RestartUnconfirmed: true, Peek: 500 * time.Millisecond,
+		StatusCommand: "/opt/chmpx/chmpxstatus", RestartUnconfirmed: true, Peek: 500 * time.Millisecond, Heal: watcher.HealServers,
 		ChmpxUser: "root", AppGroup: "1001",
 		StateDir: "/srv/agent", RunDir: "/run/agent", AntpickaxDir: "/etc/other", InstanceIDFile: "/etc/instance",
 		LogLevel: slog.LevelDebug, LogFormat: LogJSON,

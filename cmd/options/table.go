@@ -268,6 +268,15 @@ func chmpxOptions() []Option {
 			set:  duration(func(o *Options) *time.Duration { return &o.Peek }, true, 100*time.Millisecond, 10*time.Minute),
 		},
 		{
+			Key: "heal", Kind: KindChoice, Choices: heals(), Default: "idle",
+			Help: "what the agent does about a chmpx that servers have refused and that does not try them again",
+			Long: "What the agent does when chmpx is half connected: servers that are up did not list this host yet when chmpx started, refused it, and chmpx does not try them again. " +
+				"idle: it restarts the unit while no program has joined chmpx, until chmpx is connected to every server that is up. servers: it asks those servers to announce themselves, " +
+				"at their control ports (UPDATESTATUS), which disturbs no program and takes a control port of the servers that is open to this host. never: it only says so. " +
+				"The looks are those of peek.",
+			set: choice(heals(), setHeal),
+		},
+		{
 			Key: "chmpx-user", Kind: KindUser, Placeholder: "USER", Default: ServiceAccount,
 			Help: "whom chmpx's unit runs chmpx as",
 			Long: "The user that chmpx.service, with the agent's drop-in, runs chmpx as. root where a host needs that: where chmpx has to read keys that are root's alone, or in a container " +

@@ -37,6 +37,7 @@ func TestTableIsComplete(t *testing.T) {
 		{"chmpx", "confirm", "30s"},
 		{"chmpx", "restart-unconfirmed", "no"},
 		{"chmpx", "peek", "2s"},
+		{"chmpx", "heal", "idle"},
 		{"chmpx", "chmpx-user", "k2hdkc"},
 		{"chmpx", "app-group", "k2hdkc"},
 		{"agent", "state-dir", "/var/lib/k2hdkc-slave-agent"},

@@ -126,6 +126,12 @@ func setReload(o *Options, choice string) {
 	o.Reload = map[string]watcher.Reload{"auto": watcher.ReloadAuto, "restart": watcher.ReloadRestart, "none": watcher.ReloadNone}[choice]
 }
 
+func heals() []string { return []string{"idle", "servers", "never"} }
+
+func setHeal(o *Options, choice string) {
+	o.Heal = map[string]watcher.Heal{"idle": watcher.HealIdle, "servers": watcher.HealServers, "never": watcher.HealNever}[choice]
+}
+
 func program(field func(*Options) *string) func(*Options, string) error {
 	return func(o *Options, value string) error {
 		switch {

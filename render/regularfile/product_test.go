@@ -62,6 +62,8 @@ var allowed = map[string]string{
 	"cmd/doctor/application.go os.RemoveAll":               "the same",
 	"cmd/glance/eye.go os.RemoveAll":                       "the same",
 	"watcher/host/look.go net.DefaultResolver":             "after CheckNames",
+	"chmpx/daemon/half.go net.Dialer":                      "after CheckNames",
+	"chmpx/daemon/half.go net.DefaultResolver":             "after CheckNames",
 	"watcher/host/dns.go net.Dialer":                       "goes to addresses, not to names",
 	"watcher/k2hr3/dial.go net.Dialer":                     "goes to addresses, not to names",
 	"cmd/metrics/exposer.go net.Dialer":                    "goes to a socket of this host, not to a name",
