@@ -38,6 +38,8 @@ func TestTableIsComplete(t *testing.T) {
 		{"chmpx", "restart-unconfirmed", "no"},
 		{"chmpx", "peek", "2s"},
 		{"chmpx", "heal", "idle"},
+		{"chmpx", "chmpx-user", "k2hdkc"},
+		{"chmpx", "app-group", "k2hdkc"},
 		{"agent", "state-dir", "/var/lib/k2hdkc-slave-agent"},
 		{"agent", "run-dir", "/run/k2hdkc-slave-agent"},
 		{"agent", "antpickax-dir", "/etc/antpickax"},

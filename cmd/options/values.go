@@ -192,6 +192,20 @@ func account(what string, field func(*Options) *string) func(*Options, string) e
 	}
 }
 
+// accountName is a name, or number, that systemd takes for a user or a group.
+var accountName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,30}$`)
+
+// accountOfUnit sets a user or a group that a unit names.
+func accountOfUnit(what string, field func(*Options) *string) func(*Options, string) error {
+	return func(o *Options, value string) error {
+		if !accountName.MatchString(value) {
+			return fmt.Errorf("%s is not the name or number of one %s", k2hr3.Quote(value), what)
+		}
+		*field(o) = value
+		return nil
+	}
+}
+
 func setMinServers(o *Options, value string) error {
 	n, err := strconv.ParseUint(value, 10, 31)
 	switch {

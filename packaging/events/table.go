@@ -697,6 +697,27 @@ var table = []Event{
 		Remedy:  "Look for what keeps the old file open, and restart chmpx: `systemctl restart chmpx`.",
 	},
 	{
+		ID:      "8b2524540447499987608115d3a34d33",
+		Group:   aboutChmpx,
+		Message: "cannot prepare this host for chmpx, which may not start",
+		Cause:   "Before chmpx's unit starts chmpx, it makes the folder of chmpx's memory that of the group app-group, removes what a chmpx of another user has left, and raises fs.mqueue.msg_max. The field error says which of it failed. A chmpx that is not root cannot do any of it.",
+		Remedy:  "Correct what the error names, and start chmpx: `systemctl restart chmpx`. In a container that may not raise fs.mqueue.msg_max, raise it from outside, or set chmpx-user = root.",
+	},
+	{
+		ID:      "c0ce06345942424ea7abb76b62c9b912",
+		Group:   aboutChmpx,
+		Message: "gave slave.ini to chmpx's group, since chmpx's user could not read it",
+		Cause:   "slave.ini was readable for root alone, and chmpx runs as another user. A chmpx that cannot read a new file loses its watch for good.",
+		Remedy:  "Nothing. Set mode = 0640 and group, or leave mode out, to have it so from the beginning.",
+	},
+	{
+		ID:      "34aac92d9c58440fbaf57d1b05d90753",
+		Group:   aboutChmpx,
+		Message: "removed what a chmpx of another user had left",
+		Cause:   "A chmpx of another user was killed, such as root's before an upgrade. Its memory and its queues would have kept this one from starting.",
+		Remedy:  "Nothing.",
+	},
+	{
 		ID:      "6b32fbe47a3b498b96304e3dc8e8edd0",
 		Group:   aboutChmpx,
 		Message: "starting chmpx's unit, which waited for its first slave.ini",

@@ -44,6 +44,7 @@ var allowed = map[string]string{
 	"render/file.go method Open":                           "of an open folder, by the name .",
 	"packaging/unitfile/unit.go io/fs.ReadDir":             "reads the names in a folder",
 	"packaging/generator/main.go os.OpenFile":              "the kernel's log, a device, with O_NONBLOCK",
+	"packaging/preparechmpx/prepare.go os.OpenFile":        "a kernel's setting below /proc/sys, to write it",
 	"packaging/generator/generator.go method Open":         "of a file system that is this package's, or a test's",
 	"chmpx/conftest/conftest.go os.CreateTemp":             "makes a file that nobody else has",
 	"cmd/k2hdkc-slave-agent/check.go os.WriteFile":         "in a folder that was made for it just now",

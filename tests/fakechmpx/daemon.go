@@ -51,6 +51,9 @@ func (t tool) chmpx() int {
 	if err != nil {
 		return t.notStarted(err)
 	}
+	if err := p.dir.mayTake(c.Group, c.SelfCtlPort); err != nil {
+		return t.notStarted(err)
+	}
 	if err := p.keep(); err != nil {
 		return t.notStarted(err)
 	}
