@@ -66,8 +66,8 @@ func (k *Kept) write(t text) {
 	}
 }
 
-// removeUnfinished removes what an agent that was killed was about to write. No text is written under
-// the same name again, whose writing would remove it.
+// removeUnfinished removes what an agent that was killed was about to write. No text is written
+// under the same name again, whose writing would remove it.
 func (k *Kept) removeUnfinished() {
 	left, _ := filepath.Glob(filepath.Join(k.Dir, ".*"))
 	for _, path := range left {
