@@ -153,7 +153,7 @@ func (h *host) clear(group string, ctlPort int) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		errs = append(errs, err)
 	}
-	// Beside another chmpx of the group, such as a server node's, what somebody has open may be its.
+	// Beside another chmpx of the group, as on a server node, what somebody has open may be its.
 	beside := slices.ContainsFunc(names, func(name string) bool {
 		_, id, ok := owner(filepath.Join(h.queues, name))
 		return ok && isQueue(name, group) && use.byChmpx[id]
