@@ -1,9 +1,11 @@
 package service
 
 import (
+	"os"
 	"strings"
 	"testing"
 
+	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/machine"
 	"k2hdkc-slave-agent/tests/machine/slave"
 	"k2hdkc-slave-agent/tests/realagent"
@@ -18,6 +20,7 @@ func TestMembersOfItsGroupJoinChmpxAndNobodyElse(t *testing.T) {
 	s.test(t, "a chmpx that root runs still, as the packages before had it", rootStillRuns)
 	s.test(t, "chmpx-user and app-group", otherUserAndGroup)
 	s.test(t, "a file that only root may read", rootsFile)
+	s.test(t, "message queues of their own", ownQueues)
 }
 
 // memory is what chmpx's memory looks like: modes, owner and group.
@@ -117,8 +120,8 @@ func afterRoot(s *installed) {
 	s.Run("systemctl start chmpx k2hdkc-slave-agent")
 	s.confirmed()
 	s.wantMember()
-	if left := s.Run("ls /dev/mqueue"); left != "" {
-		s.TB.Errorf("queues are left: %s", left)
+	if left := s.Run("find /dev/mqueue -type f -user root"); left != "" {
+		s.TB.Errorf("root's queues are left: %s", left)
 	}
 	s.Wants(slave.ChmpxUnit, "NRestarts=0")
 }
@@ -169,4 +172,72 @@ func rootsFile(s *installed) {
 		}
 	}
 	s.sameChmpx(chmpx)
+}
+
+// recipe is a block of packaging/README.md, by the name of the file that it begins with.
+func recipe(tb testing.TB, file string) string {
+	tb.Helper()
+	text, err := os.ReadFile("../../packaging/README.md")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_, block, found := strings.Cut(string(text), "    # "+file)
+	block, _, _ = strings.Cut(block, "\n\n")
+	if !found || !strings.Contains(block, "[Service]") {
+		tb.Fatalf("packaging/README.md has no %s", file)
+	}
+	_, block, _ = strings.Cut(block, "\n")
+	return strings.ReplaceAll("\n"+block, "\n    ", "\n") + "\n"
+}
+
+// ownQueues does what packaging/README.md says about message queues.
+func ownQueues(s *installed) {
+	const (
+		holder = "/etc/systemd/system/k2hdkc-queues.service"
+		joins  = "/etc/systemd/system/chmpx.service.d/60-queues.conf"
+		app    = "/etc/systemd/system/app.service"
+	)
+	s.Put(holder, recipe(s.TB, holder))
+	s.Run("mount -o remount,bind,rw /proc/sys") // as on any host that is no container
+	defer s.Run("mount -o remount,bind,ro /proc/sys")
+	s.Put(joins, recipe(s.TB, joins))
+	s.Put(app, recipe(s.TB, joins)+"User=app\nSupplementaryGroups=k2hdkc\nExecStart=sleep infinity\n")
+	defer s.Run(`systemctl stop app k2hdkc-queues; rm -r "$1" "$2"; systemctl daemon-reload`, holder, app)
+	s.Run("systemctl daemon-reload")
+	s.running()
+	s.Run("systemctl start app")
+	inside := func(script string) string {
+		s.TB.Helper()
+		return s.Run(`exec nsenter --mount --ipc --target "$1" setpriv --reuid app --clear-groups sh -c "$2"`, s.Show("app.service", "MainPID"), script)
+	}
+	check := func() {
+		s.TB.Helper()
+		machine.Until(s.TB, "chmpx to run", s.Answers)
+		namespace := s.Run(`readlink "/proc/$1/ns/ipc"`, s.Show(slave.ChmpxUnit, "MainPID"))
+		if got := s.Run(`readlink "/proc/$1/ns/ipc"`, s.Show("app.service", "MainPID")); got != namespace {
+			s.TB.Errorf("the application is in %s, chmpx in %s", got, namespace)
+		}
+		if got := s.Run("readlink /proc/self/ns/ipc"); got == namespace {
+			s.TB.Error("everybody is in chmpx's namespace")
+		}
+		if got := inside("cat /proc/sys/fs/mqueue/msg_max"); got != "8193" {
+			s.TB.Errorf("queues may have %s messages there", got)
+		}
+		if got := s.Run("ls /dev/mqueue"); got != "" {
+			s.TB.Errorf("everybody sees the queues %s", got)
+		}
+		if _, real := fakechmpx.Installed(); real && !strings.Contains(inside("ls /dev/mqueue"), "orders") {
+			s.TB.Error("the application does not see chmpx's queues")
+		}
+	}
+	check()
+	inside("touch /dev/mqueue/mine")
+	s.Run("systemctl restart chmpx")
+	s.await(realagent.Restarted)
+	check()
+	if got := inside("ls /dev/mqueue"); !strings.Contains(got, "mine") {
+		s.TB.Errorf("after a restart of chmpx the application has the queues %q", got)
+	}
+	s.Join(4)
+	s.confirmed()
 }
