@@ -1,6 +1,6 @@
-// Package waitonline waits until applications can use the cluster by this host's chmpx. It is what
-// k2hdkc-slave-online.target waits for. It goes by what the agent writes of itself, looks at nothing
-// itself, and needs no right but to read that.
+// Package waitonline waits until applications can use the cluster by this host's chmpx. It is
+// what k2hdkc-slave-online.target waits for. It goes by what the agent writes of itself, looks at
+// nothing itself, and needs no right but to read that.
 package waitonline
 
 import (
@@ -46,8 +46,8 @@ func Main(args []string) int {
 	return 0
 }
 
-// run returns nil once nothing is missing, and ctx's error if that ends first. It says what it waits
-// for whenever that is something else.
+// run returns nil once nothing is missing, and ctx's error if that ends first. It says what it
+// waits for whenever that is something else.
 func run(ctx context.Context, dir string, out io.Writer) error {
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
