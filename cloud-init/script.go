@@ -15,14 +15,65 @@ var settleText string
 // settleScript fills in the text without text/template, which would make the
 // program a fifth larger.
 func (u UserData) settleScript() string {
-	unit, active := "", ""
+	unit, active, runs := "", "", ""
 	if u.Unit != "" {
+		runs = ", and chmpx runs"
 		unit = " " + shellQuote(u.Unit)
 		active = " && systemctl --quiet is-active" + unit
 	}
-	fill := strings.NewReplacer("{{packages}}", strings.Join(packages, " "), "{{unit}}", unit, "{{and unit active}}", active)
+	fill := strings.NewReplacer("{{packages}}", strings.Join(packages, " "), "{{unit}}", unit, "{{and unit active}}", active, "{{and runs}}", runs,
+		"{{more}}", u.more(), "{{ring}}", u.ring())
 	return "set -eu\n" + fill.Replace(settleText)
 }
+
+// more installs the packages that a slave is one without, and makes users members.
+func (u UserData) more() string {
+	var b strings.Builder
+	if len(u.Packages) > 0 {
+		fmt.Fprintf(&b, moreText, strings.Join(u.Packages, " "))
+	}
+	for _, user := range u.Users {
+		fmt.Fprintf(&b, "usermod -aG %[2]s %[1]s || say \"%[1]s cannot be made a member of %[2]s; later: usermod -aG %[2]s %[1]s\"\n", user, u.Group)
+	}
+	if b.Len() > 0 {
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+const moreText = `# A slave node does without these.
+have() { command -v "$1" || dpkg -s "$1" || rpm -q "$1"; }
+for package in %s; do
+	pause=2
+	until have "$package" >/dev/null 2>&1 || install_packages "$package"; do
+		if [ "$pause" -gt 16 ]; then
+			say "$package cannot be installed"
+			break
+		fi
+		sleep "$pause"
+		pause=$((pause * 2))
+	done
+done
+`
+
+// ring is the test of a key of its own, where this user data starts chmpx.
+func (u UserData) ring() string {
+	if u.Unit == "" {
+		return ""
+	}
+	return ringText
+}
+
+const ringText = `pause=5 # the agent restarts a chmpx that lacks servers while no program has joined it
+if ! command -v k2hdkclinetool >/dev/null; then
+	checked="$checked; no key was tried, since k2hdkclinetool is not installed"
+elif await timeout 15 k2hdkc-slave-agent doctor --write-test --only write-test; then
+	checked="$checked; a key was set, read and deleted through the ring"
+else
+	say "check: not OK yet: no key can be set, read and deleted through the ring; k2hdkc-slave-agent doctor --write-test says why"
+	exit 0
+fi
+`
 
 // Script writes the user data as a shell script for root, which may run again
 // without harm. An error says why no VM could use it.

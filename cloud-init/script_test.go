@@ -201,6 +201,96 @@ func (f *fresh) userData(manager string) UserData {
 	return u
 }
 
+// withoutTool is what was checked where nothing can set a key.
+const withoutTool = " (slave.ini is one that chmpx takes, and chmpx runs; no key was tried, since k2hdkclinetool is not installed)\n"
+
+// TestTheEndTriesAKey: where the tool is, OK is said only if a key goes through the ring.
+func TestTheEndTriesAKey(t *testing.T) {
+	const try = "k2hdkc-slave-agent doctor --write-test --only write-test"
+	for _, c := range []struct {
+		name   string
+		fails  int // looks
+		end    string
+		wanted int
+	}{
+		{"at once", 0, "check: OK (slave.ini is one that chmpx takes, and chmpx runs; a key was set, read and deleted through the ring)\n", 1},
+		{"when the last server lists this host", 3, "through the ring)\n", 4},
+		{"never", 1000, "check: not OK yet: no key can be set, read and deleted through the ring; k2hdkc-slave-agent doctor --write-test says why\n", 0},
+	} {
+		f := newFresh(t, "apt-get")
+		clock, count := filepath.Join(t.TempDir(), "clock"), filepath.Join(t.TempDir(), "count")
+		f.program("date", fmt.Sprintf(`now=100; [ ! -e %[1]s ] || read -r now <%[1]s
+			now=$((now + 10)); echo $now >%[1]s; echo $now`, clock))
+		f.program("chmpx", "")
+		f.program("k2hdkclinetool", "")
+		f.program("k2hdkc-slave-agent", fmt.Sprintf(`case "$*" in *write-test*)
+			n=0; [ ! -e %[1]s ] || read -r n <%[1]s
+			echo $((n + 1)) >%[1]s
+			[ $n -ge %[2]d ] || exit 1
+		esac`, count, c.fails))
+		out, _, calls, err := f.run(shells(t)[0], render(t, f.userData("apt-get").Script))
+		if err != nil || !strings.HasSuffix(out, c.end) || strings.Count(out, "check: ") != 1 {
+			t.Errorf("%s: %v\n%s", c.name, err, out)
+		}
+		tried := 0
+		for _, call := range calls {
+			if call == try {
+				tried++
+			}
+		}
+		if c.wanted != 0 && tried != c.wanted || tried == 0 {
+			t.Errorf("%s: tried %d times, want %d", c.name, tried, c.wanted)
+		}
+	}
+}
+
+// TestPackagesAndUsersBesides: a slave is one without them.
+func TestPackagesAndUsersBesides(t *testing.T) {
+	const usermod = "usermod -aG apps "
+	for _, c := range []struct {
+		name         string
+		there, fails bool // of the package
+		noUser       bool
+		want         []string
+		says         string
+	}{
+		{"both can be had", false, false, false, []string{"install k2hdkc", usermod + "shop", usermod + "mail"}, ""},
+		{"the image has the package", true, false, false, []string{usermod + "shop", usermod + "mail"}, ""},
+		{"the repository has no such package", false, true, false, nil, "k2hdkc-slave-agent: k2hdkc cannot be installed\n"},
+		{"there is no such user", true, false, true, nil, "k2hdkc-slave-agent: shop cannot be made a member of apps; later: usermod -aG apps shop\n"},
+	} {
+		f := newFresh(t, "apt-get")
+		u := f.userData("apt-get")
+		u.Packages, u.Users, u.Group = []string{"k2hdkc"}, []string{"shop", "mail"}, "apps"
+		f.program("chmpx", "")
+		f.program("k2hdkc-slave-agent", "")
+		if c.there {
+			f.program("k2hdkc", "")
+		}
+		apt := fmt.Sprintf("case \"$*\" in *'install k2hdkc') : >%[1]s; chmod 755 %[1]s ;; esac", filepath.Join(f.bin, "k2hdkc"))
+		if c.fails {
+			apt = "case \"$*\" in *'install k2hdkc') exit 100 ;; esac"
+		}
+		f.program("apt-get", apt)
+		f.program("usermod", map[bool]string{true: "exit 6"}[c.noUser])
+		out, _, calls, err := f.run(shells(t)[0], render(t, u.Script))
+		if err != nil || !strings.Contains(out, c.says) || !strings.HasSuffix(out, "check: OK"+withoutTool) {
+			t.Errorf("%s: %v\n%s", c.name, err, out)
+		}
+		var got []string
+		for _, call := range calls {
+			if _, name, ok := strings.Cut(call, "force-confold install "); ok {
+				got = append(got, "install "+name)
+			} else if strings.HasPrefix(call, usermod) {
+				got = append(got, call)
+			}
+		}
+		if c.want != nil && !cmp.Equal(got, c.want) {
+			t.Errorf("%s: calls %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
 func TestScriptMakesASlaveNode(t *testing.T) {
 	for manager, want := range managers {
 		for _, shell := range shells(t) {
@@ -209,7 +299,7 @@ func TestScriptMakesASlaveNode(t *testing.T) {
 				u := f.userData(manager)
 				script := render(t, u.Script)
 				out, files, calls, err := f.run(shell, script)
-				if err != nil || !strings.HasSuffix(out, "k2hdkc-slave-agent: check: OK\n") {
+				if err != nil || !strings.HasSuffix(out, "k2hdkc-slave-agent: check: OK"+withoutTool) {
 					t.Fatalf("%v\n%s", err, out)
 				}
 				all := map[string]string{
@@ -275,7 +365,7 @@ func TestInstallationIsTriedUntilItSucceeds(t *testing.T) {
 	if diff := cmp.Diff([]string{"2", "4", "8", "16", "32", "64", "128", "256", "300"}, slept); diff != "" {
 		t.Errorf("pauses (-want +got):\n%s", diff)
 	}
-	if !strings.Contains(out, "cannot be installed yet; trying again in 300 s") || !strings.HasSuffix(out, "check: OK\n") {
+	if !strings.Contains(out, "cannot be installed yet; trying again in 300 s") || !strings.HasSuffix(out, "check: OK"+withoutTool) {
 		t.Errorf("it says:\n%s", out)
 	}
 }
@@ -329,7 +419,7 @@ func TestCloudConfigEndsWithTheSameScript(t *testing.T) {
 	u := f.userData("apt-get")
 	u.Unit = `it's@a\x2dunit.service`
 	out, files, calls, err := f.run(shells(t)[0], u.settleScript())
-	if err != nil || !strings.HasSuffix(out, "check: OK\n") {
+	if err != nil || !strings.HasSuffix(out, "check: OK"+withoutTool) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if len(files) > 0 {
@@ -346,7 +436,7 @@ func TestWithoutUnitChmpxIsLeftAlone(t *testing.T) {
 	u := f.userData("apt-get")
 	u.Unit = ""
 	out, _, calls, err := f.run(shells(t)[0], render(t, u.Script))
-	if err != nil || !strings.HasSuffix(out, "check: OK\n") {
+	if err != nil || !strings.HasSuffix(out, "check: OK (slave.ini is one that chmpx takes)\n") {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if got := acting(calls); !cmp.Equal(got[len(got)-3:], starts[:3]) {

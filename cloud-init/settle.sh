@@ -7,11 +7,11 @@ apt_get() {
 
 install_packages() {
 	if command -v apt-get >/dev/null; then
-		apt_get update && apt_get install {{packages}}
+		apt_get update && apt_get install "$@"
 	elif command -v dnf >/dev/null; then
-		dnf -y --refresh install {{packages}} </dev/null
+		dnf -y --refresh install "$@" </dev/null
 	else
-		yum -y install {{packages}} </dev/null
+		yum -y install "$@" </dev/null
 	fi
 }
 
@@ -20,7 +20,7 @@ installed() { command -v chmpx >/dev/null && command -v k2hdkc-slave-agent >/dev
 # Never give up: nobody is here to try again when the network or the repository
 # is back.
 pause=2
-until installed || install_packages; do
+until installed || install_packages {{packages}}; do
 	say "the packages cannot be installed yet; trying again in $pause s"
 	sleep "$pause"
 	pause=$((pause * 2))
@@ -39,14 +39,20 @@ for unit in k2hdkc-slave-agent.service{{unit}}; do
 	systemctl --no-block start "$unit"
 done
 
-# The result goes to the console's log, for people who cannot log in.
-working() { timeout 10 k2hdkc-slave-agent check >/dev/null 2>&1{{and unit active}}; }
-end=$(($(date +%s) + 60))
-until working; do
-	if [ "$(date +%s)" -ge "$end" ]; then
-		say "check: not OK yet; the agent keeps trying: $(systemctl show --property=StatusText --value k2hdkc-slave-agent.service)"
-		exit 0
-	fi
-	sleep 0.5
-done
-say "check: OK"
+{{more}}# The result goes to the console's log, for people who cannot log in.
+end=$(($(date +%s) + 120))
+pause=0.5
+await() {
+	until "$@" >/dev/null 2>&1; do
+		[ "$(date +%s)" -lt "$end" ] || return 1
+		sleep "$pause"
+	done
+}
+
+working() { timeout 10 k2hdkc-slave-agent check{{and unit active}}; }
+if ! await working; then
+	say "check: not OK yet; the agent keeps trying: $(systemctl show --property=StatusText --value k2hdkc-slave-agent.service)"
+	exit 0
+fi
+checked="slave.ini is one that chmpx takes{{and runs}}"
+{{ring}}say "check: OK ($checked)"

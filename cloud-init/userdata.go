@@ -42,6 +42,13 @@ type UserData struct {
 
 	// Unit is chmpx's systemd unit, to be enabled and started; empty: leave it alone.
 	Unit string
+
+	// Packages are installed besides the agent and chmpx, if they can be.
+	Packages []string
+
+	// Users become members of Group, whose programs may join chmpx, if they are there.
+	Users []string
+	Group string
 }
 
 // File is a file of the new VM, owned by root.

@@ -201,8 +201,12 @@ func (l *loop) standsFor(c candidate) bool {
 	if l.Chmpx == nil || config == nil || l.probe.found.blind() {
 		return true
 	}
+	if l.probe.await(l.ctx) != nil {
+		return true
+	}
 	ctx, cancel := context.WithTimeout(l.ctx, lastLook)
 	defer cancel()
+	l.probe.begins(time.Now())
 	p := l.lookFor(ctx, config)
 	if found := p.presence(); found != foundRunning && found != foundDown {
 		return true

@@ -18,6 +18,7 @@ import (
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/render/regularfile"
 	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 // fakeChmpx is a Prober that looks at a model of chmpx. The model reads its file
@@ -33,11 +34,14 @@ type fakeChmpx struct {
 	loaded  []byte
 	inode   os.FileInfo // of the file it has loaded
 	ring    []fakechmpx.Member
+	clients int
 	died    string
 	noticed time.Time // when a new file was seen first
 	looks   []time.Time
 	ignored []byte // the latest file it did not notice
 	known   *daemon.Status
+
+	reached, announced int // how often servers were
 
 	// What can be wrong with it.
 	lag     time.Duration // it takes a new file so much later
@@ -105,6 +109,7 @@ func (c *fakeChmpx) begin() error {
 		}
 	}
 	c.slave.SetRing(c.ring)
+	c.slave.SetClients(c.clients)
 	c.loaded, c.noticed, c.ignored, c.known = b, time.Time{}, nil, nil
 	c.pid++
 	c.began = time.Now()
@@ -133,6 +138,57 @@ func (c *fakeChmpx) setRing(servers ...int) {
 	if c.slave != nil {
 		c.slave.SetRing(c.ring)
 	}
+}
+
+// tellRing tells chmpx how the members of the ring are.
+func (c *fakeChmpx) tellRing(f func(ring []fakechmpx.Member)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ring = slices.Clone(c.ring)
+	f(c.ring)
+	c.known = nil
+	if c.slave != nil {
+		c.slave.SetRing(c.ring)
+	}
+}
+
+// join says how many programs have joined chmpx.
+func (c *fakeChmpx) join(clients int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.clients, c.known = clients, nil
+	if c.slave != nil {
+		c.slave.SetClients(clients)
+	}
+}
+
+// Reach reaches a server node of the ring whose chmpx runs.
+func (c *fakeChmpx) Reach(_ context.Context, name string, _ int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.reached++
+	for _, m := range c.ring {
+		if m.Name == name && m.State != fakechmpx.MemberDown {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: connection refused", name)
+}
+
+// Announce asks a server node of the ring to announce itself.
+func (c *fakeChmpx) Announce(_ context.Context, name string, _, own int) error {
+	if own != fakek2hr3.SlaveCtlPort {
+		return fmt.Errorf("the own control port is %d", own)
+	}
+	c.tellRing(func(ring []fakechmpx.Member) {
+		for i := range ring {
+			if ring[i].Name == name {
+				ring[i].Announced++
+				c.announced++
+			}
+		}
+	})
+	return nil
 }
 
 // set changes what is wrong with it.
@@ -203,6 +259,9 @@ func (c *fakeChmpx) status(group string, ctlPort int) (daemon.Status, error) {
 	c.reload()
 	if c.slave == nil {
 		return daemon.Status{}, daemon.ErrNotRunning
+	}
+	if c.slave.Looked() == fakechmpx.Reloaded {
+		c.known = nil
 	}
 	if c.known != nil && c.known.Group == group && c.known.Self.CtlPort == ctlPort {
 		return *c.known, nil

@@ -31,6 +31,9 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"somebody who asks for metrics and never ends, or reads nothing", "gives the connection up after 5 s; serves eight at once; nothing else waits", "cmd/metrics/exposer_test.go", "TestSlowReadersAreGivenUp"},
 	{"an address for metrics that is in use", "does not start, and names the line; with another configuration goes on with the address before", "tests/e2e/metrics_test.go", "TestMetricsThatCannotBe"},
 	{"a folder of metrics-textfile that is gone", "says so once, and writes the file when the folder is back", "cmd/metrics/exposer_test.go", "TestTextfile"},
+	{"a chmpx of another user, such as root's, that was killed and has left its memory and queues", "`prepare-chmpx` removes them before chmpx's unit starts the next one", "packaging/preparechmpx/prepare_test.go", "TestWhatIsInTheWayIsRemoved"},
+	{"a slave.ini that only root may read, where chmpx runs as another user", "`prepare-chmpx` gives it to chmpx's group, and a replacement has the same", "tests/service/joining_test.go", "TestMembersOfItsGroupJoinChmpxAndNobodyElse"},
+	{"a host that may not raise fs.mqueue.msg_max, where chmpx runs as another user than root", "`prepare-chmpx` says so, and what to do", "packaging/preparechmpx/prepare_test.go", "TestQueuesAreDeepEnough"},
 	{"once on a host without a running chmpx", "says at once what it waits for, and exits with 1; without chmpxstatus with 0 at once", "watcher/once_test.go", "TestOnce"},
 }
 

@@ -187,7 +187,37 @@ func chmpxFaults() []fault {
 				h.chmpx.start(h.t)
 			}, sees: 6 * time.Minute, asks: 50, says: []string{"chmpx's unit is not running; not starting it", why}, once: true}
 	}
+	// refused is a chmpx that comes up half connected: server 3 does not list the host until heal.
+	refused := func(name, does string, heal Heal, clients, restarts int, says ...string) fault {
+		return fault{name: name, wrong: "a server that does not list this host yet refuses chmpx, which does not try it again", does: does,
+			before: func(h *host) {
+				h.config.Heal, h.chmpx.clients = heal, clients
+				h.unit = &fakeUnit{state: unitState("loaded", "active", "enabled"), restarted: h.chmpx.begin}
+				h.join(3)
+				h.chmpx.setRing(1, 3)
+			},
+			strike: func(h *host) {
+				h.refuse(3)
+				h.chmpx.start(h.t)
+			},
+			heal: func(h *host) {
+				h.refuse()
+				h.pass(90 * time.Second)
+				if whole := h.connected() == 2; whole != (clients == 0 || heal == HealServers) {
+					h.t.Errorf("connected to all servers: %v", whole)
+				}
+				if n := h.restarts(); n > restarts || n == 0 && restarts > 0 {
+					h.t.Errorf("%d restarts, want %d at most", n, restarts)
+				}
+			}, late: true, asks: 45, says: says}
+	}
 	return []fault{
+		refused("servers refuse chmpx", "restarts chmpx with pauses of 5 to 60 s while no program has joined it, until it is connected to every server that is up",
+			HealIdle, 0, 36, "chmpx is half connected, and no program has joined it; restarting it"),
+		refused("servers refuse chmpx, and programs have joined it", "leaves chmpx alone; says who refused it and what helps",
+			HealIdle, 3, 0, "WARN", "chmpx is half connected; keys of the servers that it is not connected to fail", "programs have joined it"),
+		refused("servers refuse chmpx, and heal is servers", "asks those servers to announce themselves, with pauses of 5 to 60 s; restarts nothing",
+			HealServers, 3, 0, "chmpx is half connected; asking the servers that refused it to announce themselves"),
 		{name: "chmpx is down", wrong: "chmpx has ended", does: "keeps the file right for its next start; says once that it does not run",
 			strike: func(h *host) { h.chmpx.stop() }, heal: func(h *host) { h.chmpx.start(h.t) }, sees: 6 * time.Minute, asks: 50,
 			says: []string{"chmpx is not running"}},

@@ -45,6 +45,7 @@ const (
 	ChmpxNotRunning       Code = "chmpx_down"
 	RevisionUnconfirmed   Code = "revision_unconfirmed"
 	RingDiffers           Code = "ring_differs"
+	HalfConnected         Code = "half_connected"
 	ServerDown            Code = "server_down"
 )
 
@@ -78,6 +79,7 @@ var rules = []rule{
 	{ChmpxNotRunning, 3 * time.Second, 3 * time.Second, Error, Error, []Code{NoFile}},
 	{RevisionUnconfirmed, leastUnconfirmed, leastUnconfirmed, Warning, Warning, nil},
 	{RingDiffers, time.Minute, time.Minute, Warning, Warning, []Code{K2HR3Unreachable, ResourceUnreadable, NoServerListed, ResourceRefused, RestartNeeded, FileUnwritable}},
+	{HalfConnected, halfFor, halfFor, Warning, Warning, nil},
 	{ServerDown, 30 * time.Second, 30 * time.Second, Warning, Warning, nil},
 }
 

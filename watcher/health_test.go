@@ -304,7 +304,7 @@ func TestServersThatAreDown(t *testing.T) {
 			st.Servers = append(st.Servers, daemon.Node{Name: fmt.Sprint("s", i), CtlPort: 1 + i, State: state})
 		}
 		var n nodes
-		n.see(nil, &st)
+		n.see(nil, &st, new(healing))
 		if got := n.downInWords(); got != c.want {
 			t.Errorf("%d of %d: %s", c.down, c.all, got)
 		}

@@ -252,7 +252,7 @@ func (h *host) make() *Watcher {
 		Log:           slog.New(h.log),
 	}
 	if !h.blind {
-		w.Chmpx = h.chmpx
+		w.Chmpx, w.Peers = h.chmpx, h.chmpx
 	}
 	if h.unit != nil {
 		w.Unit = h.unit

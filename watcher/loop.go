@@ -41,11 +41,12 @@ type loop struct {
 	health       health
 	clock        clock
 	lifeSign     lifeSign
+	healing      healing
 
 	// What is done beside the loop, at most one of each.
-	checkOp, requestOp, probeOp, jobOp, endOp op
-	results                                   chan any
-	beside                                    sync.WaitGroup
+	checkOp, requestOp, probeOp, jobOp, endOp, healOp op
+	results                                           chan any
+	beside                                            sync.WaitGroup
 
 	shown Status // the latest that Changed was called with
 }
@@ -92,7 +93,9 @@ func (w *Watcher) newLoop(ctx context.Context, once bool) *loop {
 		requestOp:    op{name: "the request to K2HR3"},
 		probeOp:      op{name: "the probe of chmpx"},
 		jobOp:        op{name: "the job of chmpx's unit"},
-		results:      make(chan any, 5),
+		healOp:       op{name: "the look at the servers that refused chmpx"},
+		healing:      newHealing(w.Heal, w.Log),
+		results:      make(chan any, 6),
 	}
 }
 
@@ -243,6 +246,12 @@ func (l *loop) result(now time.Time, r any) {
 	case jobDone:
 		l.jobOp.busy = false
 		l.jobDone(now, r)
+	case reached:
+		l.healOp.busy = false
+		l.peersReached(now, r)
+	case announced:
+		l.healOp.busy = false
+		l.announcedDone(now, r)
 	case ended:
 		l.endOp.busy = false
 		l.chmpxEnded(r)
@@ -281,7 +290,7 @@ func (l *loop) checkClock(now time.Time) {
 // showAlive gives a sign of life, unless something does not come to its end.
 func (l *loop) showAlive(now time.Time) {
 	stuck := ""
-	for _, o := range []op{l.requestOp, l.checkOp, l.probeOp, l.jobOp} {
+	for _, o := range []op{l.requestOp, l.checkOp, l.probeOp, l.jobOp, l.healOp} {
 		if o.busy && now.After(o.due) {
 			stuck = o.name
 			break

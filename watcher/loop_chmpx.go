@@ -17,6 +17,10 @@ func (l *loop) startProbe(now time.Time) {
 	if l.Chmpx == nil || l.probeOp.busy {
 		return
 	}
+	if l.probe.early(now) {
+		l.probe.plan(now, 0)
+		return
+	}
 	config := l.output.file.config
 	if config == nil {
 		config = l.probe.target
@@ -26,6 +30,7 @@ func (l *loop) startProbe(now time.Time) {
 		return
 	}
 	other := l.parking.target()
+	l.probe.begins(now)
 	l.start(now, &l.probeOp, probeLimit, func(ctx context.Context) any {
 		p := l.lookFor(ctx, config)
 		if other != nil && errors.Is(p.err, daemon.ErrNotRunning) {
@@ -63,6 +68,9 @@ func (l *loop) probeDone(now time.Time, p probed) {
 		return
 	}
 	before := l.probe.result(p, l.confirms(now, p))
+	if l.probe.found == foundDown {
+		l.healing.gone()
+	}
 	if l.parking.keepsPrevious() {
 		l.watchPrevious(now, p)
 	}
@@ -150,6 +158,7 @@ func (l *loop) watchRing(now time.Time, before *daemon.Status, st daemon.Status)
 	case ringLeaving:
 		l.poll.askSoon(now, l.turn(), l.requestOp.busy)
 	}
+	l.watchPeers(now, st)
 }
 
 // expect waits for chmpx to show the revision in place.
@@ -189,6 +198,9 @@ func (l *loop) jobDone(now time.Time, j jobDone) {
 		l.unitStarted()
 	}
 	restart := l.jobs.ended(j)
+	if j.foreign || l.jobs.absent {
+		l.healing.hindered(j.foreign)
+	}
 	if l.ctx.Err() != nil {
 		return
 	}
@@ -216,7 +228,7 @@ func (l *loop) restartUnit(now time.Time) {
 	}
 	l.jobs.restarting(now)
 	l.expect(now, nil)
-	l.startJob(now, func(ctx context.Context) jobDone { return jobDone{l.restart(ctx), true} })
+	l.startJob(now, func(ctx context.Context) jobDone { return jobDone{err: l.restart(ctx), up: true} })
 }
 
 // notTaken is for a chmpx that lives and does not take the file. Its notification may have been

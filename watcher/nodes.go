@@ -26,21 +26,31 @@ type nodes struct {
 	list List[ServerNode]
 	down []string // the names of those that chmpx has as down
 
-	file *chmpx.Config
-	last *daemon.Status
-	ring []daemon.Node
+	file    *chmpx.Config
+	last    *daemon.Status
+	ring    []daemon.Node
+	refused []string // the names of those that refused chmpx
+	certain bool     // and are known to be up
 }
 
-// see takes the file in place and the latest status of chmpx, nil if it does not run.
-func (n *nodes) see(file *chmpx.Config, last *daemon.Status) {
-	if file == n.file && last == n.last {
+// see takes the file in place, the latest status of chmpx, nil if it does not run, and which
+// servers have refused it.
+func (n *nodes) see(file *chmpx.Config, last *daemon.Status, h *healing) {
+	var refused []string
+	for _, s := range h.awake() {
+		refused = append(refused, s.Name)
+	}
+	certain := h.certain()
+	same := certain == n.certain && slices.Equal(refused, n.refused)
+	if file == n.file && last == n.last && same {
 		return
 	}
+	n.refused, n.certain = refused, certain
 	var st daemon.Status
 	if last != nil {
 		st = *last
 	}
-	same := file == n.file && (last == nil) == (n.last == nil) && slices.Equal(st.Servers, n.ring)
+	same = same && file == n.file && (last == nil) == (n.last == nil) && slices.Equal(st.Servers, n.ring)
 	n.file, n.last, n.ring = file, last, st.Servers
 	if same {
 		return
@@ -57,7 +67,13 @@ func (n *nodes) see(file *chmpx.Config, last *daemon.Status) {
 		if p.InRing {
 			list[i].RingState, list[i].Connections = p.Node.Words(), p.Node.Sockets
 		}
-		if p.InRing && !p.Node.Up() {
+		switch {
+		case !p.InRing || p.Node.Up():
+		case p.InFile && slices.Contains(refused, p.Name): // half connected is another thing
+			if certain {
+				list[i].RingState = daemon.WordsRefused
+			}
+		default:
 			n.down = append(n.down, p.Name)
 		}
 	}

@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"time"
@@ -21,6 +22,9 @@ type probe struct {
 
 	// target is what to look for while there is no file.
 	target *chmpx.Config
+
+	ran     time.Time // when the latest one began
+	starves bool      // that did not show that chmpx is connected to a server
 
 	found presence       // by the latest probe
 	err   error          // of the latest probe
@@ -65,7 +69,34 @@ func (p presence) blind() bool { return p == foundNoProgram || p == foundUnusabl
 
 func newProbe(c Config, log *slog.Logger) probe { return probe{log: log, peek: c.Peek} }
 
-func (p *probe) plan(now time.Time, d time.Duration) { p.next.set(now.Add(d)) }
+// plan plans the next probe, later than wanted where it would keep chmpx from connecting.
+func (p *probe) plan(now time.Time, d time.Duration) {
+	at := now.Add(d)
+	if least := p.ran.Add(daemon.Starves); p.starves && at.Before(least) {
+		at = least
+	}
+	p.next.set(at)
+}
+
+// early reports whether a probe now would keep chmpx from connecting to its servers.
+func (p *probe) early(now time.Time) bool { return p.starves && now.Before(p.ran.Add(daemon.Starves)) }
+
+// await waits until a probe does not keep chmpx from connecting any more, for daemon.Starves at
+// most. The error is ctx's.
+func (p *probe) await(ctx context.Context) error {
+	if !p.early(time.Now()) {
+		return nil
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(time.Until(p.ran.Add(daemon.Starves))):
+		return nil
+	}
+}
+
+// begins takes note that a probe begins.
+func (p *probe) begins(now time.Time) { p.ran = now }
 
 // planLater plans the next probe while no revision is to be confirmed. soon: a
 // parked file waits for what it shows.
@@ -92,6 +123,7 @@ func (p *probe) aim(config *chmpx.Config) { p.target = config }
 func (p *probe) result(r probed, confirms bool) (before *daemon.Status) {
 	before = p.last
 	p.err = r.err
+	p.starves = r.err != nil || !r.status.Connected()
 	found := r.presence()
 	switch found {
 	case foundRunning:

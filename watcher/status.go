@@ -184,7 +184,7 @@ func (l *loop) sumUp(s *Status) {
 	if l.confirmation.done {
 		s.Process.ConfirmedAt = l.confirmation.doneAt
 	}
-	l.nodes.see(file.config, l.probe.last)
+	l.nodes.see(file.config, l.probe.last, &l.healing)
 	s.Nodes = l.nodes.list
 }
 
@@ -255,6 +255,9 @@ func (l *loop) signsOfRunning() (signs []sign) {
 	}
 	if l.ring.differs != "" {
 		signs = append(signs, sign{code: RingDiffers, message: "chmpx has other servers than slave.ini: " + oneLine(l.ring.differs)})
+	}
+	if half, ok := l.healing.sign(!l.jobs.absent); ok {
+		signs = append(signs, half)
 	}
 	if len(l.nodes.down) > 0 {
 		down := sign{code: ServerDown, message: oneLine(l.nodes.downInWords())}

@@ -41,6 +41,8 @@ type unitJobs struct {
 type jobDone struct {
 	err error
 	up  bool // the unit runs, or was started
+	// foreign: the unit is down, so the chmpx that runs is not the unit's.
+	foreign bool
 }
 
 // begin takes note of a job that begins.
@@ -116,9 +118,9 @@ func (w *Watcher) tellUnit(ctx context.Context, first bool) jobDone {
 	case !st.Active():
 		return w.startUnit(ctx, st, first)
 	case w.Reload == ReloadRestart:
-		return jobDone{w.restart(ctx), true}
+		return jobDone{err: w.restart(ctx), up: true}
 	case w.Reload == ReloadAuto && st.CanReload:
-		return jobDone{w.Unit.Reload(ctx), true}
+		return jobDone{err: w.Unit.Reload(ctx), up: true}
 	}
 	return jobDone{up: true}
 }
@@ -140,7 +142,7 @@ func (w *Watcher) startUnit(ctx context.Context, st daemon.UnitState, first bool
 	}
 	w.Log.Info("starting chmpx's unit, which waited for its first slave.ini")
 	err := w.Unit.Start(ctx)
-	return jobDone{err, err == nil}
+	return jobDone{err: err, up: err == nil}
 }
 
 // unitStopped reports whether systemd says that chmpx was stopped, rather than

@@ -60,6 +60,8 @@ type Config struct {
 	Start bool
 	// RestartUnconfirmed: restart a chmpx that does not show a revision.
 	RestartUnconfirmed bool
+	// Heal is what is done about a half-connected chmpx.
+	Heal Heal
 }
 
 // Member is this host as K2HR3 knows it; it is a *member.Member outside of tests.
@@ -122,6 +124,9 @@ type Watcher struct {
 	Chmpx Prober
 	// Unit is nil where there is no systemd.
 	Unit Unit
+	// Peers is nil where the server nodes are left alone. Nothing is done about a half-connected
+	// chmpx then.
+	Peers Peers
 	// Kept, which may be nil, is called by the loop with each text that it puts in place, and its
 	// revision. It must neither block nor change the text.
 	Kept func(revision int, text []byte)

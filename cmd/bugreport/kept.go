@@ -52,6 +52,7 @@ func (k *Kept) Add(revision int, b []byte) {
 func (k *Kept) write(t text) {
 	err := os.Mkdir(k.Dir, 0o700)
 	if err == nil || errors.Is(err, fs.ErrExist) {
+		k.removeUnfinished()
 		name := fmt.Sprintf("%s.%d.ini", t.at.UTC().Format("20060102T150405.000"), t.revision)
 		err = atomicfile.Write(filepath.Join(k.Dir, name), t.b, 0o600)
 	}
@@ -62,6 +63,15 @@ func (k *Kept) write(t text) {
 	names, _ := keptNames(k.Dir)
 	for _, old := range names[:max(0, len(names)-keep)] {
 		os.Remove(filepath.Join(k.Dir, old))
+	}
+}
+
+// removeUnfinished removes what an agent that was killed was about to write. No text is written
+// under the same name again, whose writing would remove it.
+func (k *Kept) removeUnfinished() {
+	left, _ := filepath.Glob(filepath.Join(k.Dir, ".*"))
+	for _, path := range left {
+		os.Remove(path)
 	}
 }
 

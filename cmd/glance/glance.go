@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"k2hdkc-slave-agent/chmpx"
@@ -179,6 +180,35 @@ func addStatus(d *status.Document, st daemon.Status) {
 		}
 	}
 	d.Servers = Servers(daemon.Pairs(st, file))
+	if down(*d) {
+		return
+	}
+	for _, i := range daemon.Refused(st, file) {
+		d.Servers[i].RingState = daemon.WordsRefused
+	}
+}
+
+// down reports whether the agent, which looks at their ports, has found that servers which look
+// as if they had refused chmpx are down.
+func down(d status.Document) bool {
+	isDown := false
+	for _, c := range d.Conditions {
+		if c.Code == half {
+			return false
+		}
+		isDown = isDown || c.Code == serverDown && c.Status == status.Active
+	}
+	return isDown && current(d)
+}
+
+// refusedBy are the names of the servers that have refused chmpx.
+func refusedBy(d status.Document) (names []string) {
+	for _, s := range d.Servers {
+		if s.RingState == daemon.WordsRefused {
+			names = append(names, s.Name)
+		}
+	}
+	return names
 }
 
 // Servers are server nodes as a document has them.
@@ -232,6 +262,7 @@ const (
 	chmpxUnseen = "chmpx_unseen"
 	unconfirmed = "revision_unconfirmed"
 	ringDiffers = "ring_differs"
+	half        = "half_connected"
 	serverDown  = "server_down"
 
 	// They are the cause where there is no file.
@@ -245,7 +276,7 @@ func judge(d *status.Document) {
 	var list []status.Condition
 	for _, c := range d.Conditions {
 		switch c.Code {
-		case noFile, chmpxDown, chmpxUnseen, unconfirmed, ringDiffers, serverDown:
+		case noFile, chmpxDown, chmpxUnseen, unconfirmed, ringDiffers, half, serverDown:
 			was[c.Code] = c
 		default:
 			list = append(list, c)
@@ -274,6 +305,10 @@ func judge(d *status.Document) {
 		add(chmpxDown, status.Error, "chmpx is not running")
 	case chmpx.Seen && chmpx.Revision != d.File.Revision:
 		add(unconfirmed, status.Warning, fmt.Sprintf("chmpx runs revision %d, not %d", chmpx.Revision, d.File.Revision))
+	case chmpx.Seen:
+		if names := refusedBy(*d); len(names) > 0 {
+			add(half, status.Warning, "chmpx is half connected: refused by "+strings.Join(names, ", ")+", or they are down")
+		}
 	}
 	d.Conditions = list
 	if health := status.HealthOf(list); health != d.Health {
@@ -282,8 +317,8 @@ func judge(d *status.Document) {
 }
 
 // Ready tells whether an application can begin: a good file is in place and, where chmpx can be
-// seen, it runs that file and is connected to every server that is up. How K2HR3 is does not
-// matter.
+// seen, it runs that file and is connected to every server that is up: none has refused it. How
+// K2HR3 is does not matter.
 func Ready(d status.Document) bool {
 	if !d.File.Present {
 		return false
@@ -299,5 +334,5 @@ func Ready(d status.Document) bool {
 			return false
 		}
 	}
-	return true
+	return len(refusedBy(d)) == 0
 }

@@ -69,6 +69,40 @@ func TestWhatADeadAgentSawOfChmpxIsForgotten(t *testing.T) {
 	}
 }
 
+// A server that looks as if it had refused chmpx may be down. An agent that runs has looked at its
+// port; without one, chmpx counts as half connected, and is not ready.
+func TestWhetherAServerHasRefusedChmpx(t *testing.T) {
+	st := daemon.Status{PID: 7, Revision: 3, Servers: []daemon.Node{
+		{Name: "a", CtlPort: 1, Sockets: 1, State: "[SERVICE IN][UP][n/a][Nothing][NoSuspend]"},
+		{Name: "b", CtlPort: 1, State: "[SERVICE IN][DOWN][n/a][Nothing][NoSuspend]"},
+	}}
+	down := status.Condition{Code: "server_down", Severity: status.Warning, Status: status.Active}
+	pending := down
+	pending.Status = status.Pending
+	half := status.Condition{Code: "half_connected", Severity: status.Warning, Status: status.Active}
+	for _, tt := range []struct {
+		name       string
+		state      status.AgentState
+		conditions []status.Condition
+		ready      bool
+	}{
+		{"the agent has not looked yet", status.Running, nil, false},
+		{"it looks", status.Running, []status.Condition{pending}, false},
+		{"it is down", status.Running, []status.Condition{down}, true},
+		{"it has refused chmpx", status.Running, []status.Condition{half}, false},
+		{"one is down, one refuses", status.Running, []status.Condition{half, down}, false},
+		{"no agent", status.Stopped, []status.Condition{down}, false},
+	} {
+		d := running()
+		d.Servers = append(d.Servers, status.Server{Name: "b", CtlPort: 1, InFile: true, InRing: true, RingState: "down"})
+		d.Agent.State, d.Conditions = tt.state, tt.conditions
+		Look{Chmpx: func(context.Context) (daemon.Status, error) { return st, nil }}.Add(t.Context(), &d, time.Now())
+		if ready := Ready(d); ready != tt.ready {
+			t.Errorf("%s: ready %v: %+v %+v", tt.name, ready, d.Servers, d.Conditions)
+		}
+	}
+}
+
 func TestAPauseBetweenLooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		looks := 0

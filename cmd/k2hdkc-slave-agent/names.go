@@ -12,6 +12,7 @@ import (
 	"k2hdkc-slave-agent/packaging/awaitchmpx"
 	"k2hdkc-slave-agent/packaging/generator"
 	"k2hdkc-slave-agent/packaging/maintain"
+	"k2hdkc-slave-agent/packaging/preparechmpx"
 	"k2hdkc-slave-agent/packaging/takeparked"
 	"k2hdkc-slave-agent/render/regularfile"
 )
@@ -22,9 +23,10 @@ import (
 // arguments and returns the exit status.
 func otherNames() map[string]func(args []string) int {
 	return map[string]func(args []string) int{
-		generator.Name:  generator.Main,
-		awaitchmpx.Name: awaitchmpx.Main,
-		takeparked.Name: takeparked.Main,
+		generator.Name:    generator.Main,
+		awaitchmpx.Name:   awaitchmpx.Main,
+		preparechmpx.Name: preparechmpx.Main,
+		takeparked.Name:   takeparked.Main,
 		maintain.Name: func(args []string) int {
 			return maintain.Main(args, os.Stdout, unregisterAsUnit)
 		},

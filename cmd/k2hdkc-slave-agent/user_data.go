@@ -20,7 +20,7 @@ func (p *program) userData(o *options.Options) error {
 	if err := o.RequireK2HR3(); err != nil {
 		return err
 	}
-	u := cloudinit.UserData{Role: o.Role.String()}
+	u := cloudinit.UserData{Role: o.Role.String(), Packages: o.UserData.Packages, Users: o.UserData.AppUsers, Group: o.AppGroup}
 	if o.Start {
 		u.Unit = o.Unit
 	}

@@ -90,7 +90,7 @@ func (p *program) newWatcher(o *options.Options, log *slog.Logger) (*watcher.Wat
 			Origin:     fmt.Sprintf("%s %s %s", o.APIURI, o.Resource, m.CUK),
 			InstanceID: m.CUK.String(), MinServers: o.MinServers, Stamp: o.Stamp,
 			Interval: o.Interval, Wait: o.Wait, Confirm: o.Confirm, Peek: o.Peek,
-			Reload: o.Reload, Start: o.Start, RestartUnconfirmed: o.RestartUnconfirmed,
+			Reload: o.Reload, Start: o.Start, RestartUnconfirmed: o.RestartUnconfirmed, Heal: o.Heal,
 		},
 		Member: m, Log: log,
 		Judge: new(host.Local), Pace: &p.pace,
@@ -100,7 +100,7 @@ func (p *program) newWatcher(o *options.Options, log *slog.Logger) (*watcher.Wat
 		w.Meter = p.metrics.Metrics
 	}
 	if o.StatusCommand != "" {
-		w.Chmpx = &daemon.Prober{Command: o.StatusCommand, Dir: o.RunDir}
+		w.Chmpx, w.Peers = &daemon.Prober{Command: o.StatusCommand, Dir: o.RunDir}, daemon.Peers{}
 	}
 	if o.CheckCommand != "" {
 		w.SecondOpinion = &conftest.Opinion{Checker: conftest.Checker{Command: o.CheckCommand}, Log: log}

@@ -158,7 +158,7 @@ func conditions(d *status.Document) (list []condition) {
 
 // serverStates are what serverState may return.
 func serverStates() []string {
-	return []string{"up", "joining", "leaving", "out_of_ring", "no_program", "down", "unseen"}
+	return []string{"up", "joining", "leaving", "out_of_ring", "no_program", "refused", "down", "unseen"}
 }
 
 // serverState puts chmpx's state of a server, in words, into a class. Those besides "up" need
@@ -176,6 +176,8 @@ func serverState(words string) string {
 		return "out_of_ring"
 	case has("no program"):
 		return "no_program"
+	case has("refused"):
+		return "refused"
 	case words == "up":
 		return "up"
 	}

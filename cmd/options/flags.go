@@ -27,6 +27,9 @@ func (o *Options) parseFlags(v Verb, args []string) (map[string]Setting, error) 
 		if name, isFlag := strings.CutPrefix(value, "--"); isFlag && set.Lookup(name) != nil {
 			return needsValue(opt)
 		}
+		if before, given := found[opt.Key]; given && opt.Many {
+			value = before.Text + " " + value
+		}
 		found[opt.Key] = Setting{Option: opt, Text: value, Source: Source{Kind: FromFlag, Name: opt.Flag()}}
 		return nil
 	})

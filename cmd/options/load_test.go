@@ -34,6 +34,8 @@ func TestDefaultsOnABareHost(t *testing.T) {
 		CheckCommand:   "chmpxconftest",
 		Confirm:        30 * time.Second,
 		Peek:           2 * time.Second,
+		ChmpxUser:      "k2hdkc",
+		AppGroup:       "k2hdkc",
 		StateDir:       "/var/lib/k2hdkc-slave-agent",
 		RunDir:         "/run/k2hdkc-slave-agent",
 		AntpickaxDir:   "/etc/antpickax",
@@ -83,6 +85,9 @@ check-command =
 confirm = 0
 restart-unconfirmed = yes
 peek = 500ms
+heal = servers
+chmpx-user = root
+app-group = 1001
 [agent]
 state-dir = /srv/agent/
 run-dir = /run/agent
@@ -104,7 +109,8 @@ metrics-textfile = /var/lib/node_exporter/agent.prom
 		Output: "/etc/antpickax/k2hdkc.ini", Mode: &mode, Owner: "k2hdkc", Group: "990",
 		CUK: must(k2hr3.ParseCUK("vm-1")), Tag: "vm-1.shop.example", MinServers: 3,
 		Unit: "chmpx@orders.service", Reload: watcher.ReloadRestart,
-		StatusCommand: "/opt/chmpx/chmpxstatus", RestartUnconfirmed: true, Peek: 500 * time.Millisecond,
+		StatusCommand: "/opt/chmpx/chmpxstatus", RestartUnconfirmed: true, Peek: 500 * time.Millisecond, Heal: watcher.HealServers,
+		ChmpxUser: "root", AppGroup: "1001",
 		StateDir: "/srv/agent", RunDir: "/run/agent", AntpickaxDir: "/etc/other", InstanceIDFile: "/etc/instance",
 		LogLevel: slog.LevelDebug, LogFormat: LogJSON,
 		MetricsListen: Socket{"tcp", "127.0.0.1:9765"}, MetricsTextfile: "/var/lib/node_exporter/agent.prom",

@@ -58,6 +58,9 @@ type Options struct {
 	Confirm            time.Duration // 0: don't ask; else 1s to 1h
 	RestartUnconfirmed bool
 	Peek               time.Duration // 0: don't look; else 100ms to 10m
+	Heal               watcher.Heal
+	ChmpxUser          string // whom chmpx's drop-in runs chmpx as
+	AppGroup           string // whose members may join chmpx
 
 	StateDir       string
 	RunDir         string

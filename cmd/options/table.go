@@ -34,6 +34,7 @@ type Option struct {
 	Choices     []string // of KindChoice
 	Default     string   // as it would be written; empty: see DefaultNote
 	DefaultNote string   // what happens without a value, where Default alone does not say it
+	Many        bool     // the flag may be given several times
 	Empty       string   // what an empty value means; without it an empty value is refused
 	Help        string   // one line
 	Long        string   // more, for the man page
@@ -58,6 +59,10 @@ func Sections() []string { return []string{"k2hr3", "slave", "chmpx", "agent"} }
 func Table() []Option {
 	return slices.Concat(fileOptions(), k2hr3Options(), slaveOptions(), chmpxOptions(), agentOptions())
 }
+
+// ServiceAccount is the user that chmpx runs as, and the group of the programs that may join it,
+// which the packages make.
+const ServiceAccount = "k2hdkc"
 
 const (
 	defaultConfig     = "/etc/k2hdkc/slave-agent.ini"
@@ -261,6 +266,29 @@ func chmpxOptions() []Option {
 			Help: "pause between looks at chmpx's own view of its servers; 0: don't look",
 			Long: "The pause between two looks at chmpx's own view of its servers, which tells when to ask K2HR3. 0: don't look; else 100ms to 10m.",
 			set:  duration(func(o *Options) *time.Duration { return &o.Peek }, true, 100*time.Millisecond, 10*time.Minute),
+		},
+		{
+			Key: "heal", Kind: KindChoice, Choices: heals(), Default: "idle",
+			Help: "what the agent does about a chmpx that servers have refused and that does not try them again",
+			Long: "What the agent does when chmpx is half connected: servers that are up did not list this host yet when chmpx started, refused it, and chmpx does not try them again. " +
+				"idle: it restarts the unit while no program has joined chmpx, until chmpx is connected to every server that is up. servers: it asks those servers to announce themselves, " +
+				"at their control ports (UPDATESTATUS), which disturbs no program and takes a control port of the servers that is open to this host. never: it only says so. " +
+				"The looks are those of peek.",
+			set: choice(heals(), setHeal),
+		},
+		{
+			Key: "chmpx-user", Kind: KindUser, Placeholder: "USER", Default: ServiceAccount,
+			Help: "whom chmpx's unit runs chmpx as",
+			Long: "The user that chmpx.service, with the agent's drop-in, runs chmpx as. root where a host needs that: where chmpx has to read keys that are root's alone, or in a container " +
+				"that may not raise fs.mqueue.msg_max. It counts from the next systemctl daemon-reload, and for chmpx from its next start.",
+			set: accountOfUnit("user", func(o *Options) *string { return &o.ChmpxUser }),
+		},
+		{
+			Key: "app-group", Kind: KindGroup, Placeholder: "GROUP", Default: ServiceAccount,
+			Help: "group whose members' programs may join chmpx",
+			Long: "The group whose members may join chmpx, besides its own user and root; nobody else may. An application's unit says SupplementaryGroups=GROUP. " +
+				"It counts as chmpx-user does.",
+			set: accountOfUnit("group", func(o *Options) *string { return &o.AppGroup }),
 		},
 	})
 }

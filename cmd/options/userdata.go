@@ -3,8 +3,10 @@ package options
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
@@ -16,6 +18,8 @@ type UserDataFlags struct {
 	RepoKeyFile      string
 	ChmpxRepo        string // as typed; empty: chmpx comes from Repo too
 	ChmpxRepoKeyFile string
+	Packages         []string // besides the agent and chmpx; none is legal
+	AppUsers         []string // become members of app-group
 }
 
 func userDataOptions() []Option {
@@ -52,8 +56,37 @@ func userDataOptions() []Option {
 			Long: "The public key that chmpx's repository is signed with, armoured.",
 			set:  absolute(func(o *Options) *string { return &o.UserData.ChmpxRepoKeyFile }),
 		},
+		{
+			Key: "packages", Kind: KindText, Placeholder: "NAMES", Default: ServiceAccount, Empty: "none",
+			Help: "packages to install besides, separated by blanks; empty: none",
+			Long: "Packages that are installed besides the agent and chmpx, separated by blanks or commas: k2hdkc has the tools that read and write keys. A VM that gets the agent and chmpx but not these is a slave all the same, and its console says what is missing.",
+			set:  list("package", packageName, func(o *Options) *[]string { return &o.UserData.Packages }),
+		},
+		{
+			Key: "app-user", Kind: KindUser, Placeholder: "NAME", DefaultNote: "nobody", Many: true,
+			Help: "user whose programs may join chmpx; may be repeated",
+			Long: "A user who becomes a member of app-group, so that its programs may join chmpx. It has to be there when the packages are installed: of the image, of one of the packages, or of another part of the user data. May be given several times.",
+			set:  list("user", accountName, func(o *Options) *[]string { return &o.UserData.AppUsers }),
+		},
 	}
 	return inSection("", list)
+}
+
+// packageName is one that deb and rpm take, with a version behind = or -.
+var packageName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._+:~=-]*$`)
+
+// list sets names that are separated by blanks or commas.
+func list(what string, name *regexp.Regexp, field func(*Options) *[]string) func(*Options, string) error {
+	return func(o *Options, value string) error {
+		*field(o) = nil
+		for _, word := range strings.FieldsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || r == ',' }) {
+			if !name.MatchString(word) {
+				return fmt.Errorf("%s is not the name of a %s", k2hr3.Quote(word), what)
+			}
+			*field(o) = append(*field(o), word)
+		}
+		return nil
+	}
 }
 
 func text(field func(*Options) *string) func(*Options, string) error {

@@ -2,6 +2,7 @@ package options
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -108,6 +109,37 @@ func TestPathsOfAnotherHost(t *testing.T) {
 		relative := err != nil && strings.Contains(err.Error(), "not an absolute path")
 		if here == relative {
 			t.Errorf("%s: a path of this host: %v, but %v", opt.Flag(), here, err)
+		}
+	}
+}
+
+func TestPackagesAndUsersOfANewVM(t *testing.T) {
+	for _, c := range []struct {
+		args            []string
+		packages, users []string
+	}{
+		{nil, []string{"k2hdkc"}, nil},
+		{[]string{"--packages="}, nil, nil},
+		{[]string{"--packages", "k2hdkc=1.0.19 libfoo,libbar+"}, []string{"k2hdkc=1.0.19", "libfoo", "libbar+"}, nil},
+		{[]string{"--app-user", "shop", "--app-user=mail", "--app-user", "a b"}, []string{"k2hdkc"}, []string{"shop", "mail", "a", "b"}},
+	} {
+		v, err := LookupVerb("user-data")
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := Load(v, append([]string{"--config", "/none"}, c.args...), system(map[string]string{"/none": ""}))
+		if err != nil {
+			t.Errorf("%q: %v", c.args, err)
+			continue
+		}
+		if !slices.Equal(o.UserData.Packages, c.packages) || !slices.Equal(o.UserData.AppUsers, c.users) {
+			t.Errorf("%q: packages %q, users %q", c.args, o.UserData.Packages, o.UserData.AppUsers)
+		}
+	}
+	for _, args := range [][]string{{"--packages", "a;b"}, {"--packages", "-y"}, {"--app-user", "$(id)"}, {"--app-user", ""}} {
+		v, _ := LookupVerb("user-data")
+		if _, err := Load(v, args, system(nil)); err == nil {
+			t.Errorf("%q is taken", args)
 		}
 	}
 }

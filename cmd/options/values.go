@@ -126,6 +126,12 @@ func setReload(o *Options, choice string) {
 	o.Reload = map[string]watcher.Reload{"auto": watcher.ReloadAuto, "restart": watcher.ReloadRestart, "none": watcher.ReloadNone}[choice]
 }
 
+func heals() []string { return []string{"idle", "servers", "never"} }
+
+func setHeal(o *Options, choice string) {
+	o.Heal = map[string]watcher.Heal{"idle": watcher.HealIdle, "servers": watcher.HealServers, "never": watcher.HealNever}[choice]
+}
+
 func program(field func(*Options) *string) func(*Options, string) error {
 	return func(o *Options, value string) error {
 		switch {
@@ -179,6 +185,20 @@ func setMode(o *Options, value string) error {
 func account(what string, field func(*Options) *string) func(*Options, string) error {
 	return func(o *Options, value string) error {
 		if strings.ContainsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || r == ':' || r == '/' }) {
+			return fmt.Errorf("%s is not the name or number of one %s", k2hr3.Quote(value), what)
+		}
+		*field(o) = value
+		return nil
+	}
+}
+
+// accountName is a name, or number, that systemd takes for a user or a group.
+var accountName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,30}$`)
+
+// accountOfUnit sets a user or a group that a unit names.
+func accountOfUnit(what string, field func(*Options) *string) func(*Options, string) error {
+	return func(o *Options, value string) error {
+		if !accountName.MatchString(value) {
 			return fmt.Errorf("%s is not the name or number of one %s", k2hr3.Quote(value), what)
 		}
 		*field(o) = value

@@ -24,6 +24,8 @@ func TestValuesThatAreRefused(t *testing.T) {
 		{"confirm", "1000000h", "1000000h is too long: 1h is the most"},
 		{"peek", "1000000h", "1000000h is too long: 10m is the most"},
 		{"peek", "10m1s", "10m1s is too long: 10m is the most"},
+		{"chmpx-user", "a b", `"a b" is not the name or number of one user`},
+		{"app-group", "%i", `"%i" is not the name or number of one group`},
 		{"wait", "500ms", "500ms is too short: write 0 for never, or 1s or more"},
 		{"wait", "10m1s", "10m1s is too long: 10m is the most"},
 		{"wait", "1500ms", "1500ms is not a number of whole seconds"},

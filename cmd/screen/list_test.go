@@ -98,6 +98,9 @@ func troubles() []state {
 		{name: "server-down", doc: with("server_down", status.Warning, 70*time.Second, "server-2.orders.example is down", func(d *status.Document) {
 			d.Servers[1].RingState, d.Servers[1].Connections = "down", 0
 		})},
+		{name: "half-connected", doc: with("half_connected", status.Warning, 70*time.Second, "chmpx is half connected; programs have joined it: restart chmpx; refused by server-2.orders.example", func(d *status.Document) {
+			d.Servers[1].RingState, d.Servers[1].Connections = daemon.WordsRefused, 0
+		})},
 		{name: "other-chmpx", doc: healthy(3), look: other},
 		{name: "permissions", doc: healthy(3), look: glance.Look{
 			Chmpx: fails(fmt.Errorf("%w: /var/lib/antpickax/orders-8022.chmpx: permission denied; run as root or as chmpx's user", daemon.ErrNoAccess)),
@@ -140,6 +143,10 @@ func agentStates() []state {
 	nothing := glance.Look{File: noFile, Chmpx: fails(glance.ErrNoChmpx), UnitState: unit("inactive"), Unit: "chmpx.service"}
 	dead := sees()
 	dead.Chmpx = running(func(st *daemon.Status) {
+		st.Servers[2].State, st.Servers[2].Sockets = "[SERVICE OUT][DOWN][n/a][Nothing][NoSuspend]", 0
+	})
+	refused := sees()
+	refused.Chmpx = running(func(st *daemon.Status) {
 		st.Servers[2].State, st.Servers[2].Sockets = "[SERVICE IN][DOWN][n/a][Nothing][NoSuspend]", 0
 	})
 	killed := sees()
@@ -147,6 +154,7 @@ func agentStates() []state {
 	killed.File = file(func(c *chmpx.Config) { c.FileVersion, c.Servers = 19, c.Servers[:2] })
 	return []state{
 		{name: "stopped", doc: healthy(3), lock: released, look: dead},
+		{name: "stopped-half-connected", doc: healthy(3), lock: released, look: refused},
 		{name: "killed", doc: healthy(3), lock: released, look: killed},
 		{name: "hung", doc: healthy(3), lock: stale, look: sees()},
 		{name: "not-configured", doc: notConfigured, look: nothing},

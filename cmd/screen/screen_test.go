@@ -179,6 +179,7 @@ func TestReady(t *testing.T) {
 		"chmpx-unseen": true, "stopped": true, "hung": true, "never-ran": true, "older-status": true, "server-down": true,
 		"first-minute": false, "no-server": false, "not-configured": false, "chmpx-down": false, "revision-unconfirmed": false,
 		"killed": false, "no-run-dir": false, "unreadable-run-dir": false, "other-chmpx": false,
+		"half-connected": false, "stopped-half-connected": false,
 	} {
 		if ready[name] != want {
 			t.Errorf("%s: ready %v, want %v", name, ready[name], want)

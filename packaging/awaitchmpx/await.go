@@ -18,7 +18,8 @@ import (
 	"k2hdkc-slave-agent/render/regularfile"
 )
 
-// pause is the time between two looks.
+// pause is the time between two looks at a chmpx that is connected to a server; without one it is
+// daemon.Starves.
 const pause = 50 * time.Millisecond
 
 // wait is one wait for a chmpx.
@@ -59,8 +60,12 @@ func (w wait) run(ctx context.Context) error {
 		case !time.Now().Before(end):
 			return w.late(want, st, err)
 		}
+		next := pause
+		if !st.Connected() {
+			next = daemon.Starves
+		}
 		select {
-		case <-time.After(pause):
+		case <-time.After(next):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

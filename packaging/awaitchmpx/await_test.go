@@ -31,6 +31,7 @@ func put(t *testing.T, file, text string) {
 type shows struct {
 	revision int
 	err      error
+	alone    bool // it is connected to no server
 }
 
 func TestWait(t *testing.T) {
@@ -46,13 +47,14 @@ func TestWait(t *testing.T) {
 	}{
 		{name: "it runs the file", text: version(2), looks: []shows{{revision: 2}}},
 		{name: "it takes a while", text: version(2), looks: []shows{held, held, {revision: 2}}, after: 2 * pause},
-		{name: "it is being restarted", text: version(2), looks: []shows{held, {err: daemon.ErrNotRunning}, {revision: 2}}, pid: 7, after: 2 * pause},
+		{name: "it is being restarted", text: version(2), looks: []shows{held, {err: daemon.ErrNotRunning}, {revision: 2}}, pid: 7, after: pause + daemon.Starves},
 		{name: "it never does", text: version(2), looks: []shows{held}, want: "chmpx runs version 1 after 10s, and FILE is version 2; somebody may hold the old file open", after: limit},
 		{name: "it does not run", text: version(2), looks: []shows{{err: daemon.ErrNotRunning}}, want: "version 2 of FILE: chmpx is not running", after: limit},
 		{name: "its process has ended", text: version(2), looks: []shows{held, {err: daemon.ErrNotRunning}}, pid: 8, want: "chmpx has ended"},
 		{name: "nobody can look", text: version(2), looks: []shows{{err: fmt.Errorf("chmpxstatus %w", daemon.ErrNotInstalled)}}, want: "nobody can tell which file chmpx runs: chmpxstatus is not installed"},
 		{name: "nobody may look", text: version(2), looks: []shows{{err: daemon.ErrNoAccess}}, want: "nobody can tell which file chmpx runs"},
-		{name: "a look fails", text: version(2), looks: []shows{{err: daemon.ErrTimeout}, {revision: 2}}, after: pause},
+		{name: "a look fails", text: version(2), looks: []shows{{err: daemon.ErrTimeout}, {revision: 2}}, after: daemon.Starves},
+		{name: "it has no server yet", text: version(2), looks: []shows{{revision: 1, alone: true}, {revision: 2}}, after: daemon.Starves},
 		{name: "the file does not load", text: "[GLOBAL]\nFILEVERSION = 2\n", looks: []shows{held}, want: "chmpx does not load FILE: GROUP is missing"},
 		{name: "there is no file", looks: []shows{held}, want: "no such file"},
 	} {
@@ -71,7 +73,11 @@ func TestWait(t *testing.T) {
 					if len(c.looks) > 1 {
 						c.looks = c.looks[1:]
 					}
-					return daemon.Status{Revision: now.revision}, now.err
+					st := daemon.Status{Revision: now.revision}
+					if !now.alone && now.err == nil {
+						st.Servers = []daemon.Node{{State: "[SERVICE IN][UP][n/a][Nothing][NoSuspend]", Sockets: 1}}
+					}
+					return st, now.err
 				}
 				start := time.Now()
 				err := w.run(t.Context())

@@ -24,13 +24,14 @@ _k2hdkc_slave_agent_value() {
 	--unit)
 		_k2hdkc_slave_agent_reply "$(systemctl list-unit-files --type=service --no-legend --no-pager 2>/dev/null | cut -d ' ' -f 1)"
 		;;
-	--owner) mapfile -t COMPREPLY < <(compgen -P "$glue" -u -- "$cur") ;;
-	--group) mapfile -t COMPREPLY < <(compgen -P "$glue" -g -- "$cur") ;;
+	--app-user | --chmpx-user | --owner) mapfile -t COMPREPLY < <(compgen -P "$glue" -u -- "$cur") ;;
+	--app-group | --group) mapfile -t COMPREPLY < <(compgen -P "$glue" -g -- "$cur") ;;
 	--forget-bootstrap-token) _k2hdkc_slave_agent_reply "yes no" ;;
 	--stamp) _k2hdkc_slave_agent_reply "yes no" ;;
 	--reload) _k2hdkc_slave_agent_reply "auto restart none" ;;
 	--start) _k2hdkc_slave_agent_reply "yes no" ;;
 	--restart-unconfirmed) _k2hdkc_slave_agent_reply "yes no" ;;
+	--heal) _k2hdkc_slave_agent_reply "idle servers never" ;;
 	--log-level) _k2hdkc_slave_agent_reply "debug info warn error" ;;
 	--log-format) _k2hdkc_slave_agent_reply "auto text json" ;;
 	--format) _k2hdkc_slave_agent_reply "cloud-config script" ;;
@@ -70,29 +71,29 @@ _k2hdkc_slave_agent() {
 	fi
 	case ${COMP_WORDS[1]} in
 	run)
-		flags="--help --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
-		valued="--config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		flags="--help --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --heal --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		valued="--config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --heal --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
 		;;
 	once)
-		flags="--help --dry-run --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
-		valued="--config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		flags="--help --dry-run --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --heal --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		valued="--config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --heal --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
 		;;
 	check)
-		flags="--help --config --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
-		valued="--config --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		flags="--help --config --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --heal --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		valued="--config --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --heal --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
 		argument="file"
 		;;
 	status)
-		flags="--help --json --brief --ready --watch --config --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
-		valued="--config --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		flags="--help --json --brief --ready --watch --config --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --heal --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		valued="--config --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --heal --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
 		;;
 	doctor)
-		flags="--help --json --write-test --only --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
-		valued="--only --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		flags="--help --json --write-test --only --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --heal --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		valued="--only --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --heal --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
 		;;
 	bugreport)
-		flags="--help --anonymize --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
-		valued="--config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		flags="--help --anonymize --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --heal --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		valued="--config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --heal --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
 		argument="file"
 		;;
 	register)
@@ -104,8 +105,8 @@ _k2hdkc_slave_agent() {
 		valued="--config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
 		;;
 	user-data)
-		flags="--help --format --repo --repo-key-file --chmpx-repo --chmpx-repo-key-file --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
-		valued="--format --repo --repo-key-file --chmpx-repo --chmpx-repo-key-file --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		flags="--help --format --repo --repo-key-file --chmpx-repo --chmpx-repo-key-file --packages --app-user --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --heal --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
+		valued="--format --repo --repo-key-file --chmpx-repo --chmpx-repo-key-file --packages --app-user --config --api-uri --role --resource --role-token-file --forget-bootstrap-token --ca-file --cert-file --key-file --interval --wait --timeout --output --mode --owner --group --cuk --tag --min-servers --stamp --unit --reload --start --status-command --check-command --confirm --restart-unconfirmed --peek --heal --chmpx-user --app-group --state-dir --run-dir --antpickax-dir --instance-id-file --log-level --log-format --metrics-listen --metrics-textfile"
 		;;
 	version)
 		flags="--help"

@@ -74,6 +74,9 @@ complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check stat
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor bugreport user-data' -l confirm -d 'how long chmpx may take to show a new revision; 0: the agent does not look' -x
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor bugreport user-data' -l restart-unconfirmed -d 'restart the unit when chmpx does not load a new revision, or must be restarted to load it' -x -a 'yes no'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor bugreport user-data' -l peek -d 'pause between looks at chmpx'\''s own view of its servers; 0: don'\''t look' -x
+complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor bugreport user-data' -l heal -d 'what the agent does about a chmpx that servers have refused and that does not try them again' -x -a 'idle servers never'
+complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor bugreport user-data' -l chmpx-user -d 'whom chmpx'\''s unit runs chmpx as' -x -a '(__fish_complete_users)'
+complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor bugreport user-data' -l app-group -d 'group whose members'\'' programs may join chmpx' -x -a '(__fish_complete_groups)'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor bugreport register unregister user-data' -l state-dir -d 'what has to survive a reboot' -x -a '(__fish_complete_directories)'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor bugreport register unregister user-data' -l run-dir -d 'what the running agent needs for itself' -x -a '(__fish_complete_directories)'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor bugreport register unregister user-data' -l antpickax-dir -d 'where K2HR3'\''s own init script left its files' -x -a '(__fish_complete_directories)'
@@ -96,3 +99,5 @@ complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb user-data' -l repo 
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb user-data' -l repo-key-file -d 'the repository'\''s public key, armoured' -r -F
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb user-data' -l chmpx-repo -d 'signed repository of chmpx, if that is another one; written like repo' -x
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb user-data' -l chmpx-repo-key-file -d 'the public key of chmpx'\''s repository, armoured' -r -F
+complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb user-data' -l packages -d 'packages to install besides, separated by blanks; empty: none' -x
+complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb user-data' -l app-user -d 'user whose programs may join chmpx; may be repeated' -x -a '(__fish_complete_users)'

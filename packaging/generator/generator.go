@@ -1,11 +1,12 @@
-// Package generator is the systemd generator of the agent's unit
+// Package generator is the systemd generator of the agent's packages
 // (systemd.generator(7)): it adds to k2hdkc-slave-agent.service the rights that the
-// agent's options ask for beyond those that the unit comes with.
+// agent's options ask for beyond those that the unit comes with, and has
+// chmpx.service run chmpx as the options say.
 //
 // systemd runs it at boot, before there is anything but /usr, /etc and /run, and at
 // every `systemctl daemon-reload`. It goes by files alone, waits for nothing, and
-// writes nothing but one drop-in, into the folder that systemd names. Options that
-// are wrong do not matter to those that are right.
+// writes nothing but one drop-in for each of the two, into the folder that systemd
+// names. Options that are wrong do not matter to those that are right.
 package generator
 
 import (
@@ -19,10 +20,9 @@ import (
 	"strings"
 	"syscall"
 
-	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/packaging/agentunit"
-	"k2hdkc-slave-agent/packaging/unitfile"
+	"k2hdkc-slave-agent/packaging/chmpxunit"
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/render/atomicfile"
 )
@@ -33,46 +33,58 @@ const Name = options.Program + "-generator"
 // dropIn is the file that is written, below systemd's folder.
 const dropIn = agentunit.Name + ".d/50-configuration.conf"
 
-// generate writes the drop-in into a folder; none where the unit has rights enough.
-// userNamespaces tells whether this host lets the unit have a namespace of users.
+// generate writes the drop-ins into a folder; none where the units are right as they are.
+// userNamespaces tells whether this host lets a unit have a namespace of users.
 // wrong says what of the units or the options cannot be understood; what the rest
 // needs is written all the same.
 func generate(files fs.FS, to string, userNamespaces func() bool) (wrong, err error) {
 	a, wrong := agentunit.Read(files)
-	lines, unsure := rights(files, a, userNamespaces)
+	namespaces := userNamespaces()
+	chmpx, unsure := chmpxunit.Read(files, a.Options, namespaces)
 	wrong = errors.Join(wrong, unsure)
-	if len(lines) == 0 {
-		return wrong, nil
-	}
-	text := "# What the options of this host's agent need.\n[Service]\n" + strings.Join(lines, "\n") + "\n"
-	file := filepath.Join(to, dropIn)
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		return wrong, err
-	}
-	return wrong, atomicfile.Write(file, []byte(text), 0o644)
+	return wrong, errors.Join(
+		write(filepath.Join(to, dropIn), "What the options of this host's agent need.", rights(files, a, chmpx, namespaces)),
+		write(filepath.Join(to, chmpxunit.OptionsDropIn), "chmpx as the options of this host's agent have it.", chmpx.Options))
 }
 
-// rights are the lines that the unit needs.
-func rights(files fs.FS, a agentunit.Agent, userNamespaces func() bool) (lines []string, err error) {
+// write writes a drop-in, if there is anything in it.
+func write(file, about string, lines []string) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return atomicfile.Write(file, []byte("# "+about+"\n[Service]\n"+strings.Join(lines, "\n")+"\n"), 0o644)
+}
+
+// rights are the lines that the agent's unit needs.
+func rights(files fs.FS, a agentunit.Agent, chmpx chmpxunit.Runs, userNamespaces bool) (lines []string) {
 	for _, dir := range folders(a) {
 		lines = append(lines, "ReadWritePaths=-"+dir)
 	}
-	owned := forSomebody(files, a.Options)
+	owned := forSomebody(files, a.Options, chmpx)
 	if owned {
 		lines = append(lines, "CapabilityBoundingSet=CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE", "SystemCallFilter=@chown")
 	}
-	// Its memory can be looked at only with the right to write there.
-	user, err := chmpxUser(files, a.Options)
-	metrics := showsElsewhere(files, a.Options)
-	if !isRoot(user) || metrics {
+	// Its memory can be looked at only with the right to write there. A group that is
+	// not in the file may be unknown, and systemd would not start the unit.
+	member := false
+	if !chmpx.ByRoot() && chmpx.LetsGroupIn() {
+		if _, member = chmpxunit.Number(files, "etc/group", chmpx.Group); member {
+			lines = append(lines, "SupplementaryGroups="+chmpx.Group)
+		}
+	}
+	anybodys := !chmpx.ByRoot() && !member || showsElsewhere(files, a.Options)
+	if anybodys {
 		lines = append(lines, "CapabilityBoundingSet=CAP_DAC_OVERRIDE")
 	}
 	// A namespace of users has nobody but root in it. Where there may be none,
 	// systemd would not start the unit.
-	if owned || namesSomebody(files, a.Options) || !isRoot(user) || metrics || !userNamespaces() {
+	if owned || namesSomebody(files, a.Options) || anybodys || !userNamespaces {
 		lines = append(lines, "PrivateUsers=no")
 	}
-	return lines, err
+	return lines
 }
 
 // plain is a path that a unit reads as it is. Another one is left to the operator.
@@ -131,9 +143,10 @@ func within(dir string, dirs []string) bool {
 }
 
 // forSomebody tells whether the output file belongs, or has to belong, to somebody
-// else than root.
-func forSomebody(files fs.FS, o *options.Options) bool {
-	if o.Owner != "" || o.Group != "" {
+// else than root: chmpx's unit gives one that only root may read to its group.
+func forSomebody(files fs.FS, o *options.Options, chmpx chmpxunit.Runs) bool {
+	const others = 0o004
+	if o.Owner != "" || o.Group != "" || o.Mode != nil && *o.Mode&others == 0 && !chmpx.ByRoot() {
 		return true
 	}
 	info, err := fs.Stat(files, strings.TrimPrefix(o.Output, "/"))
@@ -141,7 +154,7 @@ func forSomebody(files fs.FS, o *options.Options) bool {
 		return false
 	}
 	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && (st.Uid != 0 || st.Gid != 0)
+	return ok && (st.Uid != 0 || st.Gid != 0 || info.Mode()&others == 0 && !chmpx.ByRoot())
 }
 
 // namesSomebody tells whether the output file has an ACL, which names more users than its owner.
@@ -154,22 +167,3 @@ func namesSomebody(files fs.FS, o *options.Options) bool {
 	file, ok := f.(*os.File)
 	return ok && render.HasACL(file)
 }
-
-// chmpxUser is the user that chmpx runs as; empty: root.
-func chmpxUser(files fs.FS, o *options.Options) (string, error) {
-	if o.Unit == "" {
-		return "", nil
-	}
-	u, errUnit := unitfile.Read(files, o.Unit)
-	user := u.Value("User")
-	if !isRoot(user) {
-		return user, errUnit
-	}
-	argv, err := u.Command(nil)
-	if len(argv) > 0 && (daemon.UnitState{Command: argv[0]}).RunsHelper() {
-		user, err = daemon.HelperUser(files, o.AntpickaxDir)
-	}
-	return user, errors.Join(errUnit, err)
-}
-
-func isRoot(user string) bool { return user == "" || user == "root" || user == "0" }

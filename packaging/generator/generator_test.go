@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/packaging/agentunit"
+	"k2hdkc-slave-agent/packaging/chmpxunit"
 )
 
 const (
@@ -24,6 +25,7 @@ const (
 	chmpxOwn  = "etc/systemd/system/chmpx.service.d/50-k2hdkc-slave-agent.conf"
 	override  = "etc/antpickax/override.conf"
 	helper    = "etc/antpickax/chmpx-service-helper.conf"
+	groups    = "etc/group"
 )
 
 func text(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
@@ -48,6 +50,7 @@ func host(t *testing.T, more fstest.MapFS) fstest.MapFS {
 		agentUnit: shipped(t, "k2hdkc-slave-agent.service"),
 		chmpxMore: shipped(t, "chmpx.service.d/50-k2hdkc-slave-agent.conf"),
 		chmpxUnit: text("[Service]\nUser=root\nExecStart=/usr/libexec/chmpx-service-helper start\n"),
+		groups:    text("root:x:0:\nk2hdkc:x:990:\napps:x:1001:\n"),
 	}
 	for name, f := range more {
 		files[name] = f
@@ -58,25 +61,37 @@ func host(t *testing.T, more fstest.MapFS) fstest.MapFS {
 func yes() bool { return true }
 func no() bool  { return false }
 
-// generated returns what of a drop-in says something, and what was found wrong.
+// generated returns what the drop-in of the agent's unit says, without its group, and what was
+// found wrong.
 func generated(t *testing.T, files fstest.MapFS, userNamespaces func() bool) (granted string, wrong error) {
+	t.Helper()
+	agent, _, wrong := both(t, files, userNamespaces)
+	return strings.Replace(agent, member, "", 1), wrong
+}
+
+// both returns what of both drop-ins says something, and what was found wrong.
+func both(t *testing.T, files fstest.MapFS, userNamespaces func() bool) (agent, chmpx string, wrong error) {
 	t.Helper()
 	to := t.TempDir()
 	wrong, err := generate(files, to, userNamespaces)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := os.ReadFile(filepath.Join(to, "k2hdkc-slave-agent.service.d/50-configuration.conf"))
-	if err != nil && !os.IsNotExist(err) {
-		t.Fatal(err)
+	read := func(name string) string {
+		b, err := os.ReadFile(filepath.Join(to, name))
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		_, said, _ := strings.Cut(string(b), "[Service]\n")
+		return said
 	}
-	_, granted, _ = strings.Cut(string(b), "[Service]\n")
-	return granted, wrong
+	return read("k2hdkc-slave-agent.service.d/50-configuration.conf"), read("chmpx.service.d/51-k2hdkc-slave-agent-options.conf"), wrong
 }
 
 const (
 	foreign = "CapabilityBoundingSet=CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE\nSystemCallFilter=@chown\nPrivateUsers=no\n"
 	attach  = "CapabilityBoundingSet=CAP_DAC_OVERRIDE\nPrivateUsers=no\n"
+	member  = "SupplementaryGroups=k2hdkc\n"
 )
 
 func TestWhatIsGranted(t *testing.T) {
@@ -119,9 +134,13 @@ func TestWhatIsGranted(t *testing.T) {
 		{"a group", fstest.MapFS{config: text("[slave]\ngroup = k2hdkc\n")}, foreign},
 		{"a file that somebody else owns", fstest.MapFS{slave: {Sys: &syscall.Stat_t{Uid: 12}}}, foreign},
 		{"a file of another group", fstest.MapFS{slave: {Sys: &syscall.Stat_t{Gid: 34}}}, foreign},
-		{"root's file", fstest.MapFS{slave: {Sys: &syscall.Stat_t{}}}, ""},
-		{"chmpx as another user", fstest.MapFS{chmpxUnit: text("[Service]\nUser=k2hdkc\n")}, attach},
-		{"chmpx as another user by a drop-in", fstest.MapFS{"etc/systemd/system/chmpx.service.d/user.conf": text("[Service]\nUser=k2hdkc\n")}, attach},
+		{"root's file", fstest.MapFS{slave: {Mode: 0o644, Sys: &syscall.Stat_t{}}}, ""},
+		{"a file that chmpx's unit will give to its group", fstest.MapFS{slave: {Mode: 0o640, Sys: &syscall.Stat_t{}}}, foreign},
+		{"one to come", fstest.MapFS{config: text("[slave]\nmode = 0640\n")}, foreign},
+		{"one that root's chmpx reads", fstest.MapFS{config: text("[slave]\nmode = 0640\n[chmpx]\nchmpx-user = root\n"), slave: {Mode: 0o640, Sys: &syscall.Stat_t{}}}, ""},
+		{"chmpx as another user, without our drop-in", fstest.MapFS{chmpxOwn: masked, chmpxUnit: text("[Service]\nUser=k2hdkc\n")}, attach},
+		{"chmpx as another user that keeps its files to itself", fstest.MapFS{"etc/systemd/system/chmpx.service.d/user.conf": text("[Service]\nUser=me\nUMask=0022\n")}, attach},
+		{"chmpx as another user by a drop-in", fstest.MapFS{"etc/systemd/system/chmpx.service.d/user.conf": text("[Service]\nUser=me\n")}, ""},
 		{"chmpx as root by a drop-in", fstest.MapFS{
 			chmpxUnit: text("[Service]\nUser=k2hdkc\n"), "etc/systemd/system/chmpx.service.d/user.conf": text("[Service]\nUser=\n"),
 		}, ""},
@@ -218,6 +237,39 @@ func TestAHostWithoutNamespacesOfUsers(t *testing.T) {
 	}
 }
 
+// Members of a group may join chmpx, and the agent is one.
+func TestWhoMayJoin(t *testing.T) {
+	ini := func(lines string) fstest.MapFS { return fstest.MapFS{config: text("[chmpx]\n" + lines)} }
+	const byRoot = "CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_FOWNER CAP_SYS_RESOURCE\nPrivateUsers=no\n"
+	for _, c := range []struct {
+		name           string
+		files          fstest.MapFS
+		namespaces     func() bool
+		agent, inChmpx string
+	}{
+		{"by default", nil, yes, member, ""},
+		{"the defaults, written down", ini("chmpx-user = k2hdkc\napp-group = k2hdkc\n"), yes, member, ""},
+		{"chmpx as root", ini("chmpx-user = root\n"), yes, "", "User=root\n" + byRoot},
+		{"chmpx as root, another group", ini("chmpx-user = root\napp-group = apps\n"), yes, "", "User=root\nGroup=apps\n" + byRoot},
+		{"another group", ini("app-group = apps\n"), yes, "SupplementaryGroups=apps\n", "Group=apps\n"},
+		{"another user", ini("chmpx-user = me\n"), yes, member, "User=me\n"},
+		{"no namespaces of users", nil, no, member + "PrivateUsers=no\n", "PrivateUsers=no\n"},
+		{"a group that is not in /etc/group", ini("app-group = elsewhere\n"), yes, attach, "Group=elsewhere\n"},
+		{"an operator's drop-in has the last word", fstest.MapFS{
+			config: text("[chmpx]\nchmpx-user = me\n"), "etc/systemd/system/chmpx.service.d/user.conf": text("[Service]\nUser=root\n"),
+		}, yes, "", "User=me\n"},
+		{"our drop-in is masked", fstest.MapFS{config: text("[chmpx]\nchmpx-user = root\napp-group = apps\n"), chmpxOwn: masked}, yes, "", ""},
+		{"another unit", fstest.MapFS{
+			config: text("[chmpx]\nunit = orders.service\nchmpx-user = root\n"), "etc/systemd/system/orders.service": text("[Service]\nUser=me\nGroup=apps\nUMask=7\n"),
+		}, yes, "SupplementaryGroups=apps\n", ""},
+	} {
+		agent, chmpx, wrong := both(t, host(t, c.files), c.namespaces)
+		if agent != c.agent || chmpx != c.inChmpx || wrong != nil {
+			t.Errorf("%s: the agent's unit\n%s\nwant\n%s\nchmpx's unit\n%s\nwant\n%s\nwrong: %v", c.name, agent, c.agent, chmpx, c.inChmpx, wrong)
+		}
+	}
+}
+
 // onDisk is a file system with one file of this machine's in it.
 type onDisk struct {
 	fstest.MapFS
@@ -249,9 +301,10 @@ func TestAnACLThatNamesSomebody(t *testing.T) {
 				t.Skipf("no ACLs here: %v", err)
 			}
 		}
-		lines, err := rights(onDisk{files, slave, path}, must(agentunit.Read(files)), yes)
-		if got := strings.Join(lines, "\n"); got != c.want || err != nil {
-			t.Errorf("granted %q, want %q: %v", got, c.want, err)
+		root := chmpxunit.Runs{User: "root"}
+		lines := rights(onDisk{files, slave, path}, must(agentunit.Read(files)), root, true)
+		if got := strings.Join(lines, "\n"); got != c.want {
+			t.Errorf("granted %q, want %q", got, c.want)
 		}
 	}
 }

@@ -6,6 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/packaging/chmpxunit"
+	"k2hdkc-slave-agent/packaging/preparechmpx"
 	"k2hdkc-slave-agent/render/atomicfile"
 	"k2hdkc-slave-agent/render/regularfile"
 )
@@ -44,8 +47,32 @@ func (h *host) makeMemoryFolder() {
 	if h.exists(chmpxMemory) || h.chmpxRuns() || !h.Configured() {
 		return
 	}
-	if os.MkdirAll(h.path(chmpxMemory), 0o777) == nil {
-		_ = os.Chmod(h.path(chmpxMemory), 0o777) // whatever the umask is
+	runs, _ := chmpxunit.Read(regularfile.Dir(h.root), h.Options, true) // its unit's start says what is wrong
+	gid := -1
+	if runs.LetsGroupIn() {
+		if n, ok := chmpxunit.Number(regularfile.Dir(h.root), "etc/group", runs.Group); ok {
+			gid = n
+		}
+	}
+	_ = preparechmpx.Folder(h.path(chmpxMemory), gid, !runs.LetsOthersIn())
+}
+
+// makeUsers makes the user that chmpx runs as, and the group of the programs that may join it,
+// where there are none: as the package's sysusers.d has them, by systemd or without it.
+func (h *host) makeUsers() {
+	const account = options.ServiceAccount
+	h.ask("systemd-sysusers", sysusers)
+	files := regularfile.Dir(h.root)
+	if _, ok := chmpxunit.Number(files, "etc/group", account); !ok {
+		h.tell("groupadd", "--system", account)
+	}
+	if _, ok := chmpxunit.Number(files, "etc/passwd", account); !ok {
+		h.tell("useradd", "--system", "--gid", account, "--home-dir", "/", "--no-create-home", "--shell", "/usr/sbin/nologin", account)
+	}
+	_, user := chmpxunit.Number(files, "etc/passwd", account)
+	_, group := chmpxunit.Number(files, "etc/group", account)
+	if !user || !group {
+		h.say("there is no user and group %s, and they cannot be made; chmpx.service cannot start before there are.", account)
 	}
 }
 
@@ -82,10 +109,11 @@ func (h *host) leaveBehind() {
 	if err != nil {
 		return
 	}
+	runs, _ := chmpxunit.Read(regularfile.Dir(h.root), h.Options, true)
 	file := h.path(ownDropIn)
 	err = os.MkdirAll(filepath.Dir(file), 0o755)
 	if err == nil {
-		err = atomicfile.Write(file, leftDropIn(vendor), 0o644)
+		err = atomicfile.Write(file, leftDropIn(vendor, runs.Options), 0o644)
 	}
 	if err != nil {
 		h.say("chmpx.service will not find %s after a reboot: %v", slaveINI, err)
@@ -93,8 +121,8 @@ func (h *host) leaveBehind() {
 }
 
 // leftDropIn makes what is left of the package's drop-in: all but its comments, and
-// what runs a program of the package.
-func leftDropIn(vendor []byte) []byte {
+// what runs a program of the package; and what the options had otherwise.
+func leftDropIn(vendor []byte, options []string) []byte {
 	left := []byte(mark + ", so that chmpx keeps running on\n" +
 		"# " + slaveINI + ". Installing the package again, or purging it, takes this away; it\n" +
 		"# may be deleted as soon as chmpx is configured in another way.\n")
@@ -102,6 +130,9 @@ func leftDropIn(vendor []byte) []byte {
 		if line[0] != '#' && !bytes.Contains(line, []byte("/usr/libexec/k2hdkc-slave-agent/")) {
 			left = append(left, line...)
 		}
+	}
+	for _, line := range options {
+		left = append(left, line+"\n"...)
 	}
 	return left
 }

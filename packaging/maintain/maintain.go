@@ -18,14 +18,16 @@ import (
 
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/packaging/agentunit"
+	"k2hdkc-slave-agent/packaging/chmpxunit"
 	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // Name is what the scripts call the program.
 const Name = "maintain"
 
-const usage = `usage: maintain arrive|start|restart|leave
+const usage = `usage: maintain users|arrive|start|restart|leave
 
+  users    make the user that chmpx runs as, and its group
   arrive   the package has come to this host, or has come back
   start    start the agent, if it is enabled and has a configuration
   restart  give a new version to an agent that runs
@@ -38,9 +40,10 @@ const (
 	// enabledOnce says that chmpx's unit was enabled, by whomever.
 	enabledOnce  = stateDir + "/chmpx-enabled"
 	slaveINI     = "/etc/k2hdkc/slave.ini"
-	vendorDropIn = "/usr/lib/systemd/system/chmpx.service.d/50-k2hdkc-slave-agent.conf"
+	vendorDropIn = chmpxunit.VendorDropIn
 	ownDropIn    = "/etc/systemd/system/chmpx.service.d/50-k2hdkc-slave-agent.conf"
 	chmpxMemory  = "/var/lib/antpickax"
+	sysusers     = "k2hdkc-slave-agent.conf"
 	howToMove    = "/usr/share/doc/k2hdkc-slave-agent/cloud-init.md"
 )
 
@@ -74,6 +77,8 @@ type host struct {
 // do does what a verb says, if there is such a verb.
 func (h *host) do(verb string) bool {
 	switch verb {
+	case "users":
+		h.makeUsers()
 	case "arrive":
 		h.removeLeft()
 		h.makeMemoryFolder()

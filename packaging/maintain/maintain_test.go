@@ -6,8 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -242,6 +244,45 @@ func TestInstallationTakesBackWhatARemovalHasLeft(t *testing.T) {
 	}
 }
 
+func TestARemovalLeavesChmpxToItsUser(t *testing.T) {
+	for ini, want := range map[string]string{
+		member: "User=k2hdkc",
+		member + "[chmpx]\nchmpx-user = root\napp-group = apps\n": "User=root",
+	} {
+		s := newStage(t, map[string]string{config: ini})
+		s.does("leave")
+		users := regexp.MustCompile(`(?m)^User=.*$`).FindAllString(s.left(), -1)
+		if len(users) == 0 || users[len(users)-1] != want || !strings.Contains(s.left(), "fs.mqueue.msg_max") {
+			t.Errorf("want %s; left:\n%s", want, s.left())
+		}
+	}
+}
+
+func TestUsersAreMadeWhereThereAreNone(t *testing.T) {
+	const (
+		groups, users = "/etc/group", "/etc/passwd"
+		group, user   = "root:x:0:\nk2hdkc:x:990:\n", "root:x:0:0::/:\nk2hdkc:x:990:990::/:\n"
+		make          = "groupadd --system k2hdkc\nuseradd --system --gid k2hdkc --home-dir / --no-create-home --shell /usr/sbin/nologin k2hdkc"
+	)
+	for _, c := range []struct {
+		name  string
+		files map[string]string
+		want  string
+		fails bool
+	}{
+		{"both are there", map[string]string{groups: group, users: user}, "", false},
+		{"neither is, and none can be made", map[string]string{groups: "root:x:0:\n", users: "root:x:0:0::/:\n"}, make, true},
+		{"only the group is", map[string]string{groups: group, users: "root:x:0:0::/:\n"}, "useradd --system --gid k2hdkc --home-dir / --no-create-home --shell /usr/sbin/nologin k2hdkc", true},
+	} {
+		s := newStage(t, c.files)
+		s.answers = map[string]answer{"groupadd --system k2hdkc": {"", 1}, "useradd ": {}}
+		said, asked := s.does("users")
+		if asked != c.want || (said != "") != c.fails {
+			t.Errorf("%s: it has asked\n%s\nwant\n%s\nand says %q", c.name, asked, c.want, said)
+		}
+	}
+}
+
 func TestInstallationTellsOfNeighbours(t *testing.T) {
 	const override = "/etc/antpickax/override.conf"
 	timer := map[string]answer{"is-enabled k2hr3-get-resource.timer": {}}
@@ -325,6 +366,17 @@ func TestInstallationMakesTheFolderOfChmpxsMemory(t *testing.T) {
 		}
 		s := newStage(t, files)
 		s.does("arrive")
+		if c.want == 0o777 { // where nobody has made the group
+			if os.Geteuid() != 0 {
+				continue
+			}
+			of := newStage(t, map[string]string{chmpxMemory + "/": "", "/etc/group": "k2hdkc:x:990:\n"})
+			of.does("arrive")
+			info, err := os.Stat(of.path(chmpxMemory))
+			if err != nil || info.Mode() != fs.ModeDir|fs.ModeSetgid|0o770 || info.Sys().(*syscall.Stat_t).Gid != 990 {
+				t.Errorf("%s, with a group: %v, %v", c.name, info, err)
+			}
+		}
 		info, err := os.Stat(s.path(chmpxMemory))
 		if c.want == 0 && err == nil || c.want != 0 && (err != nil || info.Mode().Perm() != c.want) {
 			t.Errorf("%s: %v, %v, want mode %v", c.name, info, err, c.want)

@@ -54,7 +54,7 @@ What varies is in fields, named as in the message with ` + "`K2HDKC_`" + ` befor
 | ` + "`K2HDKC_RUNS`" + ` | the revision that chmpx runs, where that is another one |
 | ` + "`K2HDKC_ERROR`" + `, ` + "`K2HDKC_REASON`" + ` | what went wrong and what to do, in words; why |
 | ` + "`K2HDKC_REPEATS`" + ` | how often the same has happened since the entry before without one of its own: what lasts is logged at growing intervals, from a minute to an hour |
-| ` + "`K2HDKC_PROGRAM`" + ` | which of the programs in chmpx's unit logs: ` + "`take-parked`, `await-chmpx`" + ` |
+| ` + "`K2HDKC_PROGRAM`" + ` | which of the programs in chmpx's unit logs: ` + "`take-parked`, `prepare-chmpx`, `await-chmpx`" + ` |
 
 Elsewhere, and with ` + "`log-format`" + ` text or json, the same goes to the standard error, without the ids.
 

@@ -30,21 +30,44 @@ var folders = [...]string{
 // Unit is what the files of one unit say. The zero Unit is one without a file.
 type Unit struct {
 	name     string
+	files    []string
 	settings []*unit.UnitOption
 }
+
+// Has tells whether a file, by its path, is one of the unit's that count.
+func (u Unit) Has(file string) bool { return slices.Contains(u.files, file) }
 
 // Read reads the files of a unit, such as "chmpx.service" or "chmpx@a.service".
 // One that there is no file of, or that is masked, is an empty Unit and no error.
 // With an error comes what can be read.
-func Read(files fs.FS, name string) (Unit, error) {
+func Read(files fs.FS, name string) (Unit, error) { return ReadWith(files, name, DropIn{}) }
+
+// DropIn is a drop-in of a unit by its name, such as "51-more.conf".
+type DropIn struct{ Name, Text string }
+
+// ReadWith is Read for a unit that has one drop-in more, which a generator writes. One of the same
+// name in another folder counts instead.
+func ReadWith(files fs.FS, name string, more DropIn) (Unit, error) {
 	names := []string{name}
 	if template, _, ok := strings.Cut(name, "@"); ok {
 		names = append(names, template+"@"+path.Ext(name))
 	}
 	u := Unit{name: name}
 	var problems []error
-	for _, file := range append(mainFile(files, names), dropIns(files, names)...) {
-		settings, err := parse(files, file)
+	found := dropIns(files, names)
+	if _, hidden := found[more.Name]; more.Name != "" && !hidden {
+		found[more.Name] = "" // its text is at hand
+	}
+	list := mainFile(files, names)
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		list = append(list, found[name])
+	}
+	for _, file := range list {
+		settings, err := unit.DeserializeOptions(strings.NewReader(more.Text))
+		if file != "" {
+			settings, err = parse(files, file)
+			u.files = append(u.files, "/"+file)
+		}
 		u.settings = append(u.settings, settings...)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("/%s: %w", file, err))
@@ -70,10 +93,10 @@ func exists(files fs.FS, name string) bool {
 	return err == nil
 }
 
-// dropIns are the unit's drop-ins in the order of their names. Of those with one
-// name the one in the strongest folder counts.
-func dropIns(files fs.FS, names []string) []string {
-	found := map[string]string{}
+// dropIns are the unit's drop-ins by their names. Of those with one name the one in
+// the strongest folder counts.
+func dropIns(files fs.FS, names []string) (found map[string]string) {
+	found = map[string]string{}
 	for _, folder := range folders {
 		for _, name := range names {
 			dir := path.Join(folder, name+".d")
@@ -85,11 +108,7 @@ func dropIns(files fs.FS, names []string) []string {
 			}
 		}
 	}
-	var list []string
-	for _, name := range slices.Sorted(maps.Keys(found)) {
-		list = append(list, found[name])
-	}
-	return list
+	return found
 }
 
 // parse reads one file. A mask, which is a link to /dev/null, says nothing.

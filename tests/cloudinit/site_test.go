@@ -134,7 +134,8 @@ func (s *site) userData(token, format string) string {
 		s.tb.Fatal(err)
 	}
 	cmd := exec.Command(bin, "user-data", "--api-uri", k2hr3URI, "--role", s.cluster.SlaveRole(), "--role-token-file", file,
-		"--repo", packagesURI, "--repo-key-file", s.repo.Key, "--format", format)
+		"--repo", packagesURI, "--repo-key-file", s.repo.Key, "--format", format,
+		"--packages", "", "--app-user", "games", "--app-user", "nosuch") // the site has no k2hdkc
 	cmd.Env = []string{"K2HDKC_SLAVE_ANTPICKAX_DIR=" + dir, "PATH=" + os.Getenv("PATH")}
 	var stderr strings.Builder
 	cmd.Stderr = &stderr

@@ -224,11 +224,14 @@ func (k *killing) onlyItsOwn(t *testing.T, p *realagent.Process) {
 	t.Helper()
 	allowed := map[string][]string{
 		"out":   {"slave.ini", ".slave.lock", ".slave.next.ini"},
-		"state": {"state.json"},
+		"state": {"state.json", "replaced"},
 		"run":   {"probe.ini", "status.json", "status.lock"},
 	}
 	if slices.Contains(names(t, k.host.path("out")), ".slave.next.ini") {
 		k.halfway++
+	}
+	if kept := names(t, k.host.path("state/replaced")); len(kept) > 6+1+1 { // kept, the next one, and a temporary file
+		t.Fatalf("state/replaced has %q\n%s", kept, &p.Log)
 	}
 	for dir, known := range allowed {
 		var odd []string

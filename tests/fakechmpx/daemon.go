@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 	"unsafe"
@@ -46,8 +47,11 @@ func (t tool) chmpx() int {
 		return t.notStarted(err)
 	}
 	defer p.watch.Close()
-	ring, err := p.watchRing()
+	ring, looks, err := p.watchRing()
 	if err != nil {
+		return t.notStarted(err)
+	}
+	if err := p.dir.mayTake(c.Group, c.SelfCtlPort); err != nil {
 		return t.notStarted(err)
 	}
 	if err := p.keep(); err != nil {
@@ -55,7 +59,7 @@ func (t tool) chmpx() int {
 	}
 	p.listen()
 	p.announce()
-	return p.loop(signals, ring)
+	return p.loop(signals, ring, looks)
 }
 
 func (t tool) notStarted(err error) int {
@@ -100,10 +104,22 @@ func (p *process) announce() {
 }
 
 // loop runs until the process has a reason to end, and returns the exit status.
-func (p *process) loop(signals <-chan os.Signal, ring <-chan struct{}) int {
+func (p *process) loop(signals <-chan os.Signal, ring, looks <-chan struct{}) int {
 	file := p.fileEvents()
 	for {
+		var idle <-chan time.Time
+		if !p.slave.connected() {
+			idle = time.After(IdleFor)
+		}
 		select {
+		case <-looks:
+			if p.after(Event{Effect: p.slave.Looked()}) {
+				return p.end()
+			}
+		case <-idle:
+			if p.after(Event{Effect: p.slave.Idle()}) {
+				return p.end()
+			}
 		case batch := <-file:
 			for _, e := range batch {
 				if p.onFile(e) {
@@ -181,23 +197,31 @@ func (p *process) keep() error {
 	return p.dir.Keep(shot)
 }
 
-// watchRing reads the ring and tells of every change of its file.
-func (p *process) watchRing() (<-chan struct{}, error) {
+// watchRing reads the ring and tells of every change of its file or of the clients, and of every
+// run of chmpxstatus.
+func (p *process) watchRing() (ring, looks <-chan struct{}, err error) {
 	dir := string(p.dir)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
-		return nil, fmt.Errorf("inotify: %w", err)
+		return nil, nil, fmt.Errorf("inotify: %w", err)
 	}
 	const mask = unix.IN_CLOSE_WRITE | unix.IN_MOVED_TO | unix.IN_MOVED_FROM | unix.IN_DELETE
 	if _, err := unix.InotifyAddWatch(fd, dir, mask); err != nil {
 		unix.Close(fd)
-		return nil, fmt.Errorf("watch %s: %w", dir, err)
+		return nil, nil, fmt.Errorf("watch %s: %w", dir, err)
 	}
 	p.readRing()
-	changed := make(chan struct{}, 1)
+	changed, looked := make(chan struct{}, 1), make(chan struct{}, 1)
+	tell := func(c chan<- struct{}) {
+		select {
+		case c <- struct{}{}:
+		default:
+		}
+	}
+	state := filepath.Base(p.dir.Path(p.slave.first.Group, p.slave.first.SelfCtlPort))
 	go func() {
 		f := os.NewFile(uintptr(fd), "inotify") // open for as long as the process runs
 		for {
@@ -206,16 +230,16 @@ func (p *process) watchRing() (<-chan struct{}, error) {
 				return
 			}
 			for _, e := range batch {
-				if e.name == ringFile {
-					select {
-					case changed <- struct{}{}:
-					default:
-					}
+				switch {
+				case e.name == ringFile, e.name == clientsFile:
+					tell(changed)
+				case e.name == state && e.mask&unix.IN_CLOSE_WRITE != 0:
+					tell(looked)
 				}
 			}
 		}
 	}()
-	return changed, nil
+	return changed, looked, nil
 }
 
 func (p *process) onRing() (end bool) {
@@ -229,6 +253,7 @@ func (p *process) readRing() Effect {
 		p.log(levelErr, "UpdateChmpxSvrs", "%v.", err)
 		return Unchanged
 	}
+	p.slave.SetClients(p.dir.clients())
 	return p.slave.SetRing(members)
 }
 

@@ -51,6 +51,9 @@ func WriteStatus(w io.Writer, s Snapshot, dir StateDir) {
 	p.line("")
 	p.queues(s)
 	p.line("joining client process = {")
+	for i := range s.Clients {
+		p.line("  [%d] pid                                    = %d", i, s.PID+1+i)
+	}
 	p.line("}")
 }
 

@@ -110,6 +110,7 @@ func (t tool) status() int {
 	if err != nil || shot.Group != c.Group {
 		return t.notAttached()
 	}
+	t.dir.look(c.Group, c.SelfCtlPort)
 	return t.print(func(w io.Writer) { WriteStatus(w, shot, t.dir) })
 }
 

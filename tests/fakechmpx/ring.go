@@ -27,12 +27,19 @@ type Member struct {
 	CUK     string      `json:"cuk,omitempty"`
 	Seed    string      `json:"seed,omitempty"`
 	State   MemberState `json:"state,omitempty"`
+	// Refuses: the server node's own file does not list the slave yet, so it takes no connection
+	// of it (J.1). That it ends is no news to the slave.
+	Refuses bool `json:"refuses,omitempty"`
+	// Announced is how often it was asked to announce itself anew (UPDATESTATUS, J.3).
+	Announced int `json:"announced,omitempty"`
 }
 
 // The texts of E.8 that occur here.
 const (
 	statusSlave = "SAFE -> [SLAVE][UP][n/a][Nothing][NoSuspend]"
 	statusOut   = "SAFE -> [SERVICE OUT][DOWN][n/a][Nothing][NoSuspend]"
+	// statusRefused is also that of a server node that is down in service (J.5).
+	statusRefused = "SAFE -> [SERVICE IN][DOWN][n/a][Nothing][NoSuspend]"
 )
 
 func (s MemberState) status() string {
@@ -40,13 +47,24 @@ func (s MemberState) status() string {
 	case MemberSuspended:
 		return "SAFE -> [SERVICE IN][UP][n/a][Nothing][Suspend]"
 	case MemberDown:
-		return "SAFE -> [SERVICE IN][DOWN][n/a][Nothing][NoSuspend]"
+		return statusRefused
 	case MemberJoining:
 		return "SAFE -> [SERVICE OUT][UP][ADD][Pending][NoSuspend]"
 	case MemberLeaving:
 		return "SAFE -> [SERVICE IN][UP][DELETE][Pending][NoSuspend]"
 	}
 	return "SAFE -> [SERVICE IN][UP][n/a][Nothing][NoSuspend]"
+}
+
+// up reports whether its chmpx can be reached.
+func (s MemberState) up() bool { return s != MemberDown }
+
+// accepts reports whether the slave gets a connection to it.
+func (m Member) accepts() bool { return m.State.up() && !m.Refuses }
+
+// same reports whether two members are one server node.
+func (m Member) same(o Member) bool {
+	return m.Name == o.Name && m.CtlPort == o.CtlPort && m.CUK == o.CUK && m.Seed == o.Seed
 }
 
 // node makes the member an entry as chmpx has for a server it learnt of.

@@ -32,7 +32,12 @@ type Slave struct {
 	applied *Config
 	self    Node
 	servers []*server
-	ring    []Member
+	ring    []announced
+	// clock counts what has happened in the RING and to the slave: it orders reports and entries
+	// as time stamps do in the real one (J.2).
+	clock   int
+	looked  time.Time // when chmpxstatus ran last
+	clients int
 	sockets int // the descriptor given out last
 	changed time.Time
 	// overrun is set when the tables hold more than they have room for.
@@ -44,7 +49,19 @@ type server struct {
 	status  string
 	socket  int // 0: not connected
 	updated time.Time
+	heard   int // the latest report of it that was taken
+	stamp   int // a report must be as new as this to count
 }
+
+// announced is a member, and when it last told the RING how it is.
+type announced struct {
+	Member
+	at int
+}
+
+// IdleFor is how long nothing may have happened to a slave without any server node that is up for
+// it to try them again. A run of chmpxstatus is something (J.2).
+const IdleFor = 100 * time.Millisecond
 
 // firstSocket is below the first descriptor a chmpx has left for connections.
 const firstSocket = 12
@@ -89,15 +106,51 @@ func (s *Slave) Reload(c *Config) Effect {
 		return Crashed
 	}
 	s.applied = c
-	s.dropGone()
+	s.dropGone() // no server node is tried for it (J.2)
+	return Reloaded
+}
+
+// SetRing tells the slave who is in the RING now. A member that is new or in another state
+// announces itself to the slave, through any server node that it is connected to; one that merely
+// refuses the slave no more does not. SetRing returns Crashed when the members do not fit the
+// tables, else Reloaded.
+func (s *Slave) SetRing(members []Member) Effect {
+	s.clock++
+	next := make([]announced, len(members))
+	for i, m := range members {
+		next[i] = announced{m, s.clock}
+		for _, before := range s.ring {
+			if before.same(m) && before.State == m.State && before.Announced == m.Announced {
+				next[i].at = before.at
+			}
+		}
+	}
+	s.ring = next
 	return cmp.Or(s.mergeRing(), Reloaded)
 }
 
-// SetRing tells the slave who is in the RING now. It returns Crashed when the
-// members do not fit the tables, else Reloaded.
-func (s *Slave) SetRing(members []Member) Effect {
-	s.ring = slices.Clone(members)
-	return cmp.Or(s.mergeRing(), Reloaded)
+// SetClients says how many programs have joined the slave.
+func (s *Slave) SetClients(n int) { s.clients = n }
+
+// Looked is a run of chmpxstatus, which keeps a slave without any server node that is up from
+// trying them for a while.
+func (s *Slave) Looked() Effect {
+	effect := s.Idle()
+	s.looked = time.Now()
+	return effect
+}
+
+// Idle is what a slave does that has nothing else to do: without any server node that is up it
+// tries them all (J.2).
+func (s *Slave) Idle() Effect {
+	if s.connected() {
+		return Unchanged
+	}
+	effect := s.mergeRing()
+	if effect == "" && !s.connected() {
+		return Unchanged
+	}
+	return cmp.Or(effect, Reloaded)
 }
 
 // add enters the nodes of the file that are not known (D.5).
@@ -131,23 +184,45 @@ func (s *Slave) dropGone() {
 	})
 }
 
-// mergeRing brings the table in line with the RING: members are learnt, what
-// left is out of service, and gone if the file does not list it.
+// connected reports whether the slave has a server node that is up.
+func (s *Slave) connected() bool {
+	return slices.ContainsFunc(s.servers, func(n *server) bool { return n.socket != 0 })
+}
+
+// entry finds the server node that a member is, or enters it.
+func (s *Slave) entryOf(m Member) *server {
+	i := slices.IndexFunc(s.servers, func(known *server) bool { return m.is(known.Node, s.host) })
+	if i < 0 {
+		i = len(s.servers)
+		s.servers = append(s.servers, &server{Node: m.node(), status: statusOut})
+	}
+	return s.servers[i]
+}
+
+// mergeRing brings the table in line with what the slave hears of the RING: members are learnt,
+// what left is out of service, and gone if the file does not list it. A slave that is connected to
+// no server node any more hears nothing.
 func (s *Slave) mergeRing() Effect {
+	connected := s.connected()
 	listed := map[*server]bool{}
 	for _, m := range s.ring {
-		i := slices.IndexFunc(s.servers, func(known *server) bool { return m.is(known.Node, s.host) })
-		if i < 0 {
-			i = len(s.servers)
-			s.servers = append(s.servers, &server{Node: m.node(), status: statusOut})
+		if n := s.entryOf(m.Member); m.State.up() {
+			listed[n] = true
 		}
-		listed[s.servers[i]] = true
-		s.setStatus(s.servers[i], m.State.status())
 	}
 	for _, known := range s.servers {
-		if !listed[known] {
-			s.setStatus(known, statusOut)
+		if known.socket != 0 && !listed[known] {
+			s.setStatus(known, statusOut) // its connection ends
 		}
+	}
+	if connected && !s.connected() {
+		s.lose()
+	}
+	if !s.connected() && time.Since(s.looked) >= IdleFor {
+		s.connect()
+	}
+	if s.connected() {
+		s.hear()
 	}
 	s.dropGone()
 	if s.overrun || s.free() < 0 {
@@ -155,6 +230,51 @@ func (s *Slave) mergeRing() Effect {
 		return Crashed
 	}
 	return ""
+}
+
+// lose is the end of the last connection: the slave forgets who is in service, and believes only
+// what is newer than that (J.2).
+func (s *Slave) lose() {
+	for _, known := range s.servers {
+		s.setStatus(known, statusOut)
+		known.stamp = s.clock
+	}
+}
+
+// connect reaches the first server node that takes the slave.
+func (s *Slave) connect() {
+	for _, m := range s.ring {
+		if m.accepts() {
+			n := s.entryOf(m.Member)
+			n.heard = m.at
+			s.setStatus(n, m.State.status())
+			return
+		}
+	}
+}
+
+// hear takes the reports of the RING that are news. What is up is tried once; one that refuses the
+// slave counts as down in service from then on (J.1).
+func (s *Slave) hear() {
+	listed := map[*server]bool{}
+	for _, m := range s.ring {
+		n := s.entryOf(m.Member)
+		listed[n] = true
+		if m.at < n.stamp || m.at == n.heard {
+			continue
+		}
+		n.heard = m.at
+		if m.Refuses && m.State.up() && n.socket == 0 {
+			s.setStatus(n, statusRefused)
+			continue
+		}
+		s.setStatus(n, m.State.status())
+	}
+	for _, known := range s.servers {
+		if !listed[known] {
+			s.setStatus(known, statusOut)
+		}
+	}
 }
 
 // setStatus keeps the socket of a node that stays up.
@@ -183,7 +303,7 @@ func (s *Slave) Snapshot() Snapshot {
 		FileVersion: c.FileVersion, Date: c.Date.Unix(),
 		Mode: s.first.Mode, IDType: s.first.IDType, Random: s.first.Random,
 		Tuning: c.Tuning, K2Hash: s.first.K2Hash, Slots: s.first.Tuning.MaxChmpx,
-		Free: max(s.free(), 0),
+		Free: max(s.free(), 0), Clients: s.clients,
 		Self: s.entry(s.self, statusSlave, s.changed),
 	}
 	shot.Tuning.MaxMQServer = s.first.Tuning.MaxMQServer

@@ -101,7 +101,7 @@ var normal = regexp.MustCompile(`^(` + strings.Join([]string{
 	`(Get|Hit|Ign):\d+ http://`, `Reading `, `Building `, `The following `, `  [a-z]`, `\d+ upgraded, `, `Need to get `, `After this operation, `, `Fetched `,
 	`debconf: delaying package configuration, since apt-utils is not installed`,
 	`dpkg: warning: downgrading `,
-	`\(Reading database `, `Selecting `, `Preparing to unpack `, `Unpacking `, `Setting up `, `Removing `, `Purging configuration files `,
+	`\(Reading database `, `Selecting `, `Preparing to unpack `, `Unpacking `, `Setting up `, `Removing `, `Purging configuration files `, `Processing triggers for systemd `,
 	`Created symlink '?/etc/systemd/system/multi-user.target.wants/`,
 	`Configuration file '/etc/k2hdkc/slave-agent.ini'`, ` ==> File on system created by you`, ` ==> File also in package provided`,
 	` ==> (Keeping old config file as default|Using current old file as you requested)`,

@@ -47,6 +47,8 @@ var inBoth = map[string]string{
 	"/usr/lib/systemd/system/k2hdkc-slave-agent.service":                 "-rw-r--r--",
 	"/usr/lib/systemd/system-generators/k2hdkc-slave-agent-generator":    "lrwxrwxrwx",
 	"/usr/lib/systemd/catalog/k2hdkc-slave-agent.catalog":                "-rw-r--r--",
+	"/usr/lib/sysusers.d/k2hdkc-slave-agent.conf":                        "-rw-r--r--",
+	"/usr/libexec/k2hdkc-slave-agent/prepare-chmpx":                      "lrwxrwxrwx",
 	"/usr/lib/tmpfiles.d/k2hdkc-slave-agent.conf":                        "-rw-r--r--",
 	"/usr/libexec/k2hdkc-slave-agent/await-chmpx":                        "lrwxrwxrwx",
 	"/usr/libexec/k2hdkc-slave-agent/maintain":                           "lrwxrwxrwx",

@@ -98,7 +98,10 @@ func operations(c *Client, token Token) map[string]func(context.Context) error {
 			return err
 		},
 		"TakesToken": func(ctx context.Context) error {
-			_, _, err := c.TakesToken(ctx, role, token)
+			good, _, err := c.TakesToken(ctx, role, token)
+			if err == nil && !good { // it is no error, as only K2HR3 itself can say so
+				err = &Error{Op: "TakesToken", Kind: ErrUnauthorized}
+			}
 			return err
 		},
 		"Resource": func(ctx context.Context) error {

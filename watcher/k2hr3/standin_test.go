@@ -323,13 +323,17 @@ func TestTokensReachTheServerInTheHeaderAlone(t *testing.T) {
 			if r.Source != vm || strings.Contains(r.Path+r.Query, s.token.header()[2:]) {
 				t.Errorf("%v", r)
 			}
-			if r.Method != http.MethodGet || r.Op != fakek2hr3.OpResource {
+			switch {
+			case r.Method == http.MethodGet && r.Op == fakek2hr3.OpResource:
+			case r.Op == fakek2hr3.OpProbe && r.Query == "":
+				byOp["TakesToken"] = r.Token
+			default:
 				byOp[r.Op] = r.Token
 			}
 		}
 		want := map[fakek2hr3.Op]fakek2hr3.TokenKind{
 			fakek2hr3.OpRoot: fakek2hr3.TokenNone, fakek2hr3.OpProbe: fakek2hr3.TokenNone, fakek2hr3.OpLeave: fakek2hr3.TokenNone,
-			fakek2hr3.OpRegister: fakek2hr3.TokenByUser,
+			fakek2hr3.OpRegister: fakek2hr3.TokenByUser, "TakesToken": fakek2hr3.TokenByUser,
 		}
 		if diff := cmp.Diff(want, byOp); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)

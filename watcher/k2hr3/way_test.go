@@ -69,8 +69,8 @@ func TestWay(t *testing.T) {
 // The limit of who goes it ends it, and K2HR3 is what did not answer.
 func TestAWayThatEndsNowhere(t *testing.T) {
 	stuck := make(chan struct{})
-	t.Cleanup(func() { close(stuck) })
 	c := serve(t, func(http.ResponseWriter, *http.Request) { <-stuck })
+	t.Cleanup(func() { close(stuck) }) // before the server ends, which waits for it
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	w := c.Way(ctx, time.Second)

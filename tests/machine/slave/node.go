@@ -232,6 +232,7 @@ type Slave struct {
 func New(t *testing.T, o machine.Options) *Slave {
 	t.Helper()
 	o.Name, o.Outside = Name, K2HR3
+	o.Files = append(o.Files, queues()...)
 	m := machine.ForTest(t, o)
 	s := &Slave{Node: &Node{Host: m, TB: t, File: INI}, Machine: m, K2HR3: fakek2hr3.New()}
 	s.K2HR3.Hold(time.Minute)
@@ -244,6 +245,17 @@ func New(t *testing.T, o machine.Options) *Slave {
 	go server.Serve(l)
 	t.Cleanup(func() { server.Close() })
 	return s
+}
+
+// queues lets the container have message queues as deep as chmpx needs them, as a VM can by itself:
+// what is below /proc/sys is read-only in it.
+func queues() []machine.File {
+	const unit = "/etc/systemd/system/"
+	return []machine.File{
+		{Path: unit + "basic.target.d/queues.conf", Text: "[Unit]\nWants=queues.service\n"},
+		{Path: unit + "queues.service", Text: "[Unit]\nDefaultDependencies=no\nBefore=basic.target\n[Service]\nType=oneshot\nRemainAfterExit=yes\n" +
+			"ExecStart=/bin/sh -c 'mount -o remount,bind,rw /proc/sys && echo 1025 >/proc/sys/fs/mqueue/msg_max; mount -o remount,bind,ro /proc/sys'\n"},
+	}
 }
 
 // As returns the slave for a subtest.
