@@ -153,14 +153,19 @@ func (h *host) clear(group string, ctlPort int) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		errs = append(errs, err)
 	}
+	// Beside another chmpx of the group, as on a server node, what somebody has open may be its.
+	beside := slices.ContainsFunc(names, func(name string) bool {
+		_, id, ok := owner(filepath.Join(h.queues, name))
+		return ok && isQueue(name, group) && use.byChmpx[id]
+	})
 	for _, name := range names {
 		path := filepath.Join(h.queues, name)
 		uid, id, ok := owner(path)
-		if !ok || uid == h.uid || !isQueue(name, group) || use.byChmpx[id] {
+		if !ok || uid == h.uid || !isQueue(name, group) {
 			continue
 		}
 		// Those of programs that have joined are theirs, unless chmpx ran as the same user.
-		if slices.Contains(before, uid) || !use.byAnybody[id] {
+		if !use.byAnybody[id] || !beside && slices.Contains(before, uid) {
 			removed += remove(path, &errs)
 		}
 	}

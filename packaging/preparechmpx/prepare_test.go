@@ -21,6 +21,7 @@ const (
 	app      = 1001     // a program that has joined
 	one      = "orders.0123456789abcdef"
 	two      = "orders.00000000000000ff"
+	three    = "orders.0000000000000100"
 )
 
 const ini = "[GLOBAL]\nFILEVERSION = 1\nGROUP = orders\nMODE = SLAVE\nDELIVERMODE = HASH\nSELFCTLPORT = 8022\nMAXMQSERVER = 8\nMAXMQCLIENT = 128\n" +
@@ -123,6 +124,14 @@ func TestWhatIsInTheWayIsRemoved(t *testing.T) {
 			s.queue(two, 0)
 			s.runs(7, "chmpx", filepath.Join(s.queues, one))
 		}, []string{one}, "files=3"},
+		{"a program of root's has joined another chmpx of the group", func(s *stage) {
+			s.state(0)
+			s.queue(one, 0)
+			s.queue(two, 0)
+			s.queue(three, 0)
+			s.runs(7, "chmpx", filepath.Join(s.queues, one))
+			s.runs(8, "k2hdkc", filepath.Join(s.queues, one), filepath.Join(s.queues, two))
+		}, []string{two, one}, "files=3"},
 		{"other names", func(s *stage) {
 			s.queue("orders2.0123456789abcdef", 0)
 			s.queue("orders.1", 0)
