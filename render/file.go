@@ -134,7 +134,11 @@ func (f File) inspect(root *os.Root) (fs.FileInfo, error) {
 		target, _ := os.Readlink(f.Path)
 		return nil, fmt.Errorf("cannot replace %s: it %w to %s, and chmpx would not notice that it leads elsewhere: name the file itself as output", f.Path, ErrSymlink, target)
 	case !old.Mode().IsRegular():
-		return nil, fmt.Errorf("cannot replace %s: it %w", f.Path, ErrNotRegular)
+		what := "a FIFO, a socket or a device"
+		if old.IsDir() {
+			what = "a folder"
+		}
+		return nil, fmt.Errorf("cannot replace %s: it %w but %s: move that away", f.Path, ErrNotRegular, what)
 	}
 	return old, nil
 }
@@ -218,7 +222,7 @@ func (f File) redress(path string, old fs.FileInfo) error {
 func (f File) cannotReplace(err error) error {
 	for _, path := range []string{f.Path, filepath.Dir(f.Path)} {
 		if attr := frozen(path); attr != "" && errors.Is(err, fs.ErrPermission) {
-			return fmt.Errorf("cannot replace %s: %s has the attribute %s of chattr; chattr -%[3]s %[2]s allows it: %[4]w", f.Path, path, attr, err)
+			return fmt.Errorf("cannot replace %s: run chattr -%s %s: its attribute %[2]s does not allow it: %[4]w", f.Path, attr, path, err)
 		}
 	}
 	return fmt.Errorf("cannot replace %s: %w", f.Path, explain(err))

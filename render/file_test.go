@@ -227,12 +227,12 @@ func TestReplaceRefuses(t *testing.T) {
 			if err := os.Mkdir(f.Path, 0o755); err != nil {
 				t.Fatal(err)
 			}
-		}, ErrNotRegular, "not a regular file"},
+		}, ErrNotRegular, "a folder: move that away"},
 		{"a fifo", func(t *testing.T, f *File) {
 			if err := syscall.Mkfifo(f.Path, 0o644); err != nil {
 				t.Fatal(err)
 			}
-		}, ErrNotRegular, "not a regular file"},
+		}, ErrNotRegular, "a FIFO, a socket or a device: move that away"},
 		{"no directory", func(t *testing.T, f *File) {
 			f.Path = filepath.Join(filepath.Dir(f.Path), "missing", "slave.ini")
 		}, ErrNoDirectory, "create"},

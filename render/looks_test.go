@@ -320,7 +320,7 @@ func TestReplaceOfAFrozenFile(t *testing.T) {
 			write(t, f.Path, "old", 0o644)
 			chattr(t, c.of(f.Path), c.flag)
 			err := replace(t, f, "new")
-			if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), c.says+" "+c.of(f.Path)+" allows it") {
+			if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "run "+c.says+" "+c.of(f.Path)+":") {
 				t.Errorf("got %v", err)
 			}
 			if content(t, f.Path) != "old" {

@@ -218,6 +218,29 @@ func TestAFileThatEndsChmpxIsTakenBackUntilThereIsAnotherText(t *testing.T) {
 	})
 }
 
+// Another program's text ends chmpx before the agent has put its own back: that one is not to
+// blame, and K2HR3's text, which is the same, is not banned.
+func TestAFileThatChmpxRanBeforeIsNotBlamedForItsEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		h.chmpx.set(func(c *fakeChmpx) { c.lag = time.Hour })
+		h.edit(func(path string) error { return os.WriteFile(path, []byte("garbage\n"), 0o644) })
+		h.chmpx.stop()
+		h.pass(5 * time.Second)
+		h.log.want(t, 1, "another program changed slave.ini")
+		h.log.want(t, 1, "ERROR", "chmpx ended; slave.ini is good, so look for the cause in chmpx's log")
+		h.log.want(t, 0, "chmpx ended on the new slave.ini")
+		if h.revision() != 2 {
+			t.Errorf("in place is revision %d, want 2", h.revision())
+		}
+		h.chmpx.set(func(c *fakeChmpx) { c.lag = 0 })
+		h.chmpx.start(t)
+		h.askNow()
+		h.pass(time.Minute)
+		h.log.want(t, 0, "RESOURCE not applied")
+	})
+}
+
 func TestAReloadOfTheAgentTriesAFileAgainThatHasEndedChmpx(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.killed()

@@ -35,6 +35,8 @@ type inPlace struct {
 	// digest tells the texts of K2HR3 apart, whatever revision they got; empty: the
 	// version was found in place.
 	digest string
+	// ran: chmpx was seen to run these bytes under an earlier revision, so they end no chmpx.
+	ran bool
 }
 
 func newOutput(log *slog.Logger) output { return output{refusal: trouble{log: log}} }
@@ -55,7 +57,8 @@ func (o *output) none() bool { return o.file.bytes == nil }
 
 // putInPlace takes note of a candidate that has replaced the file old.
 func (o *output) putInPlace(c candidate, old daemon.Inode) {
-	o.file = inPlace{bytes: c.bytes, sum: sum(c.bytes), config: c.report.Config, good: true, digest: c.digest}
+	ran := c.again && (o.file.ran || o.safe.good && o.safe.sum == o.file.sum)
+	o.file = inPlace{bytes: c.bytes, sum: sum(c.bytes), config: c.report.Config, good: true, digest: c.digest, ran: ran}
 	o.revision = c.report.Config.FileVersion
 	o.replaced = old
 }
@@ -105,9 +108,10 @@ func (o *output) refuse(a k2hr3.Answer) bool {
 // confirmed takes note that chmpx runs the current slave.ini.
 func (o *output) confirmed() { o.safe = o.file }
 
-// canRestore reports whether chmpx ran another file before this one.
+// canRestore reports whether chmpx ran another file before this one. The same bytes under another
+// revision are none: what somebody else wrote in between has ended chmpx, and not they.
 func (o *output) canRestore() bool {
-	return o.safe.good && o.safe.sum != o.file.sum
+	return o.safe.good && o.safe.sum != o.file.sum && !o.file.ran
 }
 
 // restoreSafe makes the version that chmpx ran last the one that belongs in place, and

@@ -85,7 +85,7 @@ const (
 	whyHeld         reason = "K2HR3 holds requests until something changes"
 	whyBurst        reason = "more changes may follow the latest"
 	whyRing         reason = "the ring has changed"
-	whyWanted       reason = "somebody asked for it"
+	whyWanted       reason = "something changed here, or the agent was reloaded"
 	whyFailure      reason = "retry after a failure"
 	whyRetryAfter   reason = "K2HR3 asked for the pause (Retry-After)"
 	whyRefused      reason = "retry after a text that was not applied"

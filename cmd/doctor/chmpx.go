@@ -120,11 +120,24 @@ func lookRevision(ctx context.Context, x *exam) *finding {
 			c = &chmpx.Config{Group: c.Group, SelfCtlPort: c.SelfCtlPort, FileVersion: now}
 		}
 	}
+	if st.Revision != c.FileVersion && x.stopped(st.PID) {
+		return bad(fmt.Sprintf("kill -CONT %d, or end the debugger that holds it", st.PID), "the file is revision %d, and chmpx, pid %d, is stopped on revision %d: it does nothing at all", c.FileVersion, st.PID, st.Revision)
+	}
 	if st.Revision != c.FileVersion {
 		return bad("restart chmpx when it suits its clients: it has lost its watch on the file, or something holds the old one", "the file is revision %d, and chmpx runs revision %d", c.FileVersion, st.Revision).
 			after("links", "looks", "drop-in")
 	}
 	return good("chmpx runs revision %d", st.Revision)
+}
+
+// stopped tells whether a signal or a debugger has stopped a process; what cannot be seen is not.
+func (x *exam) stopped(pid int) bool {
+	b, err := regularfile.Read(filepath.Join(x.Proc, strconv.Itoa(pid), "status"), regularfile.Small)
+	if err != nil {
+		return false
+	}
+	_, state, _ := strings.Cut(string(b), "\nState:\t")
+	return strings.HasPrefix(state, "T") || strings.HasPrefix(state, "t")
 }
 
 // reread returns the FILEVERSION of the file in place, which may have been replaced meanwhile; 0:
@@ -219,6 +232,7 @@ func lookServers(ctx context.Context, x *exam) *finding {
 	}
 	up, others := 0, 0
 	var down []chmpx.Node
+	missing := false // one of them from chmpx, which an older file in it explains
 	for i, p := range daemon.Pairs(st, file) {
 		switch {
 		case p.InRing && p.Node.Up():
@@ -227,14 +241,14 @@ func lookServers(ctx context.Context, x *exam) *finding {
 				others++
 			}
 		case p.InFile:
-			down = append(down, c.Servers[i])
+			down, missing = append(down, c.Servers[i]), missing || !p.InRing
 		}
 	}
 	if len(down) == 0 && others == 0 {
 		return good("all %s are up", count(up, "server node"))
 	}
 	if len(down) == 0 {
-		return warn("the agent asks K2HR3 for the difference by itself; if it lasts, the server is not registered in K2HR3", "chmpx knows %s that the file does not list", count(others, "server node"))
+		return warn("the agent asks K2HR3 for the difference by itself; if it lasts, the server is not registered in K2HR3", "chmpx knows %s that the file does not list", count(others, "server node")).after("revision")
 	}
 	words := strings.Join(reach(ctx, down[:min(len(down), maxProbes)]), "; ")
 	if len(down) > maxProbes {
@@ -244,7 +258,11 @@ func lookServers(ctx context.Context, x *exam) *finding {
 	if up == 0 {
 		return bad(remedy, "chmpx reaches no server node: %s", words).after("clock")
 	}
-	return warn(remedy, "chmpx reaches %d of %d server nodes: %s", up, up+len(down)-others, words)
+	f := warn(remedy, "chmpx reaches %d of %d server nodes: %s", up, up+len(down)-others, words)
+	if missing {
+		f.after("revision")
+	}
+	return f
 }
 
 // reach tries to connect to servers, all at once, and says what came of it.

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"os"
@@ -297,6 +298,14 @@ func chmpxFaults() []fault {
 			p.chmpx = func(context.Context) (daemon.Status, error) { <-stuck; return daemon.Status{}, nil }
 		}, cause: "chmpx", says: "hangs"},
 		{name: "chmpx has lost its watch", seed: func(p *patient) { p.writeFile(p.cluster.Text(), 8) }, cause: "revision", says: "revision 8"},
+		{name: "chmpx has lost its watch, and a server has joined", seed: func(p *patient) {
+			p.cluster.Join("127.0.0.99", "kv-99", "127.0.0.99")
+			p.writeFile(p.cluster.Text(), 8)
+		}, cause: "revision", says: "revision 8"},
+		{name: "chmpx is stopped by a signal", seed: func(p *patient) {
+			p.writeFile(p.cluster.Text(), 8)
+			p.put(fmt.Sprintf("proc/%d/status", ownPID), "Name:\tchmpx\nState:\tT (stopped)\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t\n", 0o644)
+		}, cause: "revision", says: fmt.Sprintf("kill -CONT %d", ownPID)},
 		{name: "a hard link keeps chmpx from the new file", seed: func(p *patient) {
 			p.writeFile(p.cluster.Text(), 8)
 			p.must(os.Link(p.file(), p.path("out/backup.ini")))

@@ -99,7 +99,7 @@ func (p *page) k2hr3(d status.Document) {
 	if k.API != "" {
 		lines[0].text = k.API
 	}
-	answered := "has not answered yet"
+	answered := "has given no RESOURCE yet"
 	if !k.LastOK.IsZero() {
 		answered = "answered " + p.ago(k.LastOK)
 	}

@@ -553,8 +553,8 @@ var table = []Event{
 		ID:      "4d5307c293f04aebb3567e7d9c80abe9",
 		Group:   aboutChmpx,
 		Message: "chmpx ended; slave.ini is good, so look for the cause in chmpx's log",
-		Cause:   "chmpx ended within the time in which it should have loaded the new slave.ini, and the agent has no other file that it ran.",
-		Remedy:  "Look for the cause in chmpx's log: `journalctl -u chmpx`.",
+		Cause:   "chmpx ended within the time in which it should have loaded the new slave.ini, and the agent has no other file that it ran. Or another program wrote into slave.ini, chmpx loaded that and ended, and the agent has put the file that chmpx ran in place again: the entry before says so.",
+		Remedy:  "Look for the cause in chmpx's log: `journalctl -u chmpx`. If another program writes into slave.ini, find it and end it.",
 	},
 	{
 		ID:      "ded1c067b35849239ef1a52eb097a18c",

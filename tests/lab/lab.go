@@ -52,6 +52,9 @@ type lab struct {
 	agent     *realagent.Process
 	read      int // of the agent's log
 	confirmed int // the revision that the agent has seen chmpx run
+
+	agentEnded *realagent.Process // of which was said that it has ended
+	chmpxEnded *fakechmpx.Process
 }
 
 func newLab(out io.Writer) (*lab, error) {
@@ -111,35 +114,59 @@ func (l *lab) serve(stock bool) error {
 func (l *lab) startAgent() error {
 	if err := errors.Join(
 		os.WriteFile(l.token(), []byte(l.cluster.RoleToken("slave", 0)+"\n"), 0o600),
-		os.WriteFile(l.config(), nil, 0o600),
+		os.WriteFile(l.config(), []byte(l.options()), 0o600),
 	); err != nil {
 		return err
 	}
-	cmd := exec.Command(l.bin, append([]string{"run", "--log-format", "json"}, l.options()...)...)
-	cmd.SysProcAttr = apart()
-	var err error
-	l.agent, err = realagent.Start(context.Background(), cmd, func(r realagent.Record) { l.line("agent", "%s", words(r)) })
-	return err
+	return l.runAgent()
 }
 
-// options are the agent's, for all its verbs.
-func (l *lab) options() []string {
-	return []string{
-		"--config", l.config(), "--api-uri", l.url, "--role", l.cluster.SlaveRole(), "--role-token-file", l.token(),
-		"--cuk", cuk, "--tag", "127.0.0.1", "--output", l.file,
-		"--state-dir", filepath.Join(l.dir, "state"), "--run-dir", filepath.Join(l.dir, "run"),
-		"--antpickax-dir", filepath.Join(l.dir, "antpickax"),
-		"--unit", "", "--status-command", l.programs.Status, "--check-command", l.programs.Conftest,
-		"--interval", "5s",
+// runAgent starts the agent with the files that are there.
+func (l *lab) runAgent() error {
+	cmd := exec.Command(l.bin, "run", "--log-format", "json", "--config", l.config())
+	cmd.SysProcAttr = apart()
+	p, err := realagent.Start(context.Background(), cmd, func(r realagent.Record) { l.line("agent", "%s", words(r)) })
+	if err != nil {
+		return err
 	}
+	l.agent, l.read, l.confirmed, l.refused = p, 0, 0, ""
+	return nil
+}
+
+// options are the agent's, for all its verbs. They are in its file, so that whoever plays with the
+// lab changes them as an operator does, and needs no more than --config.
+func (l *lab) options() string {
+	in := func(name string) string { return filepath.Join(l.dir, name) }
+	return fmt.Sprintf(`[k2hr3]
+api-uri = %s
+role = %s
+role-token-file = %s
+interval = 5s
+
+[slave]
+output = %s
+cuk = %s
+tag = 127.0.0.1
+
+[chmpx]
+unit =
+status-command = %s
+check-command = %s
+
+[agent]
+state-dir = %s
+run-dir = %s
+antpickax-dir = %s
+`, l.url, l.cluster.SlaveRole(), l.token(), l.file, cuk, l.programs.Status, l.programs.Conftest,
+		in("state"), in("run"), in("antpickax"))
 }
 
 func (l *lab) config() string { return filepath.Join(l.dir, "slave-agent.ini") }
 func (l *lab) token() string  { return filepath.Join(l.dir, "role-token") }
 
 // screen shows what one of the agent's verbs says, and returns its exit status.
-func (l *lab) screen(ctx context.Context, verb string) (int, error) {
-	said, status, err := l.look(ctx, verb)
+func (l *lab) screen(ctx context.Context, verb string, flags ...string) (int, error) {
+	said, status, err := l.look(ctx, verb, flags...)
 	if err == nil {
 		l.say("")
 		for line := range strings.Lines(said) {
@@ -147,12 +174,6 @@ func (l *lab) screen(ctx context.Context, verb string) (int, error) {
 		}
 	}
 	return status, err
-}
-
-// examine shows what the agent's verb doctor says.
-func (l *lab) examine(ctx context.Context) error {
-	_, err := l.screen(ctx, "doctor")
-	return err
 }
 
 // healthy waits until the agent's verb status says so, which it does as soon as the agent has
@@ -172,9 +193,9 @@ func (l *lab) healthy(ctx context.Context) error {
 }
 
 // look returns what one of the agent's verbs says, and its exit status.
-func (l *lab) look(ctx context.Context, verb string) (string, int, error) {
+func (l *lab) look(ctx context.Context, verb string, flags ...string) (string, int, error) {
 	var said, complaint bytes.Buffer
-	cmd := exec.CommandContext(ctx, l.bin, append([]string{verb}, l.options()...)...)
+	cmd := exec.CommandContext(ctx, l.bin, append([]string{verb, "--config", l.config()}, flags...)...)
 	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = &said, &complaint, apart()
 	err := cmd.Run()
 	var exit *exec.ExitError
@@ -202,6 +223,17 @@ func (l *lab) startChmpx() error {
 	}
 	l.chmpx = p
 	l.line("chmpx", "started on the file, pid %d", p.PID())
+	return nil
+}
+
+// stopChmpx ends chmpx in order.
+func (l *lab) stopChmpx() error {
+	ctx, cancel := context.WithTimeout(context.Background(), endWithin)
+	defer cancel()
+	if _, err := l.chmpx.Stop(ctx); err != nil {
+		return err
+	}
+	l.line("chmpx", "has ended")
 	return nil
 }
 
@@ -242,20 +274,31 @@ func member(n int) fakechmpx.Member {
 
 func serverAddress(n int) string { return fmt.Sprintf("10.0.0.%d", 10+n) }
 
-// end stops the agent and looks that chmpx lives on.
+// end stops the agent and looks that chmpx lives on, if both still run.
 func (l *lab) end() error {
+	if ended(l.agent.Done()) || ended(l.chmpx.Done()) {
+		return nil // by the commands of whoever plays with the lab
+	}
+	l.head("the agent is stopped")
+	if err := l.stopAgent(); err != nil {
+		return err
+	}
+	if err := l.alive(); err != nil {
+		return err
+	}
+	l.right("chmpx runs on, on the last good file")
+	return nil
+}
+
+// stopAgent ends the agent in order.
+func (l *lab) stopAgent() error {
 	ctx, cancel := context.WithTimeout(context.Background(), endWithin)
 	defer cancel()
-	l.head("the agent is stopped")
 	status, err := l.agent.Stop(ctx)
 	if err != nil || status != 0 {
 		return fmt.Errorf("the agent ended with status %d: %v", status, err)
 	}
 	l.line("agent", "ended with status 0")
-	if err := l.alive(); err != nil {
-		return err
-	}
-	l.right("chmpx runs on, on the last good file")
 	return nil
 }
 
@@ -264,11 +307,18 @@ const endWithin = 30 * time.Second
 
 // alive fails if chmpx has ended.
 func (l *lab) alive() error {
-	select {
-	case <-l.chmpx.Done():
+	if ended(l.chmpx.Done()) {
 		return fmt.Errorf("chmpx has ended: %+v\n%s", l.chmpx.Exit(), l.chmpx.Output())
+	}
+	return nil
+}
+
+func ended(done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
 	default:
-		return nil
+		return false
 	}
 }
 

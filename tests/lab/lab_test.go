@@ -125,6 +125,37 @@ func TestEachCommandIsAnsweredAndTheEndOfInputEndsTheLab(t *testing.T) {
 	}
 }
 
+// Whoever breaks what the lab has started keeps the lab, and can start it again.
+func TestTheLabOutlivesChmpxAndTheAgent(t *testing.T) {
+	t.Parallel()
+	p := start(t, "--keep")
+	p.await(`Break what you like below `)
+	file := regexp.MustCompile(`(?m)^slave.ini +(\S+)$`).FindStringSubmatch(p.String())
+	if file == nil {
+		t.Fatal("the lab names no slave.ini")
+	}
+	if err := os.WriteFile(file[1], []byte("garbage\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p.await(`chmpx +has ended; type start chmpx`)
+	for until := time.Now().Add(give); ; time.Sleep(20 * time.Millisecond) {
+		if b, err := os.ReadFile(file[1]); err == nil && strings.Contains(string(b), "[GLOBAL]") {
+			break
+		}
+		if time.Now().After(until) {
+			t.Fatalf("the agent does not put slave.ini back:\n%s", p)
+		}
+	}
+	p.types("join 4\nstart chmpx\nstart chmpx\nstop agent\nstop agent\njoin 5\nbreak\nstatus --brief\nstart agent\n" +
+		"stop chmpx\ndoctor --only chmpx\nstart\nstop everything\nstatus --verbose\n")
+	p.ends(0)
+	p.expect("has ended; type start chmpx", "GROUP is missing",
+		"ok +K2HR3 has it, and chmpx does not run", "chmpx +started on the file", "!! +chmpx runs already",
+		"agent +ended with status 0", "!! +agent does not run; type start agent", "ok +K2HR3 has it, and no agent runs",
+		"!! +the agent and chmpx have to run for that", "failed: the agent does not run", "agent +started",
+		"chmpx +has ended", "failed +chmpx", "!! +type start agent or start chmpx", "!! +type stop agent or stop chmpx", "unknown flag --verbose")
+}
+
 // Ctrl-C reaches the lab and all that it has started which is not kept from it.
 func TestCtrlCEndsTheLabAndAllItHasStarted(t *testing.T) {
 	t.Parallel()

@@ -20,16 +20,18 @@ import (
 const answerWithin = 30 * time.Second
 
 // commands are what one can type.
-const commands = `  join N     server node N joins the cluster (1 to 99)
-  leave N    server node N leaves it
-  break      K2HR3's RESOURCE loses its [GLOBAL] section
-  mend       the RESOURCE is whole again
-  down       K2HR3 does not answer
-  up         it does
-  status     who has which servers now, and what the agent's verb status says
-  doctor     what the agent's verb doctor says
-  help       this
-  quit       end the lab; so does the end of input, or Ctrl-C`
+const commands = `  join N      server node N joins the cluster (1 to 99)
+  leave N     server node N leaves it
+  break       K2HR3's RESOURCE loses its [GLOBAL] section
+  mend        the RESOURCE is whole again
+  down        K2HR3 does not answer
+  up          it does
+  stop WHAT   end chmpx or the agent, as in: stop chmpx
+  start WHAT  start it again
+  status      who has which servers now, and what the agent's verb status says
+  doctor      what the agent's verb doctor says; both take that verb's flags, as in: status --brief
+  help        this
+  quit        end the lab; so does the end of input, or Ctrl-C`
 
 // play takes commands until there are no more or ctx ends.
 func (l *lab) play(ctx context.Context, in io.Reader) error {
@@ -40,7 +42,10 @@ func (l *lab) play(ctx context.Context, in io.Reader) error {
 K2HR3      %s
 slave.ini  %s
 chmpx      %s -conf %s
-`, commands, l.url, l.file, l.programs.Status, l.file)
+agent      %s status --config %s
+
+Break what you like below %s, and have doctor find it.
+`, commands, l.url, l.file, l.programs.Status, l.file, l.bin, l.config(), l.dir)
 	lines := make(chan string)
 	go func() {
 		defer close(lines)
@@ -49,13 +54,23 @@ chmpx      %s -conf %s
 		}
 	}()
 	for {
+		agent, chmpx := l.agent.Done(), l.chmpx.Done()
+		if l.agentEnded == l.agent {
+			agent = nil
+		}
+		if l.chmpxEnded == l.chmpx {
+			chmpx = nil
+		}
 		select {
 		case <-ctx.Done():
 			return l.end()
-		case <-l.agent.Done():
-			return fmt.Errorf("the agent has ended: %v\n%s", l.agent.State(), l.agent)
-		case <-l.chmpx.Done():
-			return l.alive()
+		case <-agent:
+			l.agentEnded = l.agent
+			l.line("agent", "has ended, %v; type start agent", l.agent.State())
+		case <-chmpx:
+			l.chmpxEnded = l.chmpx
+			l.line("chmpx", "has ended; type start chmpx")
+			l.say("%s", lastLine(l.chmpx.Output()))
 		case line, more := <-lines:
 			words := strings.Fields(line)
 			if !more || slices.Contains([]string{"quit", "exit", "q"}, strings.Join(words, " ")) {
@@ -78,7 +93,15 @@ func (l *lab) answer(ctx context.Context, words []string) {
 }
 
 func (l *lab) command(ctx context.Context, words []string) error {
-	if words[0] == "join" || words[0] == "leave" {
+	switch words[0] {
+	case "status":
+		return l.status(ctx, words[1:])
+	case "doctor":
+		_, err := l.screen(ctx, "doctor", words[1:]...)
+		return err
+	case "start", "stop":
+		return l.startOrStop(words)
+	case "join", "leave":
 		n, err := number(words)
 		if err != nil {
 			return err
@@ -89,16 +112,47 @@ func (l *lab) command(ctx context.Context, words []string) error {
 		return l.leaves(ctx, n)
 	}
 	do, known := map[string]func(context.Context) error{
-		"break": l.breakIt, "mend": l.mendIt, "down": l.goDown, "up": l.comeUp, "status": l.status, "doctor": l.examine,
+		"break": l.breakIt, "mend": l.mendIt, "down": l.goDown, "up": l.comeUp,
 		"help": func(context.Context) error { l.say("%s", commands); return nil },
 	}[words[0]]
 	switch {
 	case !known:
-		return fmt.Errorf("there is no command %q; type join N, leave N, break, mend, down, up, status, doctor, help or quit", words[0])
+		return fmt.Errorf("there is no command %q; type join N, leave N, break, mend, down, up, stop WHAT, start WHAT, status, doctor, help or quit", words[0])
 	case len(words) > 1:
 		return fmt.Errorf("%s stands alone", words[0])
 	}
 	return do(ctx)
+}
+
+// startOrStop starts or ends chmpx or the agent. Nobody waits for what comes of it: status and
+// doctor are there to tell.
+func (l *lab) startOrStop(words []string) error {
+	is := map[string]<-chan struct{}{"agent": l.agent.Done(), "chmpx": l.chmpx.Done()}
+	if len(words) != 2 || is[words[1]] == nil {
+		return fmt.Errorf("type %s agent or %s chmpx", words[0], words[0])
+	}
+	runs := !ended(is[words[1]])
+	switch what := words[1]; {
+	case runs && words[0] == "start":
+		return fmt.Errorf("%s runs already", what)
+	case !runs && words[0] == "stop":
+		return fmt.Errorf("%s does not run; type start %s", what, what)
+	case runs && what == "agent":
+		l.agentEnded = l.agent
+		return l.stopAgent()
+	case runs:
+		l.chmpxEnded = l.chmpx
+		return l.stopChmpx()
+	case what == "agent":
+		return l.runAgent()
+	}
+	return l.startChmpx()
+}
+
+// lastLine is the last that a program has said.
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.TrimRight("    "+lines[len(lines)-1], " ")
 }
 
 // number reads the N of a command.
@@ -151,6 +205,12 @@ func (l *lab) leaves(ctx context.Context, n int) error {
 // follows waits for the agent to do what there is to do about K2HR3's change.
 func (l *lab) follows(ctx context.Context) error {
 	switch {
+	case ended(l.agent.Done()):
+		l.right("K2HR3 has it, and no agent runs; type start agent, and it learns it")
+		return nil
+	case ended(l.chmpx.Done()):
+		l.right("K2HR3 has it, and chmpx does not run; type start chmpx")
+		return nil
 	case l.down != nil:
 		l.right("K2HR3 has it, but does not answer; type up, and the agent learns it")
 		return nil
@@ -169,6 +229,8 @@ func (l *lab) follows(ctx context.Context) error {
 
 func (l *lab) breakIt(ctx context.Context) error {
 	switch {
+	case ended(l.agent.Done()) || ended(l.chmpx.Done()):
+		return fmt.Errorf("the agent and chmpx have to run for that; type start agent, start chmpx")
 	case l.broken:
 		return fmt.Errorf("the RESOURCE is broken already; type mend")
 	case l.down != nil:
@@ -202,6 +264,9 @@ func (l *lab) comeUp(ctx context.Context) error {
 	}
 	l.change(l.down, "answers again")
 	l.down = nil
+	if ended(l.agent.Done()) {
+		return l.follows(ctx)
+	}
 	if err := l.asks(ctx, true); err != nil {
 		return err
 	}
@@ -209,7 +274,11 @@ func (l *lab) comeUp(ctx context.Context) error {
 }
 
 // status says what everybody has, without waiting for anything.
-func (l *lab) status(ctx context.Context) error {
+func (l *lab) status(ctx context.Context, flags []string) error {
+	if len(flags) > 0 {
+		_, err := l.screen(ctx, "status", flags...)
+		return err
+	}
 	k2hr3 := ""
 	if l.broken {
 		k2hr3 += "; the RESOURCE is broken"
@@ -228,7 +297,11 @@ func (l *lab) status(ctx context.Context) error {
 	} else {
 		l.line("chmpx", "runs revision %d with %s, pid %d", shot.FileVersion, servers(len(shot.Servers)), shot.PID)
 	}
-	l.line("agent", "runs, pid %d; the lab is pid %d", l.agent.PID(), os.Getpid())
+	if ended(l.agent.Done()) {
+		l.line("agent", "does not run; the lab is pid %d", os.Getpid())
+	} else {
+		l.line("agent", "runs, pid %d; the lab is pid %d", l.agent.PID(), os.Getpid())
+	}
 	_, err := l.screen(ctx, "status")
 	return err
 }
