@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -316,23 +317,56 @@ func judge(d *status.Document) {
 	}
 }
 
+// settles is how long after its start chmpx may not have tried every server yet, or the agent not
+// have seen that.
+const settles = 5 * time.Second
+
 // Ready tells whether an application can begin: a good file is in place and, where chmpx can be
-// seen, it runs that file and is connected to every server that is up: none has refused it. How
-// K2HR3 is does not matter.
-func Ready(d status.Document) bool {
-	if !d.File.Present {
-		return false
+// seen, it runs that file and is connected to every server that is up: one at least, and none has
+// refused it. How K2HR3 is does not matter.
+func Ready(d status.Document, now time.Time) bool { return missing(d, now) == "" }
+
+// Offline says what an application has to wait for, by what an agent that runs has seen; empty:
+// nothing, as Ready. Where chmpx cannot be seen, the agent has to have said so.
+func Offline(d status.Document, now time.Time) string {
+	switch {
+	case d.Agent.State == status.NotConfigured:
+		return "the agent's configuration"
+	case !current(d):
+		return "the agent, which does not run"
+	case d.File.Present && !d.Chmpx.Seen && !unseeable(d):
+		return "a look at chmpx"
 	}
-	if !d.Chmpx.Seen {
-		return true
+	return missing(d, now)
+}
+
+// unseeable: the agent cannot look at chmpx.
+func unseeable(d status.Document) bool {
+	return slices.ContainsFunc(d.Conditions, func(c status.Condition) bool { return c.Code == chmpxUnseen && c.Status == status.Active })
+}
+
+// missing is what an application has to wait for.
+func missing(d status.Document, now time.Time) string {
+	switch {
+	case !d.File.Present:
+		return "the first good slave.ini"
+	case !d.Chmpx.Seen:
+		return ""
+	case !d.Chmpx.Running:
+		return "chmpx, which does not run"
+	case d.Chmpx.Revision != d.File.Revision:
+		return fmt.Sprintf("chmpx to run revision %d", d.File.Revision)
 	}
-	if !d.Chmpx.Running || d.Chmpx.Revision != d.File.Revision {
-		return false
-	}
+	young := !d.Chmpx.StartedAt.IsZero() && now.Sub(d.Chmpx.StartedAt) < settles
+	connected := false
 	for _, s := range d.Servers {
-		if s.Up() && s.Connections == 0 {
-			return false
+		if s.RingState == daemon.WordsRefused || s.Connections == 0 && (s.Up() || young && s.InFile) {
+			return "a connection to " + s.Name
 		}
+		connected = connected || s.Connections > 0
 	}
-	return len(refusedBy(d)) == 0
+	if !connected {
+		return "a connection to a server"
+	}
+	return ""
 }

@@ -97,7 +97,7 @@ func TestWhetherAServerHasRefusedChmpx(t *testing.T) {
 		d.Servers = append(d.Servers, status.Server{Name: "b", CtlPort: 1, InFile: true, InRing: true, RingState: "down"})
 		d.Agent.State, d.Conditions = tt.state, tt.conditions
 		Look{Chmpx: func(context.Context) (daemon.Status, error) { return st, nil }}.Add(t.Context(), &d, time.Now())
-		if ready := Ready(d); ready != tt.ready {
+		if ready := Ready(d, time.Now()); ready != tt.ready {
 			t.Errorf("%s: ready %v: %+v %+v", tt.name, ready, d.Servers, d.Conditions)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"k2hdkc-slave-agent/packaging/maintain"
 	"k2hdkc-slave-agent/packaging/preparechmpx"
 	"k2hdkc-slave-agent/packaging/takeparked"
+	"k2hdkc-slave-agent/packaging/waitonline"
 	"k2hdkc-slave-agent/render/regularfile"
 )
 
@@ -27,6 +28,7 @@ func otherNames() map[string]func(args []string) int {
 		awaitchmpx.Name:   awaitchmpx.Main,
 		preparechmpx.Name: preparechmpx.Main,
 		takeparked.Name:   takeparked.Main,
+		waitonline.Name:   waitonline.Main,
 		maintain.Name: func(args []string) int {
 			return maintain.Main(args, os.Stdout, unregisterAsUnit)
 		},

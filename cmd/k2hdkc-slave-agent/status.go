@@ -37,7 +37,7 @@ func (p *program) status(ctx context.Context, verb options.Verb, args []string) 
 	}
 	d := look(ctx)
 	if o.Switches["ready"] {
-		if !glance.Ready(d) {
+		if !glance.Ready(d, time.Now()) {
 			return errSaid
 		}
 		return nil

@@ -172,7 +172,7 @@ func TestReady(t *testing.T) {
 	for _, s := range states() {
 		dir := filepath.Join(t.TempDir(), "run")
 		s.prepare(t, dir)
-		ready[s.name] = glance.Ready(s.see(dir))
+		ready[s.name] = glance.Ready(s.see(dir), now)
 	}
 	for name, want := range map[string]bool{
 		"healthy-held": true, "healthy-polled": true, "k2hr3-unreachable": true, "resource-refused": true, "permissions": true,

@@ -14,6 +14,8 @@ import (
 
 const (
 	unitFile   = "../../packaging/k2hdkc-slave-agent.service"
+	waitFile   = "../../packaging/k2hdkc-slave-wait-online.service"
+	onlineFile = "../../packaging/k2hdkc-slave-online.target"
 	dropInFile = "../../packaging/chmpx.service.d/50-k2hdkc-slave-agent.conf"
 )
 
@@ -27,7 +29,7 @@ func TestUnitsAreHardened(t *testing.T) {
 	// Offline it looks at one file: chmpx's unit, as its package has it, with our drop-in.
 	chmpx := filepath.Join(t.TempDir(), "chmpx.service")
 	write(t, chmpx, read(t, "chmpx/chmpx.service")+"\n"+read(t, dropInFile))
-	for file, most := range map[string]string{unitFile: "17", chmpx: "15"} {
+	for file, most := range map[string]string{unitFile: "17", waitFile: "20", chmpx: "15"} {
 		out, err := exec.Command("systemd-analyze", "security", "--no-pager", "--offline=true", "--threshold="+most, file).CombinedOutput()
 		if err != nil {
 			t.Errorf("%s is more exposed than %s tenths: %v\n%s", file, most, err, out)
@@ -45,7 +47,7 @@ var since239 = map[string]string{
 
 // known239 are those of the units that 239 knows.
 var known239 = strings.Fields(`
-	Description Documentation Wants After StartLimitIntervalSec ConditionFileNotEmpty
+	Description Documentation Wants Requires RemainAfterExit PrivateNetwork ProtectHostname After StartLimitIntervalSec ConditionFileNotEmpty
 	Type User Group PIDFile ExecStartPre ExecStart ExecReload ExecStop KillSignal SendSIGHUP SuccessExitStatus Restart RestartSec
 	WatchdogSec TimeoutStartSec TimeoutStopSec SyslogIdentifier StateDirectory RuntimeDirectory RuntimeDirectoryPreserve UMask LimitMSGQUEUE
 	CapabilityBoundingSet NoNewPrivileges PrivateUsers ProtectSystem ReadWritePaths ProtectHome PrivateTmp
@@ -61,7 +63,7 @@ var values239 = map[string][]string{
 
 func TestUnitsAreForOldSystemdsToo(t *testing.T) {
 	used := map[string]bool{}
-	for _, file := range []string{unitFile, dropInFile} {
+	for _, file := range []string{unitFile, waitFile, onlineFile, dropInFile} {
 		b, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
