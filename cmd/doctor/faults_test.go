@@ -375,6 +375,9 @@ func (p *patient) smallDisk(data string) {
 
 // Each fault is named by the check that it belongs to, and nothing else is.
 func TestTheFirstCauseIsNamed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds of real time, which the race detector makes too short")
+	}
 	groups := map[string][]fault{
 		"configuration": configurationFaults(), "way": wayFaults(), "k2hr3": k2hr3Faults(), "file": fileFaults(),
 		"chmpx": chmpxFaults(), "disk": diskFaults(),
