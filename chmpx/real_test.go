@@ -83,6 +83,7 @@ func TestRealAgrees(t *testing.T) {
 type realShop struct {
 	host     *netns.Host
 	programs fakechmpx.Programs
+	conftest string // runs there, whoever starts it
 	conf     string // there and here
 }
 
@@ -135,6 +136,7 @@ func newRealShop(t *testing.T) *realShop {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.conftest = r.host.Program(t, programs.Conftest)
 	return r
 }
 
@@ -167,7 +169,7 @@ func (r *realShop) try(t *testing.T, text string) (is outcome, said string) {
 		t.Fatal(err)
 	}
 	err := r.host.Do(func() error {
-		checker := conftest.Checker{Command: r.programs.Conftest, Timeout: realLimit}
+		checker := conftest.Checker{Command: r.conftest, Timeout: realLimit}
 		err := checker.Check(t.Context(), r.conf)
 		var refused *conftest.RefusedError
 		if errors.As(err, &refused) {

@@ -45,7 +45,7 @@ func newRealHost(t *testing.T) *realHost {
 		}
 	}
 	h := &realHost{programs: programs, conf: filepath.Join(dir, "slave.ini"),
-		prober: &Prober{Command: programs.Status, Dir: dir}}
+		prober: &Prober{Dir: dir}}
 	h.Host = netns.New(t, netns.Spec{Name: "web-1", Addrs: []string{"10.20.0.31"}, Folders: map[string]string{"/etc": etc}})
 	err := h.Do(func() error {
 		if err := unix.Mount("tmpfs", "/var/lib", "tmpfs", 0, "size=1g"); err != nil {
@@ -56,6 +56,7 @@ func newRealHost(t *testing.T) *realHost {
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.prober.Command = h.Program(t, programs.Status)
 	return h
 }
 

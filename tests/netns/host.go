@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -71,6 +72,24 @@ func (h *Host) Do(f func() error) error {
 	done := make(chan error)
 	h.todo <- func() { done <- f() }
 	return <-done
+}
+
+// Program returns a program that runs the given one on the host, whichever goroutine starts it.
+func (h *Host) Program(tb testing.TB, path string) string {
+	tb.Helper()
+	var thread string
+	if err := h.Do(func() error { thread = fmt.Sprintf("/proc/%d/task/%d/ns/", os.Getpid(), unix.Gettid()); return nil }); err != nil {
+		tb.Fatal(err)
+	}
+	script := fmt.Sprintf("#!/bin/sh\nexec nsenter --net=%[1]snet --uts=%[1]suts --ipc=%[1]sipc --mount=%[1]smnt -- %[2]s \"$@\"\n", thread, path)
+	name := filepath.Join(tb.TempDir(), filepath.Base(path))
+	// A process that is forked while the file is open for writing keeps it from being run.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	if err := os.WriteFile(name, []byte(script), 0o755); err != nil {
+		tb.Fatal(err)
+	}
+	return name
 }
 
 // kinds are the namespaces that a host has of its own.
