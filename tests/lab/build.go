@@ -48,7 +48,8 @@ func (l *lab) build(ctx context.Context) error {
 func (l *lab) compile(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-tags", realagent.Tags, "-v", "-o", os.DevNull,
 		"k2hdkc-slave-agent/cmd/k2hdkc-slave-agent", "k2hdkc-slave-agent/tests/fakechmpx/standin")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	// What go build leaves behind when it is killed goes with the lab's folder.
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOTMPDIR="+l.dir)
 	// The compilers of go build end with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
