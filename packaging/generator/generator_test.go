@@ -91,7 +91,7 @@ func both(t *testing.T, files fstest.MapFS, userNamespaces func() bool) (agent, 
 const (
 	foreign = "CapabilityBoundingSet=CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE\nSystemCallFilter=@chown\nPrivateUsers=no\n"
 	attach  = "CapabilityBoundingSet=CAP_DAC_OVERRIDE\nPrivateUsers=no\n"
-	member  = "SupplementaryGroups=k2hdkc\n"
+	member  = "" // of the group that the unit has anyway
 )
 
 func TestWhatIsGranted(t *testing.T) {
@@ -248,6 +248,7 @@ func TestWhoMayJoin(t *testing.T) {
 		agent, inChmpx string
 	}{
 		{"by default", nil, yes, member, ""},
+		{"a host without the group", fstest.MapFS{"etc/group": text("root:x:0:\n")}, yes, "SupplementaryGroups=\n" + attach, ""},
 		{"the defaults, written down", ini("chmpx-user = k2hdkc\napp-group = k2hdkc\n"), yes, member, ""},
 		{"chmpx as root", ini("chmpx-user = root\n"), yes, "", "User=root\n" + byRoot},
 		{"chmpx as root, another group", ini("chmpx-user = root\napp-group = apps\n"), yes, "", "User=root\nGroup=apps\n" + byRoot},

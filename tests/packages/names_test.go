@@ -168,6 +168,7 @@ func TestGenerator(t *testing.T) {
 			t.Errorf("%s: it has granted\n%s\nand says %q; want\n%s\nand %q", name, granted, said, want, wantSaid)
 		}
 	}
+	h.lay(map[string]string{"/etc/group": "root:x:0:\nk2hdkc:x:990:\n"}) // which the packages make
 	granted, said := h.generated()
 	expect("nothing is configured", granted, said, "", "")
 

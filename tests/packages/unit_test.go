@@ -49,7 +49,8 @@ var since239 = map[string]string{
 var known239 = strings.Fields(`
 	Description Documentation Wants Requires RemainAfterExit PrivateNetwork ProtectHostname After StartLimitIntervalSec ConditionFileNotEmpty
 	Type User Group PIDFile ExecStartPre ExecStart ExecReload ExecStop KillSignal SendSIGHUP SuccessExitStatus Restart RestartSec
-	WatchdogSec TimeoutStartSec TimeoutStopSec SyslogIdentifier StateDirectory RuntimeDirectory RuntimeDirectoryPreserve UMask LimitMSGQUEUE
+	WatchdogSec TimeoutStartSec TimeoutStopSec SyslogIdentifier SupplementaryGroups StateDirectory RuntimeDirectory
+	RuntimeDirectoryPreserve UMask LimitMSGQUEUE
 	CapabilityBoundingSet NoNewPrivileges PrivateUsers ProtectSystem ReadWritePaths ProtectHome PrivateTmp
 	PrivateMounts PrivateDevices DevicePolicy RestrictAddressFamilies ProtectControlGroups ProtectKernelModules
 	ProtectKernelTunables RestrictNamespaces RestrictRealtime LockPersonality MemoryDenyWriteExecute RemoveIPC
