@@ -701,7 +701,7 @@ var table = []Event{
 		Group:   aboutChmpx,
 		Message: "cannot prepare this host for chmpx, which may not start",
 		Cause:   "Before chmpx's unit starts chmpx, it makes the folder of chmpx's memory that of the group app-group, removes what a chmpx of another user has left, and raises fs.mqueue.msg_max. The field error says which of it failed. A chmpx that is not root cannot do any of it.",
-		Remedy:  "Correct what the error names, and start chmpx: `systemctl restart chmpx`. In a container that may not raise fs.mqueue.msg_max, raise it from outside, or set chmpx-user = root.",
+		Remedy:  "Correct what the error names, and start chmpx: `systemctl restart chmpx`. In a container that may not raise fs.mqueue.msg_max, raise it on the machine that the container runs on, or set chmpx-user = root.",
 	},
 	{
 		ID:      "c0ce06345942424ea7abb76b62c9b912",

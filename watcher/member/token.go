@@ -60,7 +60,7 @@ func ReadTokenFile(path string) (k2hr3.Token, k2hr3.UserDataAddress, error) {
 	case err != nil:
 		return k2hr3.Token{}, k2hr3.UserDataAddress{}, fmt.Errorf("%s: %w", path, err)
 	case !at.IsZero() && !trusted:
-		return k2hr3.Token{}, k2hr3.UserDataAddress{}, fmt.Errorf("%s holds an address and belongs to neither root nor the agent's user: the agent does not go where others send it; make root its owner", path)
+		return k2hr3.Token{}, k2hr3.UserDataAddress{}, fmt.Errorf("%s holds the address of a token, and its owner is neither root nor the agent's user; the agent asks no address that somebody else has written: make root the owner", path)
 	}
 	return token, at, nil
 }
