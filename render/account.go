@@ -15,17 +15,17 @@ import (
 // ErrNoAccount says that this host has no user or group of a name.
 var ErrNoAccount = errors.New("does not exist")
 
-// maxAccounts bounds the list of users or groups that is searched for a name, in bytes.
-const maxAccounts = 64 << 20
+// MaxAccounts bounds the list of users or groups that is searched for a name, in bytes.
+const MaxAccounts = 64 << 20
 
 // UserID returns the number of a user, who is given by that or by a name in /etc/passwd. The error
 // is ErrNoAccount's kind if there is none of the name, or says why the list cannot be read.
-func UserID(user string) (int, error) { return accountID("user", user, "/etc/passwd", maxAccounts) }
+func UserID(user string) (int, error) { return accountID("user", user, "/etc/passwd", MaxAccounts) }
 
 // GroupID returns the number of a group, which is given by that or by a name in /etc/group. Its
 // errors are those of [UserID].
 func GroupID(group string) (int, error) {
-	return accountID("group", group, "/etc/group", maxAccounts)
+	return accountID("group", group, "/etc/group", MaxAccounts)
 }
 
 func accountID(kind, account, path string, limit int64) (int, error) {
@@ -38,7 +38,7 @@ func accountID(kind, account, path string, limit int64) (int, error) {
 	}
 	id, err := searchAccounts(account, path, limit)
 	if errors.Is(err, ErrNoAccount) {
-		return 0, fmt.Errorf("the %s %s %w: %s has no line with that name and a number; make the %s, or give the number of one that another service knows",
+		return 0, fmt.Errorf("the %s %s %w: %s has no line for it; make the %s, or give its number if another service knows it, as LDAP may",
 			kind, account, err, path, kind)
 	}
 	if err != nil {
@@ -57,7 +57,14 @@ func searchAccounts(name, path string, limit int64) (int, error) {
 		return 0, err
 	}
 	defer f.Close()
-	in := bufio.NewReader(io.LimitReader(f, limit))
+	return SearchAccounts(io.LimitReader(f, limit), name)
+}
+
+// SearchAccounts returns the number of a name in a list of users or groups that is written as
+// /etc/passwd or /etc/group, of which it reads MaxAccounts bytes at most. The error is
+// ErrNoAccount if the list does not have it, or says why the list cannot be read.
+func SearchAccounts(list io.Reader, name string) (int, error) {
+	in := bufio.NewReader(io.LimitReader(list, MaxAccounts))
 	// A group's line is as long as its members are many, and begins with what is looked for.
 	for within := false; ; {
 		line, more, err := in.ReadLine()

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/render/regularfile"
+	"k2hdkc-slave-agent/tests/turning"
 )
 
 func TestAccountsByNameAndNumber(t *testing.T) {
@@ -23,25 +24,25 @@ func TestAccountsByNameAndNumber(t *testing.T) {
 		t.Fatal(err)
 	}
 	for account, want := range map[string]int{"root": 0, "indented": 4, "wheel": 10, "chmpx": 996, "last": 4294967294, "0": 0, "12": 12, "4294967294": 4294967294} {
-		if got, err := accountID("group", account, path, maxAccounts); err != nil || got != want {
+		if got, err := accountID("group", account, path, MaxAccounts); err != nil || got != want {
 			t.Errorf("%s: %d, %v, want %d", account, got, err, want)
 		}
 	}
 	for _, account := range []string{"nosuch", "broken", "nobody", "short", "somebody", "+", "-1"} {
-		_, err := accountID("group", account, path, maxAccounts)
+		_, err := accountID("group", account, path, MaxAccounts)
 		if !errors.Is(err, ErrNoAccount) || !strings.Contains(err.Error(), "the group "+account+" does not exist") || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", account, err)
 		}
 	}
 	for _, account := range []string{"4294967295", "99999999999999999999"} {
-		if _, err := accountID("user", account, path, maxAccounts); err == nil || !strings.Contains(err.Error(), "too large") {
+		if _, err := accountID("user", account, path, MaxAccounts); err == nil || !strings.Contains(err.Error(), "too large") {
 			t.Errorf("%s: %v", account, err)
 		}
 	}
 	if _, err := accountID("group", "chmpx", path, 10); !errors.Is(err, regularfile.ErrTooLarge) {
 		t.Errorf("a list that is too long: %v", err)
 	}
-	if _, err := accountID("group", "chmpx", path+".none", maxAccounts); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "its number") {
+	if _, err := accountID("group", "chmpx", path+".none", MaxAccounts); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "its number") {
 		t.Errorf("no list: %v", err)
 	}
 }
@@ -57,32 +58,15 @@ func TestAccountsOfThisHost(t *testing.T) {
 
 // The lists may become anything between any two system calls.
 func TestListsOfAccountsThatChangeTheirKind(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "passwd")
-	stop, over := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(over)
-		for i := 0; ; i++ {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			aside := filepath.Join(dir, "aside")
-			switch i % 4 {
-			case 0:
-				os.WriteFile(aside, []byte("chmpx:x:996:996::/:/bin/false\n"), 0o600)
-			case 1:
-				unix.Mkfifo(aside, 0o600)
-			case 2:
-				os.Symlink("/dev/zero", aside)
-			case 3:
-				os.WriteFile(aside, nil, 0o600)
-				os.Truncate(aside, 1<<40)
-			}
-			os.Rename(aside, path)
-		}
-	}()
+	path := filepath.Join(t.TempDir(), "passwd")
+	defer turning.Begin(path,
+		func(path string) { os.WriteFile(path, []byte("chmpx:x:996:996::/:/bin/false\n"), 0o600) },
+		func(path string) { unix.Mkfifo(path, 0o600) },
+		func(path string) { os.Symlink("/dev/zero", path) },
+		func(path string) {
+			os.WriteFile(path, nil, 0o600)
+			os.Truncate(path, 1<<40)
+		})()
 	looked := make(chan int)
 	go func() {
 		found := 0
@@ -103,6 +87,4 @@ func TestListsOfAccountsThatChangeTheirKind(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Error("it waits")
 	}
-	close(stop)
-	<-over
 }

@@ -188,9 +188,14 @@ func MemoryPath(group string, ctlPort int) string {
 	if fi, err := os.Stat(dir); err != nil || !fi.IsDir() {
 		dir = "/tmp"
 	}
-	name := group
-	if ctlPort != 0 {
-		name = fmt.Sprintf("%s-%d", group, ctlPort)
+	return filepath.Join(dir, StateName(group, ctlPort)+".chmpx")
+}
+
+// StateName is what the names of the files begin with that a chmpx with this GROUP and SELFCTLPORT
+// (0: it has none) keeps its state in: .chmpx and .k2h follow (docs/chmpx.md F.3).
+func StateName(group string, ctlPort int) string {
+	if ctlPort == 0 {
+		return group
 	}
-	return filepath.Join(dir, name+".chmpx")
+	return fmt.Sprintf("%s-%d", group, ctlPort)
 }

@@ -15,6 +15,7 @@ import (
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/status"
+	"k2hdkc-slave-agent/watcher"
 )
 
 // Limit is how long a look takes at most, where it is not set otherwise.
@@ -258,17 +259,17 @@ func note(d *status.Document, format string, args ...any) {
 
 // The conditions that judge makes or removes.
 const (
-	noFile      = "no_file"
-	chmpxDown   = "chmpx_down"
-	chmpxUnseen = "chmpx_unseen"
-	unconfirmed = "revision_unconfirmed"
-	ringDiffers = "ring_differs"
-	half        = "half_connected"
-	serverDown  = "server_down"
+	noFile      = string(watcher.NoFile)
+	chmpxDown   = string(watcher.ChmpxNotRunning)
+	chmpxUnseen = string(watcher.ChmpxUnseeable)
+	unconfirmed = string(watcher.RevisionUnconfirmed)
+	ringDiffers = string(watcher.RingDiffers)
+	half        = string(watcher.HalfConnected)
+	serverDown  = string(watcher.ServerDown)
 
 	// They are the cause where there is no file.
-	notConfigured      = "not_configured"
-	configurationWrong = "configuration_wrong"
+	notConfigured      = status.CodeNotConfigured
+	configurationWrong = status.CodeConfigurationWrong
 )
 
 // judge makes the conditions of the file and chmpx anew for an agent that does not do it.

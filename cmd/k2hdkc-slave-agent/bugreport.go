@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -25,10 +24,9 @@ import (
 
 // bugreport packs what a support case needs. A configuration that is wrong belongs to that.
 func (p *program) bugreport(ctx context.Context, verb options.Verb, args []string) error {
-	o, wrong := options.LoadLenient(verb, args, p.system)
-	var usage *options.UsageError
-	if errors.Is(wrong, options.ErrHelp) || errors.As(wrong, &usage) || o == nil {
-		return wrong
+	o, wrong, err := p.loadLenient(verb, args)
+	if err != nil {
+		return err
 	}
 	dir, err := os.MkdirTemp("", options.Program+"-")
 	if err != nil {

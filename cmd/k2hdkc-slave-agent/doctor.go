@@ -20,10 +20,9 @@ import (
 
 // doctor looks for the cause of a trouble. A wrong configuration is one.
 func (p *program) doctor(ctx context.Context, verb options.Verb, args []string) error {
-	o, wrong := options.LoadLenient(verb, args, p.system)
-	var usage *options.UsageError
-	if errors.Is(wrong, options.ErrHelp) || errors.As(wrong, &usage) || o == nil {
-		return wrong
+	o, wrong, err := p.loadLenient(verb, args)
+	if err != nil {
+		return err
 	}
 	ids, err := doctor.Select(o.Only)
 	if err != nil {

@@ -133,6 +133,17 @@ func (p *program) verb(ctx context.Context, verb options.Verb, args []string) er
 	return fmt.Errorf("verb %s is not wired", verb.Name)
 }
 
+// loadLenient loads the options for a verb that goes by a configuration that may be wrong, as wrong
+// says. The error is that the command line asks for help, or is wrong itself.
+func (p *program) loadLenient(verb options.Verb, args []string) (o *options.Options, wrong, err error) {
+	o, wrong = options.LoadLenient(verb, args, p.system)
+	var usage *options.UsageError
+	if o == nil || errors.As(wrong, &usage) {
+		return nil, nil, wrong
+	}
+	return o, wrong, nil
+}
+
 func (p *program) help(args []string) error {
 	if len(args) == 0 {
 		return options.Overview(p.stdout)

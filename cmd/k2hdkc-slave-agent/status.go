@@ -25,12 +25,11 @@ const sparingly = 5 * time.Second
 // status tells how the agent is. A configuration that is wrong, or that this user may not read,
 // does not keep it from that.
 func (p *program) status(ctx context.Context, verb options.Verb, args []string) error {
-	o, err := options.LoadLenient(verb, args, p.system)
-	var usage *options.UsageError
-	if o == nil || errors.As(err, &usage) {
+	o, wrong, err := p.loadLenient(verb, args)
+	if err != nil {
 		return err
 	}
-	look := p.looker(o, err)
+	look := p.looker(o, wrong)
 	show := p.shower(o)
 	if o.Switches["watch"] {
 		return screen.Watch(ctx, status.Changes(ctx, o.RunDir), look, show)

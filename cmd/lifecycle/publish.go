@@ -123,13 +123,10 @@ func (p *publisher) wrongConfiguration(err error) {
 func (p *publisher) publish() {
 	d := p.latest
 	if p.wrong != "" {
-		d.Conditions = append([]status.Condition{{
-			Code: status.CodeConfigurationWrong, Severity: status.Warning, Status: status.Active,
+		d.Add(status.Condition{
+			Code: status.CodeConfigurationWrong, Severity: status.Warning,
 			Since: p.wrongAt, Message: p.wrong + "; the agent goes on with the previous one",
-		}}, d.Conditions...)
-		if d.Health == status.Healthy {
-			d.Health, d.Since = status.Degraded, p.wrongAt
-		}
+		})
 	}
 	d.WrittenAt, d.Version = moment(time.Now()), p.version
 	if d.Agent.State == "" {

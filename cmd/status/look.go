@@ -45,19 +45,19 @@ func Look(dir string, now time.Time) (Document, error) {
 	switch {
 	case lookErr != nil:
 		d.Agent.State = Unknown
-		d.add(Condition{Code: AgentUnknown, Severity: Warning, Message: "cannot see whether the agent runs: " + lookErr.Error()})
+		d.Add(Condition{Code: AgentUnknown, Severity: Warning, Message: "cannot see whether the agent runs: " + lookErr.Error()})
 	case !held:
 		d.Agent.State = Stopped
-		d.add(Condition{Code: AgentStopped, Severity: Error, Since: alive, Message: stopped(dir), DependsOn: d.stoppedBy()})
+		d.Add(Condition{Code: AgentStopped, Severity: Error, Since: alive, Message: stopped(dir), DependsOn: d.stoppedBy()})
 	case now.Sub(alive) > overdue*every:
 		d.Agent.State = Hung
 		message := fmt.Sprintf("the agent runs, and its sign of life is overdue: there should be one every %d s", every/time.Second)
-		d.add(Condition{Code: AgentHung, Severity: Error, Since: alive, Message: message})
+		d.Add(Condition{Code: AgentHung, Severity: Error, Since: alive, Message: message})
 	case d.Agent.State != NotConfigured:
 		d.Agent.State = Running
 	}
 	if held && err != nil && d.Agent.State == Running {
-		d.add(Condition{Code: AgentUnknown, Severity: Warning, Message: "the agent runs, and how it is cannot be seen: " + why(err)})
+		d.Add(Condition{Code: AgentUnknown, Severity: Warning, Message: "the agent runs, and how it is cannot be seen: " + why(err)})
 	}
 	return d, err
 }
@@ -100,8 +100,8 @@ func stopped(dir string) string {
 	return "the agent does not run; slave.ini and chmpx stay as they are"
 }
 
-// add puts an active condition before all others, and sums them up anew.
-func (d *Document) add(c Condition) {
+// Add puts an active condition before all others, and sums them up anew.
+func (d *Document) Add(c Condition) {
 	c.Status = Active
 	d.Conditions = append([]Condition{c}, d.Conditions...)
 	if health := HealthOf(d.Conditions); health != d.Health {

@@ -3,6 +3,7 @@
 package chmpxunit
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/packaging/unitfile"
+	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/render/regularfile"
 )
 
@@ -108,16 +110,10 @@ func Number(files fs.FS, file, name string) (id int, ok bool) {
 	if id, err := strconv.Atoi(name); err == nil {
 		return id, true
 	}
-	text, err := regularfile.ReadFS(files, file, regularfile.Small)
+	list, err := regularfile.ReadFS(files, file, render.MaxAccounts)
 	if err != nil {
 		return 0, false
 	}
-	for line := range strings.Lines(string(text)) {
-		f := strings.Split(strings.TrimSpace(line), ":")
-		if len(f) > 2 && f[0] == name {
-			id, err := strconv.Atoi(f[2])
-			return id, err == nil
-		}
-	}
-	return 0, false
+	id, err = render.SearchAccounts(bytes.NewReader(list), name)
+	return id, err == nil
 }

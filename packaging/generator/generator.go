@@ -58,10 +58,6 @@ func write(file, about string, lines []string) error {
 	return atomicfile.Write(file, []byte("# "+about+"\n[Service]\n"+strings.Join(lines, "\n")+"\n"), 0o644)
 }
 
-// appGroup is the group that the agent's unit has without a generator: where systemd runs none of
-// /usr/lib, as on Debian 11 with a /lib of its own, the agent has to see chmpx all the same.
-const appGroup = "k2hdkc"
-
 // rights are the lines that the agent's unit needs.
 func rights(files fs.FS, a agentunit.Agent, chmpx chmpxunit.Runs, userNamespaces bool) (lines []string) {
 	for _, dir := range folders(a) {
@@ -73,13 +69,15 @@ func rights(files fs.FS, a agentunit.Agent, chmpx chmpxunit.Runs, userNamespaces
 	}
 	// Its memory can be looked at only with the right to write there. A group that is
 	// not in the file may be unknown, and systemd would not start the unit.
-	if _, there := chmpxunit.Number(files, "etc/group", appGroup); !there {
-		lines = append(lines, "SupplementaryGroups=") // the unit has it
+	// The unit has the usual group without a generator: where systemd runs none of /usr/lib, as on
+	// Debian 11 with a /lib of its own, the agent has to see chmpx all the same.
+	if _, there := chmpxunit.Number(files, "etc/group", options.ServiceAccount); !there {
+		lines = append(lines, "SupplementaryGroups=")
 	}
 	member := false
 	if !chmpx.ByRoot() && chmpx.LetsGroupIn() {
 		if _, member = chmpxunit.Number(files, "etc/group", chmpx.Group); member {
-			if chmpx.Group != appGroup {
+			if chmpx.Group != options.ServiceAccount {
 				lines = append(lines, "SupplementaryGroups="+chmpx.Group)
 			}
 		}

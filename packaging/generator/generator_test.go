@@ -316,3 +316,12 @@ func must[T any](v T, err error) T {
 	}
 	return v
 }
+
+// A list of groups may be long, as where a group has a whole university in it.
+func TestAGroupIsFoundInALongList(t *testing.T) {
+	long := "students:x:100:" + strings.Repeat("somebody,", 300_000) + "\nk2hdkc:x:990:\n"
+	agent, _, wrong := both(t, host(t, fstest.MapFS{"etc/group": text(long)}), yes)
+	if agent != member || wrong != nil {
+		t.Errorf("the agent's unit\n%s\nwrong: %v", agent, wrong)
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/packaging/chmpxunit"
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/render/regularfile"
@@ -126,11 +127,8 @@ func (h *host) clear(group string, ctlPort int) error {
 	if h.uid == 0 || group == "" || strings.Contains(group, "/") {
 		return nil
 	}
-	name := group
-	if ctlPort != 0 {
-		name += "-" + strconv.Itoa(ctlPort)
-	}
-	state := []string{filepath.Join(h.memory, name+".chmpx"), filepath.Join(h.memory, name+".k2h")}
+	name := filepath.Join(h.memory, daemon.StateName(group, ctlPort))
+	state := []string{name + ".chmpx", name + ".k2h"}
 	use, err := h.inUse()
 	if err != nil {
 		return err
@@ -264,7 +262,7 @@ func (h *host) raise(need int) error {
 		err = errors.Join(err, f.Close())
 	}
 	if err != nil {
-		return fmt.Errorf("fs.mqueue.msg_max is %d, and chmpx needs MAXMQSERVER + MAXMQCLIENT = %d of it as a user other than root; raise it from outside, or set chmpx-user = root: %w", now, need, err)
+		return fmt.Errorf("fs.mqueue.msg_max is %d, and a chmpx that does not run as root needs %d (MAXMQSERVER + MAXMQCLIENT): raise it on the machine that this container runs on, or set chmpx-user = root: %w", now, need, err)
 	}
 	return nil
 }

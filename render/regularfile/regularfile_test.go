@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"k2hdkc-slave-agent/tests/turning"
 )
 
 // within fails the test if f waits for somebody.
@@ -199,30 +201,11 @@ func TestReadOfAFileWithALease(t *testing.T) {
 
 // What is at a path may become anything between two system calls.
 func TestReadWhileTheFileChangesItsKind(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "file")
-	stop := make(chan struct{})
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		for i := 0; ; i++ {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			aside := filepath.Join(dir, "aside")
-			switch i % 3 {
-			case 0:
-				os.WriteFile(aside, []byte("text"), 0o600)
-			case 1:
-				unix.Mkfifo(aside, 0o600)
-			case 2:
-				os.Symlink("/dev/zero", aside)
-			}
-			os.Rename(aside, path)
-		}
-	}()
+	path := filepath.Join(t.TempDir(), "file")
+	defer turning.Begin(path,
+		func(path string) { os.WriteFile(path, []byte("text"), 0o600) },
+		func(path string) { unix.Mkfifo(path, 0o600) },
+		func(path string) { os.Symlink("/dev/zero", path) })()
 	within(t, func() {
 		read := 0
 		for range 20_000 {
@@ -236,8 +219,6 @@ func TestReadWhileTheFileChangesItsKind(t *testing.T) {
 		}
 		t.Logf("%d of 20000 times there was a file", read)
 	})
-	close(stop)
-	<-over
 }
 
 // Go's resolver does without a file that is not there, and hangs on all the others.
