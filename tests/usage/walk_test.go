@@ -19,8 +19,8 @@ import (
 // limit is how long what a step waits for may take on a busy machine.
 const limit = 3 * time.Minute
 
-// The cluster. A server node runs in a container that has its VM's network and name, so it
-// registers under the name of the instance: <cluster>-member-<n> of a cluster, as Trove counts them.
+// The cluster. A server node runs in a container with the network and the name of its VM, so it
+// registers under the name of the instance. Trove calls those of a cluster <cluster>-member-<n>.
 const (
 	clusterName = "orders"
 	domain      = "shop.example"
