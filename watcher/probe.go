@@ -71,7 +71,9 @@ func (r probed) presence() presence {
 // blind: as long as nobody mends the installation, no probe shows anything.
 func (p presence) blind() bool { return p == foundNoProgram || p == foundUnusable }
 
-func newProbe(c Config, log *slog.Logger) probe { return probe{log: log, peek: c.Peek, direct: cmp.Or(c.PeekDirect, c.Peek)} }
+func newProbe(c Config, log *slog.Logger) probe {
+	return probe{log: log, peek: c.Peek, direct: cmp.Or(c.PeekDirect, c.Peek)}
+}
 
 // plan plans the next probe, later than wanted where it would keep chmpx from connecting.
 func (p *probe) plan(now time.Time, d time.Duration) {
