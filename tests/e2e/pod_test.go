@@ -21,13 +21,12 @@ const (
 	nodeIP  = "10.9.0.1"
 )
 
-// podHost is a pod: a folder that its containers share, and what Kubernetes tells them. Its address is
-// this machine's loopback, since that is where K2HR3 sees it.
+// podHost is a pod: a folder that its containers share, and what Kubernetes tells them. Its address
+// is this machine's loopback, since that is where K2HR3 sees it.
 type podHost struct {
 	*host
-	site  *podSite
-	certs string
-	uid   string
+	site *podSite
+	uid  string
 }
 
 // podSite is a K2HR3 with a cluster of pods, whose certificates are in a folder.
@@ -169,7 +168,9 @@ func TestAPod(t *testing.T) {
 	if got := p.runs(p.beside(deadline(t), "status", "--ready")); got.status != 0 {
 		t.Errorf("not ready where chmpx cannot be seen: %v", got)
 	}
-	var doc struct{ Identity struct{ Flavour, Tag, CUK string } }
+	var doc struct {
+		Identity struct{ Flavour, Tag, CUK string }
+	}
 	got := p.runs(p.beside(deadline(t), "status", "--json"))
 	if err := json.Unmarshal([]byte(got.stdout), &doc); err != nil || doc.Identity.Flavour != "k8s" || doc.Identity.Tag != podName || doc.Identity.CUK != p.cuk() {
 		t.Errorf("status %+v (%v) of %v", doc, err, got)
