@@ -56,7 +56,7 @@ func (l *loop) probesFirst(now time.Time, r reply) bool {
 	if l.Chmpx == nil || l.probe.found != neverProbed {
 		return false
 	}
-	target, _ := chmpx.Load(render.Bytes(r.answer.Text, render.Values{InstanceID: l.InstanceID}), nil)
+	target, _ := chmpx.Load(render.Bytes(r.answer.Text, l.values(0)), nil)
 	l.probe.aim(target)
 	l.startProbe(now)
 	return l.probeOp.busy

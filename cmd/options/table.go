@@ -110,6 +110,22 @@ func k2hr3Options() []Option {
 			set: setRoleTokenFile,
 		},
 		{
+			Key: "flavour", Kind: KindChoice, Choices: flavours(), Default: flavourAuto,
+			Help: "kind of deployment: which files, variables and placeholders K2HR3's tools use",
+			Long: "The kind of deployment this host is a slave of. openstack: a VM, with the files of K2HR3's init script in antpickax-dir. k8s: a pod, with the variables K2HDKC_POD_NAME, K2HDKC_POD_IP and so on " +
+				"that K2HDKC's tools for Kubernetes give it, and their files in antpickax-dir. There api-uri is K2HR3_API_URL or the content of k2hr3-api-url by default, role follows from K2HDKC_CLUSTER_NAME and K2HR3_TENANT or K2HDKC_NAMESPACE, " +
+				"or is that of k2hr3-role; the agent makes the CUK once and keeps it in k2hr3-cuk for the pod's life, tag is the pod's name, and unit is empty. " +
+				"auto: k8s if there is the variable K2HDKC_POD_IP, or the file k2hr3-resource or k2hr3-register-url in antpickax-dir, else openstack; the log and the status say which.",
+			set: choice(flavours(), setFlavour),
+		},
+		{
+			Key: "user-token-file", Kind: KindFile, Placeholder: "FILE", DefaultNote: "none",
+			Help: "file with a user's unscoped token to get a role token with, in a pod",
+			Long: "The file with a user's unscoped token of K2HR3, for flavour = k8s. The agent has K2HR3 make a role token of it that is good for an hour, when it needs one: where there is no role token, or K2HR3 does not take it. " +
+				"It keeps both in memory alone. Once this host is a member it needs neither.",
+			set: setUserTokenFile,
+		},
+		{
 			Key: "forget-bootstrap-token", Kind: KindChoice, Choices: yesNo(), Default: "no",
 			Help: "delete the role token once the host reads without it",
 			Long: "Delete the role token's file as soon as K2HR3 counts this host as a member and lets it read by its address and CUK. A host that " +
@@ -310,7 +326,7 @@ func agentOptions() []Option {
 		{
 			Key: "antpickax-dir", Kind: KindDir, Placeholder: "DIR", Default: defaultAntpickax,
 			Help: "where K2HR3's own init script left its files",
-			Long: "The directory where K2HR3's own init script left its files: k2hr3-api-uri, k2hr3-role-name, k2hr3-role-token and k2hr3-cuk. The agent does not write to them. " +
+			Long: "The directory where K2HR3's own init script left its files: k2hr3-api-uri, k2hr3-role-name, k2hr3-role-token and k2hr3-cuk. The agent does not write to them, but in a pod, whose containers share the directory and learn from it who the pod is. " +
 				"That script leaves the token readable by everybody: the agent makes it readable by its owner alone, and lets nobody else write to the directory.",
 			set: absolute(func(o *Options) *string { return &o.AntpickaxDir }),
 		},

@@ -153,8 +153,8 @@ func (m *Member) fit(ctx context.Context, now Identity) (k2hr3.Token, error) {
 func (m *Member) register(ctx context.Context, now Identity, token k2hr3.Token, reason string) error {
 	start := time.Now()
 	for try := 1; ; try++ {
-		if err := m.Client.Register(ctx, m.Role, token, k2hr3.Registration{CUK: m.CUK, Tag: now.Tag}); err != nil {
-			m.refusedToken(err)
+		if err := m.Client.Register(ctx, m.Role, token, k2hr3.Registration{CUK: m.CUK, Tag: now.Tag, Extra: m.Extra}); err != nil {
+			m.refusedToken(token, err)
 			return err
 		}
 		m.registrations++
