@@ -89,3 +89,8 @@ func (m *Manifest) add(document []byte) error {
 	}
 	return nil
 }
+
+// isSidecar: the kubelet keeps the init container running.
+func isSidecar(c corev1.Container) bool {
+	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
+}

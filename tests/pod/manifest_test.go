@@ -111,10 +111,6 @@ func find(t *testing.T, spec *corev1.PodSpec, name string) corev1.Container {
 	return corev1.Container{}
 }
 
-func isSidecar(c corev1.Container) bool {
-	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
-}
-
 func TestOrderOfTheContainers(t *testing.T) {
 	for _, folder := range folders {
 		spec := read(t, made(t, folder)).Set.Spec.Template.Spec
