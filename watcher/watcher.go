@@ -220,9 +220,9 @@ func (w *Watcher) Once(ctx context.Context) error {
 	})
 }
 
-// Join keeps the file and chmpx right as Run does, for as long as it takes until K2HR3 counts the
-// host as a member and a good file is in place, and returns nil then. What goes wrong is logged, and
-// tried again. It returns an error if it cannot begin, or when ctx ends.
+// Join keeps the file and chmpx right as Run does, until K2HR3 counts the host as a member and a
+// good file is in place, and returns nil then. What goes wrong is logged, and tried again. It
+// returns an error if it cannot begin, or when ctx ends.
 func (w *Watcher) Join(ctx context.Context) error {
 	lock, err := w.File.Lock()
 	if err != nil {

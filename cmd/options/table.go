@@ -80,7 +80,53 @@ func fileOptions() []Option {
 }
 
 func k2hr3Options() []Option {
-	return inSection("k2hr3", []Option{
+	return inSection("k2hr3", slices.Concat(rightOptions(), []Option{
+		{
+			Key: "ca-file", Kind: KindFile, Placeholder: "FILE", DefaultNote: "the system's roots",
+			Help: "PEM certificates that K2HR3's certificate is checked against",
+			Long: "PEM certificates of the authorities K2HR3's certificate may come from. HTTPS_PROXY and NO_PROXY are honoured.",
+			set:  absolute(func(o *Options) *string { return &o.CAFile }),
+		},
+		{
+			Key: "cert-file", Kind: KindFile, Placeholder: "FILE", DefaultNote: "none",
+			Help: "PEM client certificate, together with key-file",
+			Long: "A PEM client certificate to show to K2HR3 or to the proxy before it. It goes together with key-file.",
+			set:  absolute(func(o *Options) *string { return &o.CertFile }),
+		},
+		{
+			Key: "key-file", Kind: KindFile, Placeholder: "FILE", DefaultNote: "none",
+			Help: "PEM private key of the client certificate",
+			Long: "The PEM private key of cert-file.",
+			set:  absolute(func(o *Options) *string { return &o.KeyFile }),
+		},
+		{
+			Key: "interval", Kind: KindDuration, Placeholder: "DURATION", Default: "60s",
+			Help: "pause between answers of a K2HR3 that does not hold requests",
+			Long: "The pause between two answers of a K2HR3 that does not hold requests, with 10 % jitter. While chmpx's own view of its servers agrees " +
+				"with the file it grows with the number of slaves in the file, from once the interval for up to 20 slaves to five times for 100 and more. " +
+				"It is cut to seconds while there is no good file yet. 1s to 1h.",
+			set: duration(func(o *Options) *time.Duration { return &o.Interval }, false, time.Second, time.Hour),
+		},
+		{
+			Key: "wait", Kind: KindDuration, Placeholder: "DURATION", Default: "55s",
+			Help: "how long a K2HR3 that can hold a request may hold it; 0: the agent asks for no holding",
+			Long: "How long a K2HR3 that can hold a request until the resource changes may hold it: 1s to 10m in whole seconds. 0: the agent asks for no holding. " +
+				"Many a proxy cuts connections that are idle for a minute.",
+			set: setWait,
+		},
+		{
+			Key: "timeout", Kind: KindDuration, Placeholder: "DURATION", Default: "20s",
+			Help: "limit for an answer that is not being held",
+			Long: "The limit for an answer that is not being held, from the connection to its last byte; connecting may take 20 s besides. A K2HR3 whose store is down " +
+				"takes about 14 s to say so. 1s to 5m.",
+			set: duration(func(o *Options) *time.Duration { return &o.Timeout }, false, time.Second, 5*time.Minute),
+		},
+	}))
+}
+
+// rightOptions are about what this host is to K2HR3, and by which right it asks.
+func rightOptions() []Option {
+	return []Option{
 		{
 			Key: "api-uri", Kind: KindText, Placeholder: "URI", DefaultNote: "content of k2hr3-api-uri in antpickax-dir",
 			Help: "K2HR3's address, as http://HOST:PORT or https://HOST:PORT",
@@ -132,47 +178,7 @@ func k2hr3Options() []Option {
 				"K2HR3 forgets later then needs a new token to come back. A credential of systemd cannot be deleted.",
 			set: boolean(func(o *Options) *bool { return &o.ForgetBootstrapToken }),
 		},
-		{
-			Key: "ca-file", Kind: KindFile, Placeholder: "FILE", DefaultNote: "the system's roots",
-			Help: "PEM certificates that K2HR3's certificate is checked against",
-			Long: "PEM certificates of the authorities K2HR3's certificate may come from. HTTPS_PROXY and NO_PROXY are honoured.",
-			set:  absolute(func(o *Options) *string { return &o.CAFile }),
-		},
-		{
-			Key: "cert-file", Kind: KindFile, Placeholder: "FILE", DefaultNote: "none",
-			Help: "PEM client certificate, together with key-file",
-			Long: "A PEM client certificate to show to K2HR3 or to the proxy before it. It goes together with key-file.",
-			set:  absolute(func(o *Options) *string { return &o.CertFile }),
-		},
-		{
-			Key: "key-file", Kind: KindFile, Placeholder: "FILE", DefaultNote: "none",
-			Help: "PEM private key of the client certificate",
-			Long: "The PEM private key of cert-file.",
-			set:  absolute(func(o *Options) *string { return &o.KeyFile }),
-		},
-		{
-			Key: "interval", Kind: KindDuration, Placeholder: "DURATION", Default: "60s",
-			Help: "pause between answers of a K2HR3 that does not hold requests",
-			Long: "The pause between two answers of a K2HR3 that does not hold requests, with 10 % jitter. While chmpx's own view of its servers agrees " +
-				"with the file it grows with the number of slaves in the file, from once the interval for up to 20 slaves to five times for 100 and more. " +
-				"It is cut to seconds while there is no good file yet. 1s to 1h.",
-			set: duration(func(o *Options) *time.Duration { return &o.Interval }, false, time.Second, time.Hour),
-		},
-		{
-			Key: "wait", Kind: KindDuration, Placeholder: "DURATION", Default: "55s",
-			Help: "how long a K2HR3 that can hold a request may hold it; 0: the agent asks for no holding",
-			Long: "How long a K2HR3 that can hold a request until the resource changes may hold it: 1s to 10m in whole seconds. 0: the agent asks for no holding. " +
-				"Many a proxy cuts connections that are idle for a minute.",
-			set: setWait,
-		},
-		{
-			Key: "timeout", Kind: KindDuration, Placeholder: "DURATION", Default: "20s",
-			Help: "limit for an answer that is not being held",
-			Long: "The limit for an answer that is not being held, from the connection to its last byte; connecting may take 20 s besides. A K2HR3 whose store is down " +
-				"takes about 14 s to say so. 1s to 5m.",
-			set: duration(func(o *Options) *time.Duration { return &o.Timeout }, false, time.Second, 5*time.Minute),
-		},
-	})
+	}
 }
 
 func slaveOptions() []Option {

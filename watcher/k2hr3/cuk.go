@@ -8,8 +8,8 @@ import (
 	"unicode/utf8"
 )
 
-// CUK is a host's custom unique key, on OpenStack the instance's UUID, on Kubernetes a [Pod]. The zero CUK is no key;
-// CUKs are comparable with ==.
+// CUK is a host's custom unique key, on OpenStack the instance's UUID, on Kubernetes a [Pod]. The
+// zero CUK is no key; CUKs are comparable with ==.
 type CUK struct{ key string }
 
 // maxCUK is what chmpx takes (docs/chmpx.md B.3). A pod's has some 500 bytes.

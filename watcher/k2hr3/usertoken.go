@@ -16,7 +16,8 @@ import (
 	"unique"
 )
 
-// ErrUserToken: K2HR3 does not take the user's token, or the user may not use the tenant.
+// ErrUserToken says that K2HR3 does not take the user's token, or that the user may not use the
+// tenant.
 var ErrUserToken = errors.New("user token refused")
 
 // UserToken is a user's token, by which K2HR3 makes role tokens. Whoever has it acts as that user,

@@ -12,8 +12,8 @@ import (
 )
 
 // tokenLife is how long a role token is good that K2HR3 makes for this host. It is needed until the
-// host is a member; none of those that K2HR3 makes can be taken back (docs/flavours.md 5.3). Another
-// one is made ahead of its end.
+// host is a member, and K2HR3 takes none back that it has made (docs/flavours.md 5.3). Another one
+// is made ahead of its end.
 const (
 	tokenLife  = time.Hour
 	tokenAhead = 5 * time.Minute
