@@ -102,7 +102,7 @@ func (m *machine) importImage(name string, files map[string]string, change strin
 }
 
 // tools are those of busybox that images have.
-var tools = []string{"sh", "ln", "sleep", "kill", "cat", "ls", "id", "touch"}
+var tools = []string{"sh", "ln", "sleep", "kill", "cat", "ls", "id", "pidof"}
 
 func archiveOf(path string, files map[string]string) error {
 	f, err := os.Create(path)

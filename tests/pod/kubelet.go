@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -35,11 +36,12 @@ type Pod struct {
 
 	mu       sync.Mutex
 	ending   bool
+	gone     bool
 	restarts map[string]int
 	watches  sync.WaitGroup
 	stop     context.CancelFunc // ends what runs beside the pod
 
-	inits map[string]time.Time // when init containers ended
+	exits map[string]int // how the containers have ended, after End
 }
 
 // NewPod makes a pod of the StatefulSet and its containers, and starts none.
@@ -53,7 +55,7 @@ func (n *Node) NewPod(name, ip string) (*Pod, error) {
 	}
 	p := &Pod{
 		node: n, Name: name, IP: ip, dir: dir, spec: *n.manifest.Set.Spec.Template.Spec.DeepCopy(),
-		restarts: map[string]int{}, inits: map[string]time.Time{},
+		restarts: map[string]int{}, exits: map[string]int{},
 	}
 	text, err := p.played()
 	if err != nil {
@@ -178,9 +180,6 @@ func (p *Pod) init(ctx context.Context, c corev1.Container) error {
 	for {
 		_, err := p.node.try(ctx, "start", "--attach", p.container(c.Name))
 		if err == nil {
-			p.mu.Lock()
-			p.inits[c.Name] = time.Now()
-			p.mu.Unlock()
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -309,6 +308,11 @@ func (p *Pod) End(ctx context.Context) error {
 			errs = append(errs, err)
 		}
 	}
+	for _, c := range slices.Concat(p.spec.InitContainers, p.spec.Containers) {
+		out, err := p.node.try(ctx, "inspect", "--format", "{{.State.ExitCode}}", p.container(c.Name))
+		p.exits[c.Name], _ = strconv.Atoi(strings.TrimSpace(out))
+		errs = append(errs, err)
+	}
 	return errors.Join(append(errs, p.remove(ctx))...)
 }
 
@@ -324,8 +328,12 @@ func (p *Pod) remove(ctx context.Context) error {
 	if p.stop != nil {
 		p.stop()
 	}
+	if p.gone {
+		return nil
+	}
 	_, err := p.node.try(ctx, "pod", "rm", "--force", "--time", "0", p.Name)
 	p.watches.Wait()
+	p.gone = err == nil
 	return err
 }
 
@@ -334,6 +342,13 @@ func (p *Pod) Log(container string) string {
 	cmd := p.node.podman(context.Background(), "logs", "--tail", "40", p.container(container))
 	b, _ := cmd.CombinedOutput()
 	return string(b)
+}
+
+// dump shows what the pod says, to find out why a test fails.
+func (p *Pod) dump(t testing.TB) {
+	for _, c := range slices.Concat(p.spec.InitContainers, p.spec.Containers) {
+		t.Logf("%s, restarted %d times:\n%s", p.container(c.Name), p.Restarts(c.Name), p.Log(c.Name))
+	}
 }
 
 // file is a file in a volume, here.

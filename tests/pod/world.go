@@ -42,17 +42,27 @@ configMapGenerator:
   literals:
   - K2HDKC_SLAVE_API_URI=https://%s:%d
   - K2HDKC_SLAVE_ROLE=%s
-  - K2HDKC_SLAVE_LOG_LEVEL=debug
 `
 
-// newWorld makes one, with the pods of the base, and of components besides.
-func newWorld(t *testing.T, chmpx fakechmpx.Programs, components ...string) *world {
+// newWorld makes one.
+func newWorld(t *testing.T, chmpx fakechmpx.Programs) *world {
 	t.Helper()
 	m := newMachine(t)
 	w := &world{K2HR3: fakek2hr3.New(), CA: newAuthority(t), chmpx: chmpx}
-	w.Cluster = w.K2HR3.AddCluster("shop", "orders")
+	w.Cluster = w.K2HR3.AddPodCluster("shop", "orders", "/etc/antpickax")
 	w.token = w.Cluster.RoleToken("slave", time.Hour)
+	w.Node = &Node{machine: m, secrets: map[string]map[string][]byte{
+		"k2hdkc-slave-token": {"role-token": []byte(w.token)},
+		"k2hdkc-slave-tls":   w.CA.secret(t, "slave"),
+	}}
+	m.loadImages(chmpx)
+	w.serve(t)
+	return w
+}
 
+// use has the pods from now on be those of the base, and of components besides.
+func (w *world) use(t *testing.T, components ...string) {
+	t.Helper()
 	files := filesys.MakeFsInMemory()
 	copyTree(t, files, "packaging/kubernetes")
 	list := ""
@@ -69,17 +79,9 @@ func newWorld(t *testing.T, chmpx fakechmpx.Programs, components ...string) *wor
 	if err != nil {
 		t.Fatal(err)
 	}
-	manifest, err := Read(text)
-	if err != nil {
+	if w.manifest, err = Read(text); err != nil {
 		t.Fatal(err)
 	}
-	w.Node = &Node{machine: m, manifest: manifest, secrets: map[string]map[string][]byte{
-		"k2hdkc-slave-token": {"role-token": []byte(w.token)},
-		"k2hdkc-slave-tls":   w.CA.secret(t, "slave"),
-	}}
-	m.loadImages(chmpx)
-	w.serve(t)
-	return w
 }
 
 // serve has K2HR3 answer.
@@ -101,6 +103,82 @@ func (w *world) serve(t *testing.T) {
 // away ends K2HR3; serve has it back.
 func (w *world) away() { w.web.Close() }
 
+// reset has the cluster as at first: two servers, no slave.
+func (w *world) reset() {
+	for _, h := range w.Cluster.Slaves() {
+		w.Cluster.DropSlave(h.Addr, h.CUK)
+	}
+	for _, h := range w.Cluster.Servers() {
+		w.Cluster.Leave(h.Addr, h.CUK)
+	}
+	w.server(1)
+	w.server(2)
+	w.K2HR3.ForgetRequests()
+}
+
+// pod makes a pod whose chmpx sees the two servers, and ends it with the test.
+func (w *world) pod(t *testing.T, name, ip string) *Pod {
+	t.Helper()
+	p, err := w.NewPod(name, ip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			p.dump(t)
+		}
+		p.Lose(context.Background())
+	})
+	w.ring(t, p, 1, 2)
+	return p
+}
+
+// up starts a pod and waits until it is ready.
+func (w *world) up(t *testing.T, p *Pod) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	begin := time.Now()
+	if err := p.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	started := time.Since(begin)
+	await(t, p.Name+" is ready", limit, p.Ready)
+	t.Logf("%s: all its containers had been started after %.1f s", p.Name, started.Seconds())
+}
+
+// end ends a pod as Kubernetes does.
+func (w *world) end(t *testing.T, p *Pod) {
+	t.Helper()
+	begin := time.Now()
+	if err := p.End(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(begin)
+	t.Logf("%s: ended after %.1f s, chmpx with %d", p.Name, took.Seconds(), p.exits["chmpx"])
+	if grace := time.Duration(*p.spec.TerminationGracePeriodSeconds) * time.Second; took > grace {
+		t.Errorf("%s ends after %v, and has %v", p.Name, took, grace)
+	}
+	for name, status := range p.exits {
+		if status != 0 && name != "application" {
+			t.Errorf("%s: %s has ended with %d", p.Name, name, status)
+		}
+	}
+}
+
+// deletions are the requests by which somebody has left the role.
+func (w *world) deletions() (n int) {
+	for _, r := range w.K2HR3.Requests() {
+		if r.Method == http.MethodDelete {
+			n++
+		}
+	}
+	return n
+}
+
+// limit is what a pod may take for anything, on a machine that is busy.
+const limit = 90 * time.Second
+
 // members are the CUKs of the slave role's members by their addresses.
 func (w *world) members() map[string][]string {
 	members := map[string][]string{}
@@ -119,7 +197,9 @@ func (w *world) leave(n int) { w.Cluster.Leave(serverAddr(n), serverCUK(n)) }
 
 func serverAddr(n int) string { return fmt.Sprintf("10.89.0.%d", 200+n) }
 
-func serverCUK(n int) string { return fmt.Sprintf("server-%d", n) }
+func serverCUK(n int) string {
+	return fakek2hr3.PodCUK(fmt.Sprintf("svrpod-orders-%d", n), serverAddr(n), "10.0.0.12", fmt.Sprintf("%032d", n))
+}
 
 // ring has the chmpx of a pod see these servers as up.
 func (w *world) ring(t *testing.T, p *Pod, servers ...int) {
