@@ -30,7 +30,6 @@ func (l *loop) startProbe(now time.Time) {
 		return
 	}
 	other := l.parking.target()
-	l.probe.begins(now)
 	l.start(now, &l.probeOp, probeLimit, func(ctx context.Context) any {
 		p := l.lookFor(ctx, config)
 		if other != nil && errors.Is(p.err, daemon.ErrNotRunning) {
@@ -45,8 +44,9 @@ func (l *loop) startProbe(now time.Time) {
 
 // lookFor looks for the chmpx of a configuration.
 func (l *loop) lookFor(ctx context.Context, c *chmpx.Config) probed {
+	began := time.Now()
 	st, err := l.Chmpx.Status(ctx, c.Group, max(c.SelfCtlPort, 0))
-	return probed{status: st, err: err}
+	return probed{status: st, err: err, began: began}
 }
 
 // probesFirst sees to it that chmpx is probed before anything is put in place

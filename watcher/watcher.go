@@ -57,6 +57,8 @@ type Config struct {
 	Confirm time.Duration
 	// Peek is the pause between probes of chmpx's ring; 0: don't look.
 	Peek time.Duration
+	// PeekDirect is the same where a probe does not run chmpxstatus; 0: Peek.
+	PeekDirect time.Duration
 
 	Reload Reload
 	// Start an enabled unit that is down once its first good file is in place.

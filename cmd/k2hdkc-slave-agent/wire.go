@@ -113,7 +113,7 @@ func (p *program) newWatcher(o *options.Options, log *slog.Logger) (*watcher.Wat
 			Role:       m.Role.String(),
 			Origin:     fmt.Sprintf("%s %s %s", o.APIURI, o.Resource, m.CUK),
 			InstanceID: m.CUK.String(), Pod: o.InPod(), MinServers: o.MinServers, Stamp: o.Stamp,
-			Interval: o.Interval, Wait: o.Wait, Confirm: o.Confirm, Peek: o.Peek,
+			Interval: o.Interval, Wait: o.Wait, Confirm: o.Confirm, Peek: o.Peek, PeekDirect: o.PeekDirect(),
 			Reload: o.Reload, Start: o.Start, RestartUnconfirmed: o.RestartUnconfirmed, Heal: o.Heal,
 		},
 		Member: m, Log: log,

@@ -117,6 +117,18 @@ func (o *Options) Settings() (list []Setting) {
 	return list
 }
 
+// PeekDirect is the pause between looks that do not run chmpxstatus: peek, and less where that is
+// not set.
+func (o *Options) PeekDirect() time.Duration {
+	if o.Source("peek").Kind == FromDefault {
+		return peekDirect
+	}
+	return o.Peek
+}
+
+// peekDirect: such a look costs some 50 µs.
+const peekDirect = 500 * time.Millisecond
+
 // Source tells where the value of an option came from.
 func (o *Options) Source(key string) Source {
 	if key == "flavour" {

@@ -56,8 +56,8 @@ func (h Host) mayRegister(source string) bool {
 }
 
 // AddPodCluster is AddCluster for a cluster of pods, with TLS: its nodes' NAMEs are addresses, and
-// its text has the placeholders of Kubernetes. certs is where each node has its certificates; empty:
-// /etc/antpickax.
+// its text has the placeholders of Kubernetes. certs is where each node has its certificates;
+// empty: /etc/antpickax.
 func (s *Server) AddPodCluster(tenant, cluster, certs string) *Cluster {
 	c := s.AddCluster(tenant, cluster)
 	s.mu.Lock()
