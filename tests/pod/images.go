@@ -24,9 +24,9 @@ const (
 
 func local(image string) string { return "localhost/" + strings.ReplaceAll(image, "/", "-") + ":test" }
 
-// loadImages makes the images: the agent's as packaging/image does, chmpx's of the programs that are
-// installed, or stood in for, with busybox for the rest of a distribution; and the one with both by
-// packaging/kubernetes/Containerfile. The application's is busybox.
+// loadImages makes the images: the agent's as packaging/image does; chmpx's of the programs that
+// are installed, or stood in for, with busybox for the rest of a distribution; and the one with
+// both by packaging/kubernetes/Containerfile. The application's is busybox.
 func (m *machine) loadImages(chmpx fakechmpx.Programs) {
 	m.tb.Helper()
 	need.Programs(m.tb, "busybox")
