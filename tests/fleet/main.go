@@ -1,7 +1,7 @@
 // Command fleet runs ten thousand slaves against one K2HR3, in virtual time: the agent's own
 // schedule (watcher/schedule), and beside it others, on good days and on bad ones. README.md here
-// has what comes of it; `go run ./tests/fleet -update` makes its table and plots again, the same ones
-// each time.
+// has what comes of it; `go run ./tests/fleet -update` makes its table and plots again, the same
+// ones each time.
 package main
 
 import (

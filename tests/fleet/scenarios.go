@@ -21,6 +21,7 @@ func ways() []way {
 		{name: "timer in phase", make: newTimer},
 		{name: "plain polling", make: newPolling},
 		{name: "agent before", make: newBefore},
+		{name: "crude rule", make: newCrude, adapts: true},
 		{name: "agent", make: newAgent(0), adapts: true},
 		{name: "agent, held requests", make: newAgent(55 * time.Second), hold: 55 * time.Second},
 	}
@@ -31,7 +32,6 @@ type outcome struct {
 	span
 	rights []time.Duration // how long it took until a slave was right
 	never  int             // how many were not right at the end
-	rate   []float64       // requests a second, by the minute, for the plots
 }
 
 // at returns the time within which a part of the slaves was right.
@@ -188,8 +188,8 @@ func away(f *fleet) outcome {
 	return f.recovery()
 }
 
-// recovery is the quarter of an hour after K2HR3 is back. Who was turned away is right with the next
-// answer.
+// recovery is the quarter of an hour after K2HR3 is back. Who was turned away is right with the
+// next answer.
 func (f *fleet) recovery() outcome {
 	from, at := f.elapsed(), f.clock.now
 	f.turnedAway = nil

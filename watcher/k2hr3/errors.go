@@ -59,7 +59,7 @@ type Error struct {
 	// RetryAfter is the time for which the server asked to be left alone,
 	// at most MaxRetryAfter; 0 if it did not.
 	RetryAfter time.Duration
-	// Took is how long K2HR3 had a request for a RESOURCE; 0 for another one, and if it never had it.
+	// Took is how long K2HR3 had a request for a RESOURCE; 0 for another one, and if it never had.
 	Took time.Duration
 	// Err is the cause, if there is one besides the status.
 	Err error
@@ -98,7 +98,7 @@ func (e *Error) Unwrap() []error {
 func (e *Error) Cut() bool {
 	switch e.Status {
 	case 0:
-		return e.Kind == ErrTransport && e.Took > 0 && !e.Timeout()
+		return errors.Is(e.Kind, ErrTransport) && e.Took > 0 && !e.Timeout()
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return e.RetryAfter == 0
 	}

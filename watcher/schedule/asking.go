@@ -26,7 +26,9 @@ const (
 	// often, so that a cluster of up to ManySlaves costs K2HR3 no more than one of fewSlaves does:
 	// a request in 3 s with the default interval. A larger one costs more, as changes that the ring
 	// does not show are not to take longer still.
-	fewSlaves, ManySlaves = 20, 100
+	fewSlaves = 20
+	// ManySlaves is that many.
+	ManySlaves = 100
 
 	// cutPause is the shortest time between two pauses that K2HR3 has asked for, and the ring has
 	// cut short.
@@ -71,8 +73,8 @@ type Answer struct {
 type Failure struct {
 	Took       time.Duration // how long K2HR3 had the request; 0: it never had
 	RetryAfter time.Duration // how long it wants to be left alone; 0: it does not say
-	// Cut: the connection ended, or a gateway gave up, before there was an answer, and the agent was
-	// not it.
+	// Cut: not the agent, but whoever is at the other end, ended the connection before there was an
+	// answer, or a gateway gave up.
 	Cut bool
 }
 
@@ -176,10 +178,10 @@ func (a *Asking) Heard(r Answer, s Scene) {
 	}
 }
 
-// Failed plans the next request after one that brought no proper answer. lost: K2HR3 held it, and it
-// ended before its time. That is no failure of K2HR3's yet: it may have been restarted, or a proxy
-// ends what takes long. learnt: it was the second one of the same age, so that K2HR3 is asked to
-// hold requests for less from now on.
+// Failed plans the next request after one that brought no proper answer. lost: K2HR3 held it, and
+// it ended before its time. That is no failure of K2HR3's yet: it may have been restarted, or a
+// proxy ends what takes long. learnt: it was the second one of the same age, so that K2HR3 is asked
+// to hold requests for less from now on.
 func (a *Asking) Failed(now time.Time, f Failure, s Scene) (lost, learnt bool) {
 	if f.RetryAfter > 0 {
 		a.notBefore = now.Add(f.RetryAfter)
@@ -196,9 +198,9 @@ func (a *Asking) Failed(now time.Time, f Failure, s Scene) (lost, learnt bool) {
 }
 
 // pauseAfter is the pause after a failure. It grows to the interval, and beyond that, while all is
-// well here, if K2HR3 takes long to fail, which is how it is when it has too much to do. Where it is
-// known to be busy the pause begins as long as that stretches the interval. Long pauses end at this
-// host's turn, so that hosts come back evenly.
+// well here, if K2HR3 takes long to fail, which is how it is when it has too much to do. Where it
+// is known to be busy the pause begins as long as that stretches the interval. Long pauses end at
+// this host's turn, so that hosts come back evenly.
 func (a *Asking) pauseAfter(took time.Duration, s Scene) time.Duration {
 	every := a.Every(s)
 	first, limit := every-a.base(s), every
@@ -335,9 +337,9 @@ func (a *Asking) RingChanged(now time.Time, t Turn, asking bool) (hurry bool) {
 // RingAgrees ends what RingChanged began.
 func (a *Asking) RingAgrees() { a.chase = nil }
 
-// AskSoon plans a request for this host's turn, unless K2HR3 holds one now and so answers by itself.
-// It cuts every pause short, that which K2HR3 asked for too, but that once in cutPause: hurry.
-// asking: a request is under way.
+// AskSoon plans a request for this host's turn, unless K2HR3 holds one now and so answers by
+// itself. It cuts every pause short, that which K2HR3 asked for too, but that once in cutPause:
+// hurry. asking: a request is under way.
 func (a *Asking) AskSoon(now time.Time, t Turn, asking bool) (hurry bool) {
 	if a.hold.holds && asking {
 		return false

@@ -7,16 +7,16 @@ const (
 	// would not show it (docs/k2hr3.md C.8).
 	CheckEvery = 10 * time.Minute
 
-	// DoubtPause is about how long a doubt waits before the membership is checked, and MissedPause
-	// how long a host that K2HR3 misses waits before it checks again.
-	DoubtPause  = 5 * time.Second
+	// DoubtPause is about how long a doubt waits before the membership is checked.
+	DoubtPause = 5 * time.Second
+	// MissedPause is how long a host that K2HR3 misses waits before it checks again.
 	MissedPause = 15 * time.Second
 
 	// LongestCheckPause is the longest pause after a check that failed, where K2HR3 is not busy.
 	LongestCheckPause = 5 * time.Minute
 
-	// A registration waits up to spreadTook times as long as K2HR3 took to answer, and no longer than
-	// longestSpread.
+	// A registration waits up to spreadTook times as long as K2HR3 took to answer, and no longer
+	// than longestSpread.
 	spreadTook    = 10
 	longestSpread = time.Minute
 )
@@ -50,9 +50,9 @@ func (c *Checking) Failed(took time.Duration, stretch float64) time.Duration {
 	return c.failures.Pause(c.Dice, min(first, limit), limit)
 }
 
-// Spread returns for how long a host that has to register waits, after K2HR3 took so long to answer:
-// where many boot together, registrations that come one after another are not given up and made
-// again. A host that is alone does not wait.
+// Spread returns for how long a host that has to register waits, after K2HR3 took so long to
+// answer: where many boot together, registrations that come one after another are not given up and
+// made again. A host that is alone does not wait.
 func Spread(dice Dice, took time.Duration) time.Duration {
 	return dice.Below(min(spreadTook*took, longestSpread))
 }

@@ -20,14 +20,16 @@ const (
 	// follows one that is faster.
 	usualRises, usualFalls = 1.02, 0.5
 
-	// rises is how far a late answer stretches the interval, in e-fold, for each that it counts, and
-	// falls how far one that is not late takes that back: the further, up to mostPunctual times, the
-	// more such answers came in a row. So an interval that was stretched comes back within ten
-	// answers once K2HR3 is not busy any more.
+	// rises is how far a late answer stretches the interval, in e-fold, for each that it counts,
+	// and falls how far one that is not late takes that back, times the number of such answers in
+	// a row. After somePunctual in a row, which a busy K2HR3 gives hardly ever, each takes back
+	// fallsFast.
 	rises        = 0.5
-	falls        = 0.010
-	mostPunctual = 8
+	falls        = 0.007
+	somePunctual = 10
+	fallsFast    = 0.25
 
+	// mostByFailures is how far failures alone stretch the interval.
 	mostByFailures = 3
 
 	// unmoved is how far the interval would be stretched, in e-fold, before it is: an answer that
@@ -38,8 +40,7 @@ const (
 // load is how busy K2HR3 is, as far as this host can tell by itself: by how long its answers take
 // against the usual. Nobody sees more than a few answers an hour, so that each moves the interval a
 // little; that of all slaves together is right long before each one's is. They come to rest where a
-// K2HR3 spends about half of its time on them (tests/fleet), and let alone one that spends less than
-// a fifth.
+// K2HR3 spends about half of its time on them (tests/fleet), and let one alone that spends a fifth.
 type load struct {
 	usual    time.Duration // how long K2HR3 takes if it is not busy
 	level    float64       // by how much the interval is stretched, in e-fold
@@ -71,12 +72,16 @@ func (l *load) failed(took, base time.Duration) {
 }
 
 func (l *load) count(late float64, base time.Duration) {
-	l.punctual++
-	if late > 0 {
+	switch l.punctual++; {
+	case late > 0:
 		l.punctual = 0
+		l.level += rises * min(late, mostLate)
+	case l.punctual <= somePunctual:
+		l.level -= falls * float64(l.punctual)
+	default:
+		l.level -= fallsFast
 	}
 	most := unmoved + max(0, math.Log(float64(longestInterval)/float64(base)))
-	l.level += rises*min(max(late, 0), mostLate) - falls*float64(min(l.punctual, mostPunctual))
 	l.level = min(max(l.level, 0), most)
 }
 

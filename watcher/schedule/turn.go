@@ -10,8 +10,8 @@ import (
 const TurnLength = 60 * time.Millisecond
 
 // Turn is when this host asks, among all slaves of its cluster. The slaves have the same list of
-// slaves, and clocks that agree well enough; so each takes its turn by its place on the list and the
-// time of day, and no two ask at once, whenever they noticed what they ask for.
+// slaves, and clocks that agree well enough; so each takes its turn by its place on the list and
+// the time of day, and no two ask at once, whenever they noticed what they ask for.
 type Turn struct {
 	Place, Slaves int // Place -1: this host is not on the list
 	// Cluster keeps clusters from having the same turns for what all of them notice.
