@@ -42,7 +42,7 @@ func ForTest(tb testing.TB, o Options) *Machine {
 func VMForTest(tb testing.TB, o Options) *VM {
 	tb.Helper()
 	RequireVM(tb)
-	if _, err := vmImages(tb.Context()); err != nil {
+	if _, err := vmImages(tb.Context(), o.suite()); err != nil {
 		tb.Fatal(err)
 	}
 	return forTest(tb, o, vmBootLimit, BootVM)
