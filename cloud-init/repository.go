@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // Repository is a signed package repository.
@@ -18,17 +19,21 @@ type Repository struct {
 	// signedPackages: each rpm is signed too, not only the index, which covers
 	// them by their checksums.
 	signedPackages bool
+
+	// KeyExpires is the end of its key; the zero time: never.
+	KeyExpires time.Time
 }
 
 // ParseRepository reads what an operator writes: the URL of a repository made by
 // packaging/repo, "deb URL SUITE COMPONENT..." or "rpm URL". name is a word
-// for its files on the VM; key is the public key it is signed with, armoured.
-func ParseRepository(name, spec, key string) (Repository, error) {
-	key, err := publicKey(key)
+// for its files on the VM; key is the public key it is signed with, armoured, which
+// has to be one that VMs take at the time now.
+func ParseRepository(name, spec, key string, now time.Time) (Repository, error) {
+	key, expires, err := publicKey(key, now)
 	if err != nil {
 		return Repository{}, err
 	}
-	r := Repository{name: name, key: key}
+	r := Repository{name: name, key: key, KeyExpires: expires}
 	fields := strings.Fields(spec)
 	switch {
 	case len(fields) == 1:

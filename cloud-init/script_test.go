@@ -64,7 +64,7 @@ func newFresh(t *testing.T, manager string) *fresh {
 func (f *fresh) systemctl(does string) {
 	f.t.Helper()
 	f.program("systemctl", `case "$*" in "start --wait k2hdkc-slave-first-boot.service") exec "$SHELL" /etc/k2hdkc/first-boot ;; esac
-` + does)
+`+does)
 }
 
 // file puts a file into /etc, as the image has it.

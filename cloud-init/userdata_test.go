@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -30,7 +31,7 @@ func key(t *testing.T) string {
 
 func repository(t *testing.T, name, spec string) Repository {
 	t.Helper()
-	r, err := ParseRepository(name, spec, key(t))
+	r, err := ParseRepository(name, spec, key(t), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
