@@ -22,7 +22,7 @@ const Tags = "nethttpomithttp2"
 func Release() []string {
 	return []string{
 		"-gcflags=all=-l", "-gcflags=runtime/...=", "-gcflags=internal/runtime/...=",
-		"-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=",
+		"-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid= -funcalign=8",
 	}
 }
 
