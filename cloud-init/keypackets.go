@@ -85,7 +85,7 @@ func readKeys(b []byte) (keys []*openpgpKey, err error) {
 // packet cuts off the first packet (RFC 9580, 4.2).
 func packet(b []byte) (tag byte, body, rest []byte, err error) {
 	tag = packetTag(b[0])
-	head, size := 2, 0
+	var head, size int
 	switch old := b[0]&0x40 == 0; {
 	case len(b) < 2 || tag == 0:
 		return 0, nil, nil, errCutOff
@@ -101,11 +101,11 @@ func packet(b []byte) (tag byte, body, rest []byte, err error) {
 			size = size<<8 | int(c)
 		}
 	default:
-		n, ok := 0, false
-		if size, n, ok = length(b[1:]); !ok {
+		long, n, ok := length(b[1:])
+		if !ok {
 			return 0, nil, nil, errCutOff
 		}
-		head = 1 + n
+		head, size = 1+n, long
 	}
 	if size < 0 || len(b)-head < size {
 		return 0, nil, nil, errCutOff

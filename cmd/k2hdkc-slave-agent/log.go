@@ -101,7 +101,7 @@ func (p *program) unseen() (names []string) {
 		}
 		if unit == nil {
 			a, _ := agentunit.Read(p.system.Files) // what is wrong with it is said elsewhere
-			unit = append(a.Environ, "")
+			unit = append([]string{""}, a.Environ...)
 		}
 		if !slices.ContainsFunc(unit, func(set string) bool { return strings.HasPrefix(set, name+"=") }) {
 			names = append(names, name)

@@ -17,8 +17,8 @@ import (
 )
 
 // Hint adds to the error of an agent that lacks a right what keeps it from writing and how to
-// change that. unseen are the variables that set an option and that the unit's files do not have. It
-// returns any other error as it is, and every error where systemd has not started the agent.
+// change that. unseen are the variables that set an option and that the unit's files do not have.
+// Any other error stays as it is, and every error where systemd has not started the agent.
 func Hint(err error, unseen []string) error {
 	if err == nil || !Supervised() || !lacksRight(err) {
 		return err
@@ -64,7 +64,8 @@ func pathOf(err error) string {
 	return ""
 }
 
-// frozen is the file or its folder, whichever chattr has kept everybody from writing to, and its attribute.
+// frozen is the file or its folder, whichever chattr keeps everybody from writing to, and its
+// attribute.
 func frozen(path string) (at, attr string) {
 	if path == "" {
 		return "", ""
