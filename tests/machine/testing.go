@@ -61,7 +61,7 @@ func HostForTest(tb testing.TB, o Options) Host {
 // these are for a busy host.
 const (
 	bootLimit   = 2 * time.Minute
-	vmBootLimit = 10 * time.Minute
+	vmBootLimit = 25 * time.Minute
 )
 
 func forTest[H Host](tb testing.TB, o Options, limit time.Duration, boot func(context.Context, Options) (H, error)) H {
