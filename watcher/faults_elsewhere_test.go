@@ -33,6 +33,13 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"a folder of metrics-textfile that is gone", "says so once, and writes the file when the folder is back", "cmd/metrics/exposer_test.go", "TestTextfile"},
 	{"a chmpx of another user, such as root's, that was killed and has left its memory and queues", "`prepare-chmpx` removes them before chmpx's unit starts the next one", "packaging/preparechmpx/prepare_test.go", "TestWhatIsInTheWayIsRemoved"},
 	{"a slave.ini that only root may read, where chmpx runs as another user", "`prepare-chmpx` gives it to chmpx's group, and a replacement has the same", "tests/service/joining_test.go", "TestMembersOfItsGroupJoinChmpxAndNobodyElse"},
+	{"a reboot, or a power cut, while user data waits for the packages of a new VM", "a unit goes on with it, until its work is done", "tests/cloudinit/firstboot_test.go", "TestBadFirstDay"},
+	{"a repository of somebody else's that is gone, or a file that apt can make no sense of, on a new VM", "the packages are installed with what apt can read; it is said once", "tests/cloudinit/firstboot_test.go", "TestBadFirstDay"},
+	{"an entry of our repository in the image that names another keyring than user data", "both go by user data's", "cloud-init/samekey_test.go", "TestTheImageKnowsTheRepository"},
+	{"a dpkg that was interrupted on a new VM", "its work is ended first, with the configuration files that are there", "tests/cloudinit/firstboot_test.go", "TestBadFirstDay"},
+	{"a repository's key that hosts refuse: by SHA-1, expired, short, not for signing", "`user-data` and `packaging/repo` refuse it, with the reason", "cloud-init/keypackets_test.go", "TestKeysThatNoVMWouldTake"},
+	{"user.max_user_namespaces = 0 in sysctl.d", "both units go without PrivateUsers=", "packaging/generator/again_test.go", "TestGeneratedAgainOnlyWhereItHelps"},
+	{"an option of systemd's own environment, chattr +i, or a hidden folder, that keeps the agent from writing", "the error says which, and what helps", "cmd/service/hint_test.go", "TestHintsHelp"},
 	{"a host that may not raise fs.mqueue.msg_max, where chmpx runs as another user than root", "`prepare-chmpx` says so, and what to do", "packaging/preparechmpx/prepare_test.go", "TestQueuesAreDeepEnough"},
 	{"once on a host without a running chmpx", "says at once what it waits for, and exits with 1; without chmpxstatus with 0 at once", "watcher/once_test.go", "TestOnce"},
 }
