@@ -194,7 +194,11 @@ func (l *loop) signs(s *Status) []sign {
 	if !s.HasFile {
 		signs = append(signs, sign{code: NoFile, message: "there is no slave.ini that chmpx could use yet"})
 	}
-	return append(signs, l.signsOfChmpx(s.Chmpx)...)
+	signs = append(signs, l.signsOfChmpx(s.Chmpx)...)
+	if l.probe.found == foundRunning && l.probe.last != nil {
+		return append(signs, l.certs.signs(&l.probe.last.Started)...)
+	}
+	return append(signs, l.certs.signs(nil)...)
 }
 
 func (l *loop) signsOfK2HR3() (signs []sign) {
