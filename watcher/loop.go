@@ -49,6 +49,7 @@ type loop struct {
 	results                                           chan any
 	beside                                            sync.WaitGroup
 
+	began time.Time
 	shown Status // the latest that Changed was called with
 }
 
@@ -106,6 +107,10 @@ func (w *Watcher) newLoop(ctx context.Context, once bool) *loop {
 func (l *loop) begin() {
 	l.recover()
 	now := time.Now()
+	l.began = now
+	if l.Before != nil {
+		l.health.Health = *l.Before
+	}
 	l.clock.start(now, l.wall())
 	l.startCheck(now)
 	l.startProbe(now)

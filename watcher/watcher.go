@@ -142,6 +142,9 @@ type Watcher struct {
 	Meter Meter
 	// Pace is shared with the watchers before and after this one; nil: there are none.
 	Pace *Pace
+	// Before is the health of the watcher that this one follows; nil: there is none. What was wrong
+	// goes on, since when it began, until this watcher has looked for itself.
+	Before *Health
 	// Wall tells the time; nil: time.Now.
 	Wall func() time.Time
 	// Ready, which may be nil, is called once Run has begun its work.
