@@ -74,6 +74,7 @@ type slave struct {
 	rightAt []had       // when it had which version
 	answers []time.Time // when it got them
 	turned  bool        // its latest request failed
+	told    time.Time   // when it last saw that the ring has changed
 }
 
 func (s *slave) scene() schedule.Scene {
@@ -159,7 +160,7 @@ func (s *slave) answer(took, held time.Duration) {
 // sees is what chmpx has learnt from the ring.
 func (s *slave) sees(version int) {
 	before := s.seen == s.version
-	s.seen = version
+	s.seen, s.told = version, s.f.clock.now
 	if !s.good || !s.f.visible {
 		return
 	}
