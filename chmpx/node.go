@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"k2hdkc-slave-agent/chmpx/ini"
 )
 
 // loadServers reads the [SVRNODE] blocks and expands their names.
@@ -153,4 +155,28 @@ func (l *loader) sortNodes() {
 				cmp.Compare(a.CtlPort, b.CtlPort), strings.Compare(a.CUK, b.CUK)) < 0
 		})
 	}
+}
+
+// SlaveCUKs returns the CUKs of the slave nodes that have a NAME, in the order of the text, as they
+// are written: nodes of one NAME and CTLPORT too, which chmpx merges into one.
+func SlaveCUKs(b []byte, name string) (cuks []string) {
+	var node struct{ name, cuk string }
+	end := func() {
+		if node.name == name && node.cuk != "" {
+			cuks = append(cuks, node.cuk)
+		}
+		node.name, node.cuk = "", ""
+	}
+	for line := range ini.Lines(b) {
+		switch {
+		case line.Kind == ini.Section:
+			end()
+		case line.Kind == ini.Pair && line.Section == ini.SlvNode && line.Key == "NAME":
+			node.name = line.Value
+		case line.Kind == ini.Pair && line.Section == ini.SlvNode && line.Key == "CUK":
+			node.cuk = line.Value
+		}
+	}
+	end()
+	return cuks
 }

@@ -18,7 +18,7 @@ func (l *loader) checkSelf(host Host, s selfSearch) *Node {
 	}
 	c := l.cfg
 	if name := placeholderForm.FindString(c.SelfCUK); name != "" {
-		l.add(Dangerous, RulePlaceholder, l.global["SELFCUK"].line, "SELFCUK", "SELFCUK has the placeholder %s in it: %s", quote(name), notReplaced)
+		l.add(Dangerous, RulePlaceholder, l.global["SELFCUK"].line, "SELFCUK", "SELFCUK has the placeholder %s in it: %s", quote(name), notReplaced(name))
 	}
 	if s.inServer {
 		if c.Mode == ModeSlave {
@@ -111,7 +111,7 @@ func (l *loader) selfNotFound(host Host, s selfSearch) {
 	const then = "chmpx loads the file, but does not start on this host"
 	switch {
 	case placeholderForm.MatchString(c.SelfCUK):
-		l.add(Reject, RulePlaceholder, l.global["SELFCUK"].line, "SELFCUK", "SELFCUK is still the placeholder %s: %s; %s", quote(c.SelfCUK), then, notReplaced)
+		l.add(Reject, RulePlaceholder, l.global["SELFCUK"].line, "SELFCUK", "SELFCUK is still the placeholder %s: %s; %s", quote(c.SelfCUK), then, notReplaced(placeholderForm.FindString(c.SelfCUK)))
 	case near.byCUK != nil:
 		n := near.byCUK
 		l.add(Reject, RuleSelfMissing, l.keyLine(&l.slv, n, keyName), "NAME", "the entry %s has this host's CUK, but its NAME is not a name or address of this host (%s): %s; %s", quote(n.Name), hostAddrs(host), then, nameMend(host, n.Name))

@@ -206,8 +206,8 @@ func (l *loop) standsFor(c candidate) bool {
 	}
 	ctx, cancel := context.WithTimeout(l.ctx, lastLook)
 	defer cancel()
-	l.probe.begins(time.Now())
 	p := l.lookFor(ctx, config)
+	l.probe.looked(p)
 	if found := p.presence(); found != foundRunning && found != foundDown {
 		return true
 	}

@@ -44,11 +44,7 @@ type candidate struct {
 // candidate judges a text, as the given revision and beside the chmpx that runs,
 // and compares it with the file in place. The error is a *Refusal.
 func (w *Watcher) candidate(ctx context.Context, text string, now inPlace, revision int, running *chmpx.Running) (candidate, error) {
-	v := render.Values{InstanceID: w.InstanceID}
-	if w.Stamp {
-		v.Revision = revision
-	}
-	c := candidate{bytes: render.Bytes(text, v), digest: sum([]byte(text))}
+	c := candidate{bytes: render.Bytes(text, w.values(revision)), digest: sum([]byte(text))}
 	c.report = w.Judge.Judge(ctx, c.bytes, running)
 	if err := w.refuse(c.report); err != nil {
 		return c, err
@@ -65,6 +61,18 @@ func (w *Watcher) candidate(ctx context.Context, text string, now inPlace, revis
 	c.same = len(changes) == 0 && now.good
 	c.changes = inWords(changes)
 	return c, nil
+}
+
+// values are those that a text gets as a revision.
+func (w *Watcher) values(revision int) render.Values {
+	v := render.Values{InstanceID: w.InstanceID}
+	if w.Stamp {
+		v.Revision = revision
+	}
+	if w.Pod {
+		v.Pod = w.wall()
+	}
+	return v
 }
 
 // maxChanges bounds a log line; a cluster that is built anew changes in every
@@ -94,10 +102,23 @@ func (w *Watcher) refuse(r chmpx.Report) error {
 	if r.Verdict != chmpx.Accept {
 		return &Refusal{Report: r, Reason: r.Verdict.String() + ": " + worst(r)}
 	}
+	if f, ok := leftover(r); ok {
+		return &Refusal{Report: r, Reason: f.InWords()}
+	}
 	if n := len(r.Config.Servers); n < w.MinServers {
 		return &Refusal{Report: r, Reason: fmt.Sprintf("it lists %d server nodes, fewer than min-servers (%d)", n, w.MinServers)}
 	}
 	return nil
+}
+
+// leftover is a placeholder in [GLOBAL] that does chmpx no harm. It is one of another flavour than
+// this host's, so who knows what else in the text is.
+func leftover(r chmpx.Report) (chmpx.Finding, bool) {
+	i := slices.IndexFunc(r.Findings, func(f chmpx.Finding) bool { return f.Rule == chmpx.RulePlaceholder && f.Key == "DATE" })
+	if i < 0 {
+		return chmpx.Finding{}, false
+	}
+	return r.Findings[i], true
 }
 
 // onlyNoServer: the text would do, but for a cluster that has no server yet.

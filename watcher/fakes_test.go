@@ -48,6 +48,7 @@ type fakeChmpx struct {
 	deaf    bool          // it does not notice new files
 	skip    int           // it does not notice the next so many
 	missing bool          // chmpxstatus is not installed
+	direct  bool          // chmpxstatus does not have to run
 	failing error         // chmpxstatus fails
 	hangs   bool          // chmpxstatus does not return
 	young   int           // it shows no revision at the next so many looks
@@ -245,6 +246,7 @@ func (c *fakeChmpx) Status(ctx context.Context, group string, ctlPort int) (daem
 	}
 	st, err := c.status(group, ctlPort)
 	c.mu.Lock()
+	st.Direct = err == nil && c.direct
 	after := c.after
 	c.mu.Unlock()
 	if after != nil {
@@ -260,7 +262,7 @@ func (c *fakeChmpx) status(group string, ctlPort int) (daemon.Status, error) {
 	if c.slave == nil {
 		return daemon.Status{}, daemon.ErrNotRunning
 	}
-	if c.slave.Looked() == fakechmpx.Reloaded {
+	if !c.direct && c.slave.Looked() == fakechmpx.Reloaded {
 		c.known = nil
 	}
 	if c.known != nil && c.known.Group == group && c.known.Self.CtlPort == ctlPort {

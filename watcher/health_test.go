@@ -367,3 +367,52 @@ func BenchmarkShow(b *testing.B) {
 		})
 	}
 }
+
+// follow starts the next watcher, as a change of the configuration does.
+func (h *host) follow() {
+	h.stop()
+	before := h.latest().Health
+	h.before = &before
+	h.start()
+}
+
+// What is wrong is so since it began, whether the configuration has changed meanwhile or not; what
+// is well again after that is seen as soon as it is looked at.
+func TestConditionsOutliveAChangeOfTheConfiguration(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		h.pass(5 * time.Second)
+		healthy := h.latest().Health.Since
+		h.pass(time.Minute)
+		h.follow()
+		h.wants(Healthy, "")
+		if since := h.latest().Health.Since; !since.Equal(healthy) {
+			t.Errorf("healthy since %v, want %v", since, healthy)
+		}
+
+		refuse := refused(syscall.ECONNREFUSED)
+		h.meddle.Store(&refuse)
+		h.askNow()
+		h.chmpx.setRing(1, 2)
+		h.pass(40 * time.Second)
+		h.wants(Healthy, "(k2hr3_unreachable) (ring_differs)")
+		h.follow() // pending ones go on
+		h.wants(Healthy, "(k2hr3_unreachable) (ring_differs)")
+		h.pass(30 * time.Second)
+		h.wants(Degraded, "k2hr3_unreachable ring_differs")
+		bad := h.latest().Health
+		h.follow()
+		h.wants(Degraded, "k2hr3_unreachable ring_differs")
+		h.pass(time.Minute)
+		if now := h.latest().Health; !now.Since.Equal(bad.Since) {
+			t.Errorf("degraded since %v, want %v", now.Since, bad.Since)
+		}
+
+		h.stop()
+		unmeddled(h)
+		h.chmpx.setRing(1)
+		h.follow()
+		h.pass(settles + 2*time.Second)
+		h.wants(Healthy, "")
+	})
+}

@@ -46,6 +46,7 @@ type host struct {
 	net     *fakek2hr3.InMemory
 	limiter k2hr3.Limiter
 	pace    *Pace // nil: each watcher has one of its own
+	before  *Health
 	token   string
 	wall    func() time.Time
 	offset  *atomic.Int64          // of the clock on the wall
@@ -248,6 +249,7 @@ func (h *host) make() *Watcher {
 		Judge:         judgeAs{h},
 		SecondOpinion: loaderOf{h},
 		Pace:          h.pace,
+		Before:        h.before,
 		Wall:          h.wall,
 		Log:           slog.New(h.log),
 	}

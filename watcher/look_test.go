@@ -3,6 +3,8 @@ package watcher
 import (
 	"testing"
 	"time"
+
+	"k2hdkc-slave-agent/chmpx/daemon"
 )
 
 // A chmpx that was stopped between the latest probe and a replacement was not ended by that.
@@ -44,5 +46,66 @@ func TestAChmpxThatWasRestartedJustBeforeTheReplacementIsJudgedAsItIs(t *testing
 		h.restart(time.Second)
 		h.pass(10 * time.Second)
 		h.runsThe(text)
+	})
+}
+
+// Where a look does not run chmpxstatus, it comes as often as PeekDirect says, whether chmpx has a
+// server or not: chmpx does not notice it.
+func TestLooksWithoutChmpxstatusComeMoreOften(t *testing.T) {
+	for name, c := range map[string]struct {
+		direct  bool
+		servers bool
+		want    time.Duration
+	}{
+		"by chmpxstatus":             {false, true, 2 * time.Second},
+		"directly":                   {true, true, 200 * time.Millisecond},
+		"directly, without a server": {true, false, 200 * time.Millisecond},
+		"chmpxstatus, no server":     {false, false, 2 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				h.config.Peek, h.config.PeekDirect = 2*time.Second, 200*time.Millisecond
+				h.applied()
+				h.chmpx.set(func(f *fakeChmpx) { f.direct = c.direct })
+				if !c.servers {
+					h.chmpx.setRing()
+				}
+				h.pass(5 * time.Second)
+				before := len(h.chmpx.lookedAt())
+				h.pass(time.Minute)
+				looks := h.chmpx.lookedAt()[before:]
+				for i := 1; i < len(looks); i++ {
+					if gap := looks[i].Sub(looks[i-1]); gap > c.want {
+						t.Fatalf("look %d comes %v after the one before, want %v", i, gap, c.want)
+					}
+				}
+				if most := int(time.Minute / c.want * 3 / 2); len(looks) > most {
+					t.Errorf("%d looks in a minute, want %d at most", len(looks), most)
+				}
+			})
+		})
+	}
+}
+
+// A look that had to run chmpxstatus after all is followed by none too early.
+func TestALookThatFallsBackToChmpxstatusStarvesNobody(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.config.Peek, h.config.PeekDirect = 100*time.Millisecond, 100*time.Millisecond
+		h.applied()
+		h.chmpx.setRing()
+		h.chmpx.set(func(f *fakeChmpx) { f.direct = true })
+		h.pass(5 * time.Second)
+		h.chmpx.set(func(f *fakeChmpx) { f.direct = false })
+		before := len(h.chmpx.lookedAt())
+		h.pass(20 * time.Second)
+		looks := h.chmpx.lookedAt()[before:]
+		for i := 1; i < len(looks); i++ {
+			if gap := looks[i].Sub(looks[i-1]); gap < daemon.Starves {
+				t.Errorf("look %d comes %v after the one before", i, gap)
+			}
+		}
+		if len(looks) < 20 {
+			t.Errorf("%d looks", len(looks))
+		}
 	})
 }

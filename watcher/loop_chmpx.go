@@ -30,7 +30,6 @@ func (l *loop) startProbe(now time.Time) {
 		return
 	}
 	other := l.parking.target()
-	l.probe.begins(now)
 	l.start(now, &l.probeOp, probeLimit, func(ctx context.Context) any {
 		p := l.lookFor(ctx, config)
 		if other != nil && errors.Is(p.err, daemon.ErrNotRunning) {
@@ -45,8 +44,9 @@ func (l *loop) startProbe(now time.Time) {
 
 // lookFor looks for the chmpx of a configuration.
 func (l *loop) lookFor(ctx context.Context, c *chmpx.Config) probed {
+	began := time.Now()
 	st, err := l.Chmpx.Status(ctx, c.Group, max(c.SelfCtlPort, 0))
-	return probed{status: st, err: err}
+	return probed{status: st, err: err, began: began}
 }
 
 // probesFirst sees to it that chmpx is probed before anything is put in place
@@ -56,7 +56,7 @@ func (l *loop) probesFirst(now time.Time, r reply) bool {
 	if l.Chmpx == nil || l.probe.found != neverProbed {
 		return false
 	}
-	target, _ := chmpx.Load(render.Bytes(r.answer.Text, render.Values{InstanceID: l.InstanceID}), nil)
+	target, _ := chmpx.Load(render.Bytes(r.answer.Text, l.values(0)), nil)
 	l.probe.aim(target)
 	l.startProbe(now)
 	return l.probeOp.busy

@@ -3,8 +3,10 @@ package watcher
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
+	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
 )
@@ -49,9 +51,23 @@ func (l *loop) startRequest(now time.Time) {
 	etag, known, wait := l.output.knownETag(), l.membership.known, l.poll.hold()
 	l.start(now, &l.requestOp, 2*l.Wait+l.longest(askExchanges), func(ctx context.Context) any {
 		r := l.ask(ctx, etag, wait)
+		if l.removeStale(ctx, known, r) {
+			r = l.ask(ctx, etag, 0)
+		}
 		r.moved = ctx.Err() == nil && l.Member.Moved(ctx, known)
 		return r
 	})
+}
+
+// removeStale takes the members out of the role that were pods of this pod's address, as the text
+// of an answer has them. It reports whether the text is another one now.
+func (l *loop) removeStale(ctx context.Context, known member.Identity, r reply) bool {
+	if !l.Pod || r.err != nil || known.Address == "" {
+		return false
+	}
+	cuks := chmpx.SlaveCUKs([]byte(r.answer.Text), known.Address)
+	cuks = slices.DeleteFunc(cuks, func(cuk string) bool { return cuk == l.InstanceID })
+	return len(cuks) > 0 && l.Member.RemoveStale(ctx, known, cuks)
 }
 
 // ask is one request.

@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -18,13 +19,15 @@ const absentPause = time.Minute
 type probe struct {
 	log  *slog.Logger
 	peek time.Duration
-	next alarm
+	// direct is peek where chmpxstatus does not have to run for a look.
+	direct time.Duration
+	next   alarm
 
 	// target is what to look for while there is no file.
 	target *chmpx.Config
 
-	ran     time.Time // when the latest one began
-	starves bool      // that did not show that chmpx is connected to a server
+	ran     time.Time // when the latest one began for which chmpxstatus ran
+	starves bool      // the latest one did not show that chmpx is connected to a server
 
 	found presence       // by the latest probe
 	err   error          // of the latest probe
@@ -48,6 +51,7 @@ type probed struct {
 	status daemon.Status
 	err    error
 	before bool // the chmpx is one of the previous file
+	began  time.Time
 }
 
 func (r probed) presence() presence {
@@ -67,7 +71,9 @@ func (r probed) presence() presence {
 // blind: as long as nobody mends the installation, no probe shows anything.
 func (p presence) blind() bool { return p == foundNoProgram || p == foundUnusable }
 
-func newProbe(c Config, log *slog.Logger) probe { return probe{log: log, peek: c.Peek} }
+func newProbe(c Config, log *slog.Logger) probe {
+	return probe{log: log, peek: c.Peek, direct: cmp.Or(c.PeekDirect, c.Peek)}
+}
 
 // plan plans the next probe, later than wanted where it would keep chmpx from connecting.
 func (p *probe) plan(now time.Time, d time.Duration) {
@@ -95,8 +101,12 @@ func (p *probe) await(ctx context.Context) error {
 	}
 }
 
-// begins takes note that a probe begins.
-func (p *probe) begins(now time.Time) { p.ran = now }
+// looked takes note of what chmpx notices of a probe.
+func (p *probe) looked(r probed) {
+	if !r.status.Direct {
+		p.ran = r.began
+	}
+}
 
 // planLater plans the next probe while no revision is to be confirmed. soon: a
 // parked file waits for what it shows.
@@ -107,6 +117,8 @@ func (p *probe) planLater(now time.Time, soon bool) {
 	case p.peek == 0:
 	case p.found.blind():
 		p.plan(now, max(p.peek, absentPause))
+	case p.last != nil && p.last.Direct:
+		p.plan(now, p.direct)
 	default:
 		p.plan(now, p.peek)
 	}
@@ -123,6 +135,7 @@ func (p *probe) aim(config *chmpx.Config) { p.target = config }
 func (p *probe) result(r probed, confirms bool) (before *daemon.Status) {
 	before = p.last
 	p.err = r.err
+	p.looked(r)
 	p.starves = r.err != nil || !r.status.Connected()
 	found := r.presence()
 	switch found {

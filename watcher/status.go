@@ -194,7 +194,40 @@ func (l *loop) signs(s *Status) []sign {
 	if !s.HasFile {
 		signs = append(signs, sign{code: NoFile, message: "there is no slave.ini that chmpx could use yet"})
 	}
-	return append(signs, l.signsOfChmpx(s.Chmpx)...)
+	signs = append(signs, l.signsOfChmpx(s.Chmpx)...)
+	var started *time.Time
+	if l.probe.found == foundRunning && l.probe.last != nil {
+		started = &l.probe.last.Started
+	}
+	signs = append(signs, l.certs.signs(started)...)
+	return append(signs, l.inherited(time.Now(), signs)...)
+}
+
+// settles is how long what was wrong with chmpx before this watcher stays so: some of that shows
+// only after a while.
+const settles = 10 * time.Second
+
+// inherited returns what was wrong in the view of the watcher before, and what this one has not
+// looked at yet.
+func (l *loop) inherited(now time.Time, own []sign) (signs []sign) {
+	if l.Before == nil {
+		return nil
+	}
+	heard := !l.poll.heardAt.IsZero() || !l.poll.failedAt.IsZero()
+	seen := l.Chmpx == nil || l.probe.found != neverProbed && now.Sub(l.began) >= settles
+	for _, c := range l.Before.Conditions.Items() {
+		looked := heard
+		switch c.Code {
+		case NoFile, CertificateMissing:
+			looked = true
+		case ChmpxUnseeable, ChmpxNotRunning, RevisionUnconfirmed, RingDiffers, HalfConnected, CertificateChanged, ServerDown:
+			looked = seen
+		}
+		if !looked && !slices.ContainsFunc(own, func(s sign) bool { return s.code == c.Code }) {
+			signs = append(signs, sign{code: c.Code, message: c.Message, severity: c.Severity})
+		}
+	}
+	return signs
 }
 
 func (l *loop) signsOfK2HR3() (signs []sign) {

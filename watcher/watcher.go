@@ -41,6 +41,9 @@ type Config struct {
 	Origin string
 	// InstanceID replaces the placeholder.
 	InstanceID string
+	// Pod: this host is a pod of Kubernetes. The RESOURCE has the placeholders of one, and the
+	// agent removes members that were pods of this one's address (docs/flavours.md 0.4).
+	Pod bool
 	// MinServers is the least number of server nodes for a text to be applied.
 	MinServers int
 	// Stamp: FILEVERSION becomes the watcher's own revision.
@@ -54,6 +57,8 @@ type Config struct {
 	Confirm time.Duration
 	// Peek is the pause between probes of chmpx's ring; 0: don't look.
 	Peek time.Duration
+	// PeekDirect is the same where a probe does not run chmpxstatus; 0: Peek.
+	PeekDirect time.Duration
 
 	Reload Reload
 	// Start an enabled unit that is down once its first good file is in place.
@@ -74,6 +79,9 @@ type Member interface {
 	Ask(ctx context.Context, etag string, wait time.Duration) (k2hr3.Answer, error)
 	// Outside reports whether K2HR3 has said to Ask that the host is no member.
 	Outside() bool
+	// RemoveStale takes members out of the role that were pods of this pod's address, by the CUKs
+	// of their entries, and reports whether it has. known is what Keep returned last.
+	RemoveStale(ctx context.Context, known member.Identity, cuks []string) (removed bool)
 	// Moved reports whether the host reaches K2HR3 from another address than it
 	// is known by.
 	Moved(ctx context.Context, known member.Identity) bool
@@ -134,6 +142,9 @@ type Watcher struct {
 	Meter Meter
 	// Pace is shared with the watchers before and after this one; nil: there are none.
 	Pace *Pace
+	// Before is the health of the watcher that this one follows; nil: there is none. What was wrong
+	// goes on, since when it began, until this watcher has looked for itself.
+	Before *Health
 	// Wall tells the time; nil: time.Now.
 	Wall func() time.Time
 	// Ready, which may be nil, is called once Run has begun its work.
@@ -211,6 +222,27 @@ func (w *Watcher) Once(ctx context.Context) error {
 			l.Log.Info("waiting", "for", now)
 		}
 		return done, err
+	})
+}
+
+// Join keeps the file and chmpx right as Run does, until K2HR3 counts the host as a member and a
+// good file is in place, and returns nil then. What goes wrong is logged, and tried again. It
+// returns an error if it cannot begin, or when ctx ends.
+func (w *Watcher) Join(ctx context.Context) error {
+	lock, err := w.File.Lock()
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	l := w.newLoop(ctx, false)
+	l.lock = lock
+	defer l.close()
+	defer cancel()
+	l.begin()
+	return l.run(nil, func() (bool, error) {
+		heard := !l.poll.talk(l.requestOp.busy).HeardAt.IsZero()
+		return l.membership.sure && heard && l.output.file.good && !l.jobOp.busy, nil
 	})
 }
 

@@ -4,8 +4,8 @@
 //
 // The facts are those of chmpx 1.0.113: chmpxstatus attaches the shared memory
 // of the process that has the GROUP and SELFCTLPORT of the file it is given,
-// so a small constant probe file replaces the real one (docs/chmpx.md F.7). A
-// probe touches neither the control port nor the real file, and chmpx does not
-// notice it. Nothing in this package signals chmpx; only systemd, over D-Bus,
+// so a small constant probe file replaces the real one (docs/chmpx.md F.7). Once it
+// has, the memory is read without chmpxstatus (F.9). A probe touches neither the
+// control port nor the real file. Nothing in this package signals chmpx; only systemd, over D-Bus,
 // starts, reloads and restarts the unit.
 package daemon

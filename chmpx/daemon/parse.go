@@ -20,17 +20,22 @@ var ErrFormat = errors.New("not the output of chmpxstatus as known")
 // lists more or fewer nodes than it announces gives an error that is
 // ErrFormat; so does one over MaxOutput bytes.
 func ParseStatus(b []byte) (Status, error) {
+	p, err := parse(b)
+	return p.st, err
+}
+
+func parse(b []byte) (parser, error) {
 	if len(b) > MaxOutput {
-		return Status{}, fmt.Errorf("%w: over %d bytes", ErrFormat, MaxOutput)
+		return parser{}, fmt.Errorf("%w: over %d bytes", ErrFormat, MaxOutput)
 	}
 	p := parser{rest: b}
 	if err := p.top(); err != nil {
-		return Status{}, fmt.Errorf("%w: line %d: %w", ErrFormat, p.line, err)
+		return parser{}, fmt.Errorf("%w: line %d: %w", ErrFormat, p.line, err)
 	}
 	if missing := p.missing(); missing != "" {
-		return Status{}, fmt.Errorf("%w: no %q", ErrFormat, missing)
+		return parser{}, fmt.Errorf("%w: no %q", ErrFormat, missing)
 	}
-	return p.st, nil
+	return p, nil
 }
 
 // needed are the parts that a text has to have. The clients come last in
@@ -56,6 +61,8 @@ type parser struct {
 	st   Status
 	seen [len(needed)]bool
 	last string // the latest state text: most nodes share it
+
+	memory string // the path of chmpx's memory; empty: not said
 }
 
 func (p *parser) missing() string {
@@ -137,6 +144,8 @@ func (p *parser) global(key, value []byte) (err error) {
 		var sec int
 		sec, err = number(value)
 		p.st.Started = time.Unix(int64(sec), 0)
+	case "chmpx shared memory file path":
+		p.memory = string(value)
 	case "chmpx name":
 		p.st.Group = string(value)
 	case "configuration file version":

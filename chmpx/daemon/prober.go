@@ -31,8 +31,9 @@ var (
 	ErrNoAccess = fmt.Errorf("no access to chmpx's shared memory: %w", fs.ErrPermission)
 )
 
-// Prober probes the running chmpx with chmpxstatus. It makes one probe at a time
-// and may be used from several goroutines. It must not be copied after use.
+// Prober probes the running chmpx: with chmpxstatus at first, and then by reading what that reads,
+// chmpx's shared memory, for as long as the two agree (docs/chmpx.md F.9). It makes one probe at a
+// time and may be used from several goroutines. It must not be copied after use.
 type Prober struct {
 	Command string        // name or path of chmpxstatus; empty: not installed
 	Dir     string        // existing folder for the probe file, the agent's own
@@ -45,6 +46,8 @@ type Prober struct {
 	path    string // of the probe file; empty: not written yet
 	env     []string
 	out     tool.Output
+	memory  memory
+	again   bool // the latest run of chmpxstatus showed a chmpx
 
 	access func(path string, mode uint32) error // nil: access(2)
 }
@@ -59,17 +62,25 @@ func (p *Prober) Status(ctx context.Context, group string, ctlPort int) (Status,
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if st, ok := p.memory.look(group, ctlPort); ok {
+		st.Direct = true
+		return st, nil
+	}
 	if err := p.prepare(group, ctlPort); err != nil {
 		return Status{}, err
 	}
-	st, err := p.probe(ctx)
+	st, memory, err := p.probe(ctx)
 	if err != nil && ctx.Err() == nil && p.probeLost() {
 		p.path = ""
 		if err := p.prepare(group, ctlPort); err != nil {
 			return Status{}, err
 		}
-		st, err = p.probe(ctx)
+		st, memory, err = p.probe(ctx)
 	}
+	if err == nil && memory != "" && p.again {
+		p.memory.compare(memory, st)
+	}
+	p.again = err == nil // one look alone is not worth it
 	if errors.Is(err, ErrNotRunning) {
 		err = p.noAccess(group, ctlPort, err)
 	}
@@ -86,7 +97,7 @@ func (p *Prober) StatusBy(ctx context.Context, path, group string, ctlPort int) 
 	defer p.mu.Unlock()
 	p.path = path
 	defer func() { p.path = "" }() // not its own
-	st, err := p.probe(ctx)
+	st, _, err := p.probe(ctx)
 	if errors.Is(err, ErrNotRunning) {
 		err = p.noAccess(group, ctlPort, err)
 	}
@@ -119,16 +130,16 @@ func (p *Prober) probeLost() bool {
 	return err != nil || !bytes.Equal(b, p.text)
 }
 
-// probe runs the program once and reads what it prints.
-func (p *Prober) probe(ctx context.Context) (Status, error) {
+// probe runs the program once and reads what it prints: the status, and where chmpx's memory is.
+func (p *Prober) probe(ctx context.Context) (Status, string, error) {
 	if err := p.ask(ctx); err != nil {
-		return Status{}, err
+		return Status{}, "", err
 	}
-	st, err := ParseStatus(p.out.Bytes())
+	shown, err := parse(p.out.Bytes())
 	if err != nil {
-		return Status{}, fmt.Errorf("%s: %w", p.Command, err)
+		return Status{}, "", fmt.Errorf("%s: %w", p.Command, err)
 	}
-	return st, nil
+	return shown.st, shown.memory, nil
 }
 
 // ask runs the program once, with what it prints in p.out.

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Status is what chmpxstatus prints of one running chmpx.
+// Status is what is to be seen of one running chmpx.
 type Status struct {
 	PID       int
 	Started   time.Time // with PID it tells one run of chmpx from the next
@@ -18,6 +18,7 @@ type Status struct {
 	Slaves    []Node // empty on a slave: only servers keep a list of them
 	Clients   int    // processes that have joined chmpx
 	SSL       bool   // this node or any other uses TLS
+	Direct    bool   // chmpxstatus was not run for this, so chmpx has not noticed it
 }
 
 // Node is one node as chmpx has it.

@@ -218,8 +218,23 @@ func TestWhateverHangsIsGivenUp(t *testing.T) {
 
 func TestWhatOthersWroteDoesNotSteerTheTerminal(t *testing.T) {
 	var b strings.Builder
-	Result{ID: "file", Status: Failed, Message: "a\x1b[2Jb\nc\u202ed", LookedAt: "\r", Remedy: "e\x00"}.Write(&b)
+	Result{ID: "file", Status: Failed, Message: "a\x1b[2Jb\nc\u202ed", LookedAt: "\r", Remedy: "e\x00"}.Write(&b, 0)
 	if strings.ContainsAny(b.String(), "\x1b\r\x00\u202e") || strings.Count(b.String(), "\n") != 3 {
 		t.Errorf("%q", b.String())
+	}
+}
+
+func TestLongTextsAreBrokenOnATerminal(t *testing.T) {
+	var b strings.Builder
+	Result{ID: "k2hr3", Status: Failed, Message: "K2HR3 at https://k2hr3.example.com:8443 does not answer within 2.5s",
+		LookedAt: "GET /v1/version", Remedy: "look whether it runs"}.Write(&b, 60)
+	want := `failed   k2hr3         K2HR3 at
+                       https://k2hr3.example.com:8443 does
+                       not answer within 2.5s
+           looked at   GET /v1/version
+           do          look whether it runs
+`
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
 	}
 }

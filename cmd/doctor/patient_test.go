@@ -287,7 +287,7 @@ func (p *patient) examine(only string) Report {
 func show(r Report) string {
 	var b strings.Builder
 	for _, c := range r.Checks {
-		c.Write(&b)
+		c.Write(&b, 0)
 	}
 	return b.String() + r.Summary()
 }

@@ -4,15 +4,31 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"k2hdkc-slave-agent/cmd/screen"
 )
 
 // idColumn is as wide as the longest id.
 const idColumn = 12
 
-// Write writes a result for people: a line, and two more where something is to be done.
-func (r Result) Write(w io.Writer) {
-	line := func(name, text string) { fmt.Fprintf(w, "%-8s %-*s  %s\n", "", idColumn, name, printable(text)) }
-	fmt.Fprintf(w, "%-8s %-*s  %s\n", r.Status, idColumn, r.ID, printable(r.Message))
+// textColumn is where the texts begin.
+const textColumn = 8 + 1 + idColumn + 2
+
+// Write writes a result for people: a line, and two more where something is to be done. They are
+// broken where the terminal's width asks for it; 0: there is no terminal.
+func (r Result) Write(w io.Writer, width int) {
+	room := 0
+	if width > 0 {
+		room = max(width-textColumn, idColumn)
+	}
+	write := func(status Status, name, text string) {
+		for _, part := range screen.Wrap(printable(text), room) {
+			fmt.Fprintf(w, "%-8s %-*s  %s\n", status, idColumn, name, part)
+			status, name = "", ""
+		}
+	}
+	line := func(name, text string) { write("", name, text) }
+	write(r.Status, r.ID, r.Message)
 	if r.Status != Failed && r.Status != Warning {
 		return
 	}

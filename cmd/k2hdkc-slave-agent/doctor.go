@@ -12,6 +12,7 @@ import (
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/doctor"
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/cmd/screen"
 	"k2hdkc-slave-agent/cmd/status"
 	"k2hdkc-slave-agent/watcher"
 	"k2hdkc-slave-agent/watcher/host"
@@ -35,7 +36,8 @@ func (p *program) doctor(ctx context.Context, verb options.Verb, args []string) 
 	defer os.RemoveAll(dir)
 	s, done := p.subject(o, wrong, dir)
 	defer done()
-	tell := func(r doctor.Result) { r.Write(p.stdout) }
+	width := screen.On(p.stdout, os.Getenv, time.Now()).Width
+	tell := func(r doctor.Result) { r.Write(p.stdout, width) }
 	if o.Switches["json"] {
 		tell = func(doctor.Result) {}
 	}

@@ -3,14 +3,19 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/watcher"
+	"k2hdkc-slave-agent/watcher/member"
 )
 
 // register makes this host a member of the role.
 func (p *program) register(ctx context.Context, o *options.Options) error {
 	log := p.logger(o)
+	if err := p.identify(o, log); err != nil {
+		return err
+	}
 	m, err := p.newMember(o, log)
 	if err != nil {
 		return err
@@ -29,14 +34,50 @@ func (p *program) register(ctx context.Context, o *options.Options) error {
 	return err
 }
 
+// graceful is how long a pod goes on trying to leave the role. Kubernetes gives a pod 30 s for its
+// end, of which the other containers need some.
+const (
+	graceful = 25 * time.Second
+	// One answer may take so long. A K2HR3 whose store is down says no after 14 s, which is none.
+	gracefulTry = 8 * time.Second
+)
+
+// leave takes this host out of the role. Nobody else can take a pod out later, since its address
+// goes with it, so it tries for as long as a pod has time to end.
+func (p *program) leave(ctx context.Context, o *options.Options, m *member.Member) (left bool, err error) {
+	known := watcher.Known(stateFile(o))
+	if !o.InPod() {
+		return m.Leave(ctx, known)
+	}
+	ctx, cancel := context.WithTimeout(ctx, graceful)
+	defer cancel()
+	for pause := time.Second; ; pause = min(2*pause, 4*time.Second) {
+		left, again := m.Leave(ctx, known)
+		switch {
+		case again == nil:
+			return left, nil
+		case ctx.Err() == nil || err == nil:
+			err = again // not that the time is over
+		}
+		select {
+		case <-ctx.Done():
+			return false, err
+		case <-time.After(pause):
+		}
+	}
+}
+
 // unregister takes this host out of the role.
 func (p *program) unregister(ctx context.Context, o *options.Options) error {
+	if o.InPod() {
+		o.Timeout = min(o.Timeout, gracefulTry)
+	}
 	m, err := p.newMember(o, p.logger(o))
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	left, err := m.Leave(ctx, watcher.Known(stateFile(o)))
+	left, err := p.leave(ctx, o, m)
 	if err != nil {
 		return err
 	}

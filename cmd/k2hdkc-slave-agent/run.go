@@ -79,7 +79,8 @@ func flushManager(m *service.Manager) {
 // started says what the daemon begins with.
 func started(ctx context.Context, r lifecycle.Round) {
 	o := r.Options
-	r.Log.Info("started", "version", versionName(), "role", o.Role.String(), "api", o.APIURI.String(), "output", o.Output)
+	r.Log.Info("started", "version", versionName(), "role", o.Role.String(), "api", o.APIURI.String(), "output", o.Output,
+		"flavour", string(o.Flavour), "flavour by", o.Source("flavour").String())
 	if o.Unit == "" {
 		return
 	}
@@ -95,6 +96,9 @@ func started(ctx context.Context, r lifecycle.Round) {
 func (p *program) prepare(o *options.Options) (lifecycle.Round, error) {
 	log := p.logger(o)
 	if err := prepareDirs(o); err != nil {
+		return lifecycle.Round{}, err
+	}
+	if err := p.identify(o, log); err != nil {
 		return lifecycle.Round{}, err
 	}
 	p.tidy(o, log)

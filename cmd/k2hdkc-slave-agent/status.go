@@ -81,7 +81,7 @@ func (p *program) looker(o *options.Options, wrong error) func(context.Context) 
 
 // introduce says who this host is by the options alone, where no agent has said it.
 func (p *program) introduce(o *options.Options, d *status.Document) {
-	d.Identity = status.Identity{Role: o.Role.String(), Resource: o.Resource.String(), CUK: o.CUK.String(), Tag: o.Tag}
+	d.Identity = status.Identity{Role: o.Role.String(), Resource: o.Resource.String(), CUK: o.CUK.String(), Tag: o.ResolveTag(), Flavour: string(o.Flavour)}
 	if cuk, err := o.ResolveCUK(); err == nil {
 		d.Identity.CUK = cuk.String()
 	}

@@ -31,9 +31,32 @@ func (p *program) tidy(o *options.Options, log *slog.Logger) {
 	if path, _ := o.FindRoleTokenFile(); path != "" {
 		p.guard.CloseFile(path, log)
 	}
-	if o.CUK.IsZero() {
+	if o.UserTokenFile != "" {
+		p.guard.CloseFile(o.UserTokenFile, log)
+	}
+	if o.CUK.IsZero() && !o.InPod() {
 		p.instance.Update(o.Instance(), log)
 	}
+}
+
+// identify makes this pod's CUK, if this host is a pod and has none yet.
+func (p *program) identify(o *options.Options, log *slog.Logger) error {
+	if !o.InPod() || !o.CUK.IsZero() {
+		return nil
+	}
+	made, err := o.Pod().Keep()
+	if made {
+		log.Info("made this pod's CUK, which it keeps for its life", "file", o.Pod().File(), "pod", o.ResolveTag())
+	}
+	return err
+}
+
+// extra is the kind of host that this one registers as.
+func extra(o *options.Options) k2hr3.Extra {
+	if o.InPod() {
+		return k2hr3.Kubernetes
+	}
+	return k2hr3.VM
 }
 
 // newMember makes this host's part in the conversation with K2HR3.
@@ -61,7 +84,8 @@ func (p *program) newMember(o *options.Options, log *slog.Logger) (*member.Membe
 	}
 	return &member.Member{
 		Client: client, Role: o.Role, Resource: o.Resource, CUK: cuk, Log: log,
-		FixedTag: o.Tag, FullName: host.FullName, MayBeNamed: host.MayBeNamed, NameChanged: host.NewRenaming().Seen,
+		Extra: extra(o), UserTokenFile: o.UserTokenFile,
+		FixedTag: o.ResolveTag(), FullName: host.FullName, MayBeNamed: host.MayBeNamed, NameChanged: host.NewRenaming().Seen,
 		Address: client.LocalAddress, ClientFrom: clientFrom,
 		ForgetToken: o.ForgetBootstrapToken, Guard: &p.guard,
 		TokenFile: func() string {
@@ -88,8 +112,8 @@ func (p *program) newWatcher(o *options.Options, log *slog.Logger) (*watcher.Wat
 			StateFile:  stateFile(o),
 			Role:       m.Role.String(),
 			Origin:     fmt.Sprintf("%s %s %s", o.APIURI, o.Resource, m.CUK),
-			InstanceID: m.CUK.String(), MinServers: o.MinServers, Stamp: o.Stamp,
-			Interval: o.Interval, Wait: o.Wait, Confirm: o.Confirm, Peek: o.Peek,
+			InstanceID: m.CUK.String(), Pod: o.InPod(), MinServers: o.MinServers, Stamp: o.Stamp,
+			Interval: o.Interval, Wait: o.Wait, Confirm: o.Confirm, Peek: o.Peek, PeekDirect: o.PeekDirect(),
 			Reload: o.Reload, Start: o.Start, RestartUnconfirmed: o.RestartUnconfirmed, Heal: o.Heal,
 		},
 		Member: m, Log: log,

@@ -11,7 +11,7 @@ import (
 // configured is what the options alone say, for a document without a watcher.
 func configured(o *options.Options) status.Document {
 	d := status.Document{
-		Identity: status.Identity{Flavour: "openstack", CUK: o.CUK.String(), Tag: o.Tag},
+		Identity: status.Identity{Flavour: string(o.Flavour), CUK: o.CUK.String(), Tag: o.ResolveTag()},
 		File:     status.File{Path: o.Output},
 		Chmpx:    status.Chmpx{Unit: o.Unit},
 	}

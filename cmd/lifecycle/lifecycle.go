@@ -48,6 +48,7 @@ type Daemon struct {
 	files   watcher.FileWatch
 	round   Round            // the one that runs, or that runs next
 	running *watcher.Watcher // that of the latest round that has run
+	health  *watcher.Health  // of that, nil: there was none
 	status  *publisher
 }
 
@@ -113,6 +114,7 @@ func (d *Daemon) prepare(o *options.Options) (Round, error) {
 	w.Ready = d.Manager.Ready
 	w.Alive, w.AliveEvery = d.alive, aliveEvery()
 	w.Changed = func(s watcher.Status) {
+		d.health = &s.Health
 		d.Manager.Status(s.String())
 		d.status.show(document(r, s))
 	}
@@ -144,7 +146,7 @@ func (d *Daemon) watch(ctx context.Context) (again bool, err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	r := d.round
-	d.running = r.Watcher
+	d.running, r.Watcher.Before = r.Watcher, d.health
 	defer r.Close()
 	d.status.at(r.Options, r.Log, aliveEvery())
 	touched := d.files.Files(ctx, r.Log, append(r.Options.Inputs(), r.Options.Output)...)

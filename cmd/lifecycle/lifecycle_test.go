@@ -169,12 +169,13 @@ func (idle) Ask(ctx context.Context, _ string, _ time.Duration) (k2hr3.Answer, e
 	<-ctx.Done()
 	return k2hr3.Answer{}, ctx.Err()
 }
-func (idle) Registrations() int                          { return 0 }
-func (idle) Outside() bool                               { return false }
-func (idle) Moved(context.Context, member.Identity) bool { return false }
-func (idle) Renamed() bool                               { return false }
-func (idle) Ping(context.Context) error                  { return nil }
-func (idle) Longest() time.Duration                      { return time.Hour }
+func (idle) Registrations() int                                          { return 0 }
+func (idle) Outside() bool                                               { return false }
+func (idle) Moved(context.Context, member.Identity) bool                 { return false }
+func (idle) Renamed() bool                                               { return false }
+func (idle) RemoveStale(context.Context, member.Identity, []string) bool { return false }
+func (idle) Ping(context.Context) error                                  { return nil }
+func (idle) Longest() time.Duration                                      { return time.Hour }
 
 // refuses is a judge for whom no file is good.
 type refuses struct{}

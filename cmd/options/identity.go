@@ -7,13 +7,24 @@ import (
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
-// ResolveCUK returns this host's key: as configured, else that of Instance, whose files it reads at
-// each call.
+// ResolveCUK returns this host's key: as configured, else that of Pod or Instance, whose files it
+// reads at each call.
 func (o *Options) ResolveCUK() (k2hr3.CUK, error) {
 	if !o.CUK.IsZero() {
 		return o.CUK, nil
 	}
+	if o.InPod() {
+		return o.Pod().CUK()
+	}
 	return o.Instance().CUK()
+}
+
+// cukFile is the file that ResolveCUK reads where no key is configured.
+func (o *Options) cukFile() string {
+	if o.InPod() {
+		return o.Pod().File()
+	}
+	return o.Instance().File()
 }
 
 // Instance tells this host's key where none is configured.

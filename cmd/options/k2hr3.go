@@ -7,10 +7,10 @@ import (
 )
 
 // RequireK2HR3 reports what is missing or wrong for verbs that talk to K2HR3: they need its address
-// and a role.
+// and a role, and what follows from that.
 func (o *Options) RequireK2HR3() error {
 	var missing []error
-	for _, key := range []string{"api-uri", "role"} {
+	for _, key := range []string{"api-uri", "role", "resource"} {
 		if err := o.deferred[key]; err != nil {
 			missing = append(missing, err)
 		}

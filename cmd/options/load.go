@@ -49,7 +49,7 @@ func LoadLenient(v Verb, args []string, h System) (*Options, error) {
 		}
 	}
 	o.apply(v, p)
-	o.complete(p)
+	o.complete(v, p)
 	return o, p.err(v)
 }
 
@@ -151,9 +151,17 @@ func (o *Options) apply(v Verb, p *problems) {
 
 // complete derives what nobody set from other values and from files, and compares values with each
 // other.
-func (o *Options) complete(p *problems) {
-	o.fromAntpickax("api-uri", "k2hr3-api-uri", "K2HR3's address")
-	o.fromAntpickax("role", "k2hr3-role-name", "this host's role")
+func (o *Options) complete(v Verb, p *problems) {
+	o.findFlavour(v, p)
+	if o.InPod() {
+		o.fromPod()
+	} else {
+		o.fromAntpickax("api-uri", "k2hr3-api-uri", "K2HR3's address")
+		o.fromAntpickax("role", "k2hr3-role-name", "this host's role")
+	}
+	if _, given := o.settings["unit"]; !given && o.InPod() {
+		o.Unit = "" // no systemd is in a container
+	}
 	if _, given := o.settings["resource"]; !given {
 		o.Resource = o.Role.Resource()
 	}
@@ -176,7 +184,7 @@ func (o *Options) complete(p *problems) {
 // fromAntpickax takes an option that nobody set from a file of K2HR3's own init script. Only verbs
 // that talk to K2HR3 care what is wrong with it.
 func (o *Options) fromAntpickax(key, file, what string) {
-	if _, given := o.settings[key]; given || o.AntpickaxDir == "" {
+	if _, given := o.settings[key]; given || o.AntpickaxDir == "" || o.deferred[key] != nil {
 		return
 	}
 	opt := lookup(key)

@@ -27,6 +27,7 @@ func TestDefaultsOnABareHost(t *testing.T) {
 		Output:         "/etc/k2hdkc/slave.ini",
 		MinServers:     1,
 		Stamp:          true,
+		Flavour:        OpenStack,
 		Unit:           "chmpx.service",
 		Reload:         watcher.ReloadAuto,
 		Start:          true,
@@ -60,6 +61,8 @@ api-uri = https://k2hr3.shop.example:18080
 role = yrn:yahoo:::shop:role:orders/slave
 resource = yrn:yahoo:::shop:resource:orders/special
 role-token-file = /etc/k2hdkc/token
+flavour = k8s
+user-token-file = /etc/k2hdkc/user-token
 forget-bootstrap-token = yes
 ca-file = /etc/k2hdkc/ca.pem
 cert-file = /etc/k2hdkc/cert.pem
@@ -103,7 +106,7 @@ metrics-textfile = /var/lib/node_exporter/agent.prom
 		ConfigFile: "/etc/k2hdkc/slave-agent.ini",
 		APIURI:     must(k2hr3.ParseAPI("https://k2hr3.shop.example:18080")),
 		Role:       must(k2hr3.ParseRole(shopRole)), Resource: must(k2hr3.ParseResource("yrn:yahoo:::shop:resource:orders/special")),
-		RoleTokenFile: "/etc/k2hdkc/token", ForgetBootstrapToken: true,
+		RoleTokenFile: "/etc/k2hdkc/token", Flavour: Kubernetes, UserTokenFile: "/etc/k2hdkc/user-token", ForgetBootstrapToken: true,
 		CAFile: "/etc/k2hdkc/ca.pem", CertFile: "/etc/k2hdkc/cert.pem", KeyFile: "/etc/k2hdkc/key.pem",
 		Interval: 90 * time.Second, Wait: 30 * time.Second, Timeout: 15 * time.Second,
 		Output: "/etc/antpickax/k2hdkc.ini", Mode: &mode, Owner: "k2hdkc", Group: "990",

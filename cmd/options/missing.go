@@ -12,7 +12,11 @@ import (
 // the error.
 func (o *Options) Missing() (keys []string, err error) {
 	var wrong []error
-	for _, from := range []struct{ key, file string }{{"api-uri", "k2hr3-api-uri"}, {"role", "k2hr3-role-name"}} {
+	api, role := "k2hr3-api-uri", "k2hr3-role-name"
+	if o.InPod() {
+		api, role = podAPI, podRole
+	}
+	for _, from := range []struct{ key, file string }{{"api-uri", api}, {"role", role}} {
 		err := o.deferred[from.key]
 		switch {
 		case err == nil:
@@ -22,8 +26,8 @@ func (o *Options) Missing() (keys []string, err error) {
 			wrong = append(wrong, err)
 		}
 	}
-	if _, err := o.ResolveCUK(); err != nil {
-		if o.awaits(o.Instance().File()) {
+	if _, err := o.ResolveCUK(); err != nil && !(o.InPod() && o.Pod().CanMake()) {
+		if o.awaits(o.cukFile()) {
 			keys = append(keys, "cuk")
 		} else {
 			wrong = append(wrong, err)

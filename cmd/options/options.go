@@ -32,7 +32,9 @@ type Options struct {
 	APIURI               k2hr3.API      // zero when nothing names one, see RequireK2HR3
 	Role                 k2hr3.Role     // likewise
 	Resource             k2hr3.Resource // follows from Role unless it is set
+	Flavour              Flavour        // one of the two; see FlavourSource
 	RoleTokenFile        string         // empty: no token; see FindRoleTokenFile
+	UserTokenFile        string         // empty: none; in a pod alone
 	ForgetBootstrapToken bool
 	CAFile               string // empty: the system's roots
 	CertFile             string // empty: no client certificate; with KeyFile or not at all
@@ -78,9 +80,10 @@ type Options struct {
 	Args     []string        // what is left of the command line, at most what the verb takes
 	Switches map[string]bool // the verb's own flags that were given, by name without dashes
 
-	system   System
-	settings map[string]Setting
-	deferred map[string]error // what is wrong with a value only some verbs need
+	system    System
+	flavoured Source // what says the flavour
+	settings  map[string]Setting
+	deferred  map[string]error // what is wrong with a value only some verbs need
 }
 
 // Setting is the value of one option as text, and its source.
@@ -95,7 +98,11 @@ func (o *Options) Settings() (list []Setting) {
 	for _, opt := range Table() {
 		s, ok := o.settings[opt.Key]
 		switch {
+		case opt.Key == "flavour" && o.Flavour != "" && !(ok && o.flavoured == s.Source):
+			s = Setting{Option: opt, Text: string(o.Flavour), Source: o.flavoured}
 		case ok:
+		case opt.Key == "unit" && o.Unit == "":
+			s = Setting{Option: opt, Source: o.flavoured}
 		case opt.Key == "role-token-file" && o.RoleTokenFile != "":
 			s = Setting{Option: opt, Text: o.RoleTokenFile, Source: o.Source(opt.Key)}
 		case opt.Key == "resource" && !o.Resource.IsZero():
@@ -110,14 +117,29 @@ func (o *Options) Settings() (list []Setting) {
 	return list
 }
 
+// PeekDirect is the pause between looks that do not run chmpxstatus: peek, and less where that is
+// not set.
+func (o *Options) PeekDirect() time.Duration {
+	if o.Source("peek").Kind == FromDefault {
+		return peekDirect
+	}
+	return o.Peek
+}
+
+// peekDirect: such a look costs some 50 µs.
+const peekDirect = 500 * time.Millisecond
+
 // Source tells where the value of an option came from.
 func (o *Options) Source(key string) Source {
+	if key == "flavour" {
+		return o.flavoured
+	}
 	if s, ok := o.settings[key]; ok {
 		return s.Source
 	}
 	switch key {
 	case "cuk":
-		return Source{Kind: FromFile, Name: o.Instance().File()}
+		return Source{Kind: FromFile, Name: o.cukFile()}
 	case "role-token-file":
 		_, from := o.FindRoleTokenFile()
 		return from

@@ -80,42 +80,7 @@ func fileOptions() []Option {
 }
 
 func k2hr3Options() []Option {
-	return inSection("k2hr3", []Option{
-		{
-			Key: "api-uri", Kind: KindText, Placeholder: "URI", DefaultNote: "content of k2hr3-api-uri in antpickax-dir",
-			Help: "K2HR3's address, as http://HOST:PORT or https://HOST:PORT",
-			Long: "The address of K2HR3's REST interface: scheme, host and port, without a path.",
-			set:  parsed(k2hr3.ParseAPI, func(o *Options) *k2hr3.API { return &o.APIURI }),
-		},
-		{
-			Key: "role", Kind: KindText, Placeholder: "YRN", DefaultNote: "content of k2hr3-role-name in antpickax-dir",
-			Help: "role this host belongs to, a full YRN",
-			Long: "The role this host becomes a member of, as a full YRN: yrn:yahoo:::TENANT:role:PATH. The agent makes upper case lower case, as K2HR3 does.",
-			set:  parsed(k2hr3.ParseRole, func(o *Options) *k2hr3.Role { return &o.Role }),
-		},
-		{
-			Key: "resource", Kind: KindText, Placeholder: "YRN", DefaultNote: "the role's YRN with :resource: for :role:",
-			Help: "resource that holds chmpx's configuration, a full YRN",
-			Long: "The resource whose text is chmpx's configuration for a slave, as a full YRN: yrn:yahoo:::TENANT:resource:PATH.",
-			set:  parsed(k2hr3.ParseResource, func(o *Options) *k2hr3.Resource { return &o.Resource }),
-		},
-		{
-			Key: "role-token-file", Kind: KindFile, Placeholder: "FILE",
-			DefaultNote: "the credential role-token, else " + OwnRoleToken + ", else k2hr3-role-token in antpickax-dir, else none",
-			Help:        "file with the role token",
-			Long: "The file the role token is read from. It should be readable by the agent alone. In place of the token it may hold K2HR3's user data: #include and " +
-				"the URL <API>/v1/userdata/<registerpath>, or that URL alone; the agent then reads the token from there when it needs it, and keeps it in memory. " +
-				"Without one, the first that exists counts: the systemd " +
-				"credential role-token, " + OwnRoleToken + ", k2hr3-role-token in antpickax-dir. None at all is legal for a host that is already a member of the role.",
-			set: setRoleTokenFile,
-		},
-		{
-			Key: "forget-bootstrap-token", Kind: KindChoice, Choices: yesNo(), Default: "no",
-			Help: "delete the role token once the host reads without it",
-			Long: "Delete the role token's file as soon as K2HR3 counts this host as a member and lets it read by its address and CUK. A host that " +
-				"K2HR3 forgets later then needs a new token to come back. A credential of systemd cannot be deleted.",
-			set: boolean(func(o *Options) *bool { return &o.ForgetBootstrapToken }),
-		},
+	return inSection("k2hr3", slices.Concat(rightOptions(), []Option{
 		{
 			Key: "ca-file", Kind: KindFile, Placeholder: "FILE", DefaultNote: "the system's roots",
 			Help: "PEM certificates that K2HR3's certificate is checked against",
@@ -156,7 +121,64 @@ func k2hr3Options() []Option {
 				"takes about 14 s to say so. 1s to 5m.",
 			set: duration(func(o *Options) *time.Duration { return &o.Timeout }, false, time.Second, 5*time.Minute),
 		},
-	})
+	}))
+}
+
+// rightOptions are about what this host is to K2HR3, and by which right it asks.
+func rightOptions() []Option {
+	return []Option{
+		{
+			Key: "api-uri", Kind: KindText, Placeholder: "URI", DefaultNote: "content of k2hr3-api-uri in antpickax-dir",
+			Help: "K2HR3's address, as http://HOST:PORT or https://HOST:PORT",
+			Long: "The address of K2HR3's REST interface: scheme, host and port, without a path.",
+			set:  parsed(k2hr3.ParseAPI, func(o *Options) *k2hr3.API { return &o.APIURI }),
+		},
+		{
+			Key: "role", Kind: KindText, Placeholder: "YRN", DefaultNote: "content of k2hr3-role-name in antpickax-dir",
+			Help: "role this host belongs to, a full YRN",
+			Long: "The role this host becomes a member of, as a full YRN: yrn:yahoo:::TENANT:role:PATH. The agent makes upper case lower case, as K2HR3 does.",
+			set:  parsed(k2hr3.ParseRole, func(o *Options) *k2hr3.Role { return &o.Role }),
+		},
+		{
+			Key: "resource", Kind: KindText, Placeholder: "YRN", DefaultNote: "the role's YRN with :resource: for :role:",
+			Help: "resource that holds chmpx's configuration, a full YRN",
+			Long: "The resource whose text is chmpx's configuration for a slave, as a full YRN: yrn:yahoo:::TENANT:resource:PATH.",
+			set:  parsed(k2hr3.ParseResource, func(o *Options) *k2hr3.Resource { return &o.Resource }),
+		},
+		{
+			Key: "role-token-file", Kind: KindFile, Placeholder: "FILE",
+			DefaultNote: "the credential role-token, else " + OwnRoleToken + ", else k2hr3-role-token in antpickax-dir, else none",
+			Help:        "file with the role token",
+			Long: "The file the role token is read from. It should be readable by the agent alone. In place of the token it may hold K2HR3's user data: #include and " +
+				"the URL <API>/v1/userdata/<registerpath>, or that URL alone; the agent then reads the token from there when it needs it, and keeps it in memory. " +
+				"Without one, the first that exists counts: the systemd " +
+				"credential role-token, " + OwnRoleToken + ", k2hr3-role-token in antpickax-dir. None at all is legal for a host that is already a member of the role.",
+			set: setRoleTokenFile,
+		},
+		{
+			Key: "flavour", Kind: KindChoice, Choices: flavours(), Default: flavourAuto,
+			Help: "kind of deployment: which files, variables and placeholders K2HR3's tools use",
+			Long: "The kind of deployment this host is a slave of. openstack: a VM, with the files of K2HR3's init script in antpickax-dir. k8s: a pod, with the variables K2HDKC_POD_NAME, K2HDKC_POD_IP and so on " +
+				"that K2HDKC's tools for Kubernetes give it, and their files in antpickax-dir. There api-uri is K2HR3_API_URL or the content of k2hr3-api-url by default, role follows from K2HDKC_CLUSTER_NAME and K2HR3_TENANT or K2HDKC_NAMESPACE, " +
+				"or is that of k2hr3-role; the agent makes the CUK once and keeps it in k2hr3-cuk for the pod's life, tag is the pod's name, and unit is empty. " +
+				"auto: k8s if there is the variable K2HDKC_POD_IP, or the file k2hr3-resource or k2hr3-register-url in antpickax-dir, else openstack; the log and the status say which.",
+			set: choice(flavours(), setFlavour),
+		},
+		{
+			Key: "user-token-file", Kind: KindFile, Placeholder: "FILE", DefaultNote: "none",
+			Help: "file with a user's unscoped token to get a role token with, in a pod",
+			Long: "The file with a user's unscoped token of K2HR3, for flavour = k8s. The agent has K2HR3 make a role token of it that is good for an hour, when it needs one: where there is no role token, or K2HR3 does not take it. " +
+				"It keeps both in memory alone. Once this host is a member it needs neither.",
+			set: setUserTokenFile,
+		},
+		{
+			Key: "forget-bootstrap-token", Kind: KindChoice, Choices: yesNo(), Default: "no",
+			Help: "delete the role token once the host reads without it",
+			Long: "Delete the role token's file as soon as K2HR3 counts this host as a member and lets it read by its address and CUK. A host that " +
+				"K2HR3 forgets later then needs a new token to come back. A credential of systemd cannot be deleted.",
+			set: boolean(func(o *Options) *bool { return &o.ForgetBootstrapToken }),
+		},
+	}
 }
 
 func slaveOptions() []Option {
@@ -264,8 +286,9 @@ func chmpxOptions() []Option {
 		{
 			Key: "peek", Kind: KindDuration, Placeholder: "DURATION", Default: "2s",
 			Help: "pause between looks at chmpx's own view of its servers; 0: don't look",
-			Long: "The pause between two looks at chmpx's own view of its servers, which tells when to ask K2HR3. 0: don't look; else 100ms to 10m.",
-			set:  duration(func(o *Options) *time.Duration { return &o.Peek }, true, 100*time.Millisecond, 10*time.Minute),
+			Long: "The pause between two looks at chmpx's own view of its servers, which tells when to ask K2HR3. 0: don't look; else 100ms to 10m. " +
+				"Where the agent can look without chmpxstatus, by reading chmpx's memory, it looks every 500ms unless this option is set.",
+			set: duration(func(o *Options) *time.Duration { return &o.Peek }, true, 100*time.Millisecond, 10*time.Minute),
 		},
 		{
 			Key: "heal", Kind: KindChoice, Choices: heals(), Default: "idle",
@@ -310,7 +333,7 @@ func agentOptions() []Option {
 		{
 			Key: "antpickax-dir", Kind: KindDir, Placeholder: "DIR", Default: defaultAntpickax,
 			Help: "where K2HR3's own init script left its files",
-			Long: "The directory where K2HR3's own init script left its files: k2hr3-api-uri, k2hr3-role-name, k2hr3-role-token and k2hr3-cuk. The agent does not write to them. " +
+			Long: "The directory where K2HR3's own init script left its files: k2hr3-api-uri, k2hr3-role-name, k2hr3-role-token and k2hr3-cuk. The agent does not write to them, but in a pod, whose containers share the directory and learn from it who the pod is. " +
 				"That script leaves the token readable by everybody: the agent makes it readable by its owner alone, and lets nobody else write to the directory.",
 			set: absolute(func(o *Options) *string { return &o.AntpickaxDir }),
 		},

@@ -14,6 +14,8 @@ func TestTableIsComplete(t *testing.T) {
 		{"k2hr3", "role", ""},
 		{"k2hr3", "resource", ""},
 		{"k2hr3", "role-token-file", ""},
+		{"k2hr3", "flavour", "auto"},
+		{"k2hr3", "user-token-file", ""},
 		{"k2hr3", "forget-bootstrap-token", "no"},
 		{"k2hr3", "ca-file", ""},
 		{"k2hr3", "cert-file", ""},

@@ -98,7 +98,7 @@ func text(field func(*Options) *string) func(*Options, string) error {
 
 // readHere are the options whose files user-data reads on this host, although the options are
 // another host's.
-var readHere = []string{"role-token-file", "ca-file", "cert-file", "key-file"}
+var readHere = []string{"role-token-file", "user-token-file", "ca-file", "cert-file", "key-file"}
 
 // isHere reports whether the option's path is one on this host even if the options are another
 // host's.

@@ -84,15 +84,7 @@ func Verbs() []Verb {
 			Exits:    []Exit{{0, "ended by SIGTERM"}, failed},
 			Sections: everything,
 		},
-		{
-			Name:     "once",
-			Synopsis: "do what run does once, then exit",
-			Long: "Does one pass of what run does: register if needed, fetch, check, replace the file, see that chmpx runs it. It says what it waits for. " +
-				"Where chmpxstatus is installed, chmpx has to run and to show the file within confirm; confirm = 0 does without.",
-			Exits:    []Exit{{0, "done, or nothing to do"}, failed},
-			Switches: []Switch{{"dry-run", "print a unified diff of the output file and change nothing, not even the registration"}},
-			Sections: everything,
-		},
+		onceVerb(everything),
 		{
 			Name:     "check",
 			Args:     "[FILE]",
@@ -136,7 +128,8 @@ func Verbs() []Verb {
 		{
 			Name:     "unregister",
 			Synopsis: "take this host out of the role",
-			Long:     "Takes this host out of the role. Repeating it does no harm. The output file and chmpx stay as they are.",
+			Long: "Takes this host out of the role. Repeating it does no harm. The output file and chmpx stay as they are. " +
+				"In a pod (flavour = k8s) it tries for 25 s at most, which fits into the 30 s that Kubernetes gives a pod for its end.",
 			Exits:    []Exit{done, failed},
 			Sections: []string{"", "k2hr3", "slave", "agent"},
 		},
@@ -174,5 +167,22 @@ func bugreportVerb() Verb {
 		Exits:    []Exit{{0, "done"}, {1, "failed"}},
 		Switches: []Switch{{"anonymize", "replace addresses, host names and CUKs, the same by the same"}},
 		Sections: []string{"", "k2hr3", "slave", "chmpx", "agent"},
+	}
+}
+
+func onceVerb(everything []string) Verb {
+	return Verb{
+		Name:     "once",
+		Synopsis: "do what run does once, then exit",
+		Long: "Does one pass of what run does: register if needed, fetch, check, replace the file, see that chmpx runs it. It says what it waits for. " +
+			"Where chmpxstatus is installed, chmpx has to run and to show the file within confirm; confirm = 0 does without. " +
+			"With --register it tries again for as long as it takes until this host is a member and the first good file is in place, and does not wait for chmpx: for the init container of a pod.",
+		Exits: []Exit{{0, "done, or nothing to do"}, {1, "failed"}},
+		Switches: []Switch{
+			{"register", "try again until this host is a member and the first good file is in place, whether chmpx runs or not"},
+			{"dry-run", "print a unified diff of the output file and change nothing, not even the registration"},
+		},
+		Apart:    [][]string{{"register", "dry-run"}},
+		Sections: everything,
 	}
 }

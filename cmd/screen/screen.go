@@ -181,7 +181,7 @@ func (p *page) section(label string, lines ...line) {
 	for _, l := range lines {
 		head, text := plain(l.head), plain(l.text)
 		indent := len([]rune(head))
-		for _, part := range wrap(text, p.room(margin+indent)) {
+		for _, part := range Wrap(text, p.room(margin+indent)) {
 			p.lines = append(p.lines, strings.TrimRight(p.paint(bold, label)+pad("", margin-len(label))+p.paint(l.ink, head+part), " "))
 			label, head = "", strings.Repeat(" ", indent)
 		}

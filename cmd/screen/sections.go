@@ -9,7 +9,7 @@ import (
 
 func (p *page) verdict(d status.Document) {
 	text, ink := p.summary(d)
-	for _, part := range wrap(text, p.Width) {
+	for _, part := range Wrap(text, p.Width) {
 		p.lines = append(p.lines, p.paint(ink, part))
 	}
 }

@@ -55,9 +55,9 @@ func plain(s string) string {
 	}, strings.ToValidUTF8(s, string(unicode.ReplacementChar)))
 }
 
-// wrap breaks a text into lines of at most width runes, between words where it can; width 0: one
+// Wrap breaks a text into lines of at most width runes, between words where it can; width 0: one
 // line.
-func wrap(text string, width int) []string {
+func Wrap(text string, width int) []string {
 	runes := []rune(text)
 	if width <= 0 || len(runes) <= width {
 		return []string{text}
@@ -65,7 +65,7 @@ func wrap(text string, width int) []string {
 	var lines []string
 	for len(runes) > width {
 		at := width
-		for at > width/2 && runes[at] != ' ' {
+		for at > 0 && runes[at] != ' ' {
 			at--
 		}
 		if runes[at] != ' ' {

@@ -110,4 +110,13 @@ var eventIDs = map[string]string{
 	"chmpx's unit is not running; not starting it":                                                              "4841abe073294f6daa1d24dc054e78ac",
 	"cannot control chmpx's unit":                                                                               "608c39c067f34040a3e47a2074d661b6",
 	"no systemd here: chmpx learns of a new slave.ini by the rename alone":                                      "47a18df1acd042ee88309c96ac94e2d2",
+	"registering this host and waiting for the first good slave.ini":                                            "5007d138fab34d7184f82a9158576f49",
+	"made this pod's CUK, which it keeps for its life":                                                          "a5740081dfee4f8490ea7deb8bf80776",
+	"K2HR3 has made a role token of the user's token":                                                           "25d27fde289d4f7fb140f3fc90436308",
+	"took a pod out of the role that had this one's address and ended without leaving":                          "58f27117535e4607808fa586e3b693a0",
+	"cannot take a pod out of the role that had this one's address and ended without leaving":                   "adfc7bd4957d49f5832b686331137bc0",
+	"another pod reaches K2HR3 from this one's address; chmpx takes the two for one node":                       "82b32a82a739460b876aa486f03c7d28",
+	"certificates have changed; chmpx goes on with the previous ones until it is restarted":                     "cfedfda6f4664523970cc1e357d9de83",
+	"files that slave.ini names for TLS are missing; chmpx ends at its next load or start":                      "94bfc995616940afa90e73857f4befda",
+	"the files that slave.ini names for TLS are all there again":                                                "1b464cd860a946f8a0d60418bc8da209",
 }

@@ -51,6 +51,8 @@ complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once doctor bug
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once doctor bugreport register unregister user-data' -l role -d 'role this host belongs to, a full YRN' -x
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once doctor bugreport register unregister user-data' -l resource -d 'resource that holds chmpx'\''s configuration, a full YRN' -x
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once doctor bugreport register unregister user-data' -l role-token-file -d 'file with the role token' -r -F
+complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once doctor bugreport register unregister user-data' -l flavour -d 'kind of deployment: which files, variables and placeholders K2HR3'\''s tools use' -x -a 'auto openstack k8s'
+complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once doctor bugreport register unregister user-data' -l user-token-file -d 'file with a user'\''s unscoped token to get a role token with, in a pod' -r -F
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once doctor bugreport register unregister user-data' -l forget-bootstrap-token -d 'delete the role token once the host reads without it' -x -a 'yes no'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once doctor bugreport register unregister user-data' -l ca-file -d 'PEM certificates that K2HR3'\''s certificate is checked against' -r -F
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once doctor bugreport register unregister user-data' -l cert-file -d 'PEM client certificate, together with key-file' -r -F
@@ -85,6 +87,7 @@ complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check stat
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor bugreport register unregister user-data' -l log-format -d 'how the agent writes log messages; auto: journal fields under systemd, else text' -x -a 'auto text json'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor bugreport register unregister user-data' -l metrics-listen -d 'where Prometheus can ask for metrics: HOST:PORT or unix:PATH' -x
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb run once check status doctor bugreport register unregister user-data' -l metrics-textfile -d 'file for node_exporter'\''s textfile collector, ending in .prom' -r -F
+complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb once' -l register -d 'try again until this host is a member and the first good file is in place, whether chmpx runs or not'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb once' -l dry-run -d 'print a unified diff of the output file and change nothing, not even the registration'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb status' -l json -d 'print one JSON object, as docs/status.schema.json describes it'
 complete -c k2hdkc-slave-agent -n '__k2hdkc_slave_agent_verb status' -l brief -d 'print one line'

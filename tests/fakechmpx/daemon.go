@@ -26,6 +26,7 @@ type process struct {
 	start time.Time
 	// control is the control port, open for as long as the process runs.
 	control net.Listener
+	memory  *os.File
 }
 
 // chmpx is the daemon. It runs in the foreground (F.1).
@@ -141,7 +142,9 @@ func (p *process) loop(signals <-chan os.Signal, ring, looks <-chan struct{}) in
 
 // end cleans up and returns the status of an ordered end, which a fatal load is too.
 func (p *process) end() int {
-	os.Remove(p.dir.Path(p.slave.first.Group, p.slave.first.SelfCtlPort))
+	path := p.dir.Path(p.slave.first.Group, p.slave.first.SelfCtlPort)
+	os.Remove(path)
+	os.Remove(path + snapshotExt)
 	if p.slave.overrun {
 		crash()
 	}
@@ -188,13 +191,20 @@ func (p *process) after(event Event) (end bool) {
 	return false
 }
 
-// keep writes the state file.
-func (p *process) keep() error {
+// keep writes the memory.
+func (p *process) keep() (err error) {
 	shot := p.slave.Snapshot()
 	shot.PID = os.Getpid()
 	shot.Start = p.start.Unix()
 	shot.Ticks = startTicks(shot.PID)
-	return p.dir.Keep(shot)
+	if err := p.dir.keep(shot); err != nil {
+		return err
+	}
+	if p.memory == nil {
+		p.memory, err = makeMemory(p.dir.Path(shot.Group, shot.CtlPort), shot)
+		return err
+	}
+	return writeMemory(p.memory, shot)
 }
 
 // watchRing reads the ring and tells of every change of its file or of the clients, and of every

@@ -61,8 +61,8 @@ func (p printer) process(s Snapshot, dir StateDir) {
 	p.row("chmpx process id", "%d", s.PID)
 	p.row("process start time", "%d (unix time)", s.Start)
 	p.row("chmpx shared memory file path", "%s", dir.Path(s.Group, s.CtlPort))
-	p.row("chmpx shared memory file size", "%d (byte)", infoSize+s.Slots*slotSize)
-	p.row("chmpx info structure version", "CHMINFO_VERSION 1.1")
+	p.row("chmpx shared memory file size", "%d (byte)", memorySize(s))
+	p.row("chmpx info structure version", "%s", infoVersion)
 	p.row("chmpx info structure size", "%d (byte)", infoSize)
 	p.row("k2hash file path", "%s", dir.file(s.Group, s.CtlPort, ".k2h"))
 	p.row("k2hash full mapping", "%s", yesNo(s.K2Hash.FullMap))
@@ -71,12 +71,6 @@ func (p printer) process(s Snapshot, dir StateDir) {
 	p.row("k2hash maximum element count", "%d", s.K2Hash.MaxElement)
 	p.row("random mode", "%s", yesNo(s.Random))
 }
-
-// Sizes of the real shared memory, for plausible numbers.
-const (
-	infoSize = 34704
-	slotSize = 27579
-)
 
 func (p printer) limits(t Tuning) {
 	p.row("communication history count", "%d", t.MaxHistLog)

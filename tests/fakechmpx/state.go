@@ -80,7 +80,8 @@ const stateDirFile = "standin.dir"
 // Env is the setting a program needs to find this directory.
 func (d StateDir) Env() string { return EnvState + "=" + string(d) }
 
-// Path is the state file of one chmpx.
+// Path is the memory of one chmpx, in the layout of the real one's. What more the stand-in knows is
+// in a file beside it.
 func (d StateDir) Path(group string, ctlPort int) string {
 	return d.file(group, ctlPort, ".chmpx")
 }
@@ -100,7 +101,7 @@ func (d StateDir) Read(group string, ctlPort int) (Snapshot, error) {
 	if err := unix.Access(path, unix.R_OK|unix.W_OK); err != nil {
 		return shot, fmt.Errorf("state file %s: %w: %w", path, err, ErrNotRunning)
 	}
-	b, err := os.ReadFile(path)
+	b, err := os.ReadFile(path + snapshotExt)
 	if err != nil {
 		return shot, fmt.Errorf("%w: %w", err, ErrNotRunning)
 	}
@@ -131,13 +132,16 @@ func (d StateDir) Await(ctx context.Context, group string, ctlPort int, ok func(
 	}
 }
 
-// Keep puts a process's state in place, atomically.
-func (d StateDir) Keep(shot Snapshot) error {
+// snapshotExt is what the name of the file ends with that has a snapshot.
+const snapshotExt = ".json"
+
+// keep puts a process's snapshot in place, atomically.
+func (d StateDir) keep(shot Snapshot) error {
 	b, err := json.Marshal(shot)
 	if err != nil {
 		return err
 	}
-	return replaceFile(d.Path(shot.Group, shot.CtlPort), b)
+	return replaceFile(d.Path(shot.Group, shot.CtlPort)+snapshotExt, b)
 }
 
 // ringFile has the server nodes in the RING, in JSON.
@@ -183,7 +187,7 @@ func (d StateDir) clients() int {
 	return n
 }
 
-// look writes to a state file what chmpxstatus writes to the real one's memory: nothing, which
+// look writes to the memory what chmpxstatus writes to the real one's: nothing, which
 // chmpx takes for an event all the same (J.2).
 func (d StateDir) look(group string, ctlPort int) {
 	if f, err := os.OpenFile(d.Path(group, ctlPort), os.O_WRONLY, 0); err == nil {

@@ -21,6 +21,7 @@ type Cluster struct {
 	policy       *policy
 	override     *string // text served instead of the rendered one
 	ports        ports
+	pods         string // the nodes are pods, with their certificates in this folder; empty: VMs
 }
 
 type ports struct{ server, serverCtl, slaveCtl int }
@@ -158,6 +159,9 @@ func (c *Cluster) add(kind string, h Host) {
 	defer c.lock()()
 	if h.Extra == "" {
 		h.Extra = openstackExtra
+		if c.pods != "" {
+			h.Extra = k8sExtra
+		}
 	}
 	c.s.addHost(c.tenant, c.path(kind), h)
 }
@@ -245,6 +249,9 @@ func (c *Cluster) text(mode string, active *requestFaults) string {
 	}
 	servers := active.visible("server", c.s.roles[c.roleYRN("server")].members())
 	slaves := active.visible("slave", c.s.roles[c.roleYRN("slave")].members())
+	if c.pods != "" {
+		return renderPods(c.name, mode, c.pods, c.ports, servers, slaves) + active.padding()
+	}
 	return render(c.name, mode, c.ports, servers, slaves) + active.padding()
 }
 

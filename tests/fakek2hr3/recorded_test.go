@@ -30,6 +30,7 @@ var hosts = map[string]string{
 	"app-1": "10.20.0.21", "app-2": "10.20.0.22",
 	"nocuk": "10.20.0.31", "oddextra": "10.20.0.32", "inout": "10.20.0.33", "ghost": "10.20.0.34",
 	"stranger": "10.20.0.77",
+	"pod-0":    "10.20.0.41", "pod-1": "10.20.0.42", "node": "10.20.0.49",
 }
 
 // world is a K2HR3 to hold the table to.
@@ -176,6 +177,8 @@ func (tab *table) expand(t *testing.T, s string) string {
 		"addr":   func(n string) string { return hosts[n] },
 		"tok":    func(n string) string { return tab.tokens[n] },
 		"tag":    func(n string) string { return tab.tags[n] },
+		"cuk":    func(n string) string { return strings.ReplaceAll(podCUKs[n], "=", "%3d") },
+		"key":    func(n string) string { return podCUKs[n] },
 		"strong": func(n string) string { return strings.TrimPrefix(tab.tags[n], "W/") },
 		"path":   func(n string) string { return tab.paths[n] },
 		"plain":  func(n string) string { p, _ := url.PathUnescape(tab.paths[n]); return p },
@@ -203,7 +206,7 @@ func (tab *table) expand(t *testing.T, s string) string {
 func (tab *table) send(t *testing.T, r row) (*http.Response, []byte) {
 	t.Helper()
 	method, target, _ := strings.Cut(r.req, " ")
-	req, err := http.NewRequest(method, tab.base+tab.expand(t, target), nil)
+	req, err := http.NewRequest(method, tab.base+tab.expand(t, target), strings.NewReader(tab.expand(t, r.send)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -426,6 +429,9 @@ func (tab *table) checkKind(t *testing.T, r row, body []byte) {
 	kind, arg, _ := strings.Cut(r.kind, " ")
 	switch kind {
 	case "head":
+		return
+	case "scoped":
+		tab.saveScoped(t, body)
 		return
 	case "gzip":
 		text = gunzip(t, body)

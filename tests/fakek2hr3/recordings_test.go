@@ -9,6 +9,7 @@ type row struct {
 	from string // a name of hosts; empty: app-1
 	tok  string // R=name, U=name or a bare name, of a saved token or literally
 	hdr  string // further headers, one a line
+	send string // the body of a POST; see expand
 	want int    // status; 0: no request, do admin
 
 	// What the body is. With none of these: {"result":true,"message":null} for
@@ -20,7 +21,7 @@ type row struct {
 	body       string // all of it
 	saveTok    string // a token and registerpath, the token to be known by this name
 	unexpected bool
-	kind       string // of body and headers: multipart N, script, gzip FILE
+	kind       string // of body and headers: multipart N, script, gzip FILE, scoped
 
 	saveTag string // remember the ETag by this name
 	sameTag string // the ETag is the one remembered so

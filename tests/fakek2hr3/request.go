@@ -2,6 +2,7 @@ package fakek2hr3
 
 import (
 	"encoding/json"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -23,13 +24,14 @@ const (
 	OpToken    Op = "token"    // GET role/token
 	OpResource Op = "resource" // GET resource
 	OpUserdata Op = "userdata" // GET userdata, extdata
+	OpScope    Op = "scope"    // POST user/tokens
 	OpOther    Op = "other"
 )
 
 // ops are they by method and mount.
 var ops = map[string]Op{
 	"GET /": OpRoot, "PUT /v1/role": OpRegister, "HEAD /v1/role": OpProbe, "DELETE /v1/role": OpLeave, "GET /v1/role": OpToken,
-	"GET /v1/resource": OpResource, "GET /v1/userdata": OpUserdata, "GET /v1/extdata": OpUserdata,
+	"GET /v1/resource": OpResource, "POST /v1/user/tokens": OpScope, "GET /v1/userdata": OpUserdata, "GET /v1/extdata": OpUserdata,
 }
 
 // exchange is a request as K2HR3 reads it.
@@ -44,6 +46,7 @@ type exchange struct {
 	source    string
 	token     string // without its R= or U= prefix; empty: none was sent
 	asRole    bool   // sent as R=
+	body      []byte // of a POST
 	header    http.Header
 	host      string
 }
@@ -63,6 +66,9 @@ func newExchange(r *http.Request) *exchange {
 		ex.op = op
 	}
 	ex.token, ex.asRole = parseToken(strings.Join(r.Header.Values("X-Auth-Token"), ", "))
+	if ex.method == http.MethodPost {
+		ex.body, _ = io.ReadAll(io.LimitReader(r.Body, 64<<10))
+	}
 	return ex
 }
 
@@ -94,7 +100,7 @@ func splitMount(path string) (mount, name string) {
 		return "/", ""
 	}
 	lower := strings.ToLower(path)
-	for _, m := range []string{"/v1/role", "/v1/resource", "/v1/userdata", "/v1/extdata"} {
+	for _, m := range []string{"/v1/role", "/v1/resource", "/v1/userdata", "/v1/extdata", "/v1/user/tokens"} {
 		if lower == m {
 			return m, ""
 		}

@@ -40,10 +40,15 @@ type entry struct {
 // matches applies the rule by which K2HR3 recognises a host: an absent port,
 // cuk or extra on either side matches anything, and the asking side's extra
 // follows from whether it has a cuk.
+//
+// A pod is strict: its address and its whole cuk have to be those of the registration.
 func (e *entry) matches(source string, port int, cuk string) bool {
 	extra := ""
 	if cuk != "" {
 		extra = openstackExtra
+	}
+	if _, ok := podOf(cuk); ok || e.Extra == k8sExtra {
+		return ok && e.Extra == k8sExtra && e.Addr == source && e.Port == port && e.CUK == cuk
 	}
 	return e.Addr == source &&
 		(e.Port == port || e.Port == 0 || port == 0) &&
@@ -195,6 +200,9 @@ func (s *Server) register(ex *exchange, active *requestFaults, who caller, reg r
 	if n.full && (n.tenant != who.tenant || n.service != "") {
 		return fail(http.StatusBadRequest, "role(%s) yrn has service(%s) and tenant(%s), but it is not specified service(null) and tenant(%s)", yrn, n.service, n.tenant, who.tenant)
 	}
+	if !reg.host.mayRegister(ex.source) {
+		return fail(http.StatusBadRequest, "could not set enable value to %s/hosts key", makeYRN("role", who.tenant, n.path))
+	}
 	if !active.has(ForgetPut) {
 		s.addHost(who.tenant, n.path, reg.host)
 	}
@@ -243,6 +251,9 @@ func (s *Server) deleteRole(ex *exchange, active *requestFaults) answer {
 	if !ok {
 		return unauthorized(ex)
 	}
+	if ex.name == "" {
+		return s.leaveAll(ex)
+	}
 	n, ok := namedRole(ex, ex.name, who)
 	if !ok {
 		return bare(http.StatusBadRequest)
@@ -252,6 +263,8 @@ func (s *Server) deleteRole(ex *exchange, active *requestFaults) answer {
 		port, cuk = who.token.address()
 	}
 	switch {
+	case who.user() && ex.query.get("host") != "":
+		s.removeHost(n.tenant, n.path, strings.ToLower(ex.query.get("host")), port, cuk)
 	case who.user():
 		return bare(http.StatusNotImplemented) // an administrator's
 	case who.token != nil && who.token.role.yrn != n.yrn("role"):
@@ -297,6 +310,8 @@ func (s *Server) getRole(ex *exchange, active *requestFaults) answer {
 		return fail(http.StatusBadRequest, "GET request query has wrong tenant yrn full path(tenant=%s) or not specify tenant.", n.tenant)
 	case !wantsToken && !who.user():
 		return fail(http.StatusBadRequest, "GET request without UserToken for getting role(%s), need User Token.", n.yrn("role"))
+	case !wantsToken && ex.query.get("expand") == "false":
+		return s.listRole(n)
 	case !wantsToken:
 		return internalError(http.StatusNotImplemented) // an administrator's
 	}

@@ -26,6 +26,8 @@ func (s *Server) dispatch(ex *exchange, active *requestFaults) answer {
 		return s.getRole(ex, active)
 	case OpResource:
 		return s.getResource(ex, active)
+	case OpScope:
+		return s.postUserToken(ex, active)
 	case OpUserdata:
 		if ex.mount == "/v1/extdata" {
 			return s.extdata(ex)

@@ -19,6 +19,7 @@ type Server struct {
 	resources  map[string]*resource // by YRN
 	tokens     map[string]*token    // by value
 	users      map[string]string    // user token to tenant
+	unscoped   map[string]string    // a user's token that is no tenant's yet, to the tenant of the user
 	registers  map[string]register  // decoded registerpath to what it carries
 	initScript func(ScriptValues) string
 	nextID     int
@@ -47,6 +48,7 @@ func New(opts ...Option) *Server {
 		resources:  map[string]*resource{},
 		tokens:     map[string]*token{},
 		users:      map[string]string{},
+		unscoped:   map[string]string{},
 		registers:  map[string]register{},
 		changed:    make(chan struct{}),
 		initScript: bareScript,

@@ -31,12 +31,21 @@ func newest(tb testing.TB) string {
 	return string(version[1])
 }
 
-// maxSize is the most that a package may be to download, and maxProgram the most that the program
-// in it may be.
+// maxSize is the most that a package may be to download, maxImage the image for both architectures,
+// and maxProgram the most that the program in them may be.
 const (
 	maxSize    = 4 << 20
+	maxImage   = 12 << 20
 	maxProgram = 9 << 20
 )
+
+// limitOf is the most that a file may be to download.
+func limitOf(name string) int {
+	if strings.HasSuffix(name, "_oci.tar") {
+		return maxImage
+	}
+	return maxSize
+}
 
 // inBoth are the files of both packages: path, and mode with type.
 var inBoth = map[string]string{
@@ -51,6 +60,7 @@ var inBoth = map[string]string{
 	"/usr/libexec/k2hdkc-slave-agent/prepare-chmpx":                      "lrwxrwxrwx",
 	"/usr/lib/tmpfiles.d/k2hdkc-slave-agent.conf":                        "-rw-r--r--",
 	"/usr/libexec/k2hdkc-slave-agent/await-chmpx":                        "lrwxrwxrwx",
+	"/usr/libexec/k2hdkc-slave-agent/generate-again":                     "lrwxrwxrwx",
 	"/usr/libexec/k2hdkc-slave-agent/maintain":                           "lrwxrwxrwx",
 	"/usr/libexec/k2hdkc-slave-agent/take-parked":                        "lrwxrwxrwx",
 	"/usr/libexec/k2hdkc-slave-agent/wait-online":                        "lrwxrwxrwx",

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"syscall"
 )
@@ -22,13 +23,17 @@ const Tags = "nethttpomithttp2"
 func Release() []string {
 	return []string{
 		"-gcflags=all=-l", "-gcflags=runtime/...=", "-gcflags=internal/runtime/...=",
-		"-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=",
+		"-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid= -funcalign=8",
 	}
 }
 
 // Build builds the agent into dir and returns its path. flags are more of go
 // build's.
 func Build(dir string, flags ...string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
 	bin := filepath.Join(dir, "k2hdkc-slave-agent")
 	cgo, tags := "0", Tags
 	if slices.Contains(flags, "-race") { // needs cgo; the resolver stays Go's own all the same
@@ -36,11 +41,22 @@ func Build(dir string, flags ...string) (string, error) {
 	}
 	args := slices.Concat([]string{"build", "-tags", tags}, flags, []string{"-o", bin, "k2hdkc-slave-agent/cmd/k2hdkc-slave-agent"})
 	cmd := exec.Command("go", args...)
+	cmd.Dir = sourceDir() // of this module, whosever test it is
 	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the agent: %w\n%s", err, out)
 	}
 	return bin, nil
+}
+
+// sourceDir is where this file was compiled from, or the working directory for a program built
+// without paths.
+func sourceDir() string {
+	_, file, _, _ := runtime.Caller(0)
+	if _, err := os.Stat(file); err != nil {
+		return ""
+	}
+	return filepath.Dir(file)
 }
 
 // Process is a running agent.

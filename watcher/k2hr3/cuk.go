@@ -8,11 +8,12 @@ import (
 	"unicode/utf8"
 )
 
-// CUK is a host's custom unique key, on OpenStack the instance's UUID. The zero CUK is no key;
-// CUKs are comparable with ==.
+// CUK is a host's custom unique key, on OpenStack the instance's UUID, on Kubernetes a [Pod]. The
+// zero CUK is no key; CUKs are comparable with ==.
 type CUK struct{ key string }
 
-const maxCUK = 255 // far more than an instance's id has
+// maxCUK is what chmpx takes (docs/chmpx.md B.3). A pod's has some 500 bytes.
+const maxCUK = 2047
 
 // cukSigns are what a key may contain besides letters and digits: those of an instance's id, of an
 // address, and of a key in base64 for URLs.

@@ -1,13 +1,16 @@
 package k2hr3
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
@@ -20,6 +23,8 @@ type exchange struct {
 	path   string
 	query  url.Values
 	token  Token
+	user   UserToken
+	body   []byte // JSON; nil: none
 }
 
 // Ping asks K2HR3 whether it is there. K2HR3 does not ask its store for that,
@@ -72,6 +77,9 @@ func (c *Client) Register(ctx context.Context, role Role, token Token, me Regist
 	a, err := c.do(ctx, x)
 	if err != nil {
 		return err
+	}
+	if a.status == http.StatusBadRequest && me.Extra == Kubernetes && strings.HasPrefix(a.message(), "could not set ") {
+		return c.newError(x.op, a.status, verdict{ErrBadRequest, hintPod(me.CUK)})
 	}
 	if a.status != http.StatusCreated {
 		return c.refused(x.op, a, asked{byToken: true})
@@ -160,10 +168,17 @@ func (c *Client) do(ctx context.Context, x exchange) (answer, error) {
 		return answer{}, c.refusedHere(x.op, err)
 	}
 	setToken(plain, x.token)
+	if !x.user.IsZero() {
+		plain.Header.Set("x-auth-token", x.user.header())
+	}
+	if x.body != nil {
+		plain.Header.Set("Content-Type", "application/json")
+		plain.Body = io.NopCloser(bytes.NewReader(x.body))
+	}
 	return c.send(plain, x.op, readAnswer)
 }
 
-// send sends a request without a body, trying again where that helps, and
+// send sends a request, trying again where that helps, and
 // returns the last answer, whatever its status.
 func (c *Client) send(plain *http.Request, op string, read func(*http.Response) (answer, error)) (answer, error) {
 	ctx, took := timed(plain.Context())

@@ -1,6 +1,7 @@
 package k2hr3
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/url"
@@ -11,13 +12,11 @@ import (
 // Registration is what a host says of itself when it registers.
 type Registration struct {
 	CUK CUK
-	// Tag becomes the NAME of the host's SLVNODE section, see [CheckTag].
+	// Tag becomes the NAME of the host's SLVNODE section, or its seed alone, see [CheckTag].
 	Tag string
+	// Extra is the kind of host; empty: VM.
+	Extra Extra
 }
-
-// extraVM marks a registration as a virtual machine's. With any other value K2HR3 cannot find the
-// host by its CUK (docs/k2hr3.md C.4).
-const extraVM = "openstack-auto-v1"
 
 // query returns the arguments of a self-registration. It never contains host=, which would
 // register another host.
@@ -28,7 +27,7 @@ func (r Registration) query() (url.Values, error) {
 	if err := CheckTag(r.Tag); err != nil {
 		return nil, err
 	}
-	return url.Values{"cuk": {r.CUK.key}, "extra": {extraVM}, "tag": {tagArgument(r.Tag)}}, nil
+	return url.Values{"cuk": {r.CUK.key}, "extra": {string(cmp.Or(r.Extra, VM))}, "tag": {tagArgument(r.Tag)}}, nil
 }
 
 var errNoCUK = errors.New("no CUK of this host is given")

@@ -44,6 +44,14 @@ func (r Role) Resource() Resource {
 	return Resource{yrnForm.ReplaceAllString(r.yrn, "$1:resource:$3")}
 }
 
+// tenant returns the tenant of r; empty: r is no role.
+func (r Role) tenant() string {
+	if m := yrnForm.FindStringSubmatch(r.yrn); m != nil {
+		return m[1][strings.LastIndexByte(m[1], ':')+1:]
+	}
+	return ""
+}
+
 // String returns the YRN.
 func (r Resource) String() string { return r.yrn }
 

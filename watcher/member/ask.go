@@ -75,7 +75,7 @@ func (m *Member) askBy(ctx context.Context, q k2hr3.Query, r right) (k2hr3.Answe
 	}
 	answer, err := m.Client.Resource(ctx, q)
 	if r == byToken {
-		m.refusedToken(err)
+		m.refusedToken(q.Token, err)
 	}
 	return answer, err
 }

@@ -134,6 +134,9 @@ func (m *Member) reason(ctx context.Context, is bool, known, now Identity) (stri
 // fit returns the token to register with, or why the host cannot register as it is now.
 func (m *Member) fit(ctx context.Context, now Identity) (k2hr3.Token, error) {
 	token, err := m.token(ctx)
+	if errors.Is(err, ErrNoToken) && m.UserTokenFile != "" {
+		return token, fmt.Errorf("this host (CUK %s) is not a member of %s and has %w to register with: put a user's token into %s, or a role token into /etc/k2hdkc/role-token", m.CUK, m.Role, ErrNoToken, m.UserTokenFile)
+	}
 	if errors.Is(err, ErrNoToken) {
 		return token, fmt.Errorf("this host (CUK %s) is not a member of %s and has %w to register with: put one into /etc/k2hdkc/role-token, or name its file with role-token-file", m.CUK, m.Role, ErrNoToken)
 	}
@@ -153,8 +156,8 @@ func (m *Member) fit(ctx context.Context, now Identity) (k2hr3.Token, error) {
 func (m *Member) register(ctx context.Context, now Identity, token k2hr3.Token, reason string) error {
 	start := time.Now()
 	for try := 1; ; try++ {
-		if err := m.Client.Register(ctx, m.Role, token, k2hr3.Registration{CUK: m.CUK, Tag: now.Tag}); err != nil {
-			m.refusedToken(err)
+		if err := m.Client.Register(ctx, m.Role, token, k2hr3.Registration{CUK: m.CUK, Tag: now.Tag, Extra: m.Extra}); err != nil {
+			m.refusedToken(token, err)
 			return err
 		}
 		m.registrations++

@@ -42,6 +42,9 @@ type Member struct {
 	Resource k2hr3.Resource
 	CUK      k2hr3.CUK
 
+	// Extra is the kind of host that it registers as; empty: a VM.
+	Extra k2hr3.Extra
+
 	// FixedTag is the tag that the operator gave; empty: Keep finds one.
 	FixedTag string
 
@@ -68,6 +71,10 @@ type Member struct {
 	// it needs the token, so it uses one that comes late or is rotated at once.
 	TokenFile func() string
 
+	// UserTokenFile names the file with a user's token to get a role token with, where there is no
+	// role token or K2HR3 does not take it; empty: there is none.
+	UserTokenFile string
+
 	// Guard closes the token's file to others whenever it is read; nil: nobody does.
 	Guard *Guard
 
@@ -80,6 +87,8 @@ type Member struct {
 	misses        int // probes in a row that did not find a host that was known
 
 	fetched fetched
+	made    made
+	stale   map[string]staleEntry // by CUK
 
 	removed  string // the old address that is out of the role
 	stranded string // the old address that the log says stays in the role

@@ -25,8 +25,18 @@ type fetched struct {
 }
 
 // token returns the role token: the one in its file or, where that holds the address of K2HR3's
-// user data, the one in there. Without a file the error is ErrNoToken.
+// user data, the one in there. Without a file, or where K2HR3 has refused what is in it, it is one
+// that K2HR3 makes of the user's token; without that either the error is ErrNoToken.
 func (m *Member) token(ctx context.Context) (k2hr3.Token, error) {
+	token, err := m.givenToken(ctx)
+	if m.UserTokenFile == "" || err == nil && !m.made.refuses(token) {
+		return token, err
+	}
+	return m.makeToken(ctx)
+}
+
+// givenToken is the role token that somebody has given to this host.
+func (m *Member) givenToken(ctx context.Context) (k2hr3.Token, error) {
 	path := m.TokenFile()
 	if path == "" {
 		return k2hr3.Token{}, ErrNoToken
@@ -82,10 +92,12 @@ func (m *Member) fetch(ctx context.Context, at k2hr3.UserDataAddress) (k2hr3.Tok
 }
 
 // refusedToken takes the error of a request with a token. It drops a token that K2HR3 refuses, so
-// that the next one who needs it fetches it again, if it came from user data.
-func (m *Member) refusedToken(err error) {
+// that the next one who needs it fetches it again, if it came from user data, or has another one
+// made of the user's token.
+func (m *Member) refusedToken(token k2hr3.Token, err error) {
 	if errors.Is(err, k2hr3.ErrUnauthorized) {
 		m.dropToken()
+		m.made.refused(token)
 	}
 }
 

@@ -1,0 +1,225 @@
+package daemon
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+)
+
+// The layout of chmpx's memory as CHMINFO_VERSION 1.1 has it on a 64-bit machine that stores the
+// low byte first: offsets in bytes (docs/chmpx.md F.9). Pointers in it are offsets from its
+// beginning, 0 for none.
+const (
+	layoutVersion = "CHMINFO_VERSION 1.1"
+	layoutSize    = 34704 // what the memory says of its first part's size
+
+	atVersion  = 0 // 32 bytes, as all texts up to their first NUL
+	atSize     = 32
+	atPID      = 40
+	atStarted  = 48
+	atGroup    = 56 // 256 bytes
+	atRevision = 312
+	atMaxNodes = 336
+	headSize   = 344
+
+	atSelf      = 33128 // from here on these are offsets in the part that begins here
+	inServers   = 24
+	inSlaves    = 40
+	inFree      = 48
+	countsSize  = 56
+	atClients   = 34664
+	clientsSize = 8
+
+	// A node: what chains it to the next, then the node itself, in two parts with the paths of
+	// its certificates between them.
+	inNext     = 8
+	inName     = 24 + 8 // 1025 bytes
+	inPort     = 24 + 1056
+	inCtlPort  = 24 + 1058
+	inSSL      = 24 + 1060
+	nodeFirst  = 24 + 1064
+	atRest     = 24 + 6184 // from here on these are offsets in the second part
+	inSockets  = 0
+	inStatus   = 32
+	inCUK      = 40
+	inSeed     = 40 + 2048
+	nodeSecond = 40 + 2048 + 2048
+
+	linkSize = 24 // a socket, a client: two pointers and a number
+)
+
+// mostLinks bounds the chains that are followed, all together: chmpx has 32,768 nodes at most, and
+// few connections to each.
+const mostLinks = 1 << 17
+
+var errLayout = errors.New("not the memory of chmpx as known")
+
+// layout reads what [Status] needs from chmpx's memory. What it reads may change under it: only a
+// status that was read twice is one.
+type layout struct {
+	io.ReaderAt
+
+	size  int64
+	links int // followed so far
+	buf   [nodeSecond]byte
+	last  string // the latest state text: most nodes share it
+}
+
+// at returns n bytes, which are good until the next call.
+func (l *layout) at(off int64, n int) ([]byte, error) {
+	if off <= 0 && n != headSize || off > l.size-int64(n) {
+		return nil, fmt.Errorf("%w: it points outside of itself", errLayout)
+	}
+	b := l.buf[:n]
+	_, err := l.ReadAt(b, off)
+	return b, err
+}
+
+// status reads the whole.
+func (l *layout) status() (st Status, err error) {
+	l.links = 0
+	head, err := l.at(0, headSize)
+	if err != nil {
+		return st, err
+	}
+	if cString(head[atVersion:atVersion+32]) != layoutVersion || number64(head[atSize:]) != layoutSize {
+		return st, fmt.Errorf("%w: it is %.32q", errLayout, cString(head[atVersion:atVersion+32]))
+	}
+	st.PID = number32(head[atPID:])
+	st.Started = time.Unix(int64(number64(head[atStarted:])), 0)
+	st.Group = cString(head[atGroup:atRevision])
+	st.Revision, st.MaxNodes = number64(head[atRevision:]), number64(head[atMaxNodes:])
+
+	counts, err := l.at(atSelf, countsSize)
+	if err != nil {
+		return st, err
+	}
+	self, servers, slaves := pointer(counts), pointer(counts[inServers:]), pointer(counts[inSlaves:])
+	st.FreeNodes = number64(counts[inFree:])
+	if st.Self, _, err = l.node(self, &st); err != nil {
+		return st, err
+	}
+	if st.Servers, err = l.nodes(servers, self, &st); err != nil {
+		return st, err
+	}
+	if st.Slaves, err = l.nodes(slaves, self, &st); err != nil {
+		return st, err
+	}
+	clients, err := l.at(atClients, clientsSize)
+	if err != nil {
+		return st, err
+	}
+	st.Clients, err = l.count(pointer(clients))
+	return st, err
+}
+
+// nodes follows a chain of nodes; the node of this chmpx itself is not one of them.
+func (l *layout) nodes(next, self int64, st *Status) (list []Node, err error) {
+	for next != 0 {
+		var n Node
+		at := next
+		if n, next, err = l.node(at, st); err != nil {
+			return nil, err
+		}
+		if at != self {
+			list = append(list, n)
+		}
+	}
+	return list, nil
+}
+
+func (l *layout) node(at int64, st *Status) (n Node, next int64, err error) {
+	if err := l.follow(); err != nil {
+		return n, 0, err
+	}
+	b, err := l.at(at, nodeFirst)
+	if err != nil {
+		return n, 0, err
+	}
+	next = pointer(b[inNext:])
+	n.Name = cString(b[inName : inName+1025])
+	n.Port, n.CtlPort = number16(b[inPort:]), number16(b[inCtlPort:])
+	n.SSL = b[inSSL] != 0
+	st.SSL = st.SSL || n.SSL
+
+	if b, err = l.at(at+atRest, nodeSecond); err != nil {
+		return n, 0, err
+	}
+	n.CUK, n.Seed = cString(b[inCUK:inCUK+2048]), cString(b[inSeed:inSeed+2048])
+	sockets := pointer(b[inSockets:])
+	if n.State, err = l.state(number64(b[inStatus:])); err != nil {
+		return n, 0, err
+	}
+	n.Sockets, err = l.count(sockets)
+	return n, next, err
+}
+
+// count returns how many links a chain has.
+func (l *layout) count(next int64) (n int, err error) {
+	for ; next != 0; n++ {
+		if err := l.follow(); err != nil {
+			return 0, err
+		}
+		b, err := l.at(next, linkSize)
+		if err != nil {
+			return 0, err
+		}
+		next = pointer(b[inNext:])
+	}
+	return n, nil
+}
+
+// follow counts what is followed.
+func (l *layout) follow() error {
+	if l.links++; l.links > mostLinks {
+		return fmt.Errorf("%w: a chain without an end", errLayout)
+	}
+	return nil
+}
+
+// The bits of a node's state, and chmpxstatus's words for them (docs/chmpx.md E.8). 3 is no value
+// of the first two.
+var stateWords = [...]struct {
+	shift, mask int
+	words       []string
+}{
+	{4, 3, []string{"[SLAVE]", "[SERVICE OUT]", "[SERVICE IN]"}},
+	{0, 1, []string{"[DOWN]", "[UP]"}},
+	{8, 3, []string{"[n/a]", "[ADD]", "[DELETE]"}},
+	{12, 3, []string{"[Nothing]", "[Pending]", "[Doing]", "[Done]"}},
+	{16, 1, []string{"[NoSuspend]", "[Suspend]"}},
+}
+
+// state says in chmpxstatus's words what the bits of a state mean.
+func (l *layout) state(bits int) (string, error) {
+	var words bytes.Buffer
+	rest := bits
+	for _, part := range stateWords {
+		value := bits >> part.shift & part.mask
+		if value >= len(part.words) {
+			return "", fmt.Errorf("%w: state %#x", errLayout, bits)
+		}
+		words.WriteString(part.words[value])
+		rest &^= part.mask << part.shift
+	}
+	if rest != 0 {
+		return "", fmt.Errorf("%w: state %#x", errLayout, bits)
+	}
+	if l.last != words.String() {
+		l.last = words.String()
+	}
+	return l.last, nil
+}
+
+func cString(b []byte) string {
+	before, _, _ := bytes.Cut(b, []byte{0})
+	return string(before)
+}
+
+func pointer(b []byte) int64 { return int64(binary.LittleEndian.Uint64(b)) }
+func number64(b []byte) int  { return int(int64(binary.LittleEndian.Uint64(b))) }
+func number32(b []byte) int  { return int(int32(binary.LittleEndian.Uint32(b))) }
+func number16(b []byte) int  { return int(int16(binary.LittleEndian.Uint16(b))) }

@@ -1,0 +1,37 @@
+package pod
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+)
+
+func readFile(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	return string(b), err
+}
+
+// copyTree copies a folder of the source to where a kustomization of a test finds it.
+func copyTree(t *testing.T, to filesys.FileSystem, folder string) {
+	t.Helper()
+	err := filepath.WalkDir(filepath.Join(root(), folder), func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root(), path)
+		if err != nil {
+			return err
+		}
+		return to.WriteFile("/"+rel, b)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,376 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/need"
+)
+
+// Addresses of pods.
+const (
+	addr  = "10.89.0.21"
+	other = "10.89.0.31"
+)
+
+// TestPods runs pods of the manifests as they are, one scenario after the other.
+func TestPods(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs pods")
+	}
+	need.Long(t, "runs pods")
+	w := newWorld(t, fakechmpx.BuildT(t))
+	for _, components := range [][]string{nil, {"confirm"}} {
+		kind := strings.Join(append([]string{"base"}, components...), "+")
+		w.use(t, components...)
+		t.Run(kind+": from the first start to the end", w.scenario(life))
+		t.Run(kind+": the agent is restarted", w.scenario(agentEnds("TERM")))
+		t.Run(kind+": the agent is killed", w.scenario(agentEnds("KILL")))
+	}
+	t.Run("chmpx is killed", w.scenario(chmpxKilled))
+	t.Run("K2HR3 is away at the start", w.scenario(awayAtStart))
+	t.Run("K2HR3 is away at the end", w.scenario(awayAtEnd))
+	t.Run("the certificates are renewed", w.scenario(renewed))
+	t.Run("replaced at the same address", w.scenario(replaced))
+	t.Run("the role token has expired", w.scenario(tokenExpired))
+	t.Run("a user's token", w.scenario(userToken))
+	t.Run("many at once, and a node that is drained", w.scenario(manyAtOnce))
+}
+
+func (w *world) scenario(f func(*testing.T, *world)) func(*testing.T) {
+	return func(t *testing.T) {
+		w.reset()
+		f(t, w)
+	}
+}
+
+// one checks that there is one member, that at an address, and returns its CUK.
+func (w *world) one(t *testing.T, addr string) string {
+	t.Helper()
+	m := w.members()
+	if len(m) != 1 || len(m[addr]) != 1 {
+		t.Fatalf("members: %v, want one, at %s", m, addr)
+	}
+	return m[addr][0]
+}
+
+func life(t *testing.T, w *world) {
+	p := w.pod(t, "slave-0", addr)
+	w.up(t, p)
+	w.one(t, addr)
+	await(t, "slave.ini has two servers", limit, fileHas(p, 1, 2))
+	text, err := readFile(p.file("antpickax", "slave.ini"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(text, "%%") || !strings.Contains(text, "CAPATH") {
+		t.Errorf("slave.ini is not that of this pod:\n%s", text)
+	}
+
+	w.server(3)
+	w.ring(t, p, 1, 2, 3)
+	w.ask(t, p)
+	await(t, "a server has joined", limit, fileHas(p, 1, 2, 3))
+	w.leave(2)
+	w.ring(t, p, 1, 3)
+	w.ask(t, p)
+	await(t, "a server has left", limit, fileHas(p, 1, 3))
+	await(t, "ready as before", limit, p.Ready)
+	for _, c := range []string{"register", "agent", "chmpx", "application"} {
+		if n := p.Restarts(c); n > 0 {
+			t.Errorf("%s was restarted %d times", c, n)
+		}
+	}
+	if n := w.deletions(); n > 0 {
+		t.Errorf("%d deletions while the pod lives", n)
+	}
+	w.end(t, p)
+	if m := w.members(); len(m) > 0 {
+		t.Errorf("members after the end: %v", m)
+	}
+}
+
+// ask has the agent ask K2HR3 now, where it does not see the ring. Its interval is a minute.
+func (w *world) ask(t *testing.T, p *Pod) {
+	t.Helper()
+	if _, err := w.try(t.Context(), "kill", "--signal", "HUP", p.container("agent")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func agentEnds(signal string) func(*testing.T, *world) {
+	return func(t *testing.T, w *world) {
+		p := w.pod(t, "slave-0", addr)
+		w.up(t, p)
+		cuk := w.one(t, addr)
+		w.K2HR3.ForgetRequests()
+		if _, err := w.try(t.Context(), "kill", "--signal", signal, p.container("agent")); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "the kubelet has started it again", limit, restarted(p, "agent", 1))
+		w.server(3)
+		w.ring(t, p, 1, 2, 3)
+		await(t, "it goes on", limit, fileHas(p, 1, 2, 3))
+		await(t, "the pod is ready", limit, p.Ready)
+		if now := w.one(t, addr); now != cuk {
+			t.Error("the pod has another CUK")
+		}
+		for _, r := range w.K2HR3.Requests() {
+			if r.Method == "PUT" || r.Method == "DELETE" {
+				t.Errorf("the membership was touched: %v", r)
+			}
+		}
+		if p.Restarts("chmpx")+p.Restarts("application") > 0 {
+			t.Error("other containers were restarted")
+		}
+	}
+}
+
+func restarted(p *Pod, container string, n int) func(context.Context) error {
+	return func(context.Context) error {
+		if p.Restarts(container) < n {
+			return fmt.Errorf("%s was restarted %d times", container, p.Restarts(container))
+		}
+		return nil
+	}
+}
+
+func chmpxKilled(t *testing.T, w *world) {
+	p := w.pod(t, "slave-0", addr)
+	w.up(t, p)
+	if _, err := p.Exec(t.Context(), "chmpx", "/bin/sh", "-c", "kill -KILL $(pidof chmpx)"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the kubelet has started it again", limit, restarted(p, "chmpx", 1))
+	await(t, "the pod is ready", limit, p.Ready)
+	if p.Restarts("agent")+p.Restarts("application") > 0 || w.deletions() > 0 {
+		t.Error("it was not chmpx alone")
+	}
+}
+
+func awayAtStart(t *testing.T, w *world) {
+	w.away()
+	p := w.pod(t, "slave-0", addr)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- p.Start(ctx) }()
+	await(t, "the agent says what it waits for", limit, says(p, "register", "cannot reach", "refused"))
+	w.serve(t)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if p.Restarts("register") > 0 {
+		t.Error("the init container has failed; it was to wait")
+	}
+	await(t, "ready", limit, p.Ready)
+	w.end(t, p)
+}
+
+// says says whether the log of a container has one of these words.
+func says(p *Pod, container string, words ...string) func(context.Context) error {
+	return func(context.Context) error {
+		log := p.Log(container)
+		if !slices.ContainsFunc(words, func(w string) bool { return strings.Contains(log, w) }) {
+			return fmt.Errorf("no %q in\n%s", words, log)
+		}
+		return nil
+	}
+}
+
+// awayAtEnd: K2HR3 comes back while preStop still tries.
+func awayAtEnd(t *testing.T, w *world) {
+	p := w.pod(t, "slave-0", addr)
+	w.up(t, p)
+	w.away()
+	back := make(chan struct{})
+	go func() {
+		defer close(back)
+		time.Sleep(5 * time.Second)
+		w.serve(t)
+	}()
+	w.end(t, p)
+	<-back
+	if m := w.members(); len(m) > 0 {
+		t.Errorf("members after the end: %v", m)
+	}
+}
+
+func renewed(t *testing.T, w *world) {
+	p := w.pod(t, "slave-0", addr)
+	w.up(t, p)
+	w.secrets["k2hdkc-slave-tls"] = w.CA.secret(t, "slave")
+	if err := p.Renew("tls"); err != nil {
+		t.Fatal(err)
+	}
+	want, err := readFile(p.file("tls", "client.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := p.Exec(t.Context(), "chmpx", "cat", "/etc/antpickax/client.crt"); err != nil || got != want {
+		t.Errorf("chmpx would load another certificate: %v", err)
+	}
+	if _, err := p.Exec(t.Context(), "chmpx", "/bin/sh", "-c", "kill -HUP $(pidof chmpx)"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the kubelet has started it again", limit, restarted(p, "chmpx", 1))
+	await(t, "ready", limit, p.Ready)
+	w.end(t, p)
+}
+
+// replaced: the pod of a StatefulSet comes back under its name, and here at its address too, after
+// an end as it should be, and after none.
+func replaced(t *testing.T, w *world) {
+	times := 1
+	if need.Full() {
+		times = 20
+	}
+	cuks := map[string]bool{}
+	for i := range times {
+		p := w.pod(t, "slave-0", addr)
+		w.up(t, p)
+		cuks[w.one(t, addr)] = true
+		if i%2 == 0 {
+			w.end(t, p)
+			if len(w.members()) > 0 {
+				t.Errorf("members after the end: %v", w.members())
+			}
+			p = w.pod(t, "slave-0", addr)
+			w.up(t, p)
+			cuks[w.one(t, addr)] = true
+		}
+		if err := p.Lose(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.one(t, addr) // who could have removed it
+	}
+	p := w.pod(t, "slave-0", addr)
+	w.up(t, p)
+	cuks[w.one(t, addr)] = true
+	if len(cuks) < times+2 {
+		t.Errorf("%d CUKs of as many pods as that", len(cuks))
+	}
+	w.end(t, p)
+}
+
+// tokenExpired: who is a member needs none; a new pod waits for another one.
+func tokenExpired(t *testing.T, w *world) {
+	first := w.pod(t, "slave-0", addr)
+	w.up(t, first)
+	w.Cluster.Revoke(w.token)
+	defer func() {
+		w.token = w.Cluster.RoleToken("slave", time.Hour)
+		w.secrets["k2hdkc-slave-token"] = map[string][]byte{"role-token": []byte(w.token)}
+	}()
+	w.server(3)
+	w.ring(t, first, 1, 2, 3)
+	w.ask(t, first)
+	await(t, "a member goes on", limit, fileHas(first, 1, 2, 3))
+
+	second := w.pod(t, "slave-1", other)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- second.Start(ctx) }()
+	await(t, "a new pod says what is wrong", limit, says(second, "register", "token"))
+	w.token = w.Cluster.RoleToken("slave", time.Hour)
+	w.secrets["k2hdkc-slave-token"] = map[string][]byte{"role-token": []byte(w.token)}
+	if err := second.Renew("token"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	w.end(t, second)
+	w.end(t, first)
+	if m := w.members(); len(m) > 0 {
+		t.Errorf("members after the end: %v", m)
+	}
+}
+
+// userToken: a pod gets its role token by a user's, as with the chart.
+func userToken(t *testing.T, w *world) {
+	role, config := w.secrets["k2hdkc-slave-token"], ""
+	w.secrets["k2hdkc-slave-token"] = map[string][]byte{"user-token": []byte(w.K2HR3.UnscopedToken("shop"))}
+	for name, data := range w.manifest.Configs {
+		config = name
+		data["K2HDKC_SLAVE_USER_TOKEN_FILE"] = "/etc/k2hdkc/user-token"
+	}
+	defer func() {
+		w.secrets["k2hdkc-slave-token"] = role
+		delete(w.manifest.Configs[config], "K2HDKC_SLAVE_USER_TOKEN_FILE")
+	}()
+	p := w.pod(t, "slave-0", addr)
+	w.up(t, p)
+	w.one(t, addr)
+	w.K2HR3.ExpireUsers()
+	w.end(t, p)
+	if m := w.members(); len(m) > 0 {
+		t.Errorf("members after the end: %v", m)
+	}
+}
+
+// manyAtOnce: twenty pods start together; then they end together, and come back at other addresses.
+func manyAtOnce(t *testing.T, w *world) {
+	const count = 20
+	all := w.start(t, count, 40)
+	if n := len(w.members()); n != count {
+		t.Errorf("%d members", n)
+	}
+	begin := time.Now()
+	w.each(t, all, func(p *Pod) error { return p.End(t.Context()) })
+	t.Logf("the node of %d pods was drained after %.1f s", count, time.Since(begin).Seconds())
+	if m := w.members(); len(m) > 0 {
+		t.Errorf("members after the drain: %v", m)
+	}
+	w.start(t, 2, 140)
+	if n := len(w.members()); n != 2 {
+		t.Errorf("%d members on the other node", n)
+	}
+}
+
+// start starts pods at the same time.
+func (w *world) start(t *testing.T, count, from int) (all []*Pod) {
+	t.Helper()
+	for n := range count {
+		all = append(all, w.pod(t, fmt.Sprintf("slave-%d", n), fmt.Sprintf("10.89.0.%d", from+n)))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*limit)
+	defer cancel()
+	begin := time.Now()
+	w.each(t, all, func(p *Pod) error { return p.Start(ctx) })
+	t.Logf("%d pods: all containers were started after %.1f s", count, time.Since(begin).Seconds())
+	w.each(t, all, func(p *Pod) error {
+		for {
+			err := p.Ready(ctx)
+			if err == nil {
+				return nil
+			}
+			if sleep(ctx, time.Second) != nil {
+				return err
+			}
+		}
+	})
+	t.Logf("%d pods: all were ready after %.1f s", count, time.Since(begin).Seconds())
+	return all
+}
+
+func (w *world) each(t *testing.T, all []*Pod, f func(*Pod) error) {
+	t.Helper()
+	errs := make([]error, len(all))
+	var group sync.WaitGroup
+	for i, p := range all {
+		group.Go(func() { errs[i] = f(p) })
+	}
+	group.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,146 @@
+package pod
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"k2hdkc-slave-agent/tests/need"
+)
+
+// gateway is the address of the machine that pods run on, as they see it.
+const gateway = "10.89.0.1"
+
+// machine is podman on a machine of its own: its network and mounts are nobody else's, and all of
+// it ends with the test.
+type machine struct {
+	tb      testing.TB
+	dir     string
+	holder  *exec.Cmd // a process that keeps the namespaces
+	command []string  // what runs a program there
+}
+
+// newMachine makes one, where that is possible; see [need.Missing].
+func newMachine(tb testing.TB) *machine {
+	tb.Helper()
+	need.Programs(tb, "podman", "runc", "nsenter", "unshare", "ip")
+	if os.Geteuid() != 0 {
+		need.Missing(tb, errors.New("runs pods, which takes root"))
+	}
+	m := &machine{tb: tb, dir: tb.TempDir()}
+	config := filepath.Join(m.dir, "containers.conf")
+	// Limits that this process may set, and a runtime that takes any layout of cgroups.
+	m.write(config, "[containers]\ndefault_ulimits = [\"nofile=4096:4096\",\"nproc=4096:4096\"]\n"+
+		"[engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n")
+	// podman keeps names of networks and addresses in places that cannot be chosen.
+	m.holder = exec.Command("unshare", "--net", "--mount", "--propagation", "private", "--", "sh", "-c",
+		"mkdir -p /var/lib/cni /etc/cni/net.d /run/netns && mount -t tmpfs cni /var/lib/cni && mount -t tmpfs cni /etc/cni/net.d && "+
+			"mount -t tmpfs netns /run/netns && ip link set lo up && echo ready && exec sleep infinity")
+	m.holder.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	out, err := m.holder.StdoutPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	started := make(chan error)
+	go func() { // Pdeathsig goes by the thread
+		runtime.LockOSThread()
+		started <- m.holder.Start()
+		select {}
+	}()
+	if err := <-started; err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		m.holder.Process.Kill()
+		m.holder.Wait()
+	})
+	if n, err := out.Read(make([]byte, 8)); err != nil || n == 0 {
+		need.Missing(tb, fmt.Errorf("cannot make namespaces for podman: %w", err))
+	}
+	m.command = []string{
+		"nsenter", "--target", strconv.Itoa(m.holder.Process.Pid), "--net", "--mount", "--", "env", "CONTAINERS_CONF=" + config,
+	}
+	tb.Cleanup(func() {
+		m.try(context.Background(), "pod", "rm", "--all", "--force", "--time", "0")
+		m.try(context.Background(), "rm", "--all", "--force", "--time", "0")
+		m.try(context.Background(), "system", "prune", "--all", "--force", "--volumes")
+	})
+	return m
+}
+
+func (m *machine) write(path, text string) {
+	m.tb.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		m.tb.Fatal(err)
+	}
+}
+
+// podman is a command of podman's on the machine.
+func (m *machine) podman(ctx context.Context, args ...string) *exec.Cmd {
+	words := append([]string{}, m.command...)
+	words = append(words, "podman", "--root", filepath.Join(m.dir, "root"), "--runroot", filepath.Join(m.dir, "run"))
+	words = append(words, args...)
+	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
+	cmd.WaitDelay = time.Second
+	return cmd
+}
+
+// try runs podman and returns what it prints.
+func (m *machine) try(ctx context.Context, args ...string) (string, error) {
+	cmd := m.podman(ctx, args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return stdout.String(), fmt.Errorf("podman %s: %w\n%s%s", strings.Join(args, " "), err, &stdout, &stderr)
+	}
+	return stdout.String(), nil
+}
+
+// run is try for what has to succeed.
+func (m *machine) run(args ...string) string {
+	m.tb.Helper()
+	out, err := m.try(m.tb.Context(), args...)
+	if err != nil {
+		m.tb.Fatal(err)
+	}
+	return out
+}
+
+// listen opens a socket on the machine. The bridge of the pods is there once there is a pod.
+func (m *machine) listen(port int) net.Listener {
+	m.tb.Helper()
+	var listener net.Listener
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // for good: the thread is in another network now, and ends with this
+		done <- func() error {
+			ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", m.holder.Process.Pid))
+			if err != nil {
+				return err
+			}
+			defer ns.Close()
+			if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+				return err
+			}
+			listener, err = net.Listen("tcp4", fmt.Sprintf(":%d", port))
+			return err
+		}()
+	}()
+	if err := <-done; err != nil {
+		m.tb.Fatal(err)
+	}
+	return listener
+}

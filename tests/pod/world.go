@@ -1,0 +1,255 @@
+package pod
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sigs.k8s.io/kustomize/kyaml/filesys"
+
+	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/fakek2hr3"
+)
+
+// port is K2HR3's on the machine.
+const port = 18443
+
+// world is a node, and a K2HR3 beside it that its pods reach.
+type world struct {
+	*Node
+	K2HR3   *fakek2hr3.Server
+	Cluster *fakek2hr3.Cluster
+	CA      *authority
+	web     *http.Server
+	token   string
+	chmpx   fakechmpx.Programs
+}
+
+// overlay is what an operator writes for the pods here.
+const overlay = `apiVersion: kustomize.config.k8s.io/v1beta1
+kind: Kustomization
+namespace: shop
+resources: [../packaging/kubernetes/base]
+%s
+configMapGenerator:
+- name: k2hdkc-slave
+  behavior: merge
+  literals:
+  - K2HDKC_SLAVE_API_URI=https://%s:%d
+  - K2HDKC_SLAVE_ROLE=%s
+`
+
+// newWorld makes one.
+func newWorld(t *testing.T, chmpx fakechmpx.Programs) *world {
+	t.Helper()
+	m := newMachine(t)
+	w := &world{K2HR3: fakek2hr3.New(), CA: newAuthority(t), chmpx: chmpx}
+	w.Cluster = w.K2HR3.AddPodCluster("shop", "orders", "/etc/antpickax")
+	w.token = w.Cluster.RoleToken("slave", time.Hour)
+	w.Node = &Node{machine: m, secrets: map[string]map[string][]byte{
+		"k2hdkc-slave-token": {"role-token": []byte(w.token)},
+		"k2hdkc-slave-tls":   w.CA.secret(t, "slave"),
+	}}
+	m.loadImages(chmpx)
+	w.serve(t)
+	return w
+}
+
+// use has the pods from now on be those of the base, and of components besides.
+func (w *world) use(t *testing.T, components ...string) {
+	t.Helper()
+	files := filesys.MakeFsInMemory()
+	copyTree(t, files, "packaging/kubernetes")
+	list := ""
+	for _, c := range components {
+		list += "- ../packaging/kubernetes/" + c + "\n"
+	}
+	if list != "" {
+		list = "components:\n" + list
+	}
+	if err := files.WriteFile("/overlay/kustomization.yaml", fmt.Appendf(nil, overlay, list, gateway, port, w.Cluster.SlaveRole())); err != nil {
+		t.Fatal(err)
+	}
+	text, err := kustomize(files, "/overlay")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.manifest, err = Read(text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// serve has K2HR3 answer.
+func (w *world) serve(t *testing.T) {
+	t.Helper()
+	certificate, key := w.CA.issue(t, "k2hr3", gateway)
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener := w.listen(port)
+	w.web = fakek2hr3.NewHTTPServer(w.K2HR3)
+	w.web.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}}
+	web := w.web
+	go web.ServeTLS(listener, "", "")
+	w.tb.Cleanup(func() { web.Close() }) // this scenario is not the last one
+}
+
+// away ends K2HR3; serve has it back.
+func (w *world) away() { w.web.Close() }
+
+// reset has the cluster as at first: two servers, no slave.
+func (w *world) reset() {
+	for _, h := range w.Cluster.Slaves() {
+		w.Cluster.DropSlave(h.Addr, h.CUK)
+	}
+	for _, h := range w.Cluster.Servers() {
+		w.Cluster.Leave(h.Addr, h.CUK)
+	}
+	w.server(1)
+	w.server(2)
+	w.K2HR3.ForgetRequests()
+}
+
+// pod makes a pod whose chmpx sees the two servers, and ends it with the test.
+func (w *world) pod(t *testing.T, name, ip string) *Pod {
+	t.Helper()
+	p, err := w.NewPod(name, ip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			p.dump(t)
+		}
+		p.Lose(context.Background())
+	})
+	w.ring(t, p, 1, 2)
+	return p
+}
+
+// up starts a pod and waits until it is ready.
+func (w *world) up(t *testing.T, p *Pod) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	begin := time.Now()
+	if err := p.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	started := time.Since(begin)
+	await(t, p.Name+" is ready", limit, p.Ready)
+	t.Logf("%s: all its containers had been started after %.1f s", p.Name, started.Seconds())
+}
+
+// end ends a pod as Kubernetes does.
+func (w *world) end(t *testing.T, p *Pod) {
+	t.Helper()
+	begin := time.Now()
+	if err := p.End(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	took := time.Since(begin)
+	t.Logf("%s: ended after %.1f s, chmpx with %d", p.Name, took.Seconds(), p.exits["chmpx"])
+	if grace := time.Duration(*p.spec.TerminationGracePeriodSeconds) * time.Second; took > grace {
+		t.Errorf("%s ends after %v, and has %v", p.Name, took, grace)
+	}
+	for name, status := range p.exits {
+		if status != 0 && name != "application" {
+			t.Errorf("%s: %s has ended with %d", p.Name, name, status)
+		}
+	}
+}
+
+// deletions are the requests by which somebody has left the role.
+func (w *world) deletions() (n int) {
+	for _, r := range w.K2HR3.Requests() {
+		if r.Method == http.MethodDelete {
+			n++
+		}
+	}
+	return n
+}
+
+// limit is what a pod may take for anything, on a machine that is busy.
+const limit = 60 * time.Second
+
+// members are the CUKs of the slave role's members by their addresses.
+func (w *world) members() map[string][]string {
+	members := map[string][]string{}
+	for _, h := range w.Cluster.Slaves() {
+		members[h.Addr] = append(members[h.Addr], h.CUK)
+	}
+	return members
+}
+
+// server joins server n of the cluster.
+func (w *world) server(n int) {
+	w.Cluster.Join(serverAddr(n), serverCUK(n), fmt.Sprintf("svrpod-orders-%d", n))
+}
+
+func (w *world) leave(n int) { w.Cluster.Leave(serverAddr(n), serverCUK(n)) }
+
+func serverAddr(n int) string { return fmt.Sprintf("10.89.0.%d", 200+n) }
+
+func serverCUK(n int) string {
+	return fakek2hr3.PodCUK(fmt.Sprintf("svrpod-orders-%d", n), serverAddr(n), "10.0.0.12", fmt.Sprintf("%032d", n))
+}
+
+// ring has the chmpx of a pod see these servers as up.
+func (w *world) ring(t *testing.T, p *Pod, servers ...int) {
+	t.Helper()
+	var list []fakechmpx.Member
+	for _, n := range servers {
+		list = append(list, fakechmpx.Member{
+			Name: serverAddr(n), Port: fakek2hr3.ServerPort, CtlPort: fakek2hr3.ServerCtlPort, CUK: serverCUK(n),
+			Seed: fmt.Sprintf("svrpod-orders-%d", n),
+		})
+	}
+	if err := fakechmpx.StateDir(p.file("memory", "")).SetRing(list...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// await waits until something is so.
+func await(t *testing.T, what string, limit time.Duration, so func(ctx context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	begin := time.Now()
+	for {
+		err := so(ctx)
+		if err == nil {
+			t.Logf("%s: after %.1f s", what, time.Since(begin).Seconds())
+			return
+		}
+		if sleep(ctx, 200*time.Millisecond) != nil {
+			t.Fatalf("%s: not within %v: %v", what, limit, err)
+		}
+	}
+}
+
+// fileHas says whether a pod's slave.ini lists exactly these servers.
+func fileHas(p *Pod, servers ...int) func(context.Context) error {
+	return func(context.Context) error {
+		text, err := readFile(p.file("antpickax", "slave.ini"))
+		if err != nil {
+			return err
+		}
+		var found []int
+		for n := range 10 {
+			if strings.Contains(text, serverAddr(n)+"\n") {
+				found = append(found, n)
+			}
+		}
+		if !slices.Equal(found, servers) {
+			return fmt.Errorf("slave.ini lists the servers %v, want %v", found, servers)
+		}
+		return nil
+	}
+}
