@@ -55,12 +55,9 @@ func (c *mixed) text(s *server) (string, error) {
 // every 30 s. Most come up half connected (docs/chmpx.md J), and all are connected to every server
 // before their applications begin.
 func TestFreshSlavesOfTheRealChmpx(t *testing.T) {
-	chmpx, ok := fakechmpx.Installed()
+	chmpx, ok := installed(t)
 	if !ok {
-		t.Skip("chmpx, chmpxstatus and chmpxconftest are not installed")
-	}
-	if chmpx, ok = installed(t); !ok {
-		t.Skipf("not all of %s are on PATH", strings.Join(realPrograms, ", "))
+		t.Skipf("not all of chmpx, chmpxstatus, chmpxconftest and %s are on PATH", strings.Join(realPrograms, ", "))
 	}
 	const fresh, bound = 10, 75 * time.Second
 	w := &walk{T: t, out: t.Output(), net: newNetwork(t)}

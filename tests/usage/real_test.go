@@ -59,7 +59,7 @@ func newReal(w *walk) cluster {
 	return c
 }
 
-// relay has the VMs reach K2HR3, which tells them apart by the header that it believes from a proxy.
+// relay has the VMs reach K2HR3, which tells them apart by a header that it believes from a proxy.
 func (c *real) relay() {
 	c.w.Helper()
 	s := &http.Server{Handler: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {

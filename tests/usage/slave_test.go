@@ -73,13 +73,18 @@ func (s *slave) configured(options string, token string) {
 }
 
 // runsUserData prints user data for this slave, and runs it as cloud-init does: as root, on the
-// VM's console. Stand-ins for systemctl, apt-get and usermod write down what they are asked for.
+// VM's console. Stand-ins for systemctl, apt-get and usermod write down what they are asked for; the
+// unit of the first boot runs at once.
 func (s *slave) runsUserData() {
 	w := s.w
 	w.Helper()
 	for name, text := range map[string]string{
 		"systemctl": `echo "$*" >>` + asked + `
-case "$*" in *is-active*) exec chmpxstatus -conf ` + slaveINI + ` >/dev/null;; esac`,
+case "$*" in
+*is-active*) exec chmpxstatus -conf ` + slaveINI + ` >/dev/null;;
+start*first-boot*) exec sh /etc/k2hdkc/first-boot;;
+esac`,
+		"dpkg":    `[ "$1" != -s ]`,
 		"apt-get": `echo "apt-get $*" >>` + asked,
 		"usermod": `echo "usermod $*" >>` + asked,
 	} {
@@ -288,6 +293,9 @@ func (s *slave) files() string {
 			t.Errorf("%s has mode %v, want %v", name, info.Mode(), mode)
 		}
 		list = append(list, fmt.Sprintf("%s (%04o)", name, mode))
+	}
+	if did, err := os.ReadFile(s.path(asked)); err != nil || !strings.Contains(string(did), "usermod -aG k2hdkc app\n") {
+		t.Errorf("the application's user is no member of the group (%v):\n%s", err, did)
 	}
 	text, err := os.ReadFile(s.path(slaveINI))
 	must(t, err)
