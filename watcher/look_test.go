@@ -110,7 +110,7 @@ func TestALookThatFallsBackToChmpxstatusStarvesNobody(t *testing.T) {
 	})
 }
 
-// A restart of chmpx is one line of the log, whether a look falls into it or not; an end is one too.
+// A restart of chmpx is one line of the log, whether a look falls into it or not, and so is an end.
 func TestARestartIsNoEnd(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.config.Peek, h.config.PeekDirect = 2*time.Second, 100*time.Millisecond
