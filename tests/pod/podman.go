@@ -21,16 +21,21 @@ import (
 	"k2hdkc-slave-agent/tests/need"
 )
 
-// gateway is the address of the machine that pods run on, as they see it.
-const gateway = "10.89.0.1"
+// The network of the pods, and the address of the machine they run on, as they see it.
+const (
+	network = "pods"
+	subnet  = "10.89.0.0/16"
+	gateway = "10.89.0.1"
+)
 
 // machine is podman on a machine of its own: its network and mounts are nobody else's, and all of
 // it ends with the test.
 type machine struct {
 	tb      testing.TB
 	dir     string
-	holder  *exec.Cmd // a process that keeps the namespaces
-	command []string  // what runs a program there
+	holder  *exec.Cmd     // a process that keeps the namespaces
+	command []string      // what runs a program there
+	turn    chan struct{} // how many scenarios run at the same time
 }
 
 // newMachine makes one, where that is possible; see [need.Missing].
@@ -40,7 +45,7 @@ func newMachine(tb testing.TB) *machine {
 	if os.Geteuid() != 0 {
 		need.Missing(tb, errors.New("runs pods, which takes root"))
 	}
-	m := &machine{tb: tb, dir: tb.TempDir()}
+	m := &machine{tb: tb, dir: tb.TempDir(), turn: make(chan struct{}, 4)}
 	config := filepath.Join(m.dir, "containers.conf")
 	// Limits that this process may set, and a runtime that takes any layout of cgroups.
 	m.write(config, "[containers]\ndefault_ulimits = [\"nofile=4096:4096\",\"nproc=4096:4096\"]\n"+
@@ -73,6 +78,7 @@ func newMachine(tb testing.TB) *machine {
 	m.command = []string{
 		"nsenter", "--target", strconv.Itoa(m.holder.Process.Pid), "--net", "--mount", "--", "env", "CONTAINERS_CONF=" + config,
 	}
+	m.run("network", "create", "--subnet", subnet, "--gateway", gateway, "--disable-dns", network)
 	tb.Cleanup(func() {
 		m.try(context.Background(), "pod", "rm", "--all", "--force", "--time", "0")
 		m.try(context.Background(), "rm", "--all", "--force", "--time", "0")
