@@ -34,6 +34,15 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"a chmpx of another user, such as root's, that was killed and has left its memory and queues", "`prepare-chmpx` removes them before chmpx's unit starts the next one", "packaging/preparechmpx/prepare_test.go", "TestWhatIsInTheWayIsRemoved"},
 	{"a slave.ini that only root may read, where chmpx runs as another user", "`prepare-chmpx` gives it to chmpx's group, and a replacement has the same", "tests/service/joining_test.go", "TestMembersOfItsGroupJoinChmpxAndNobodyElse"},
 	{"a host that may not raise fs.mqueue.msg_max, where chmpx runs as another user than root", "`prepare-chmpx` says so, and what to do", "packaging/preparechmpx/prepare_test.go", "TestQueuesAreDeepEnough"},
+	{"a pod whose K2HR3, or whose certificates, are not there yet when it starts", "`once --register` waits for both, and ends only with the first good slave.ini in place", "tests/e2e/pod_test.go", "TestAPod"},
+	{"a pod's sidecar that ends or starts again, also while K2HR3 is away, or its tokens have expired", "neither takes the pod out of the role nor registers it anew; reads by address and CUK", "tests/e2e/pod_test.go", "TestAPod"},
+	{"a pod that was killed, and the next one of its name and address", "takes the one that ended out of the role, by the CUK that the RESOURCE shows; each next one starts", "tests/e2e/pod_test.go", "TestPodsReplacedAtOneAddress"},
+	{"members of other addresses, or behind the address of this node", "leaves them alone", "tests/e2e/pod_test.go", "TestAPodRemovesNoOther"},
+	{"a K2HR3 that is away at a pod's end", "tries to leave for 25 s, and says that the pod may still be listed", "tests/e2e/pod_test.go", "TestAPodThatCannotLeave"},
+	{"an expired user token, a role that is not there, another address than that of the pod's CUK, the text of a VM in a pod", "says which, and what to do", "tests/e2e/pod_test.go", "TestPodsThatCannotStart"},
+	{"a pod that gets another address, as when its node restarts", "makes a new CUK", "watcher/host/pod_test.go", "TestAnotherPodMakesAnotherCUK"},
+	{"certificates of chmpx's that are renewed", "says that chmpx has to be restarted, until it was", "watcher/certs_test.go", "TestCertificatesThatChange"},
+	{"certificates of chmpx's that vanish", "puts no new slave.ini in place, which would end chmpx, and says which are missing", "watcher/certs_test.go", "TestCertificatesThatAreMissing"},
 	{"once on a host without a running chmpx", "says at once what it waits for, and exits with 1; without chmpxstatus with 0 at once", "watcher/once_test.go", "TestOnce"},
 }
 
