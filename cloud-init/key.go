@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 const (
@@ -17,53 +18,58 @@ const (
 // the checksum and takes half a block for a whole one, its reader of packets would
 // make the program 230 KB larger, and one that reads keys a megabyte.
 
-// publicKey returns the block of an armoured OpenPGP public key in a text. No
-// error repeats any of it.
-func publicKey(text string) (string, error) {
+// publicKey returns the block of an armoured OpenPGP public key in a text, and when
+// the key expires, the zero time being never. It refuses a key that current systems
+// take no signature by. No error repeats any of it.
+func publicKey(text string, now time.Time) (block string, expires time.Time, err error) {
 	text = strings.ReplaceAll(text, "\r\n", "\n")
 	if strings.Contains(text, "PRIVATE KEY") {
-		return "", errors.New("the key file has a private key in it, which must not leave the place where packages are signed: " + wantsArmour)
+		return "", expires, errors.New("the key file has a private key in it, which must not leave the place where packages are signed: " + wantsArmour)
 	}
 	_, rest, begins := strings.Cut(text, armourHead+"\n")
 	body, after, ends := strings.Cut(rest, "\n"+armourTail)
 	switch {
 	case !begins:
-		return "", errors.New("the key file has no armoured public key: " + wantsArmour)
+		return "", expires, errors.New("the key file has no armoured public key: " + wantsArmour)
 	case !ends:
-		return "", errors.New("the public key in the key file is cut off: " + wantsArmour)
+		return "", expires, errors.New("the public key in the key file is cut off: " + wantsArmour)
 	case strings.Contains(after, armourHead):
-		return "", errors.New("the key file has more than one block, and apt reads only the first: export all keys with one command")
+		return "", expires, errors.New("the key file has more than one block, and apt reads only the first: export all keys with one command")
 	}
-	if err := checkArmour(body); err != nil {
-		return "", fmt.Errorf("the public key in the key file is damaged (%w): %s", err, wantsArmour)
+	packets, err := checkArmour(body)
+	if err != nil {
+		return "", expires, fmt.Errorf("the public key in the key file is damaged (%w): %s", err, wantsArmour)
 	}
-	return armourHead + "\n" + body + "\n" + armourTail + "\n", nil
+	if expires, err = signing(packets, now); err != nil {
+		return "", expires, fmt.Errorf("no VM could check what the key in the key file has signed: %w", err)
+	}
+	return armourHead + "\n" + body + "\n" + armourTail + "\n", expires, nil
 }
 
 // checkArmour decodes the text between head and tail: headers, an empty line,
 // base64, and a checksum that newer programs leave out (RFC 9580, 6).
-func checkArmour(body string) error {
+func checkArmour(body string) ([]byte, error) {
 	headers, data, ok := strings.Cut("\n"+body, "\n\n")
 	if !ok {
-		return errors.New("no empty line before the data")
+		return nil, errors.New("no empty line before the data")
 	}
 	for line := range strings.SplitSeq(strings.TrimPrefix(headers, "\n"), "\n") {
 		if line != "" && !strings.Contains(line, ": ") {
-			return errors.New("a line before the data is not a header")
+			return nil, errors.New("a line before the data is not a header")
 		}
 	}
 	data, sum := cutChecksum(data)
 	packets, err := base64.StdEncoding.DecodeString(strings.ReplaceAll(data, "\n", ""))
 	if err != nil {
-		return errors.New("not base64")
+		return nil, errors.New("not base64")
 	}
 	if sum != "" && sum != checksum(packets) {
-		return errors.New("its checksum does not match")
+		return nil, errors.New("its checksum does not match")
 	}
 	if len(packets) < 2 || packetTag(packets[0]) != tagPublicKey {
-		return errors.New("it does not begin with a public key")
+		return nil, errors.New("it does not begin with a public key")
 	}
-	return nil
+	return packets, nil
 }
 
 // cutChecksum cuts off the last line if it is a checksum.

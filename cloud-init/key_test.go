@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"k2hdkc-slave-agent/tests/need"
 )
@@ -22,7 +23,7 @@ func TestPublicKeysThatAreTaken(t *testing.T) {
 		"without last line end":  strings.TrimSuffix(plain, "\n"),
 		"with text on both ends": "pub rsa2048\n" + plain + "that was it\n",
 	} {
-		got, err := publicKey(text)
+		got, _, err := publicKey(text, time.Now())
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -60,7 +61,7 @@ func TestWhatIsNoPublicKeyIsRefused(t *testing.T) {
 		{"two blocks", plain + plain, "more than one block"},
 		{"a certificate", "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "no armoured public key"},
 	} {
-		_, err := publicKey(tt.text)
+		_, _, err := publicKey(tt.text, time.Now())
 		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), body[:16]) {
 			t.Errorf("%s: got %v, want %q in it", tt.name, err, tt.want)
 		}
@@ -69,7 +70,7 @@ func TestWhatIsNoPublicKeyIsRefused(t *testing.T) {
 
 func TestGPGReadsTheKey(t *testing.T) {
 	need.Programs(t, "gpg")
-	text, err := publicKey("x\n" + key(t) + "y\n")
+	text, _, err := publicKey("x\n"+key(t)+"y\n", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // Repository is a signed package repository.
@@ -18,17 +19,21 @@ type Repository struct {
 	// signedPackages: each rpm is signed too, not only the index, which covers
 	// them by their checksums.
 	signedPackages bool
+
+	// KeyExpires is the end of its key; the zero time: never.
+	KeyExpires time.Time
 }
 
 // ParseRepository reads what an operator writes: the URL of a repository made by
 // packaging/repo, "deb URL SUITE COMPONENT..." or "rpm URL". name is a word
-// for its files on the VM; key is the public key it is signed with, armoured.
-func ParseRepository(name, spec, key string) (Repository, error) {
-	key, err := publicKey(key)
+// for its files on the VM; key is the public key it is signed with, armoured, which
+// has to be one that VMs take at the time now.
+func ParseRepository(name, spec, key string, now time.Time) (Repository, error) {
+	key, expires, err := publicKey(key, now)
 	if err != nil {
 		return Repository{}, err
 	}
-	r := Repository{name: name, key: key}
+	r := Repository{name: name, key: key, KeyExpires: expires}
 	fields := strings.Fields(spec)
 	switch {
 	case len(fields) == 1:
@@ -47,13 +52,36 @@ func ParseRepository(name, spec, key string) (Repository, error) {
 	return r, err
 }
 
-func (r Repository) keyPath() string { return "/etc/k2hdkc/" + r.name + "-packages.asc" }
+// An image that was prepared as packaging/README.md says has these files, which are written anew.
+func (r Repository) aptFile() string { return "/etc/apt/sources.list.d/" + r.name + ".sources" }
 
-func (r Repository) aptFile() string { return "/etc/apt/sources.list.d/" + r.name + ".list" }
-
-func (r Repository) aptLine() string { return "deb [signed-by=" + r.keyPath() + "] " + r.apt }
+func (r Repository) aptKey() string { return "/etc/apt/keyrings/" + r.name + ".asc" }
 
 func (r Repository) yumFile() string { return "/etc/yum.repos.d/" + r.name + ".repo" }
+
+func (r Repository) yumKey() string { return "/etc/pki/rpm-gpg/RPM-GPG-KEY-" + r.name }
+
+// aptText is in the form that apt 1.1 and newer read.
+func (r Repository) aptText() string {
+	uri, rest, _ := strings.Cut(r.apt, " ")
+	suite, components, _ := strings.Cut(rest, " ")
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s\nTypes: deb\nURIs: %s\nSuites: %s\n", r.title(), uri, suite)
+	if components != "" {
+		fmt.Fprintf(&b, "Components: %s\n", components)
+	}
+	fmt.Fprintf(&b, "Signed-By: %s\n", r.aptKey())
+	return b.String()
+}
+
+func (r Repository) yumText() string {
+	gpgcheck := 0
+	if r.signedPackages {
+		gpgcheck = 1
+	}
+	return fmt.Sprintf("[%s]\nname=%s\nbaseurl=%s\nenabled=1\ngpgcheck=%d\nrepo_gpgcheck=1\ngpgkey=file://%s\n",
+		r.name, r.title(), r.yum, gpgcheck, r.yumKey())
+}
 
 func (r Repository) title() string { return "Packages of " + r.name }
 

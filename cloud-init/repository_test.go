@@ -3,6 +3,7 @@ package cloudinit
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -17,7 +18,7 @@ func TestRepositoriesThatAreTaken(t *testing.T) {
 		{"rpm https://h.example/el/$releasever/$basearch", "", "https://h.example/el/$releasever/$basearch"},
 	}
 	for _, tt := range tests {
-		r, err := ParseRepository("x", tt.spec, key(t))
+		r, err := ParseRepository("x", tt.spec, key(t), time.Now())
 		if err != nil {
 			t.Errorf("%s: %v", tt.spec, err)
 			continue
@@ -56,7 +57,7 @@ func TestRepositoriesThatAreRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := ParseRepository("x", tt.spec, key(t))
+			_, err := ParseRepository("x", tt.spec, key(t), time.Now())
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%s: got %v, want %q in it", tt.spec, err, tt.want)
 			}

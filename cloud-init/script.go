@@ -6,15 +6,59 @@ import (
 	"strings"
 )
 
-// settleText is the script that both formats end with: it installs what is
-// missing, starts the units and reports.
-//
-//go:embed settle.sh
-var settleText string
+// The unit of the first boot and the script that it runs: it adds the repositories, installs what
+// is missing, starts the units and reports. They are written before anything else is done, so that
+// a reboot in the middle loses nothing: cloud-init goes on with nothing that it has begun.
+var (
+	//go:embed first-boot.sh
+	firstBootText string
+	//go:embed same-key.sh
+	sameKeyText string
+	//go:embed first-boot.service
+	firstBootUnit string
+)
 
-// settleScript fills in the text without text/template, which would make the
+// What the first boot consists of on the VM. The target's drop-in stands for a link in
+// multi-user.target.wants, which cloud-init cannot make.
+const (
+	firstBootName   = "k2hdkc-slave-first-boot.service"
+	firstBootPath   = "/etc/k2hdkc/first-boot"
+	firstBootUnitAt = "/etc/systemd/system/" + firstBootName
+	firstBootWanted = "/etc/systemd/system/multi-user.target.d/50-k2hdkc-slave-first-boot.conf"
+)
+
+// firstBoot are the files of the unit.
+func (u UserData) firstBoot() ([]File, error) {
+	script, err := u.firstBootScript()
+	if err != nil {
+		return nil, err
+	}
+	return []File{
+		{Path: firstBootPath, Mode: Program, Text: script},
+		{Path: firstBootUnitAt, Mode: Public, Text: strings.ReplaceAll(firstBootUnit, "{{script}}", firstBootPath)},
+		{Path: firstBootWanted, Mode: Public, Text: "[Unit]\nWants=" + firstBootName + "\n"},
+	}, nil
+}
+
+// begin starts the unit from cloud-init, which waits for the end of it: it is done when the VM is.
+// A power cut after it loses nothing either. An agent that was already in the image may need other
+// rights for this configuration, which its unit gets at a reload.
+const begin = `echo "k2hdkc-slave-agent: ` + firstBootName + ` goes on with it: journalctl -u ` + firstBootName + `"
+sync
+rights() { systemctl show --property=DropInPaths k2hdkc-slave-agent.service; }
+had=$(rights)
+systemctl daemon-reload
+[ "$(rights)" = "$had" ] || systemctl --no-block restart k2hdkc-slave-agent.service
+systemctl start --wait ` + firstBootName + `
+`
+
+// firstBootScript fills in the text without text/template, which would make the
 // program a fifth larger.
-func (u UserData) settleScript() string {
+func (u UserData) firstBootScript() (string, error) {
+	repositories, lists, err := u.repositories()
+	if err != nil {
+		return "", err
+	}
 	unit, active, runs := "", "", ""
 	if u.Unit != "" {
 		runs = ", and chmpx runs"
@@ -22,8 +66,71 @@ func (u UserData) settleScript() string {
 		active = " && systemctl --quiet is-active" + unit
 	}
 	fill := strings.NewReplacer("{{packages}}", strings.Join(packages, " "), "{{unit}}", unit, "{{and unit active}}", active, "{{and runs}}", runs,
-		"{{more}}", u.more(), "{{ring}}", u.ring())
-	return "set -eu\n" + fill.Replace(settleText)
+		"{{more}}", u.more(), "{{ring}}", u.ring(), "{{repositories}}", repositories, "{{lists}}", lists,
+		"{{mine}}", strings.Join([]string{firstBootWanted, firstBootUnitAt, firstBootPath}, " "))
+	return fmt.Sprintf(firstBootFrame, u.Role, fill.Replace(firstBootText)), nil
+}
+
+// firstBootFrame has a shell read the script whole before it does anything: its file may be
+// written anew, and is removed at the end.
+const firstBootFrame = `#!/bin/sh
+# Makes this host a slave node, a member of %[1]q.
+{
+set -eu
+umask 022
+%[2]sexit 0
+}
+`
+
+// repositories makes them known to apt or dnf; lists are apt's files for them.
+func (u UserData) repositories() (script, lists string, err error) {
+	apt, yum, err := u.families()
+	if err != nil || len(u.Repos) == 0 {
+		return "", "", err
+	}
+	var b strings.Builder
+	if apt {
+		b.WriteString(sameKeyText)
+	}
+	b.WriteString("if command -v apt-get >/dev/null; then\n")
+	for _, r := range u.Repos {
+		if apt {
+			r.writeApt(&b)
+			lists += r.aptFile() + " "
+		}
+	}
+	if !apt {
+		fmt.Fprintf(&b, otherFamily, "dnf or yum")
+	}
+	b.WriteString("else\n")
+	for _, r := range u.Repos {
+		if yum {
+			here(&b, "\tput", File{Path: r.yumKey(), Text: r.key}, false)
+			here(&b, "\tput", File{Path: r.yumFile(), Text: r.yumText()}, false)
+		}
+	}
+	if !yum {
+		fmt.Fprintf(&b, otherFamily, "apt")
+	}
+	b.WriteString("fi\n\n")
+	return b.String(), lists, nil
+}
+
+// Nothing that this host can do would help it.
+const otherFamily = "\ttake_away\n\tsay \"this user data is for an image with %s; nothing was done\"\n\texit 1\n"
+
+func (r Repository) writeApt(b *strings.Builder) {
+	uri, rest, _ := strings.Cut(r.apt, " ")
+	suite, _, _ := strings.Cut(rest, " ")
+	release := strings.Contains(suite, "$RELEASE") // the only thing in it that a shell replaces
+	if release {
+		b.WriteString("\tRELEASE=$(. /etc/os-release && echo \"${VERSION_CODENAME:?this release has no name}\")\n")
+	}
+	here(b, "\tput", File{Path: r.aptKey(), Text: r.key}, false)
+	// apt reads it as a user of its own.
+	b.WriteString("\tchmod a+rx /etc/apt/keyrings\n")
+	here(b, "\tput", File{Path: r.aptFile(), Text: r.aptText()}, release)
+	fmt.Fprintf(b, "\tsame_key %s %s \"%s\" %s\n", shellQuote(r.aptFile()), shellQuote(strings.TrimRight(uri, "/")), suite, shellQuote(r.aptKey()))
 }
 
 // more installs the packages that a slave is one without, and makes users members.
@@ -70,6 +177,7 @@ if ! command -v k2hdkclinetool >/dev/null; then
 elif await timeout 15 k2hdkc-slave-agent doctor --write-test --only write-test; then
 	checked="$checked; a key was set, read and deleted through the ring"
 else
+	take_away
 	say "check: not OK yet: no key can be set, read and deleted through the ring; k2hdkc-slave-agent doctor --write-test says why"
 	exit 0
 fi
@@ -78,7 +186,7 @@ fi
 // Script writes the user data as a shell script for root, which may run again
 // without harm. An error says why no VM could use it.
 func (u UserData) Script() (string, error) {
-	apt, yum, err := u.families()
+	files, err := u.files()
 	if err != nil {
 		return "", err
 	}
@@ -86,17 +194,10 @@ func (u UserData) Script() (string, error) {
 	b.WriteString("#!/bin/sh\n")
 	u.writeHead(&b)
 	b.WriteString(scriptHead)
-	for _, f := range u.files() {
-		here(&b, "", f, false)
+	for _, f := range files {
+		here(&b, "put "+octal(f.Mode), f, false)
 	}
-	if len(u.Repos) > 0 {
-		b.WriteString("\nif command -v apt-get >/dev/null; then\n")
-		u.writeApt(&b, apt)
-		b.WriteString("else\n")
-		u.writeYum(&b, yum)
-		b.WriteString("fi\n")
-	}
-	b.WriteString("\n" + strings.TrimPrefix(u.settleScript(), "set -eu\n"))
+	b.WriteString("\n" + begin)
 	return fits(b.String())
 }
 
@@ -113,34 +214,9 @@ put() {
 
 `
 
-const otherFamily = "\techo \"k2hdkc-slave-agent: this user data is for an image with %s\" >&2\n\texit 1\n"
-
-func (u UserData) writeApt(b *strings.Builder, served bool) {
-	if !served {
-		fmt.Fprintf(b, otherFamily, "dnf or yum")
-		return
-	}
-	for _, r := range u.Repos {
-		release := strings.Contains(r.apt, "$RELEASE") // the only thing in it that a shell replaces
-		if release {
-			b.WriteString("\tRELEASE=$(. /etc/os-release && echo \"${VERSION_CODENAME:?this release has no name}\")\n")
-		}
-		here(b, "\t", File{Path: r.aptFile(), Mode: Public, Text: r.aptLine() + "\n"}, release)
-	}
-}
-
-func (u UserData) writeYum(b *strings.Builder, served bool) {
-	if !served {
-		fmt.Fprintf(b, otherFamily, "apt")
-		return
-	}
-	for _, r := range u.Repos {
-		here(b, "\t", File{Path: r.yumFile(), Mode: Public, Text: r.yumText()}, false)
-	}
-}
-
-// here writes a command that writes a file from a here-document.
-func here(b *strings.Builder, indent string, f File, expand bool) {
+// here writes a command whose last argument is a file's path and whose input, a here-document, is
+// its text.
+func here(b *strings.Builder, command string, f File, expand bool) {
 	end := "END"
 	for strings.Contains("\n"+f.Text, "\n"+end+"\n") {
 		end += "_"
@@ -149,16 +225,7 @@ func here(b *strings.Builder, indent string, f File, expand bool) {
 	if expand {
 		mark = end
 	}
-	fmt.Fprintf(b, "%sput %s %s <<%s\n%s%s\n", indent, octal(f.Mode), shellQuote(f.Path), mark, f.Text, end)
-}
-
-func (r Repository) yumText() string {
-	gpgcheck := 0
-	if r.signedPackages {
-		gpgcheck = 1
-	}
-	return fmt.Sprintf("[%s]\nname=%s\nbaseurl=%s\nenabled=1\ngpgcheck=%d\nrepo_gpgcheck=1\ngpgkey=file://%s\n",
-		r.name, r.title(), r.yum, gpgcheck, r.keyPath())
+	fmt.Fprintf(b, "%s %s <<%s\n%s%s\n", command, shellQuote(f.Path), mark, f.Text, end)
 }
 
 // shellQuote writes a word that a shell takes literally.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,17 +43,40 @@ func newFresh(t *testing.T, manager string) *fresh {
 	if err := os.Mkdir(f.bin, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, tool := range []string{"cat", "chmod", "date", "mkdir", "mv", "timeout"} {
+	for _, tool := range []string{"awk", "cat", "chmod", "cp", "date", "mkdir", "mv", "rm", "timeout"} {
 		path, err := exec.LookPath(tool)
+		if err == nil {
+			path, err = filepath.EvalSymlinks(path) // by way of /etc, for some
+		}
 		if err != nil {
 			t.Fatal(err)
 		}
 		f.program(tool, "exec "+path+` "$@"`)
 	}
 	f.program("sleep", "")
-	f.program("systemctl", "")
+	f.program("sync", "")
+	f.systemctl("")
 	f.program(manager, f.installing())
 	return f
+}
+
+// systemctl also does what it is for: it runs the unit of the first boot.
+func (f *fresh) systemctl(does string) {
+	f.t.Helper()
+	f.program("systemctl", `case "$*" in "start --wait k2hdkc-slave-first-boot.service") exec "$SHELL" /etc/k2hdkc/first-boot ;; esac
+`+does)
+}
+
+// file puts a file into /etc, as the image has it.
+func (f *fresh) file(path, text string) {
+	f.t.Helper()
+	dir := filepath.Join(filepath.Dir(f.bin), "image", filepath.Dir(path))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		f.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, filepath.Base(path)), []byte(text), 0o644); err != nil {
+		f.t.Fatal(err)
+	}
 }
 
 // installing is what a package manager does: the programs are there after it.
@@ -77,9 +101,11 @@ func (f *fresh) program(name, does string) {
 const enter = `set -eu
 mount -t tmpfs none /etc
 printf 'ID=debian\nVERSION_CODENAME=bookworm\n' >/etc/os-release
+[ ! -e "$1/image" ] || cp -R "$1/image/." /etc
 [ ! -e "$1/etc.tar" ] || tar -C /etc -xf "$1/etc.tar"
+mount -t tmpfs none /run
 status=0
-PATH="$1/bin" "$2" "$1/script" || status=$?
+SHELL=$2 PATH="$1/bin" "$2" "$1/script" || status=$?
 tar -C /etc --exclude=./os-release -cf "$1/etc.tar" .
 exit $status`
 
@@ -148,33 +174,45 @@ func shells(t *testing.T) []string {
 	return found
 }
 
+// apt is how apt-get is called.
+const apt = "apt-get -y -o DPkg::Lock::Timeout=300 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "
+
 var managers = map[string]struct {
 	files map[string]string
 	calls []string
 }{
 	"apt-get": {
-		map[string]string{"0755 /apt/": "", "0755 /apt/sources.list.d/": "", "0644 /apt/sources.list.d/k2hdkc.list": "deb [signed-by=/etc/k2hdkc/k2hdkc-packages.asc] https://packages.example.com/k2hdkc/apt stable main\n",
-			"0644 /apt/sources.list.d/chmpx.list": "deb [signed-by=/etc/k2hdkc/chmpx-packages.asc] https://packages.example.org/antpickax/debian bookworm main contrib\n"},
+		map[string]string{"0755 /apt/": "", "0755 /apt/sources.list.d/": "", "0755 /apt/keyrings/": "", "0644 /apt/keyrings/k2hdkc.asc": "KEY", "0644 /apt/keyrings/chmpx.asc": "KEY",
+			"0644 /apt/sources.list.d/k2hdkc.sources": "# Packages of k2hdkc\nTypes: deb\nURIs: https://packages.example.com/k2hdkc/apt\nSuites: stable\n" +
+				"Components: main\nSigned-By: /etc/apt/keyrings/k2hdkc.asc\n",
+			"0644 /apt/sources.list.d/chmpx.sources": "# Packages of chmpx\nTypes: deb\nURIs: https://packages.example.org/antpickax/debian\nSuites: bookworm\n" +
+				"Components: main contrib\nSigned-By: /etc/apt/keyrings/chmpx.asc\n"},
 		[]string{
-			"apt-get -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold update",
-			"apt-get -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold install chmpx k2hdkc-slave-agent",
+			apt + "update",
+			apt + "install chmpx k2hdkc-slave-agent",
 		},
 	},
 	"dnf": {
-		map[string]string{"0755 /yum.repos.d/": "", "0644 /yum.repos.d/k2hdkc.repo": "[k2hdkc]\nname=Packages of k2hdkc\nbaseurl=https://packages.example.com/k2hdkc/yum\n" +
-			"enabled=1\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=file:///etc/k2hdkc/k2hdkc-packages.asc\n",
+		map[string]string{"0755 /yum.repos.d/": "", "0755 /pki/": "", "0755 /pki/rpm-gpg/": "", "0644 /pki/rpm-gpg/RPM-GPG-KEY-k2hdkc": "KEY", "0644 /pki/rpm-gpg/RPM-GPG-KEY-chmpx": "KEY",
+			"0644 /yum.repos.d/k2hdkc.repo": "[k2hdkc]\nname=Packages of k2hdkc\nbaseurl=https://packages.example.com/k2hdkc/yum\n" +
+				"enabled=1\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-k2hdkc\n",
 			"0644 /yum.repos.d/chmpx.repo": "[chmpx]\nname=Packages of chmpx\nbaseurl=https://packages.example.org/el/$releasever/$basearch\n" +
-				"enabled=1\ngpgcheck=0\nrepo_gpgcheck=1\ngpgkey=file:///etc/k2hdkc/chmpx-packages.asc\n"},
-		[]string{"dnf -y --refresh install chmpx k2hdkc-slave-agent"},
+				"enabled=1\ngpgcheck=0\nrepo_gpgcheck=1\ngpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-chmpx\n"},
+		[]string{"dnf -y --refresh --setopt=*.skip_if_unavailable=1 install chmpx k2hdkc-slave-agent"},
 	},
 }
 
 // starts are the calls that follow the installation.
 var starts = []string{
+	"systemctl daemon-reload", "systemctl start --wait k2hdkc-slave-first-boot.service",
 	"systemctl daemon-reload",
 	"systemctl enable k2hdkc-slave-agent.service", "systemctl --no-block start k2hdkc-slave-agent.service",
 	"systemctl enable chmpx.service", "systemctl --no-block start chmpx.service",
+	"systemctl daemon-reload", // the unit is away
 }
+
+// begins is how many of starts come before the installation.
+const begins = 2
 
 // acting drops the calls that only look, and those of the shell's own tools.
 func acting(calls []string) []string {
@@ -304,16 +342,19 @@ func TestScriptMakesASlaveNode(t *testing.T) {
 				}
 				all := map[string]string{
 					"0755 /k2hdkc/": "", "0600 /k2hdkc/role-token": token + "\n", "0644 /k2hdkc/slave-agent.ini": config,
-					"0644 /k2hdkc/k2hdkc-packages.asc": key(t), "0644 /k2hdkc/chmpx-packages.asc": key(t),
+					"0755 /systemd/": "", "0755 /systemd/system/": "", "0755 /systemd/system/multi-user.target.d/": "",
 					"0755 /it's here/": "", "0600 /it's here/END": u.Files[2].Text,
 				}
 				for name, text := range want.files {
 					all[name] = text
+					if text == "KEY" {
+						all[name] = key(t)
+					}
 				}
 				if diff := cmp.Diff(all, files); diff != "" {
 					t.Errorf("files (-want +got):\n%s", diff)
 				}
-				if diff := cmp.Diff(append(append([]string{}, want.calls...), starts...), acting(calls)); diff != "" {
+				if diff := cmp.Diff(slices.Concat(starts[:begins], want.calls, starts[begins:]), acting(calls)); diff != "" {
 					t.Errorf("calls (-want +got):\n%s", diff)
 				}
 				noToken(t, out, calls)
@@ -350,7 +391,7 @@ func TestInstallationIsTriedUntilItSucceeds(t *testing.T) {
 	count := filepath.Join(t.TempDir(), "count")
 	f.program("apt-get", fmt.Sprintf(`case "$*" in *update) printf x >>%[1]s; esac
 		n=; [ ! -e %[1]s ] || read -r n <%[1]s || :
-		case "$*:$n" in *update:xxxxxxxxxx | *install*) ;; *) exit 100 ;; esac
+		case "$*:$n" in *update:* | *:xxxxxxxxxx) ;; *) exit 100 ;; esac
 		%[2]s`, count, f.installing()))
 	out, _, calls, err := f.run(shells(t)[0], render(t, f.userData("apt-get").Script))
 	if err != nil {
@@ -375,7 +416,7 @@ func TestScriptSaysWhatTheAgentWaitsFor(t *testing.T) {
 	clock := filepath.Join(t.TempDir(), "clock")
 	f.program("date", fmt.Sprintf(`now=100; [ ! -e %[1]s ] || read -r now <%[1]s
 		now=$((now + 10)); echo $now >%[1]s; echo $now`, clock))
-	f.program("systemctl", `case "$*" in *is-active*) exit 3 ;; *StatusText*) echo "waiting for the role" ;; esac`)
+	f.systemctl(`case "$*" in *is-active*) exit 3 ;; *StatusText*) echo "waiting for the role" ;; esac`)
 	out, _, _, err := f.run(shells(t)[0], render(t, f.userData("apt-get").Script))
 	if err != nil || !strings.HasSuffix(out, "check: not OK yet; the agent keeps trying: waiting for the role\n") {
 		t.Errorf("%v\n%s", err, out)
@@ -389,7 +430,7 @@ func TestAgentOfTheImageGetsItsRights(t *testing.T) {
 	reloaded := filepath.Join(t.TempDir(), "reloaded")
 	f.program("chmpx", "")
 	f.program("k2hdkc-slave-agent", "")
-	f.program("systemctl", fmt.Sprintf(`case "$*" in
+	f.systemctl(fmt.Sprintf(`case "$*" in
 		daemon-reload) : >%[1]s ;;
 		*DropInPaths*) echo DropInPaths=; [ ! -e %[1]s ] || echo /run/systemd/generator/50-configuration.conf ;;
 	esac`, reloaded))
@@ -397,7 +438,7 @@ func TestAgentOfTheImageGetsItsRights(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	want := append([]string{starts[0], "systemctl --no-block restart k2hdkc-slave-agent.service"}, starts[1:]...)
+	want := slices.Insert(slices.Clone(starts), 1, "systemctl --no-block restart k2hdkc-slave-agent.service")
 	if diff := cmp.Diff(want, acting(calls)); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
@@ -406,28 +447,39 @@ func TestAgentOfTheImageGetsItsRights(t *testing.T) {
 func TestScriptForTheOtherFamilyDoesNothing(t *testing.T) {
 	for manager, other := range map[string]string{"apt-get": "dnf", "dnf": "apt-get"} {
 		f := newFresh(t, manager)
-		out, _, calls, err := f.run(shells(t)[0], render(t, f.userData(other).Script))
-		if err == nil || !strings.Contains(out, "this user data is for an image with ") || len(acting(calls)) > 0 {
+		out, files, calls, err := f.run(shells(t)[0], render(t, f.userData(other).Script))
+		if err == nil || !strings.Contains(out, "this user data is for an image with ") || slices.ContainsFunc(acting(calls), func(c string) bool { return !strings.HasPrefix(c, "systemctl") }) {
 			t.Errorf("%s: %v, %q\n%s", manager, err, acting(calls), out)
+		}
+		for name := range files {
+			if strings.Contains(name, "first-boot") {
+				t.Errorf("%s: %s is still there", manager, name)
+			}
 		}
 	}
 }
 
-// What the cloud-config runs at the end is the same script, without the files.
-func TestCloudConfigEndsWithTheSameScript(t *testing.T) {
-	f := newFresh(t, "apt-get")
-	u := f.userData("apt-get")
+// Both formats write the same files and run the same commands.
+func TestBothFormatsAreTheSame(t *testing.T) {
+	u := newFresh(t, "apt-get").userData("apt-get")
 	u.Unit = `it's@a\x2dunit.service`
-	out, files, calls, err := f.run(shells(t)[0], u.settleScript())
-	if err != nil || !strings.HasSuffix(out, "check: OK"+withoutTool) {
-		t.Fatalf("%v\n%s", err, out)
+	script, config := render(t, u.Script), render(t, u.CloudConfig)
+	files, err := u.files()
+	if err != nil {
+		t.Fatal(err)
 	}
-	if len(files) > 0 {
-		t.Errorf("it writes files: %v", files)
+	for _, f := range files {
+		if !strings.Contains(script, f.Text) || !strings.Contains(config, fmt.Sprintf("path: %q", f.Path)) {
+			t.Errorf("%s is not in both", f.Path)
+		}
 	}
-	got := acting(calls)
-	if last := got[len(got)-1]; last != "systemctl --no-block start "+u.Unit {
-		t.Errorf("the last call is %s", last)
+	if !strings.HasSuffix(script, begin) {
+		t.Error("the script ends otherwise")
+	}
+	f := newFresh(t, "apt-get")
+	_, _, calls, err := f.run(shells(t)[0], script)
+	if got := acting(calls); err != nil || got[len(got)-2] != "systemctl --no-block start "+u.Unit {
+		t.Errorf("%v: %q", err, got)
 	}
 }
 
@@ -439,7 +491,7 @@ func TestWithoutUnitChmpxIsLeftAlone(t *testing.T) {
 	if err != nil || !strings.HasSuffix(out, "check: OK (slave.ini is one that chmpx takes)\n") {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if got := acting(calls); !cmp.Equal(got[len(got)-3:], starts[:3]) {
+	if got := acting(calls); !cmp.Equal(got[len(got)-4:], append(slices.Clone(starts[begins:begins+3]), "systemctl daemon-reload")) {
 		t.Errorf("calls: %q", got)
 	}
 }
@@ -448,9 +500,9 @@ func TestShellcheckFindsNothing(t *testing.T) {
 	need.Programs(t, "shellcheck")
 	u := example(t)
 	u.Repos = append(u.Repos, repository(t, "chmpx", "deb https://packages.example.org/antpickax/debian $RELEASE main"))
-	for name, script := range map[string]string{"script": render(t, u.Script), "end": u.settleScript()} {
-		// It cannot follow /etc/os-release of a VM.
-		cmd := exec.Command("shellcheck", "--shell=sh", "--exclude=SC1091", "-")
+	for name, script := range map[string]string{"script": render(t, u.Script), "first boot": render(t, u.firstBootScript)} {
+		// It cannot follow /etc/os-release of a VM, nor calls by a function.
+		cmd := exec.Command("shellcheck", "--shell=sh", "--exclude=SC1091,SC2317", "-")
 		cmd.Stdin = bytes.NewReader([]byte(script))
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, out)

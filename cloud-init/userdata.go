@@ -18,10 +18,11 @@ const (
 	KeyPath    = "/etc/k2hdkc/k2hr3-key.pem"
 )
 
-// Modes of files: others may read Public ones, only root Private ones.
+// Modes of files: others may read Public ones and run a Program, only root reads Private ones.
 const (
 	Public  fs.FileMode = 0o644
 	Private fs.FileMode = 0o600
+	Program fs.FileMode = 0o755
 )
 
 // MaxBase64 is what Nova takes of user data, in bytes after base64.
@@ -72,18 +73,18 @@ func (u UserData) families() (apt, yum bool, err error) {
 	return apt, yum, nil
 }
 
-// files are all files to write, the keys first: they do no harm alone.
-func (u UserData) files() []File {
-	var files []File
-	for _, r := range u.Repos {
-		files = append(files, File{Path: r.keyPath(), Mode: Public, Text: r.key})
+// files are all files to write, those of the first boot first: they do no harm alone.
+func (u UserData) files() ([]File, error) {
+	files, err := u.firstBoot()
+	if err != nil {
+		return nil, err
 	}
 	files = append(files, u.Files...)
 	for i, f := range files {
 		// A here-document in a shell script always ends in a line feed.
 		files[i].Text = strings.TrimSuffix(f.Text, "\n") + "\n"
 	}
-	return files
+	return files, nil
 }
 
 // fits returns the text if it is small enough for Nova.

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -30,7 +31,7 @@ func key(t *testing.T) string {
 
 func repository(t *testing.T, name, spec string) Repository {
 	t.Helper()
-	r, err := ParseRepository(name, spec, key(t))
+	r, err := ParseRepository(name, spec, key(t), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,34 +81,6 @@ func TestExamplesAreCurrent(t *testing.T) {
 	}
 }
 
-// A text has a part only for the family that all its repositories serve.
-func TestRepositoriesOfCloudConfig(t *testing.T) {
-	const deb, rpm = "deb https://h.example/debian $RELEASE main contrib", "rpm https://h.example/el/$releasever/$basearch"
-	apt := func(name, line string) string {
-		return "    " + name + ":\n      source: \"deb [signed-by=/etc/k2hdkc/" + name + "-packages.asc] " + line + "\"\n      append: false\n"
-	}
-	yum := func(name, url, gpgcheck string) string {
-		return "  " + name + ":\n    name: \"Packages of " + name + "\"\n    baseurl: \"" + url + "\"\n    enabled: true\n    gpgcheck: " + gpgcheck +
-			"\n    repo_gpgcheck: true\n    gpgkey: \"file:///etc/k2hdkc/" + name + "-packages.asc\"\n"
-	}
-	const ours, theirs = "https://packages.example.com/k2hdkc", "https://packages.example.com/chmpx"
-	for _, tt := range []struct{ name, spec, want string }{
-		{"both", theirs, "apt:\n  sources:\n" + apt("k2hdkc", ours+"/apt stable main") + apt("chmpx", theirs+"/apt stable main") +
-			"yum_repos:\n" + yum("k2hdkc", ours+"/yum", "true") + yum("chmpx", theirs+"/yum", "true")},
-		{"apt", deb, "apt:\n  sources:\n" + apt("k2hdkc", ours+"/apt stable main") + apt("chmpx", deb[4:])},
-		{"yum", rpm, "yum_repos:\n" + yum("k2hdkc", ours+"/yum", "true") + yum("chmpx", rpm[4:], "false")},
-	} {
-		u := example(t)
-		u.Repos = append(u.Repos, repository(t, "chmpx", tt.spec))
-		text := render(t, u.CloudConfig)
-		_, got, _ := strings.Cut(text, "role = "+roleYRN+"\n")
-		got, _, _ = strings.Cut(got, "package_update")
-		if diff := cmp.Diff(tt.want, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", tt.name, diff)
-		}
-	}
-}
-
 func TestTooMuchForNovaIsRefused(t *testing.T) {
 	u := example(t)
 	room := MaxBase64/4*3 - len(render(t, u.CloudConfig))
@@ -143,7 +116,7 @@ func TestWithoutRepositoryTheImageHasOne(t *testing.T) {
 	u := example(t)
 	u.Repos = nil
 	for _, text := range []string{render(t, u.CloudConfig), render(t, u.Script)} {
-		for _, absent := range []string{"sources", "yum_repos", ".asc"} {
+		for _, absent := range []string{".sources\n", "yum.repos.d", ".asc"} {
 			if strings.Contains(text, absent) {
 				t.Errorf("there is a %s:\n%s", absent, text)
 			}

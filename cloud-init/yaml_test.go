@@ -68,7 +68,10 @@ func readsBack(t *testing.T, python *exec.Cmd) {
 		Run   [][]string                                           `json:"runcmd"`
 	}
 	readBack(t, python, render(t, u.CloudConfig), &got)
-	want := u.files()
+	want, err := u.files()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if len(got.Files) != len(want) {
 		t.Fatalf("%d files were read back, want %d", len(got.Files), len(want))
 	}
@@ -77,7 +80,7 @@ func readsBack(t *testing.T, python *exec.Cmd) {
 			t.Errorf("%q was read back as %+q", want[i].Text, f)
 		}
 	}
-	if diff := cmp.Diff([][]string{{"sh", "-c", u.settleScript()}}, got.Run); diff != "" {
+	if diff := cmp.Diff([][]string{{"sh", "-c", begin}}, got.Run); diff != "" {
 		t.Errorf("the commands (-want +got):\n%s", diff)
 	}
 }

@@ -221,7 +221,7 @@ func (f File) redress(path string, old fs.FileInfo) error {
 // cannotReplace says why the file cannot be replaced.
 func (f File) cannotReplace(err error) error {
 	for _, path := range []string{f.Path, filepath.Dir(f.Path)} {
-		if attr := frozen(path); attr != "" && errors.Is(err, fs.ErrPermission) {
+		if attr := Frozen(path); attr != "" && errors.Is(err, fs.ErrPermission) {
 			return fmt.Errorf("cannot replace %s: run chattr -%s %s: its attribute %[2]s does not allow it: %[4]w", f.Path, attr, path, err)
 		}
 	}

@@ -51,7 +51,7 @@ func (f File) foresee(dir string) error {
 		return fmt.Errorf("no inode is free: %w", syscall.ENOSPC)
 	case isMountPoint(f.Path):
 		return syscall.EBUSY
-	case frozen(dir) != "" || frozen(f.Path) != "":
+	case Frozen(dir) != "" || Frozen(f.Path) != "":
 		return syscall.EPERM
 	}
 	if err := unix.Access(dir, unix.W_OK|unix.X_OK); err != nil {

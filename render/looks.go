@@ -210,8 +210,8 @@ func (f File) inACL(acl []byte) []byte {
 	return acl
 }
 
-// frozen is what chattr has set on a file or folder that keeps it from being replaced, or "".
-func frozen(path string) string {
+// Frozen is what chattr has set on a file or folder that keeps it from being replaced, or "".
+func Frozen(path string) string {
 	var st unix.Statx_t
 	if err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, 0, &st); err != nil {
 		return ""

@@ -33,6 +33,13 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"a folder of metrics-textfile that is gone", "says so once, and writes the file when the folder is back", "cmd/metrics/exposer_test.go", "TestTextfile"},
 	{"a chmpx of another user, such as root's, that was killed and has left its memory and queues", "`prepare-chmpx` removes them before chmpx's unit starts the next one", "packaging/preparechmpx/prepare_test.go", "TestWhatIsInTheWayIsRemoved"},
 	{"a slave.ini that only root may read, where chmpx runs as another user", "`prepare-chmpx` gives it to chmpx's group, and a replacement has the same", "tests/service/joining_test.go", "TestMembersOfItsGroupJoinChmpxAndNobodyElse"},
+	{"a reboot, or a power cut, while user data waits for the packages of a new VM", "a unit goes on with it, until its work is done", "tests/cloudinit/firstboot_test.go", "TestBadFirstDay"},
+	{"a repository of somebody else's that is gone, or a file that apt can make no sense of, on a new VM", "the packages are installed with what apt can read; it is said once", "tests/cloudinit/firstboot_test.go", "TestBadFirstDay"},
+	{"an entry of our repository in the image that names another keyring than user data", "both go by user data's", "cloud-init/samekey_test.go", "TestTheImageKnowsTheRepository"},
+	{"a dpkg that was interrupted on a new VM", "its work is ended first, with the configuration files that are there", "tests/cloudinit/firstboot_test.go", "TestBadFirstDay"},
+	{"a repository's key that hosts refuse: by SHA-1, expired, short, not for signing", "`user-data` and `packaging/repo` refuse it, with the reason", "cloud-init/keypackets_test.go", "TestKeysThatNoVMWouldTake"},
+	{"user.max_user_namespaces = 0 in sysctl.d", "both units go without PrivateUsers=", "packaging/generator/again_test.go", "TestGeneratedAgainOnlyWhereItHelps"},
+	{"an option of systemd's own environment, chattr +i, or a hidden folder, that keeps the agent from writing", "the error says which, and what helps", "cmd/service/hint_test.go", "TestHintsHelp"},
 	{"a host that may not raise fs.mqueue.msg_max, where chmpx runs as another user than root", "`prepare-chmpx` says so, and what to do", "packaging/preparechmpx/prepare_test.go", "TestQueuesAreDeepEnough"},
 	{"a pod whose K2HR3, or whose certificates, are not there yet when it starts", "`once --register` waits for both, and ends only with the first good slave.ini in place", "tests/e2e/pod_test.go", "TestAPod"},
 	{"a pod's sidecar that ends or starts again, also while K2HR3 is away, or its tokens have expired", "neither takes the pod out of the role nor registers it anew; reads by address and CUK", "tests/e2e/pod_test.go", "TestAPod"},
@@ -42,7 +49,8 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"an expired user token, a role that is not there, another address than that of the pod's CUK, the text of a VM in a pod", "says which, and what to do", "tests/e2e/pod_test.go", "TestPodsThatCannotStart"},
 	{"a pod that gets another address, as when its node restarts", "makes a new CUK", "watcher/host/pod_test.go", "TestAnotherPodMakesAnotherCUK"},
 	{"certificates of chmpx's that are renewed", "says that chmpx has to be restarted, until it was", "watcher/certs_test.go", "TestCertificatesThatChange"},
-	{"certificates of chmpx's that vanish", "puts no new slave.ini in place, which would end chmpx, and says which are missing", "watcher/certs_test.go", "TestCertificatesThatAreMissing"},
+	{"certificates of chmpx's that vanish", "says which are missing, and that chmpx ends at its next load", "watcher/certs_test.go", "TestCertificatesThatAreMissing"},
+	{"a new RESOURCE while one of the certificates is missing", "refuses it, and names key and file", "chmpx/pod_test.go", "TestAPodsFile"},
 	{"once on a host without a running chmpx", "says at once what it waits for, and exits with 1; without chmpxstatus with 0 at once", "watcher/once_test.go", "TestOnce"},
 }
 

@@ -110,6 +110,9 @@ func lookMembership(ctx context.Context, x *exam) *finding {
 	path, _ := x.Options.FindRoleTokenFile()
 	var f *finding
 	switch {
+	case errors.Is(s.tokenErr, member.ErrNoToken) && x.Options.UserTokenFile != "":
+		f = bad("look at what the agent logs (in a pod: kubectl logs): it has K2HR3 make a role token of the user's token in "+x.Options.UserTokenFile+" and registers with that",
+			"%s", not)
 	case errors.Is(s.tokenErr, member.ErrNoToken):
 		f = bad("put a role token into /etc/k2hdkc/role-token (or name its file with role-token-file); the agent registers at once. If this host was a member: somebody removed it, or K2HR3's store is down",
 			"%s, and has no role token to register with", not)

@@ -5,11 +5,14 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/cmd/service"
+	"k2hdkc-slave-agent/packaging/agentunit"
 )
 
 // outlet is where messages go: to the standard error or, where that leads there anyway, to the
@@ -66,7 +69,7 @@ func (p *program) logger(o *options.Options) *slog.Logger {
 	if o.LogFormat == options.LogAuto && p.out.journal != nil {
 		h = service.NewJournalHandler(p.out.journal, o.LogLevel, slog.String("role", o.Role.String()))
 	}
-	log := slog.New(service.WithHints(h))
+	log := slog.New(service.WithHints(h, p.unseen()))
 	p.out.log.Store(log)
 	return log
 }
@@ -74,12 +77,35 @@ func (p *program) logger(o *options.Options) *slog.Logger {
 // fail says why the program ends. The daemon's log says it where that is the journal.
 func (p *program) fail(err error) {
 	if !p.daemon.Load() || p.out.journal == nil || p.out.plain.Load() {
-		p.note("%v", service.Hint(err))
+		p.note("%v", service.Hint(err, p.unseen()))
 		return
 	}
 	log := p.out.log.Load()
 	if log == nil { // it has not come to its options
-		log = slog.New(service.WithHints(service.NewJournalHandler(p.out.journal, slog.LevelInfo)))
+		log = slog.New(service.WithHints(service.NewJournalHandler(p.out.journal, slog.LevelInfo), p.unseen()))
 	}
 	log.Error("the agent cannot run and ends", "error", err)
+}
+
+// unseen are the variables that set an option of the service and that no file of its unit has, so
+// that the unit has no rights for them.
+func (p *program) unseen() (names []string) {
+	if !service.Supervised() {
+		return nil
+	}
+	var unit []string // its variables, once they are read
+	for _, entry := range p.system.Environ {
+		name, _, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, "K2HDKC_SLAVE_") {
+			continue
+		}
+		if unit == nil {
+			a, _ := agentunit.Read(p.system.Files) // what is wrong with it is said elsewhere
+			unit = append([]string{""}, a.Environ...)
+		}
+		if !slices.ContainsFunc(unit, func(set string) bool { return strings.HasPrefix(set, name+"=") }) {
+			names = append(names, name)
+		}
+	}
+	return names
 }

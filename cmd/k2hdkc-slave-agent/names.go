@@ -24,11 +24,12 @@ import (
 // arguments and returns the exit status.
 func otherNames() map[string]func(args []string) int {
 	return map[string]func(args []string) int{
-		generator.Name:    generator.Main,
-		awaitchmpx.Name:   awaitchmpx.Main,
-		preparechmpx.Name: preparechmpx.Main,
-		takeparked.Name:   takeparked.Main,
-		waitonline.Name:   waitonline.Main,
+		generator.Name:      generator.Main,
+		generator.AgainName: generator.AgainMain,
+		awaitchmpx.Name:     awaitchmpx.Main,
+		preparechmpx.Name:   preparechmpx.Main,
+		takeparked.Name:     takeparked.Main,
+		waitonline.Name:     waitonline.Main,
 		maintain.Name: func(args []string) int {
 			return maintain.Main(args, os.Stdout, unregisterAsUnit)
 		},

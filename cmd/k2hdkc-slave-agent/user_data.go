@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	cloudinit "k2hdkc-slave-agent/cloud-init"
@@ -120,6 +121,9 @@ func tlsForVM(o *options.Options) (files []cloudinit.File, err error) {
 		cloudinit.File{Path: cloudinit.KeyPath, Mode: cloudinit.Private, Text: key}), nil
 }
 
+// aYear is how long the key of a repository should last at least.
+const aYear = 365 * 24 * time.Hour
+
 // repositories are where the new VM gets the packages from.
 func (p *program) repositories(o *options.Options) ([]cloudinit.Repository, error) {
 	u := o.UserData
@@ -144,10 +148,13 @@ func (p *program) repositories(o *options.Options) ([]cloudinit.Repository, erro
 			errs = append(errs, err)
 			continue
 		}
-		repo, err := cloudinit.ParseRepository(r.name, r.spec, key)
+		repo, err := cloudinit.ParseRepository(r.name, r.spec, key, time.Now())
 		if err != nil {
 			errs = append(errs, fmt.Errorf("--%s: %w", r.flag, err))
 			continue
+		}
+		if e := repo.KeyExpires; !e.IsZero() && time.Until(e) < aYear {
+			p.note("the key in %s expires on %s: from then on no host installs or upgrades from the repository, unless it has the key with a new date by then", r.key, e.UTC().Format(time.DateOnly))
 		}
 		all = append(all, repo)
 	}

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"math/big"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ import (
 
 	cloudinit "k2hdkc-slave-agent/cloud-init"
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/tests/need"
 )
 
 const (
@@ -90,7 +92,7 @@ func TestUserDataInBothFormats(t *testing.T) {
 	d := newDesk(t)
 	for format, begin := range map[string]string{"cloud-config": "#cloud-config\n", "script": "#!/bin/sh\n"} {
 		out := d.print(good("--format", format)...)
-		for _, want := range []string{vmToken, cloudinit.TokenPath, cloudinit.ConfigPath, "api-uri = " + vmAPI, "role = " + vmRole, "BEGIN PGP PUBLIC KEY", "https://packages.shop.example/apt stable main", "chmpx.service"} {
+		for _, want := range []string{vmToken, cloudinit.TokenPath, cloudinit.ConfigPath, "api-uri = " + vmAPI, "role = " + vmRole, "BEGIN PGP PUBLIC KEY", "URIs: https://packages.shop.example/apt", "baseurl=https://packages.shop.example/yum", "chmpx.service"} {
 			if !strings.HasPrefix(out, begin) || !strings.Contains(out, want) {
 				t.Errorf("%s: no %s in\n%s", format, want, out)
 			}
@@ -318,5 +320,29 @@ func TestUserDataSaysWhatToMind(t *testing.T) {
 	status, out, messages = d.run(args...)
 	if status != 0 || out == "" || !strings.Contains(messages, "without --repo") {
 		t.Errorf("no repository: status %d\n%s", status, messages)
+	}
+}
+
+// TestUserDataWarnsOfAKeyThatExpires: it prints the user data all the same.
+func TestUserDataWarnsOfAKeyThatExpires(t *testing.T) {
+	need.Programs(t, "gpg", "gpgconf")
+	d := newDesk(t)
+	home := t.TempDir()
+	t.Cleanup(func() { exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run() })
+	for expire, warned := range map[string]bool{"300d": true, "400d": false} {
+		gpg := func(args ...string) string {
+			out, err := exec.Command("gpg", append([]string{"--homedir", home, "--batch", "--quiet", "--passphrase", "", "--pinentry-mode", "loopback"}, args...)...).Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			return string(out)
+		}
+		gpg("--quick-gen-key", expire, "rsa2048", "sign", expire)
+		d.file(expire, 0o644, gpg("--armor", "--export", expire))
+		status, out, messages := d.run(good("--repo-key-file", expire)...)
+		said := strings.Contains(messages, "/"+expire+" expires on "+time.Now().AddDate(0, 0, 300).UTC().Format("2006-01-"))
+		if status != 0 || out == "" || said != warned {
+			t.Errorf("%s: status %d\n%s", expire, status, messages)
+		}
 	}
 }

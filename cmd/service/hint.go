@@ -7,18 +7,92 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"syscall"
+
+	"k2hdkc-slave-agent/render"
 )
 
-// Hint adds to the error of an agent that lacks a right how to widen what the unit allows. It
-// returns any other error as it is, and every error where systemd has not started the agent.
-func Hint(err error) error {
+// Hint adds to the error of an agent that lacks a right what keeps it from writing and how to
+// change that. unseen are the variables that set an option and that the unit's files do not have.
+// Any other error stays as it is, and every error where systemd has not started the agent.
+func Hint(err error, unseen []string) error {
 	if err == nil || !Supervised() || !lacksRight(err) {
 		return err
 	}
-	return fmt.Errorf("%w; the unit lets the agent write only in its usual folders, give files to no other owner and reach no other user's memory; "+
-		"`systemctl daemon-reload && systemctl restart k2hdkc-slave-agent` grants what the configuration (owner, group, output, state-dir, …) needs beyond that", err)
+	if hint := hintRight(err, unseen); hint != "" {
+		return fmt.Errorf("%w; %s", err, hint)
+	}
+	return err
+}
+
+// hintRight says what helps; empty where the error says it.
+func hintRight(err error, unseen []string) string {
+	const again = "`systemctl daemon-reload && systemctl restart k2hdkc-slave-agent`"
+	path := pathOf(err)
+	at, attr := frozen(path)
+	switch {
+	case attr != "" && strings.Contains(err.Error(), "chattr"):
+		return ""
+	case attr != "":
+		return "its attribute " + attr + " keeps everybody from it: chattr -" + attr + " " + at
+	case hidden(path):
+		return "the unit hides /home, /root and /run/user from the agent: name another folder, or say ProtectHome=no by `systemctl edit k2hdkc-slave-agent`"
+	case len(unseen) > 0:
+		return "the unit is given rights for what slave-agent.ini and the unit's own Environment= name, and " + strings.Join(unseen, ", ") +
+			" comes from systemd's own environment (systemctl show-environment): write the option into slave-agent.ini, then " + again
+	case !plain(path):
+		return "a folder with such a name is granted by hand: `systemctl edit k2hdkc-slave-agent`, with [Service] and a ReadWritePaths= that names it"
+	}
+	return "the unit lets the agent write only in its usual folders, give files to no other owner and reach no other user's memory; " +
+		again + " grants what the configuration (owner, group, output, state-dir, …) needs beyond that"
+}
+
+// pathOf is the file that an error is about, or empty.
+func pathOf(err error) string {
+	var file *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &file):
+		return file.Path
+	case errors.As(err, &link):
+		return link.New
+	}
+	return ""
+}
+
+// frozen is the file or its folder, whichever chattr keeps everybody from writing to, and its
+// attribute.
+func frozen(path string) (at, attr string) {
+	if path == "" {
+		return "", ""
+	}
+	for _, at := range []string{path, filepath.Dir(path)} {
+		if attr := render.Frozen(at); attr != "" {
+			return at, attr
+		}
+	}
+	return "", ""
+}
+
+// hidden tells whether a path is below what ProtectHome= hides.
+func hidden(path string) bool {
+	for _, dir := range []string{"/home/", "/root/", "/run/user/"} {
+		if strings.HasPrefix(path+"/", dir) {
+			return true
+		}
+	}
+	return false
+}
+
+// plain tells whether the generator grants a folder of that name, as packaging/generator has it.
+func plain(path string) bool {
+	return !strings.ContainsFunc(path, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && !strings.ContainsRune("/._@:+-", r)
+	})
 }
 
 // lacksRight reports whether err is about a file that the agent lacks a right to. chown and
@@ -41,15 +115,19 @@ func lacksRight(err error) bool {
 
 // WithHints returns a handler that writes to h, with a Hint to each attribute that is an error. It
 // leaves out an error that there is none of.
-func WithHints(h slog.Handler) slog.Handler { return hinting{h} }
+func WithHints(h slog.Handler, unseen []string) slog.Handler { return hinting{h, unseen} }
 
-type hinting struct{ slog.Handler }
+type hinting struct {
+	slog.Handler
+
+	unseen []string
+}
 
 func (h hinting) Handle(ctx context.Context, r slog.Record) error {
 	hinted := slog.NewRecord(r.Time, r.Level, r.Message, r.PC)
 	r.Attrs(func(a slog.Attr) bool {
 		if !isNil(a) {
-			hinted.AddAttrs(withHint(a))
+			hinted.AddAttrs(h.withHint(a))
 		}
 		return true
 	})
@@ -59,18 +137,20 @@ func (h hinting) Handle(ctx context.Context, r slog.Record) error {
 func (h hinting) WithAttrs(attrs []slog.Attr) slog.Handler {
 	hinted := make([]slog.Attr, len(attrs))
 	for i, a := range attrs {
-		hinted[i] = withHint(a)
+		hinted[i] = h.withHint(a)
 	}
-	return hinting{h.Handler.WithAttrs(hinted)}
+	return hinting{h.Handler.WithAttrs(hinted), h.unseen}
 }
 
-func (h hinting) WithGroup(name string) slog.Handler { return hinting{h.Handler.WithGroup(name)} }
+func (h hinting) WithGroup(name string) slog.Handler {
+	return hinting{h.Handler.WithGroup(name), h.unseen}
+}
 
 func isNil(a slog.Attr) bool { return a.Value.Kind() == slog.KindAny && a.Value.Any() == nil }
 
-func withHint(a slog.Attr) slog.Attr {
+func (h hinting) withHint(a slog.Attr) slog.Attr {
 	if err, ok := a.Value.Any().(error); ok {
-		a.Value = slog.AnyValue(Hint(err))
+		a.Value = slog.AnyValue(Hint(err, h.unseen))
 	}
 	return a
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -35,12 +36,12 @@ func TestErrorsOfWritingTellOfTheUnit(t *testing.T) {
 		{&os.PathError{Op: "open", Path: "/srv/.slave.next.ini", Err: syscall.EROFS}, false, false},
 	} {
 		supervise(t, c.service)
-		got := Hint(fmt.Errorf("cannot write: %w", c.err))
+		got := Hint(fmt.Errorf("cannot write: %w", c.err), nil)
 		if strings.Contains(got.Error(), hint) != c.want || !errors.Is(got, c.err) {
 			t.Errorf("under systemd: %v: %v", c.service, got)
 		}
 	}
-	if err := Hint(nil); err != nil {
+	if err := Hint(nil, []string{"X"}); err != nil {
 		t.Error(err)
 	}
 }
@@ -48,7 +49,7 @@ func TestErrorsOfWritingTellOfTheUnit(t *testing.T) {
 func TestErrorsInTheLogTellOfTheUnit(t *testing.T) {
 	supervise(t, true)
 	var text bytes.Buffer
-	log := slog.New(WithHints(slog.NewTextHandler(&text, nil)))
+	log := slog.New(WithHints(slog.NewTextHandler(&text, nil), nil))
 	lacking := &os.PathError{Op: "open", Path: "/srv/.slave.next.ini", Err: syscall.EROFS}
 	log.Info("plain", "path", "/srv", "error", errors.New("not found"))
 	if strings.Contains(text.String(), "systemctl") || !strings.Contains(text.String(), `path=/srv error="not found"`) {
@@ -71,6 +72,66 @@ func TestErrorsInTheLogTellOfTheUnit(t *testing.T) {
 		}
 		if strings.Count(text.String(), "systemctl restart k2hdkc-slave-agent") != 1 {
 			t.Errorf("%s: logged %s", name, text.String())
+		}
+	}
+}
+
+// TestHintsHelp: each says what keeps the agent from it, and what changes that.
+func TestHintsHelp(t *testing.T) {
+	supervise(t, true)
+	const again = "daemon-reload"
+	env := []string{"K2HDKC_SLAVE_OUTPUT"}
+	denied := func(path string) error { return &os.PathError{Op: "open", Path: path, Err: syscall.EROFS} }
+	for _, c := range []struct {
+		name   string
+		err    error
+		unseen []string
+		says   string
+		not    string
+	}{
+		{"a folder of the options", denied("/srv/x/slave.ini"), nil, again, "slave-agent.ini, then"},
+		{"an option of systemd's own environment", denied("/srv/x/slave.ini"), env, "K2HDKC_SLAVE_OUTPUT comes from systemd's own environment", "usual folders"},
+		{"a home", denied("/home/k/slave.ini"), env, "ProtectHome=no", again},
+		{"a name that the generator leaves alone", denied("/srv/a b/slave.ini"), nil, "ReadWritePaths=", again},
+		{"chattr, said already", fmt.Errorf("run chattr -i x: %w", denied("/nowhere/slave.ini")), nil, "", ""},
+	} {
+		got := Hint(c.err, c.unseen).Error()
+		if !strings.Contains(got, c.says) || c.not != "" && strings.Contains(got, c.not) {
+			t.Errorf("%s: %s", c.name, got)
+		}
+	}
+}
+
+func TestChattrIsTheHint(t *testing.T) {
+	supervise(t, true)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "slave.ini")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []string{file, dir} {
+		if out, err := exec.Command("chattr", "+i", at).CombinedOutput(); err != nil {
+			t.Skipf("chattr: %v\n%s", err, out)
+		}
+		path := file
+		if at == dir {
+			path += "2"
+		}
+		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o644)
+		if err == nil {
+			f.Close()
+			t.Fatal("it is not frozen")
+		}
+		got := Hint(fmt.Errorf("cannot write: %w", err), nil).Error()
+		said := Hint(fmt.Errorf("run chattr -i %s: %w", at, &os.PathError{Op: "rename", Path: file, Err: syscall.EPERM}), nil).Error()
+		if out, err := exec.Command("chattr", "-i", at).CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		if !strings.HasSuffix(got, ": chattr -i "+at) || strings.Contains(got, "daemon-reload") {
+			t.Errorf("%s: %s", at, got)
+		}
+		if strings.Contains(said, ";") {
+			t.Errorf("said twice: %s", said)
 		}
 	}
 }

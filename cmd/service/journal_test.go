@@ -90,7 +90,7 @@ func TestAnEntryOfTheJournal(t *testing.T) {
 	conn := socket(t)
 	j := &Journal{socket: conn.LocalAddr().String()}
 	h := NewJournalHandler(j, slog.LevelInfo, slog.String("role", "another"), slog.String("zone", "east"), slog.String("none", ""))
-	log := slog.New(WithHints(h)).With("role", "orders/slave")
+	log := slog.New(WithHints(h, nil)).With("role", "orders/slave")
 	log.Debug("not this")
 	log.Warn("cannot do it", "error", errors.New("two\nlines"), "n", 7)
 	want := map[string]string{

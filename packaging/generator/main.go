@@ -1,10 +1,8 @@
 package generator
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"strings"
 	"syscall"
@@ -13,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/packaging/chmpxunit"
 	"k2hdkc-slave-agent/render/regularfile"
 )
 
@@ -24,7 +23,7 @@ func Main(args []string) int {
 		fmt.Fprintf(os.Stderr, "usage: %s NORMAL-DIR EARLY-DIR LATE-DIR\n", Name)
 		return 2
 	}
-	wrong, err := generate(regularfile.Dir("/"), args[0], mayMakeUserNamespace)
+	wrong, err := generate(regularfile.Dir("/"), args[0], chmpxunit.UserNamespaces)
 	if wrong != nil || err != nil {
 		log := openLog()
 		defer log.Close()
@@ -62,17 +61,4 @@ func say(log io.Writer, priority journal.Priority, err error) {
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintf(log, "<%d>%s[%d]: generator: %.900s\n", priority, options.Program, os.Getpid(), strings.TrimSpace(line))
 	}
-}
-
-// mayMakeUserNamespace tries whether this host, or container, lets a process have a
-// namespace of users. The process that gets one ends before it runs anything: there
-// is no program of that name.
-func mayMakeUserNamespace() bool {
-	if _, err := os.Stat("/proc/self/ns/user"); err != nil {
-		return false
-	}
-	_, err := os.StartProcess("/proc/self/no-such-program", []string{""}, &os.ProcAttr{
-		Sys: &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER},
-	})
-	return errors.Is(err, fs.ErrNotExist)
 }

@@ -109,7 +109,7 @@ func (h *host) leaveBehind() {
 	if err != nil {
 		return
 	}
-	runs, _ := chmpxunit.Read(regularfile.Dir(h.root), h.Options, true)
+	runs, _ := chmpxunit.Read(regularfile.Dir(h.root), h.Options, chmpxunit.UserNamespaces())
 	file := h.path(ownDropIn)
 	err = os.MkdirAll(filepath.Dir(file), 0o755)
 	if err == nil {

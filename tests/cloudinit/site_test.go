@@ -44,6 +44,8 @@ type site struct {
 	cluster *fakek2hr3.Cluster
 	repo    *packages.Repository
 
+	late bool // the package repository is served from openPackages on only
+
 	mu    sync.Mutex
 	hosts []netip.Addr // the ends of the cables where K2HR3 is
 	doors []*http.Server
@@ -63,13 +65,11 @@ func newSite(tb testing.TB, opts ...fakek2hr3.Option) *site {
 
 // plugged serves at the test's end of a machine's cable.
 func (s *site) plugged(outside, _ netip.Addr) error {
-	l, err := net.Listen("tcp", net.JoinHostPort(outside.String(), packagesPort))
-	if err != nil {
-		return err
+	if !s.late {
+		if err := s.openPackages(outside); err != nil {
+			return err
+		}
 	}
-	server := &http.Server{Handler: http.FileServer(http.Dir(s.repo.Dir)), ReadHeaderTimeout: 10 * time.Second}
-	go server.Serve(l)
-	s.tb.Cleanup(func() { server.Close() })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hosts = append(s.hosts, outside)
@@ -77,6 +77,22 @@ func (s *site) plugged(outside, _ netip.Addr) error {
 		return nil
 	}
 	return s.open(outside)
+}
+
+// openPackages serves the package repository.
+func (s *site) openPackages(outside netip.Addr) error {
+	return s.serve(outside, packagesPort, http.FileServer(http.Dir(s.repo.Dir)))
+}
+
+func (s *site) serve(outside netip.Addr, port string, h http.Handler) error {
+	l, err := net.Listen("tcp", net.JoinHostPort(outside.String(), port))
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
+	go server.Serve(l)
+	s.tb.Cleanup(func() { server.Close() })
+	return nil
 }
 
 func (s *site) open(outside netip.Addr) error {

@@ -69,7 +69,7 @@ func firstBoot(s *site, n *node, token string) {
 	if got := n.Run("id -nG games"); got != "games k2hdkc" {
 		n.TB.Errorf("games is in the groups %s", got)
 	}
-	console := n.Run("grep '^k2hdkc-slave-agent: ' /var/log/cloud-init-output.log")
+	console := n.Run("journalctl --quiet --no-pager --output=cat --unit=" + firstBootUnit)
 	for _, want := range []string{
 		"k2hdkc-slave-agent: nosuch cannot be made a member of k2hdkc; later: usermod -aG k2hdkc nosuch\n",
 		"k2hdkc-slave-agent: check: OK (slave.ini is one that chmpx takes, and chmpx runs; no key was tried, since k2hdkclinetool is not installed)\n",
@@ -78,6 +78,7 @@ func firstBoot(s *site, n *node, token string) {
 			n.TB.Errorf("the console says\n%s\nwant\n%s", console, want)
 		}
 	}
+	n.firstBootIsOver()
 	inTime(n)
 }
 

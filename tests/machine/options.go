@@ -31,6 +31,8 @@ type Options struct {
 	// Disk is the Snapshot of another machine that this one starts from, in place
 	// of a disk with nothing but Debian. Its own files are put there on top.
 	Disk string
+	// Reboots is how often it reboots by itself before its first boot is complete.
+	Reboots int
 	// Plugged is called before the first boot, when there is a cable: a test can
 	// listen at its own end from then on.
 	Plugged func(host, machine netip.Addr) error

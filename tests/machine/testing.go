@@ -42,7 +42,7 @@ func ForTest(tb testing.TB, o Options) *Machine {
 func VMForTest(tb testing.TB, o Options) *VM {
 	tb.Helper()
 	RequireVM(tb)
-	if _, err := vmImages(tb.Context()); err != nil {
+	if _, err := vmImages(tb.Context(), o.suite()); err != nil {
 		tb.Fatal(err)
 	}
 	return forTest(tb, o, vmBootLimit, BootVM)
@@ -61,7 +61,7 @@ func HostForTest(tb testing.TB, o Options) Host {
 // these are for a busy host.
 const (
 	bootLimit   = 2 * time.Minute
-	vmBootLimit = 10 * time.Minute
+	vmBootLimit = 25 * time.Minute
 )
 
 func forTest[H Host](tb testing.TB, o Options, limit time.Duration, boot func(context.Context, Options) (H, error)) H {

@@ -52,7 +52,7 @@ func VMAvailable() error {
 
 // BootVM is Boot for a virtual machine. It takes a minute or two.
 func BootVM(ctx context.Context, o Options) (*VM, error) {
-	image, err := vmImages(ctx)
+	image, err := vmImages(ctx, o.suite())
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (v *VM) boot(ctx context.Context, image vmImage, o Options) error {
 	if err := v.start(image, id, disk, card); err != nil {
 		return err
 	}
-	return v.up(ctx, 0)
+	return v.up(ctx, o.Reboots, 0)
 }
 
 // execUnit starts the program that runs the test's commands. It is not ordered
@@ -173,11 +173,14 @@ func (v *VM) start(image vmImage, id, disk string, card *os.File) error {
 }
 
 // up waits for a boot to be complete whose beginning is on the console from the
-// position before on.
-func (v *VM) up(ctx context.Context, before int) error {
+// position before on, after some boots that are not.
+func (v *VM) up(ctx context.Context, skip, before int) error {
 	id := ""
 	begun := func(text string) bool {
-		_, after, ok := strings.Cut(text[min(before, len(text)):], vmexec.Up)
+		after, ok := text[min(before, len(text)):], true
+		for i := 0; i <= skip && ok; i++ {
+			_, after, ok = strings.Cut(after, vmexec.Up)
+		}
 		line, _, whole := strings.Cut(after, "\n")
 		id = strings.TrimSpace(line)
 		return ok && whole
@@ -229,7 +232,7 @@ func (v *VM) Reboot(ctx context.Context) error {
 	if err := halt(ctx, v, "reboot"); err != nil {
 		return err
 	}
-	return v.up(ctx, before)
+	return v.up(ctx, 0, before)
 }
 
 // Snapshot copies the machine's disk as it is now to a file, which another

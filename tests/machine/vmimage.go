@@ -63,20 +63,20 @@ func (i vmImage) disk() string   { return filepath.Join(string(i), "disk.img") }
 func (i vmImage) kernel() string { return filepath.Join(string(i), "vmlinuz") }
 func (i vmImage) initrd() string { return filepath.Join(string(i), "initrd") }
 
-func vmRecipe() string {
+func vmRecipe(suite string) string {
 	return strings.Join([]string{
-		Bookworm, strings.Join(vmPackages, ","), strings.Join(vmModules, ","), strings.Join(untracked, ","), settle, vmInit,
+		suite, strings.Join(vmPackages, ","), strings.Join(vmModules, ","), strings.Join(untracked, ","), settle, vmInit,
 	}, "\n")
 }
 
-// vmImages returns what virtual machines are booted from. Like a root file
+// vmImages returns what virtual machines of a Debian release are booted from. Like a root file
 // system it is made when it is not in the cache, from Debian's packages.
-func vmImages(ctx context.Context) (vmImage, error) {
+func vmImages(ctx context.Context, suite string) (vmImage, error) {
 	if err := VMAvailable(); err != nil {
 		return "", err
 	}
-	dir, err := cached("vm-"+Bookworm, vmRecipe(), func(dir string) error {
-		return once(dir, func(to string) error { return makeImage(ctx, to) })
+	dir, err := cached("vm-"+suite, vmRecipe(suite), func(dir string) error {
+		return once(dir, func(to string) error { return makeImage(ctx, suite, to) })
 	})
 	if err != nil {
 		return "", fmt.Errorf("make the disk of a virtual machine: %w", err)
@@ -87,12 +87,12 @@ func vmImages(ctx context.Context) (vmImage, error) {
 // diskSize is what a virtual machine sees; only what is used takes room.
 const diskSize = "3G"
 
-func makeImage(ctx context.Context, dir string) error {
+func makeImage(ctx context.Context, suite, dir string) error {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		return err
 	}
 	tar, root := filepath.Join(dir, "root.tar"), filepath.Join(dir, "root")
-	if err := bootstrap(ctx, Bookworm, vmPackages, tar); err != nil {
+	if err := bootstrap(ctx, suite, vmPackages, tar); err != nil {
 		return err
 	}
 	if err := extract(ctx, tar, root); err != nil {
@@ -151,9 +151,16 @@ func makeInitrd(root, to string) error {
 	a.addFile("bin/busybox", 0o100755, filepath.Join(root, "bin/busybox"))
 	var order strings.Builder
 	for _, path := range list {
-		name := filepath.Base(path)
+		name := strings.TrimSuffix(filepath.Base(path), ".xz") // as Debian 13 has them
 		fmt.Fprintln(&order, name)
-		a.addFile("modules/"+name, 0o100644, filepath.Join(modules, path))
+		file := filepath.Join(modules, path)
+		if name != filepath.Base(path) {
+			plain, err := exec.Command("xz", "--decompress", "--stdout", file).Output()
+			a.err = errors.Join(a.err, err)
+			a.add("modules/"+name, 0o100644, plain)
+			continue
+		}
+		a.addFile("modules/"+name, 0o100644, file)
 	}
 	a.add("modules/order", 0o100644, []byte(order.String()))
 	a.add("TRAILER!!!", 0, nil)

@@ -60,6 +60,7 @@ var inBoth = map[string]string{
 	"/usr/libexec/k2hdkc-slave-agent/prepare-chmpx":                      "lrwxrwxrwx",
 	"/usr/lib/tmpfiles.d/k2hdkc-slave-agent.conf":                        "-rw-r--r--",
 	"/usr/libexec/k2hdkc-slave-agent/await-chmpx":                        "lrwxrwxrwx",
+	"/usr/libexec/k2hdkc-slave-agent/generate-again":                     "lrwxrwxrwx",
 	"/usr/libexec/k2hdkc-slave-agent/maintain":                           "lrwxrwxrwx",
 	"/usr/libexec/k2hdkc-slave-agent/take-parked":                        "lrwxrwxrwx",
 	"/usr/libexec/k2hdkc-slave-agent/wait-online":                        "lrwxrwxrwx",

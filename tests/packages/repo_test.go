@@ -208,6 +208,13 @@ func TestWhatCannotBeSignedIsRefused(t *testing.T) {
 	other := newKey(t, home, "Other <other@shop.example>", "")
 	gpg(t, home, "", "--pinentry-mode", "loopback", "--passphrase", "", "--quick-gen-key", "Curve <curve@shop.example>", "ed25519", "sign", "never")
 	newKey(t, home, "Other too <other2@shop.example>", "")
+	for name, args := range map[string][]string{
+		"sha1": {"rsa2048", "sign", "never", "--cert-digest-algo", "SHA1"}, "short": {"rsa1024", "sign", "never"},
+		"expired": {"rsa2048", "sign", "10d", "--faked-system-time", "20240101T000000"}, "cert": {"rsa2048", "cert", "never"},
+	} {
+		options := append([]string{"--pinentry-mode", "loopback", "--passphrase", ""}, args[3:]...)
+		gpg(t, home, "", append(append(options, "--quick-gen-key", name+"@shop.example"), args[:3]...)...)
+	}
 
 	few := t.TempDir() // a PATH with a little less than is needed
 	for _, tool := range []string{"bash", "dirname", "sed", "gpg", "dpkg-deb"} {
@@ -224,6 +231,10 @@ func TestWhatCannotBeSignedIsRefused(t *testing.T) {
 		"the keyring is not there":      {[]string{"GNUPGHOME=" + filepath.Join(home, "none")}, "set GNUPGHOME"},
 		"two keys have that name":       {[]string{"GNUPGHOME=" + home, "K2HDKC_REPO_KEY=Other"}, "2 secret keys"},
 		"an old rpm does not know it":   {[]string{"GNUPGHOME=" + home, "K2HDKC_REPO_KEY=curve@shop.example"}, "not RSA"},
+		"Debian 13 refuses its hash":    {[]string{"GNUPGHOME=" + home, "K2HDKC_REPO_KEY=sha1@shop.example"}, "self-signature of the key"},
+		"it is short":                   {[]string{"GNUPGHOME=" + home, "K2HDKC_REPO_KEY=short@shop.example"}, "1024 bits"},
+		"it has expired":                {[]string{"GNUPGHOME=" + home, "K2HDKC_REPO_KEY=expired@shop.example"}, "has expired"},
+		"it is not for signing":         {[]string{"GNUPGHOME=" + home, "K2HDKC_REPO_KEY=cert@shop.example"}, "does not sign by itself"},
 		"the hosts have another key":    {[]string{"GNUPGHOME=" + home, "K2HDKC_REPO_KEY=" + other}, "not with " + other},
 		"the passphrase file is absent": {[]string{"K2HDKC_REPO_PASSPHRASE_FILE=/none"}, "cannot read /none"},
 		"programs are missing":          {[]string{"PATH=" + few}, "createrepo_c (createrepo-c) rpm (rpm) rpmsign (rpm)"},
@@ -276,4 +287,22 @@ func TestPassphraseOfTheKey(t *testing.T) {
 	write(t, file, "another one\n")
 	gpgconf(t, home, "--kill", "all")
 	refused(t, locked, nil, []string{locked.Dir})
+}
+
+// TestAKeyThatExpiresSoonIsWarnedOf: it signs, and says until when.
+func TestAKeyThatExpiresSoonIsWarnedOf(t *testing.T) {
+	r := Repo(t, tiny(t, "shop-tool", "1.0"))
+	home := newGPGHome(t)
+	for _, c := range []struct {
+		expire string
+		warned bool
+	}{{"300d", true}, {"400d", false}, {"never", false}} {
+		gpg(t, home, "", "--pinentry-mode", "loopback", "--passphrase", "", "--quick-gen-key", c.expire+"@shop.example", "rsa2048", "sign", c.expire)
+		cmd := r.command(filepath.Join(t.TempDir(), "new"), tiny(t, "shop-tool", "1.0"))
+		cmd.Env = append(cmd.Env, "GNUPGHOME="+home, "K2HDKC_REPO_KEY="+c.expire+"@shop.example", "DIST="+t.TempDir())
+		out, err := cmd.CombinedOutput()
+		if err != nil || strings.Contains(string(out), "warning: the key expires within a year") != c.warned {
+			t.Errorf("%s: %v\n%s", c.expire, err, out)
+		}
+	}
 }
