@@ -58,9 +58,6 @@ func (p *program) onceRegister(ctx context.Context, o *options.Options, log *slo
 	}
 	defer m.Close()
 	p.tidy(o, log)
-	if err := comeBack(o); err != nil {
-		return err
-	}
 	if o.InPod() {
 		if err := o.TellPod(); err != nil {
 			return err

@@ -2,15 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"time"
 
 	"k2hdkc-slave-agent/cmd/options"
-	"k2hdkc-slave-agent/render/atomicfile"
 	"k2hdkc-slave-agent/watcher"
 	"k2hdkc-slave-agent/watcher/member"
 )
@@ -27,9 +22,6 @@ func (p *program) register(ctx context.Context, o *options.Options) error {
 	}
 	defer m.Close()
 	p.tidy(o, log)
-	if err := comeBack(o); err != nil {
-		return err
-	}
 	registered, err := m.Join(ctx)
 	if err != nil {
 		return err
@@ -75,25 +67,6 @@ func (p *program) leave(ctx context.Context, o *options.Options, m *member.Membe
 	}
 }
 
-// leftFile is there once this pod has left the role. Kubernetes runs the hook that unregisters at
-// the beginning of a pod's end, which may take long, and the agent beside it would make the pod a
-// member again meanwhile: one that nobody removes.
-func leftFile(o *options.Options) string { return filepath.Join(o.StateDir, "left") }
-
-// hasLeft reports whether this pod has left the role for good.
-func hasLeft(o *options.Options) bool {
-	_, err := os.Lstat(leftFile(o))
-	return o.InPod() && err == nil
-}
-
-// comeBack undoes that: whoever registers by hand, or starts the pod anew, means it.
-func comeBack(o *options.Options) error {
-	if err := os.Remove(leftFile(o)); o.InPod() && err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the agent would not register this pod, which has left the role: %w", err)
-	}
-	return nil
-}
-
 // unregister takes this host out of the role.
 func (p *program) unregister(ctx context.Context, o *options.Options) error {
 	if o.InPod() {
@@ -104,11 +77,6 @@ func (p *program) unregister(ctx context.Context, o *options.Options) error {
 		return err
 	}
 	defer m.Close()
-	if o.InPod() {
-		if err := atomicfile.Write(leftFile(o), nil, 0o644); err != nil {
-			p.note("the agent may make this pod a member again: %v", err)
-		}
-	}
 	left, err := p.leave(ctx, o, m)
 	if err != nil {
 		return err

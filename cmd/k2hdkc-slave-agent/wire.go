@@ -88,7 +88,6 @@ func (p *program) newMember(o *options.Options, log *slog.Logger) (*member.Membe
 		FixedTag: o.ResolveTag(), FullName: host.FullName, MayBeNamed: host.MayBeNamed, NameChanged: host.NewRenaming().Seen,
 		Address: client.LocalAddress, ClientFrom: clientFrom,
 		ForgetToken: o.ForgetBootstrapToken, Guard: &p.guard,
-		HasLeft: func() bool { return hasLeft(o) },
 		TokenFile: func() string {
 			path, _ := o.FindRoleTokenFile()
 			return path
@@ -141,7 +140,6 @@ func written(o *options.Options) []render.Taken {
 	return []render.Taken{
 		{What: "the agent's state", Path: stateFile(o)},
 		{What: "the agent's record of this instance", Path: o.Instance().Record},
-		{What: "the agent's record that this pod has left", Path: leftFile(o)},
 		{What: "the file for chmpxstatus", Path: filepath.Join(o.RunDir, daemon.ProbeName)},
 		{What: "the agent's status", Path: filepath.Join(o.RunDir, status.FileName)},
 		{What: "the lock beside the agent's status", Path: filepath.Join(o.RunDir, status.LockName)},

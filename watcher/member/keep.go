@@ -15,9 +15,6 @@ var (
 	// its store is down, so it has to say it several times before the host registers again.
 	ErrMissing = errors.New("no longer a member, says K2HR3")
 
-	// ErrLeft says that the host has left the role on purpose, and stays out of it.
-	ErrLeft = errors.New("this host has left the role, and is not registered again: `register` makes it a member")
-
 	// ErrUnfit says that K2HR3 could register the host, but never take it out again.
 	ErrUnfit = errors.New("cannot be registered")
 )
@@ -69,9 +66,6 @@ func (m *Member) Keep(ctx context.Context, known Identity) (Identity, error) {
 		}
 		m.inside()
 		return now, nil
-	}
-	if m.HasLeft != nil && m.HasLeft() {
-		return known, ErrLeft
 	}
 	token, err := m.fit(ctx, now)
 	if err != nil {

@@ -241,38 +241,6 @@ func TestThreeMissesInARowAreAReason(t *testing.T) {
 	}
 }
 
-// TestWhoHasLeftIsNotRegisteredAgain: a pod has left, and its agent runs on for a while.
-func TestWhoHasLeftIsNotRegisteredAgain(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		if _, err := h.Join(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		left := true
-		h.HasLeft = func() bool { return left }
-		known, err := h.Keep(t.Context(), h.self())
-		if err != nil {
-			t.Fatalf("a member is no member: %v", err)
-		}
-		if _, err := h.Leave(t.Context(), known); err != nil {
-			t.Fatal(err)
-		}
-		h.asked()
-		for range missesToRejoin + 1 {
-			_, err = h.Keep(t.Context(), known)
-		}
-		if asked := h.asked(); !errors.Is(err, ErrLeft) || strings.Contains(asked, "PUT") {
-			t.Errorf("%v; it asked %s", err, asked)
-		}
-		left = false
-		for range missesToRejoin {
-			_, err = h.Keep(t.Context(), known)
-		}
-		if err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 func TestWhatIsSaidOfAMissTellsBothReasonsAndAsksForPatience(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		_, err := h.keep(h.self())

@@ -78,10 +78,6 @@ type Member struct {
 	// Guard closes the token's file to others whenever it is read; nil: nobody does.
 	Guard *Guard
 
-	// HasLeft reports whether the host has left the role on purpose, so that Keep does not register
-	// it. nil: it has not.
-	HasLeft func() bool
-
 	// ForgetToken: delete the token's file once the host reads without it.
 	ForgetToken bool
 
