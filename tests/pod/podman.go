@@ -47,8 +47,10 @@ func newMachine(tb testing.TB) *machine {
 	}
 	m := &machine{tb: tb, dir: tb.TempDir(), turn: make(chan struct{}, 4)}
 	config := filepath.Join(m.dir, "containers.conf")
-	// Limits that this process may set, and a runtime that takes any layout of cgroups.
+	// Limits that this process may set, answerNames for a name server, and a runtime that takes any
+	// layout of cgroups.
 	m.write(config, "[containers]\ndefault_ulimits = [\"nofile=4096:4096\",\"nproc=4096:4096\"]\n"+
+		"dns_servers = [\""+gateway+"\"]\n"+
 		"[engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n")
 	// podman keeps names of networks and addresses in places that cannot be chosen.
 	m.holder = exec.Command("unshare", "--net", "--mount", "--propagation", "private", "--", "sh", "-c",
@@ -78,6 +80,7 @@ func newMachine(tb testing.TB) *machine {
 	m.command = []string{
 		"nsenter", "--target", strconv.Itoa(m.holder.Process.Pid), "--net", "--mount", "--", "env", "CONTAINERS_CONF=" + config,
 	}
+	m.answerNames()
 	m.run("network", "create", "--subnet", subnet, "--gateway", gateway, "--disable-dns", network)
 	tb.Cleanup(func() {
 		m.try(context.Background(), "pod", "rm", "--all", "--force", "--time", "0")
@@ -125,10 +128,47 @@ func (m *machine) run(args ...string) string {
 	return out
 }
 
-// listen opens a socket on the machine. The bridge of the pods is there once there is a pod.
-func (m *machine) listen(port int) net.Listener {
+// answerNames says to whoever asks for a name that there is none. Before it starts chmpx asks for
+// those of all addresses, and waits five seconds for an answer that does not come.
+func (m *machine) answerNames() {
 	m.tb.Helper()
-	var listener net.Listener
+	var socket net.PacketConn
+	m.inside(func() (err error) {
+		socket, err = net.ListenPacket("udp4", ":53")
+		return err
+	})
+	m.tb.Cleanup(func() { socket.Close() })
+	go func() {
+		const header = 12
+		for query := make([]byte, 512); ; {
+			n, from, err := socket.ReadFrom(query)
+			if err != nil {
+				return
+			}
+			if n < header {
+				continue
+			}
+			answer := append([]byte{}, query[:n]...)
+			answer[2], answer[3] = 0x81, 0x83 // a response: there is no such name
+			copy(answer[6:header], make([]byte, 6))
+			socket.WriteTo(answer, from)
+		}
+	}()
+}
+
+// listen opens a socket on the machine. The bridge of the pods is there once there is a pod.
+func (m *machine) listen(port int) (listener net.Listener) {
+	m.tb.Helper()
+	m.inside(func() (err error) {
+		listener, err = net.Listen("tcp4", fmt.Sprintf(":%d", port))
+		return err
+	})
+	return listener
+}
+
+// inside runs f in the network of the machine; what it starts is not.
+func (m *machine) inside(f func() error) {
+	m.tb.Helper()
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // for good: the thread is in another network now, and ends with this
@@ -141,12 +181,10 @@ func (m *machine) listen(port int) net.Listener {
 			if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
 				return err
 			}
-			listener, err = net.Listen("tcp4", fmt.Sprintf(":%d", port))
-			return err
+			return f()
 		}()
 	}()
 	if err := <-done; err != nil {
 		m.tb.Fatal(err)
 	}
-	return listener
 }
