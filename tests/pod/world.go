@@ -171,7 +171,7 @@ func (w *world) deletions() (n int) {
 }
 
 // limit is what a pod may take for anything, on a machine that is busy.
-const limit = 40 * time.Second
+const limit = 2 * time.Minute
 
 // members are the CUKs of the slave role's members by their addresses.
 func (w *world) members() map[string][]string {
