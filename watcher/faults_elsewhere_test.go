@@ -47,6 +47,7 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"a pod whose K2HR3, or whose certificates, are not there yet when it starts", "`once --register` waits for both, and ends only with the first good slave.ini in place", "tests/e2e/pod_test.go", "TestAPod"},
 	{"a pod's sidecar that ends or starts again, also while K2HR3 is away, or its tokens have expired", "neither takes the pod out of the role nor registers it anew; reads by address and CUK", "tests/e2e/pod_test.go", "TestAPod"},
 	{"a pod that was killed, and the next one of its name and address", "takes the one that ended out of the role, by the CUK that the RESOURCE shows; each next one starts", "tests/e2e/pod_test.go", "TestPodsReplacedAtOneAddress"},
+	{"a sidecar that Kubernetes ends long after its preStop hook has taken the pod out", "does not register the pod again", "tests/e2e/pod_test.go", "TestAPodThatHasLeftStaysOut"},
 	{"members of other addresses, or behind the address of this node", "leaves them alone", "tests/e2e/pod_test.go", "TestAPodRemovesNoOther"},
 	{"a K2HR3 that is away at a pod's end", "tries to leave for 25 s, and says that the pod may still be listed", "tests/e2e/pod_test.go", "TestAPodThatCannotLeave"},
 	{"an expired user token, a role that is not there, another address than that of the pod's CUK, the text of a VM in a pod", "says which, and what to do", "tests/e2e/pod_test.go", "TestPodsThatCannotStart"},

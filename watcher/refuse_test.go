@@ -25,6 +25,9 @@ var refusals = []struct {
 	{"one with another deployment's placeholders", func(s string) string {
 		return strings.ReplaceAll(s, "__SELF_INSTANCE_ID__", "%%SELF_CONTAINER_CUK%%")
 	}, `SELFCUK is still the placeholder "%%SELF_CONTAINER_CUK%%"`},
+	{"one with another deployment's date alone, which chmpx would take", func(s string) string {
+		return strings.Replace(s, "Mon, 03 Feb 2025 09:00:00  0000", "%%FILE_DOWNLOAD_DATE%%", 1)
+	}, `DATE is still the placeholder "%%FILE_DOWNLOAD_DATE%%"`},
 	{"an empty one", func(string) string { return "" }, "reject"},
 	{"half of one", func(s string) string { return s[:len(s)/2] }, ""},
 	{"a web page", func(string) string { return "<html><body>sorry</body></html>" }, "reject"},

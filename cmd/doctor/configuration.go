@@ -31,7 +31,7 @@ func lookConfig(_ context.Context, x *exam) *finding {
 		return bad("correct what the message names; where two places set an option, a flag beats the environment, which beats "+o.ConfigFile+
 			", which beats the files in "+o.AntpickaxDir, "%s", strings.ReplaceAll(x.Wrong.Error(), "\n", "; ")).at("%s, the environment and %s", o.ConfigFile, o.AntpickaxDir)
 	}
-	return good("K2HR3 at %s, %s, CUK %s, flavour %s (%s)", o.APIURI, o.Role, x.CUK, o.Flavour, o.Source("flavour")).
+	return good("K2HR3 at %s, %s, CUK %s, flavour %s (%s)", o.APIURI, o.Role, x.CUK.Brief(), o.Flavour, o.Source("flavour")).
 		at("%s, the environment and %s", o.ConfigFile, o.AntpickaxDir)
 }
 

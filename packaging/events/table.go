@@ -808,4 +808,11 @@ var table = []Event{
 		Cause:   "What was missing is back.",
 		Remedy:  "Nothing.",
 	},
+	{
+		ID:      "c72ae6215e3d41a2be3fd467a720a2ec",
+		Group:   aboutToken,
+		Message: "everybody could read the user's token; the agent has closed it to others, and whoever may have read it can act as that user",
+		Cause:   "The file of user-token-file had a mode that lets everybody read it.",
+		Remedy:  "If anybody else can have read it, end that login in K2HR3's identity service and put a new token into the file. In a pod, give the Secret's volume defaultMode 0440 or 0400.",
+	},
 }
