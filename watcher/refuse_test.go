@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 // refusals are texts that must not be put in place.
@@ -97,7 +98,7 @@ func TestARefusedTextIsNoFirstFile(t *testing.T) {
 				h.log.want(t, 1, "RESOURCE not applied; there is no slave.ini yet")
 				h.log.want(t, 0, "unchanged")
 				h.cluster.ClearText()
-				h.pass(hurry + leastPause)
+				h.pass(schedule.Hurry + schedule.LeastPause)
 				if !h.lists(1) {
 					t.Error("the good one that follows is not applied")
 				}

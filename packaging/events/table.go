@@ -249,6 +249,13 @@ var table = []Event{
 		Remedy:  "Nothing.",
 	},
 	{
+		ID:      "acf936dc725b43d9bb163918f5c720aa",
+		Group:   aboutK2HR3,
+		Message: "K2HR3, or a proxy on the way, ends the requests it holds early; asking it to hold them for less",
+		Cause:   "Two requests that K2HR3 held ended at the same age without an answer: a proxy or a middlebox ends what is silent for that long.",
+		Remedy:  "Nothing. Let the proxy wait for longer than wait says, and restart the agent, if fewer requests matter.",
+	},
+	{
 		ID:      "eb1570b5f47e4abdac9f6afa5827711b",
 		Group:   aboutK2HR3,
 		Message: "K2HR3 lets this host read by its address and CUK",
