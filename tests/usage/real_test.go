@@ -84,6 +84,7 @@ func (c *real) ask(method, path, from, token string, body any) (map[string]any, 
 	if err != nil {
 		return nil, err
 	}
+	r.Close = true // K2HR3 closes idle connections after 5 s, and a PUT is not tried again
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
