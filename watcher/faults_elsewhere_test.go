@@ -40,6 +40,9 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"a repository's key that hosts refuse: by SHA-1, expired, short, not for signing", "`user-data` and `packaging/repo` refuse it, with the reason", "cloud-init/keypackets_test.go", "TestKeysThatNoVMWouldTake"},
 	{"user.max_user_namespaces = 0 in sysctl.d", "both units go without PrivateUsers=", "packaging/generator/again_test.go", "TestGeneratedAgainOnlyWhereItHelps"},
 	{"an option of systemd's own environment, chattr +i, or a hidden folder, that keeps the agent from writing", "the error says which, and what helps", "cmd/service/hint_test.go", "TestHintsHelp"},
+	{"an application that is to start at boot, while servers refuse chmpx", "k2hdkc-slave-online.target keeps it waiting until chmpx is healed", "tests/service/heal_test.go", "TestHalfConnectedUnderSystemd"},
+	{"a cluster that grows, shrinks, changes its servers, is deleted and built again under an application at work", "nothing has to be done on the slave; the application's operations go on while there is a server", "tests/usage/guide_test.go", "TestUsageGuide"},
+	{"a package installed over one that ran chmpx as root", "chmpx runs on as it is; its next start, which takes no longer than any, is that of its own user", "tests/service/joining_test.go", "TestMembersOfItsGroupJoinChmpxAndNobodyElse"},
 	{"a host that may not raise fs.mqueue.msg_max, where chmpx runs as another user than root", "`prepare-chmpx` says so, and what to do", "packaging/preparechmpx/prepare_test.go", "TestQueuesAreDeepEnough"},
 	{"a pod whose K2HR3, or whose certificates, are not there yet when it starts", "`once --register` waits for both, and ends only with the first good slave.ini in place", "tests/e2e/pod_test.go", "TestAPod"},
 	{"a pod's sidecar that ends or starts again, also while K2HR3 is away, or its tokens have expired", "neither takes the pod out of the role nor registers it anew; reads by address and CUK", "tests/e2e/pod_test.go", "TestAPod"},
@@ -52,6 +55,8 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"certificates of chmpx's that are renewed", "says that chmpx has to be restarted, until it was", "watcher/certs_test.go", "TestCertificatesThatChange"},
 	{"certificates of chmpx's that vanish", "says which are missing, and that chmpx ends at its next load", "watcher/certs_test.go", "TestCertificatesThatAreMissing"},
 	{"a new RESOURCE while one of the certificates is missing", "refuses it, and names key and file", "chmpx/pod_test.go", "TestAPodsFile"},
+	{"a server that chmpx lists twice", "counts it once, with the connections of both", "chmpx/daemon/parse_test.go", "TestAServerThatIsListedTwiceIsOne"},
+	{"twenty pods that start at the same time; a node with all of them that is drained", "all start, and none stays a member", "tests/pod/pod_test.go", "TestPods"},
 	{"once on a host without a running chmpx", "says at once what it waits for, and exits with 1; without chmpxstatus with 0 at once", "watcher/once_test.go", "TestOnce"},
 }
 
