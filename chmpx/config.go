@@ -1,5 +1,7 @@
 package chmpx
 
+import "slices"
+
 // Unset is the value of a port that is not set: chmpx keeps ports in 16 signed
 // bits and uses -1 for that, so 65535 in the file means "unset" too.
 const Unset = -1
@@ -111,4 +113,24 @@ type Node struct {
 type HostPort struct {
 	Host string
 	Port int
+}
+
+// TLSFiles returns the paths that the configuration names for TLS, all of which chmpx looks for at
+// each load, and those of them that chmpx as a slave reads certificates from (docs/flavours.md 6).
+func (c *Config) TLSFiles() (all, used []string) {
+	add := func(list *[]string, paths ...string) {
+		for _, path := range paths {
+			if path != "" && !slices.Contains(*list, path) {
+				*list = append(*list, path)
+			}
+		}
+	}
+	for _, nodes := range [][]Node{c.Servers, c.Slaves} {
+		for i := range nodes {
+			n := &nodes[i]
+			add(&all, n.CAPath, n.ServerCert, n.ServerPrivKey, n.SlaveCert, n.SlavePrivKey)
+			add(&used, n.CAPath, n.SlaveCert)
+		}
+	}
+	return all, used
 }

@@ -41,6 +41,17 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"user.max_user_namespaces = 0 in sysctl.d", "both units go without PrivateUsers=", "packaging/generator/again_test.go", "TestGeneratedAgainOnlyWhereItHelps"},
 	{"an option of systemd's own environment, chattr +i, or a hidden folder, that keeps the agent from writing", "the error says which, and what helps", "cmd/service/hint_test.go", "TestHintsHelp"},
 	{"a host that may not raise fs.mqueue.msg_max, where chmpx runs as another user than root", "`prepare-chmpx` says so, and what to do", "packaging/preparechmpx/prepare_test.go", "TestQueuesAreDeepEnough"},
+	{"a pod whose K2HR3, or whose certificates, are not there yet when it starts", "`once --register` waits for both, and ends only with the first good slave.ini in place", "tests/e2e/pod_test.go", "TestAPod"},
+	{"a pod's sidecar that ends or starts again, also while K2HR3 is away, or its tokens have expired", "neither takes the pod out of the role nor registers it anew; reads by address and CUK", "tests/e2e/pod_test.go", "TestAPod"},
+	{"a pod that was killed, and the next one of its name and address", "takes the one that ended out of the role, by the CUK that the RESOURCE shows; each next one starts", "tests/e2e/pod_test.go", "TestPodsReplacedAtOneAddress"},
+	{"a sidecar that Kubernetes ends long after its preStop hook has taken the pod out", "does not register the pod again", "tests/e2e/pod_test.go", "TestAPodThatHasLeftStaysOut"},
+	{"members of other addresses, or behind the address of this node", "leaves them alone", "tests/e2e/pod_test.go", "TestAPodRemovesNoOther"},
+	{"a K2HR3 that is away at a pod's end", "tries to leave for 25 s, and says that the pod may still be listed", "tests/e2e/pod_test.go", "TestAPodThatCannotLeave"},
+	{"an expired user token, a role that is not there, another address than that of the pod's CUK, the text of a VM in a pod", "says which, and what to do", "tests/e2e/pod_test.go", "TestPodsThatCannotStart"},
+	{"a pod that gets another address, as when its node restarts", "makes a new CUK", "watcher/host/pod_test.go", "TestAnotherPodMakesAnotherCUK"},
+	{"certificates of chmpx's that are renewed", "says that chmpx has to be restarted, until it was", "watcher/certs_test.go", "TestCertificatesThatChange"},
+	{"certificates of chmpx's that vanish", "says which are missing, and that chmpx ends at its next load", "watcher/certs_test.go", "TestCertificatesThatAreMissing"},
+	{"a new RESOURCE while one of the certificates is missing", "refuses it, and names key and file", "chmpx/pod_test.go", "TestAPodsFile"},
 	{"once on a host without a running chmpx", "says at once what it waits for, and exits with 1; without chmpxstatus with 0 at once", "watcher/once_test.go", "TestOnce"},
 }
 

@@ -101,6 +101,41 @@ func TestAHalfConnectedChmpxIsRestartedUntilItIsWhole(t *testing.T) {
 	})
 }
 
+// Whoever waits for a whole chmpx goes by the states of the servers. One that looks as if it had
+// refused chmpx counts as such from the first look on, and as down once nothing listens there.
+func TestWhatLooksRefusedIsShownAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		states := func(want ...string) {
+			t.Helper()
+			var got []string
+			for _, n := range h.latest().Nodes.Items() {
+				got = append(got, n.RingState)
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("the servers are %q, want %q", got, want)
+			}
+		}
+		h.half(HealIdle)
+		h.refuse()
+		h.pass(2 * time.Minute)
+		states("up", "up", "up")
+		before := h.restarts()
+		h.refuse(2)
+		h.chmpx.start(t)
+		h.pass(5 * time.Second)
+		states("up", daemon.WordsRefused, "up")
+		if n := h.restarts() - before; n != 0 {
+			t.Errorf("%d restarts already", n)
+		}
+		h.refuse()
+		h.pass(time.Minute)
+		states("up", "up", "up")
+		h.become(3, fakechmpx.MemberDown)
+		h.pass(time.Minute)
+		states("up", "up", "down")
+	})
+}
+
 func TestAHalfConnectedChmpxWithClientsIsLeftAlone(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.chmpx.clients = 2

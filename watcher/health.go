@@ -46,6 +46,8 @@ const (
 	RevisionUnconfirmed   Code = "revision_unconfirmed"
 	RingDiffers           Code = "ring_differs"
 	HalfConnected         Code = "half_connected"
+	CertificateMissing    Code = "certificate_missing"
+	CertificateChanged    Code = "certificate_changed"
 	ServerDown            Code = "server_down"
 )
 
@@ -80,6 +82,8 @@ var rules = []rule{
 	{RevisionUnconfirmed, leastUnconfirmed, leastUnconfirmed, Warning, Warning, nil},
 	{RingDiffers, time.Minute, time.Minute, Warning, Warning, []Code{K2HR3Unreachable, ResourceUnreadable, NoServerListed, ResourceRefused, RestartNeeded, FileUnwritable}},
 	{HalfConnected, halfFor, halfFor, Warning, Warning, nil},
+	{CertificateMissing, 10 * time.Second, 10 * time.Second, Error, Error, nil},
+	{CertificateChanged, 10 * time.Second, 10 * time.Second, Warning, Warning, nil},
 	{ServerDown, 30 * time.Second, 30 * time.Second, Warning, Warning, nil},
 }
 

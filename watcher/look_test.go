@@ -109,3 +109,26 @@ func TestALookThatFallsBackToChmpxstatusStarvesNobody(t *testing.T) {
 		}
 	})
 }
+
+// A restart of chmpx is one line of the log, whether a look falls into it or not, and so is an end.
+func TestARestartIsNoEnd(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.config.Peek, h.config.PeekDirect = 2*time.Second, 100*time.Millisecond
+		h.chmpx.set(func(f *fakeChmpx) { f.direct = true })
+		h.applied()
+		h.pass(3 * time.Second)
+		for n, gap := range []time.Duration{0, 150 * time.Millisecond, 900 * time.Millisecond} {
+			h.restart(gap)
+			h.pass(10 * time.Second)
+			h.log.want(t, n+1, "INFO", "chmpx was restarted")
+		}
+		h.log.want(t, 0, "INFO", "chmpx is not running")
+		h.log.want(t, 0, "INFO", "chmpx runs")
+
+		h.restart(5 * time.Second)
+		h.pass(10 * time.Second)
+		h.log.want(t, 3, "INFO", "chmpx was restarted")
+		h.log.want(t, 1, "INFO", "chmpx is not running")
+		h.log.want(t, 1, "INFO", "chmpx runs")
+	})
+}

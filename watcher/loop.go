@@ -42,6 +42,7 @@ type loop struct {
 	clock        clock
 	lifeSign     lifeSign
 	healing      healing
+	certs        certs
 
 	// What is done beside the loop, at most one of each.
 	checkOp, requestOp, probeOp, jobOp, endOp, healOp op
@@ -89,6 +90,7 @@ func (w *Watcher) newLoop(ctx context.Context, once bool) *loop {
 		pace:         pace,
 		parking:      newParking(w.Log),
 		flips:        newFlips(w.Log),
+		certs:        certs{log: w.Log},
 		lifeSign:     lifeSign{log: w.Log, every: w.AliveEvery},
 		checkOp:      op{name: "the check of the membership"},
 		requestOp:    op{name: "the request to K2HR3"},
@@ -158,6 +160,7 @@ func (l *loop) run(events <-chan Event, settled func() (bool, error)) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
+		l.certs.follow(time.Now(), l.output.file.config, l.wall())
 		l.show()
 		if settled != nil {
 			if done, err := settled(); done {
@@ -183,7 +186,7 @@ func (l *loop) close() { l.beside.Wait() }
 
 // idle is how long no part wants anything.
 func (l *loop) idle() time.Duration {
-	next := earliest(l.membership.next, l.poll.next, l.poll.latest, l.probe.next, l.jobs.next, l.repair.next, l.clock.next, l.lifeSign.next, l.health.next)
+	next := earliest(l.membership.next, l.poll.next, l.poll.latest, l.probe.next, l.jobs.next, l.repair.next, l.clock.next, l.lifeSign.next, l.health.next, l.certs.next)
 	if next.IsZero() {
 		return time.Hour
 	}
@@ -212,6 +215,9 @@ func (l *loop) tick(now time.Time) {
 	}
 	if l.repair.next.rings(now) {
 		l.checkFile(now)
+	}
+	if l.certs.next.rings(now) {
+		l.certs.look(now, l.wall())
 	}
 	if l.lifeSign.next.rings(now) {
 		l.showAlive(now)

@@ -29,8 +29,7 @@ type nodes struct {
 	file    *chmpx.Config
 	last    *daemon.Status
 	ring    []daemon.Node
-	refused []string // the names of those that refused chmpx
-	certain bool     // and are known to be up
+	refused []string // the names of those that refused chmpx, and are up as far as is known
 }
 
 // see takes the file in place, the latest status of chmpx, nil if it does not run, and which
@@ -40,12 +39,11 @@ func (n *nodes) see(file *chmpx.Config, last *daemon.Status, h *healing) {
 	for _, s := range h.awake() {
 		refused = append(refused, s.Name)
 	}
-	certain := h.certain()
-	same := certain == n.certain && slices.Equal(refused, n.refused)
+	same := slices.Equal(refused, n.refused)
 	if file == n.file && last == n.last && same {
 		return
 	}
-	n.refused, n.certain = refused, certain
+	n.refused = refused
 	var st daemon.Status
 	if last != nil {
 		st = *last
@@ -70,9 +68,8 @@ func (n *nodes) see(file *chmpx.Config, last *daemon.Status, h *healing) {
 		switch {
 		case !p.InRing || p.Node.Up():
 		case p.InFile && slices.Contains(refused, p.Name): // half connected is another thing
-			if certain {
-				list[i].RingState = daemon.WordsRefused
-			}
+			// Also before their ports were looked at: until then an application waits for them.
+			list[i].RingState = daemon.WordsRefused
 		default:
 			n.down = append(n.down, p.Name)
 		}

@@ -32,7 +32,15 @@ type probe struct {
 	found presence       // by the latest probe
 	err   error          // of the latest probe
 	last  *daemon.Status // nil: chmpx is not running, as far as is known
+
+	// gone is a chmpx that the latest probes have not found any more, since goneAt, and of which
+	// the log has not said so: it may be restarted just now. nil: there is none.
+	gone   *daemon.Status
+	goneAt time.Time
 }
+
+// mayReturn is how long a chmpx that is gone is taken for one that is being restarted.
+const mayReturn = time.Second
 
 // presence is how a probe finds chmpx.
 type presence int
@@ -117,6 +125,8 @@ func (p *probe) planLater(now time.Time, soon bool) {
 	case p.peek == 0:
 	case p.found.blind():
 		p.plan(now, max(p.peek, absentPause))
+	case p.gone != nil:
+		p.plan(now, min(p.peek, mayReturn))
 	case p.last != nil && p.last.Direct:
 		p.plan(now, p.direct)
 	default:
@@ -144,20 +154,31 @@ func (p *probe) result(r probed, confirms bool) (before *daemon.Status) {
 	case foundDown:
 		p.last = nil
 	}
-	restarted := found == foundRunning && before != nil && !sameProcess(*before, r.status)
-	switch {
-	case restarted:
-		p.log.Info("chmpx was restarted", "pid", r.status.PID, "pid before", before.PID,
-			"revision", r.status.Revision, "servers", len(r.status.Servers))
-	case found == foundRunning && confirms:
-	case found != p.found:
-		p.logPresence(found, r)
-	}
+	p.logFound(found, r, before, confirms)
 	p.found = found
-	if restarted {
+	if found == foundRunning && before != nil && !sameProcess(*before, r.status) {
 		return nil
 	}
 	return before
+}
+
+// logFound logs what is otherwise than at the probe before.
+func (p *probe) logFound(found presence, r probed, before *daemon.Status, confirms bool) {
+	was := cmp.Or(before, p.gone)
+	switch {
+	case found == foundRunning && was != nil && !sameProcess(*was, r.status):
+		p.log.Info("chmpx was restarted", "pid", r.status.PID, "pid before", was.PID,
+			"revision", r.status.Revision, "servers", len(r.status.Servers))
+	case found == foundRunning && (confirms || p.gone != nil):
+	case found == foundDown && before != nil:
+		p.gone, p.goneAt = before, r.began
+		return
+	case found == foundDown && p.gone != nil && r.began.Sub(p.goneAt) < mayReturn:
+		return
+	case found == foundDown && p.gone != nil, found != p.found:
+		p.logPresence(found, r)
+	}
+	p.gone = nil
 }
 
 // process is what is known of the running chmpx.

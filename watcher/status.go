@@ -195,6 +195,11 @@ func (l *loop) signs(s *Status) []sign {
 		signs = append(signs, sign{code: NoFile, message: "there is no slave.ini that chmpx could use yet"})
 	}
 	signs = append(signs, l.signsOfChmpx(s.Chmpx)...)
+	var started *time.Time
+	if l.probe.found == foundRunning && l.probe.last != nil {
+		started = &l.probe.last.Started
+	}
+	signs = append(signs, l.certs.signs(started)...)
 	return append(signs, l.inherited(time.Now(), signs)...)
 }
 
@@ -213,9 +218,9 @@ func (l *loop) inherited(now time.Time, own []sign) (signs []sign) {
 	for _, c := range l.Before.Conditions.Items() {
 		looked := heard
 		switch c.Code {
-		case NoFile:
+		case NoFile, CertificateMissing:
 			looked = true
-		case ChmpxUnseeable, ChmpxNotRunning, RevisionUnconfirmed, RingDiffers, HalfConnected, ServerDown:
+		case ChmpxUnseeable, ChmpxNotRunning, RevisionUnconfirmed, RingDiffers, HalfConnected, CertificateChanged, ServerDown:
 			looked = seen
 		}
 		if !looked && !slices.ContainsFunc(own, func(s sign) bool { return s.code == c.Code }) {

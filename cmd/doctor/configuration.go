@@ -31,12 +31,18 @@ func lookConfig(_ context.Context, x *exam) *finding {
 		return bad("correct what the message names; where two places set an option, a flag beats the environment, which beats "+o.ConfigFile+
 			", which beats the files in "+o.AntpickaxDir, "%s", strings.ReplaceAll(x.Wrong.Error(), "\n", "; ")).at("%s, the environment and %s", o.ConfigFile, o.AntpickaxDir)
 	}
-	return good("K2HR3 at %s, %s, CUK %s", o.APIURI, o.Role, x.CUK).
+	return good("K2HR3 at %s, %s, CUK %s, flavour %s (%s)", o.APIURI, o.Role, x.CUK.Brief(), o.Flavour, o.Source("flavour")).
 		at("%s, the environment and %s", o.ConfigFile, o.AntpickaxDir)
 }
 
 func lookToken(_ context.Context, x *exam) *finding {
 	path, _ := x.Options.FindRoleTokenFile()
+	if user := x.Options.UserTokenFile; path == "" && user != "" {
+		if _, err := os.Stat(user); err != nil {
+			return warn("put a user's token into "+user+", or remove user-token-file: a host that is a member needs none", "%v", err).at("%s", user)
+		}
+		return good("there is no role token; K2HR3 makes one of the user's token in %s when it is needed", user).at("%s", user)
+	}
 	if path == "" {
 		return good("there is none that can be seen from here (a systemd credential of the agent's unit could not); a host that is a member needs none")
 	}

@@ -183,3 +183,12 @@ func printable(s string) string {
 		return r
 	}, s)
 }
+
+// values are those that the agent gives a text of K2HR3 as a revision; 0: none.
+func (x *exam) values(revision int) render.Values {
+	v := render.Values{InstanceID: x.CUK.String(), Revision: revision}
+	if x.Options.InPod() {
+		v.Pod = time.Now()
+	}
+	return v
+}

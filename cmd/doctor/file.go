@@ -325,7 +325,7 @@ func (x *exam) wanted() *chmpx.Config {
 			return nil
 		}
 	}
-	c, _ := chmpx.Load(render.Bytes(string(text), render.Values{InstanceID: x.CUK.String()}), allThere)
+	c, _ := chmpx.Load(render.Bytes(string(text), x.values(0)), allThere)
 	return c
 }
 

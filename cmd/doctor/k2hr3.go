@@ -101,15 +101,18 @@ func lookMembership(ctx context.Context, x *exam) *finding {
 	if err == nil {
 		from = addr.String()
 	}
-	looked := fmt.Sprintf("%s from %s with the CUK %s", x.Options.Role, from, x.CUK)
+	looked := fmt.Sprintf("%s from %s with the CUK %s", x.Options.Role, from, x.CUK.Brief())
 	s := x.standing()
 	if s.is {
-		return good("this host is a member, from %s with the CUK %s", from, x.CUK).at("%s", looked)
+		return good("this host is a member, from %s with the CUK %s", from, x.CUK.Brief()).at("%s", looked)
 	}
 	not := fmt.Sprintf("this host is not a member of %s", x.Options.Role)
 	path, _ := x.Options.FindRoleTokenFile()
 	var f *finding
 	switch {
+	case errors.Is(s.tokenErr, member.ErrNoToken) && x.Options.UserTokenFile != "":
+		f = bad("look at what the agent logs (in a pod: kubectl logs): it has K2HR3 make a role token of the user's token in "+x.Options.UserTokenFile+" and registers with that",
+			"%s", not)
 	case errors.Is(s.tokenErr, member.ErrNoToken):
 		f = bad("put a role token into /etc/k2hdkc/role-token (or name its file with role-token-file); the agent registers at once. If this host was a member: somebody removed it, or K2HR3's store is down",
 			"%s, and has no role token to register with", not)
@@ -160,7 +163,7 @@ func lookText(ctx context.Context, x *exam) *finding {
 	ctx, cancel := context.WithTimeout(ctx, judgeLimit)
 	defer cancel()
 	const mend = "correct the template of the RESOURCE in K2HR3; `k2hdkc-slave-agent once --dry-run` shows what would come of it, and `check FILE` judges a file"
-	b := render.Bytes(x.answer.Text, render.Values{InstanceID: x.CUK.String(), Revision: x.revision()})
+	b := render.Bytes(x.answer.Text, x.values(x.revision()))
 	fresh := x.Judge(ctx, b, nil)
 	x.text = fresh
 	grave := grave(fresh)
@@ -249,7 +252,7 @@ func inWords(findings []chmpx.Finding) string {
 func allThere(string) chmpx.PathKind { return chmpx.RegularFile }
 
 func lookDuplicates(_ context.Context, x *exam) *finding {
-	c, _ := chmpx.Load(render.Bytes(x.answer.Text, render.Values{InstanceID: x.CUK.String()}), allThere)
+	c, _ := chmpx.Load(render.Bytes(x.answer.Text, x.values(0)), allThere)
 	if c == nil {
 		return skip("the RESOURCE does not load").after("text")
 	}
@@ -262,7 +265,7 @@ func lookDuplicates(_ context.Context, x *exam) *finding {
 	switch len(mine) {
 	case 0:
 		return warn("nothing, if slaves go by another key than the CUK; else look whether the template lists the hosts of "+x.Options.Role.String(),
-			"no slave node has this host's CUK %s", x.CUK).after("text")
+			"no slave node has this host's CUK %s", x.CUK.Brief()).after("text")
 	case 1:
 	default:
 		var names []string

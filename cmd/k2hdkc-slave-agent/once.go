@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/render"
@@ -52,6 +53,7 @@ func (p *program) onceRegister(ctx context.Context, o *options.Options, log *slo
 	if err := p.identify(o, log); err != nil {
 		return err
 	}
+	os.Remove(leftFile(o))
 	w, m, err := p.newWatcher(o, log)
 	if err != nil {
 		return err

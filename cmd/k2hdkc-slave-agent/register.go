@@ -2,11 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/render/atomicfile"
+	"k2hdkc-slave-agent/render/regularfile"
 	"k2hdkc-slave-agent/watcher"
+	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
 )
 
@@ -16,6 +23,7 @@ func (p *program) register(ctx context.Context, o *options.Options) error {
 	if err := p.identify(o, log); err != nil {
 		return err
 	}
+	os.Remove(leftFile(o))
 	m, err := p.newMember(o, log)
 	if err != nil {
 		return err
@@ -34,6 +42,21 @@ func (p *program) register(ctx context.Context, o *options.Options) error {
 	return err
 }
 
+// leftFile remembers that a pod has left the role, by its CUK. Kubernetes may end the pod's other
+// containers before the agent, which must not register the pod meanwhile.
+func leftFile(o *options.Options) string { return filepath.Join(o.StateDir, "left") }
+
+// hasLeft reports whether the pod of a CUK has left for good.
+func hasLeft(o *options.Options, cuk k2hr3.CUK) func() bool {
+	if !o.InPod() {
+		return nil
+	}
+	return func() bool {
+		b, err := regularfile.Read(leftFile(o), regularfile.Small)
+		return err == nil && string(b) == cuk.String()
+	}
+}
+
 // graceful is how long a pod goes on trying to leave the role. Kubernetes gives a pod 30 s for its
 // end, of which the other containers need some.
 const (
@@ -49,6 +72,11 @@ func (p *program) leave(ctx context.Context, o *options.Options, m *member.Membe
 	if !o.InPod() {
 		return m.Leave(ctx, known)
 	}
+	err = atomicfile.Write(leftFile(o), []byte(m.CUK.String()), 0o644)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // without a state-dir there is no daemon either
+		p.note("an agent that runs may register this pod again: %v", err)
+	}
+	err = nil
 	ctx, cancel := context.WithTimeout(ctx, graceful)
 	defer cancel()
 	for pause := time.Second; ; pause = min(2*pause, 4*time.Second) {

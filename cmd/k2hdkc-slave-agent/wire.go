@@ -84,7 +84,7 @@ func (p *program) newMember(o *options.Options, log *slog.Logger) (*member.Membe
 	}
 	return &member.Member{
 		Client: client, Role: o.Role, Resource: o.Resource, CUK: cuk, Log: log,
-		Extra: extra(o), UserTokenFile: o.UserTokenFile,
+		Left: hasLeft(o, cuk), Extra: extra(o), UserTokenFile: o.UserTokenFile,
 		FixedTag: o.ResolveTag(), FullName: host.FullName, MayBeNamed: host.MayBeNamed, NameChanged: host.NewRenaming().Seen,
 		Address: client.LocalAddress, ClientFrom: clientFrom,
 		ForgetToken: o.ForgetBootstrapToken, Guard: &p.guard,
@@ -140,6 +140,7 @@ func written(o *options.Options) []render.Taken {
 	return []render.Taken{
 		{What: "the agent's state", Path: stateFile(o)},
 		{What: "the agent's record of this instance", Path: o.Instance().Record},
+		{What: "the agent's note that this pod has left", Path: leftFile(o)},
 		{What: "the file for chmpxstatus", Path: filepath.Join(o.RunDir, daemon.ProbeName)},
 		{What: "the agent's status", Path: filepath.Join(o.RunDir, status.FileName)},
 		{What: "the lock beside the agent's status", Path: filepath.Join(o.RunDir, status.LockName)},

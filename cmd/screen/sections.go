@@ -55,6 +55,9 @@ func (p *page) conditions(d status.Document) {
 	}
 }
 
+// longCUK is how long a CUK may be to be shown: that of a VM has 36 characters.
+const longCUK = 64
+
 func (p *page) identity(d status.Document) {
 	known := func(s string) string {
 		if s == "" {
@@ -64,7 +67,11 @@ func (p *page) identity(d status.Document) {
 	}
 	p.section("Role", line{text: known(d.Identity.Role)})
 	p.section("Resource", line{text: known(d.Identity.Resource)})
-	host := "CUK " + known(d.Identity.CUK)
+	cuk := known(d.Identity.CUK)
+	if len(cuk) > longCUK { // a pod's, whose tag says more; --json has the whole
+		cuk = cuk[:16] + "…"
+	}
+	host := "CUK " + cuk
 	if d.Identity.Tag != "" {
 		host += ", tag " + d.Identity.Tag
 	}

@@ -116,4 +116,7 @@ var eventIDs = map[string]string{
 	"took a pod out of the role that had this one's address and ended without leaving":                          "58f27117535e4607808fa586e3b693a0",
 	"cannot take a pod out of the role that had this one's address and ended without leaving":                   "adfc7bd4957d49f5832b686331137bc0",
 	"another pod reaches K2HR3 from this one's address; chmpx takes the two for one node":                       "82b32a82a739460b876aa486f03c7d28",
+	"certificates have changed; chmpx goes on with the previous ones until it is restarted":                     "cfedfda6f4664523970cc1e357d9de83",
+	"files that slave.ini names for TLS are missing; chmpx ends at its next load or start":                      "94bfc995616940afa90e73857f4befda",
+	"the files that slave.ini names for TLS are all there again":                                                "1b464cd860a946f8a0d60418bc8da209",
 }

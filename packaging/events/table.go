@@ -787,4 +787,25 @@ var table = []Event{
 		Cause:   "A member that was removed as one that had ended is back: two pods that live reach K2HR3 from one address, and chmpx cannot tell them apart.",
 		Remedy:  "Let pods reach K2HR3 from addresses of their own: without a gateway or masquerading between, and with one network for all pods of the cluster.",
 	},
+	{
+		ID:      "cfedfda6f4664523970cc1e357d9de83",
+		Group:   aboutChmpx,
+		Message: "certificates have changed; chmpx goes on with the previous ones until it is restarted",
+		Cause:   "Files that slave.ini names for TLS have new content. chmpx reads them once, when it first needs them, and no reload makes it read them again.",
+		Remedy:  "Restart chmpx when it suits the programs that use it: `systemctl restart chmpx`; in a pod, end chmpx's container.",
+	},
+	{
+		ID:      "94bfc995616940afa90e73857f4befda",
+		Group:   aboutChmpx,
+		Message: "files that slave.ini names for TLS are missing; chmpx ends at its next load or start",
+		Cause:   "Somebody has removed certificates or keys, or is replacing them otherwise than by a rename. chmpx looks for all of them at each load, those of a server too.",
+		Remedy:  "Put them back under the names in the field. The agent puts no new slave.ini in place while one is missing.",
+	},
+	{
+		ID:      "1b464cd860a946f8a0d60418bc8da209",
+		Group:   aboutChmpx,
+		Message: "the files that slave.ini names for TLS are all there again",
+		Cause:   "What was missing is back.",
+		Remedy:  "Nothing.",
+	},
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -213,6 +214,33 @@ func TestAPod(t *testing.T) {
 	if got := p.runs(p.beside(deadline(t), "unregister")); got.status != 0 || !strings.Contains(got.stdout, "was no member") {
 		t.Errorf("a second time: %v", got)
 	}
+}
+
+// Kubernetes may end the application before the sidecar, long after the sidecar's preStop hook.
+func TestAPodThatHasLeftStaysOut(t *testing.T) {
+	t.Parallel()
+	s := newPodSite(t)
+	s.certify(t)
+	p := newPodHost(t, s)
+	if got := p.runs(p.container(deadline(t), "once", "--register")); got.status != 0 {
+		t.Fatal(got)
+	}
+	side := p.startCommand(p.container(t.Context(), "run", "--log-format=json", "--interval=1s"))
+	side.says(realagent.Started, "")
+	s.next(t)
+	if got := p.runs(p.beside(deadline(t), "unregister")); got.status != 0 {
+		t.Fatal(got)
+	}
+	side.says(realagent.NotMember, "no longer a member")
+	side.Signal(syscall.SIGHUP) // which lets it look again at once
+	side.says(realagent.NotMember, "has left the role")
+	if slaves := s.Slaves(); len(slaves) != 0 {
+		t.Errorf("members %+v", slaves)
+	}
+	if got := p.runs(p.container(deadline(t), "register")); got.status != 0 {
+		t.Error(got)
+	}
+	p.isMember()
 }
 
 // Pods that are killed and made anew under the same name and address, without having left: each

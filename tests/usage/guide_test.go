@@ -63,12 +63,12 @@ func TestUsageGuide(t *testing.T) {
 
 	w.step("6-1", "a new slave VM from user data", func() string {
 		w.app2 = w.boot("app-2")
-		return w.app2.console()
+		return ""
 	}, w.app2waits("waiting for a connection to a server"), keeps)
 
 	w.step("6-2", "its security group, closed so far, is opened", func() string {
 		w.cluster.admit(w.app2.vm)
-		return ""
+		return w.app2.console()
 	}, w.app2sees(healthy3), keeps)
 
 	w.step("6-3-1", "its files", func() string { return w.app2.files() }, w.app2sees(healthy3), keeps)

@@ -2,6 +2,7 @@ package usage
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,7 +36,8 @@ func newNetwork(t *testing.T) *network {
 	need.Programs(t, "ip")
 	n := &network{t: t, known: map[string]string{k2hr3Name: k2hr3Addr}}
 	n.bridge = netns.New(t, netns.Spec{Name: "cloud"})
-	n.run(n.bridge, "ip", "link", "add", "br0", "type", "bridge")
+	// Its hardware address would be that of one cable or another, and change with them.
+	n.run(n.bridge, "ip", "link", "add", "br0", "address", "02:00:0a:14:00:01", "type", "bridge")
 	n.run(n.bridge, "ip", "addr", "add", k2hr3Addr+"/16", "dev", "br0")
 	n.run(n.bridge, "ip", "link", "set", "br0", "up")
 	return n
@@ -52,6 +54,16 @@ func (n *network) run(h *netns.Host, argv ...string) {
 	}); err != nil {
 		n.t.Fatalf("%v: %v\n%s", argv, err, out)
 	}
+}
+
+// listen listens at an address of the bridge.
+func (n *network) listen(addr string, port int) (l net.Listener) {
+	n.t.Helper()
+	must(n.t, n.bridge.Do(func() (err error) {
+		l, err = net.Listen("tcp4", fmt.Sprintf("%s:%d", addr, port))
+		return err
+	}))
+	return l
 }
 
 // vm is a host with a disk of its own, which is a folder, so that the test sees what is on it.

@@ -40,13 +40,20 @@ type slave struct {
 	app     application
 }
 
-// hosts are the addresses of the slaves.
-var slaveAddrs = map[string]string{"app-1": "10.20.1.1", "app-2": "10.20.1.2"}
-
 // boot makes a slave VM and runs its user data, until that has started the agent.
 func (w *walk) boot(name string) *slave {
 	w.Helper()
-	s := &slave{vm: w.net.newVM(name, slaveAddrs[name]), w: w}
+	s := w.newSlave(name)
+	s.runsUserData()
+	s.startsAgent()
+	return s
+}
+
+// newSlave makes a slave VM on which nothing runs yet.
+func (w *walk) newSlave(name string) *slave {
+	w.Helper()
+	w.slaves++
+	s := &slave{vm: w.net.newVM(name, fmt.Sprintf("10.20.1.%d", w.slaves)), w: w}
 	must(w.T, os.MkdirAll(s.path(memory), 0o755))
 	must(w.T, os.MkdirAll(s.path("/run/k2hdkc-slave-agent"), 0o755))
 	must(w.T, os.MkdirAll(s.path("/var/lib/k2hdkc-slave-agent"), 0o755))
@@ -55,18 +62,29 @@ func (w *walk) boot(name string) *slave {
 	w.cluster.plug(s.vm)
 	s.systemd = fakesystemd.New(w.T, "chmpx.service", &chmpxUnit{t: w.T, vm: s.vm, cluster: w.cluster})
 	w.Cleanup(func() { s.systemd.Stop() })
-	s.runsUserData()
 	return s
 }
 
+// configured puts in place what user data would, without the rest of it.
+func (s *slave) configured(options string, token string) {
+	s.w.Helper()
+	must(s.w.T, os.WriteFile(s.path("/etc/k2hdkc/slave-agent.ini"), []byte(options), 0o644))
+	must(s.w.T, os.WriteFile(s.path("/etc/k2hdkc/role-token"), []byte(token+"\n"), 0o600))
+}
+
 // runsUserData prints user data for this slave, and runs it as cloud-init does: as root, on the
-// VM's console. Stand-ins for systemctl, apt-get and usermod write down what they are asked for.
+// VM's console. Stand-ins for systemctl, apt-get and usermod write down what they are asked for; the
+// unit of the first boot runs at once.
 func (s *slave) runsUserData() {
 	w := s.w
 	w.Helper()
 	for name, text := range map[string]string{
 		"systemctl": `echo "$*" >>` + asked + `
-case "$*" in *is-active*) exec chmpxstatus -conf ` + slaveINI + ` >/dev/null;; esac`,
+case "$*" in
+*is-active*) exec chmpxstatus -conf ` + slaveINI + ` >/dev/null;;
+start*first-boot*) exec sh /etc/k2hdkc/first-boot;;
+esac`,
+		"dpkg":    `[ "$1" != -s ]`,
 		"apt-get": `echo "apt-get $*" >>` + asked,
 		"usermod": `echo "usermod $*" >>` + asked,
 	} {
@@ -102,7 +120,6 @@ case "$*" in *is-active*) exec chmpxstatus -conf ` + slaveINI + ` >/dev/null;; e
 		b, _ := os.ReadFile(s.path(asked))
 		return strings.Contains(string(b), "start "+agentUnit)
 	})
-	s.startsAgent()
 }
 
 // command is one that runs on the VM.
@@ -191,9 +208,18 @@ func (s *slave) await(want string, text func() string) {
 		}
 		if time.Now().After(deadline) {
 			whole, _ := s.says("status")
-			s.w.Fatalf("%s should come to\n%s\nand is\n%s\n\n%s", s.name, want, got, whole)
+			s.w.Fatalf("%s should come to\n%s\nand is\n%s\n\n%s\n\n%s", s.name, want, got, whole, s.chmpxStatus())
 		}
 	}
+}
+
+// chmpxStatus is what chmpxstatus shows of its chmpx.
+func (s *slave) chmpxStatus() string {
+	var shown bytes.Buffer
+	cmd := s.command("chmpxstatus", "-conf", slaveINI)
+	cmd.Stdout, cmd.Stderr = &shown, &shown
+	s.host.Do(cmd.Run)
+	return shown.String()
 }
 
 // awaitsOnline checks what k2hdkc-slave-online.target waits for.
@@ -223,9 +249,11 @@ func (s *slave) awaitsOnline(want string) {
 // awaitReady waits until applications can use the cluster.
 func (s *slave) awaitReady() {
 	s.w.Helper()
-	until(s.w.T, s.name+" to be ready", func() bool {
-		_, status := s.says("status", "--ready")
-		return status == 0
+	s.await("ready", func() string {
+		if _, status := s.says("status", "--ready"); status == 0 {
+			return "ready"
+		}
+		return "not ready"
 	})
 }
 
@@ -265,6 +293,9 @@ func (s *slave) files() string {
 			t.Errorf("%s has mode %v, want %v", name, info.Mode(), mode)
 		}
 		list = append(list, fmt.Sprintf("%s (%04o)", name, mode))
+	}
+	if did, err := os.ReadFile(s.path(asked)); err != nil || !strings.Contains(string(did), "usermod -aG k2hdkc app\n") {
+		t.Errorf("the application's user is no member of the group (%v):\n%s", err, did)
 	}
 	text, err := os.ReadFile(s.path(slaveINI))
 	must(t, err)

@@ -3,7 +3,6 @@ package usage
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,19 +48,9 @@ func newStandins(w *walk) *standins {
 	must(w.T, c.programs.UseState(fakechmpx.StateDir(memory)))
 	c.k2hr3.Hold(time.Minute)
 	server := fakek2hr3.NewHTTPServer(c.k2hr3)
-	go server.Serve(c.listen(k2hr3Addr, 80))
+	go server.Serve(c.w.net.listen(k2hr3Addr, 80))
 	w.Cleanup(func() { server.Close() })
 	return c
-}
-
-// listen listens at an address of the bridge.
-func (c *standins) listen(addr string, port int) (l net.Listener) {
-	c.w.Helper()
-	must(c.w.T, c.w.net.bridge.Do(func() (err error) {
-		l, err = net.Listen("tcp4", fmt.Sprintf("%s:%d", addr, port))
-		return err
-	}))
-	return l
 }
 
 func (c *standins) group() { c.cluster = c.k2hr3.AddCluster("shop", clusterName) }
@@ -87,7 +76,7 @@ func (c *standins) newServer(name string) fakechmpx.Member {
 	c.made++
 	addr := fmt.Sprintf("10.20.2.%d", c.made)
 	c.w.net.run(c.w.net.bridge, "ip", "addr", "add", addr+"/16", "dev", "br0")
-	l := c.listen(addr, fakek2hr3.ServerPort)
+	l := c.w.net.listen(addr, fakek2hr3.ServerPort)
 	c.w.Cleanup(func() { l.Close() })
 	full := name + "." + domain
 	c.w.net.name(full, addr)

@@ -54,6 +54,15 @@ func PodOf(c CUK) (p Pod, ok bool) {
 	return p, true
 }
 
+// Brief returns the key for a message: a pod's has some 500 characters that nobody reads, so it is
+// the pod's name and the first digits of what makes it differ from the one before.
+func (c CUK) Brief() string {
+	if p, ok := PodOf(c); ok {
+		return fmt.Sprintf("of pod %s, %.8s…", p.Name, p.Random)
+	}
+	return c.key
+}
+
 // ForURL returns the key the way the tools of Kubernetes write it into URLs (docs/flavours.md 5.2).
 func (c CUK) ForURL() string {
 	return strings.NewReplacer("=", "%3d", "+", "-", "/", "_").Replace(c.key)

@@ -67,6 +67,9 @@ func (m *Member) Keep(ctx context.Context, known Identity) (Identity, error) {
 		m.inside()
 		return now, nil
 	}
+	if m.Left != nil && m.Left() {
+		return known, ErrLeft
+	}
 	token, err := m.fit(ctx, now)
 	if err != nil {
 		return known, err
@@ -123,7 +126,7 @@ func (m *Member) reason(ctx context.Context, is bool, known, now Identity) (stri
 	}
 	m.misses = before + 1
 	if m.misses < missesToRejoin {
-		return "", fmt.Errorf("%w, of %s (CUK %s): somebody removed it, or K2HR3's store is down; the agent asks again before it does anything", ErrMissing, m.Role, m.CUK)
+		return "", fmt.Errorf("%w, of %s (CUK %s): somebody removed it, or K2HR3's store is down; the agent asks again before it does anything", ErrMissing, m.Role, m.CUK.Brief())
 	}
 	if err := m.Client.Ping(ctx); err != nil {
 		return "", err
@@ -135,10 +138,10 @@ func (m *Member) reason(ctx context.Context, is bool, known, now Identity) (stri
 func (m *Member) fit(ctx context.Context, now Identity) (k2hr3.Token, error) {
 	token, err := m.token(ctx)
 	if errors.Is(err, ErrNoToken) && m.UserTokenFile != "" {
-		return token, fmt.Errorf("this host (CUK %s) is not a member of %s and has %w to register with: put a user's token into %s, or a role token into /etc/k2hdkc/role-token", m.CUK, m.Role, ErrNoToken, m.UserTokenFile)
+		return token, fmt.Errorf("this host (CUK %s) is not a member of %s and has %w to register with: put a user's token into %s, or a role token into /etc/k2hdkc/role-token", m.CUK.Brief(), m.Role, ErrNoToken, m.UserTokenFile)
 	}
 	if errors.Is(err, ErrNoToken) {
-		return token, fmt.Errorf("this host (CUK %s) is not a member of %s and has %w to register with: put one into /etc/k2hdkc/role-token, or name its file with role-token-file", m.CUK, m.Role, ErrNoToken)
+		return token, fmt.Errorf("this host (CUK %s) is not a member of %s and has %w to register with: put one into /etc/k2hdkc/role-token, or name its file with role-token-file", m.CUK.Brief(), m.Role, ErrNoToken)
 	}
 	if err != nil {
 		return token, err
@@ -194,7 +197,7 @@ func (m *Member) Leave(ctx context.Context, known Identity) (left bool, err erro
 	case errors.Is(err, k2hr3.ErrNotMember):
 		return left, nil
 	}
-	return false, fmt.Errorf("this host (CUK %s) may still be listed in %s: %w; unregister again, or remove the host from the role in K2HR3", m.CUK, m.Role, err)
+	return false, fmt.Errorf("this host (CUK %s) may still be listed in %s: %w; unregister again, or remove the host from the role in K2HR3", m.CUK.Brief(), m.Role, err)
 }
 
 // leaveOld takes the host out under the address it had, which works from that address alone; where

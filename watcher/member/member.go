@@ -21,6 +21,9 @@ var (
 	// member.
 	ErrNotVerified = errors.New("registered, but not a member")
 
+	// ErrLeft says that the host was taken out of the role for good.
+	ErrLeft = errors.New("this host has left the role by the verb unregister; the verb register makes it a member again")
+
 	errSlowNo = errors.New("not registering on such an answer")
 )
 
@@ -77,6 +80,10 @@ type Member struct {
 
 	// Guard closes the token's file to others whenever it is read; nil: nobody does.
 	Guard *Guard
+
+	// Left reports whether somebody has taken this host out of the role for good; Keep does not
+	// register it then. nil: nobody has.
+	Left func() bool
 
 	// ForgetToken: delete the token's file once the host reads without it.
 	ForgetToken bool

@@ -1,0 +1,280 @@
+package usage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"k2hdkc-slave-agent/tests/fakechmpx"
+)
+
+// ring is a ring of real server nodes, each with chmpx and k2hdkc on a VM of its own.
+type ring struct {
+	t   *testing.T
+	net *network
+	// text is a server's configuration as K2HR3 has it now.
+	text func(s *server) (string, error)
+	// period is how often each server looks at it.
+	period time.Duration
+
+	programs fakechmpx.Programs
+}
+
+// serverINI is a server's configuration file.
+const serverINI = "/etc/antpickax/server.ini"
+
+// server is a server node.
+type server struct {
+	*vm
+	cuk     string
+	chmpx   *fakechmpx.Process
+	k2hdkc  *exec.Cmd
+	stop    context.CancelFunc // of its looks at K2HR3
+	stopped chan struct{}
+	// detached: it is no member of the role.
+	detached bool
+
+	mu  sync.Mutex
+	ini string // in place
+}
+
+// realPrograms are those that the real cluster needs besides chmpx's three.
+var realPrograms = []string{"k2hdkc", "k2hdkclinetool", "chmpxlinetool"}
+
+// installed are chmpx's real programs, linked into the folder of all programs, if all are on PATH.
+func installed(t *testing.T) (fakechmpx.Programs, bool) {
+	t.Helper()
+	p, ok := fakechmpx.Installed()
+	if !ok {
+		return p, false
+	}
+	paths := map[string]string{"chmpx": p.Chmpx, "chmpxstatus": p.Status, "chmpxconftest": p.Conftest}
+	for _, name := range realPrograms {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			return p, false
+		}
+		paths[name] = path
+	}
+	for name, path := range paths {
+		link := filepath.Join(programs, name)
+		os.Remove(link)
+		must(t, os.Symlink(path, link))
+	}
+	must(t, os.Chmod(programs, 0o755)) // for users other than root
+	return p, true
+}
+
+// prepare is what a VM needs before a chmpx starts on it.
+func (r *ring) prepare(v *vm) {
+	r.t.Helper()
+	must(r.t, os.MkdirAll(v.path(memory), 0o755))
+	r.net.run(v.host, "sh", "-c", "echo 1025 >/proc/sys/fs/mqueue/msg_max")
+}
+
+// launch starts a server that K2HR3 lists already. The others take up that they have it before it
+// starts, as its container waits for them.
+func (r *ring) launch(s *server, others []*server) {
+	r.t.Helper()
+	for _, o := range others {
+		must(r.t, r.look(o))
+		until(r.t, o.name+" to know "+s.name, func() bool { return strings.Contains(r.shown(o), s.cuk) })
+	}
+	r.prepare(s.vm)
+	must(r.t, os.MkdirAll(filepath.Dir(s.path(serverINI)), 0o755))
+	must(r.t, r.look(s))
+	must(r.t, s.host.Do(func() (err error) {
+		s.chmpx, err = fakechmpx.Start(r.t.Context(), r.programs, serverINI)
+		return err
+	}))
+	s.k2hdkc = exec.Command(filepath.Join(programs, "k2hdkc"), "-conf", serverINI, "-ctlport", "8021", "-d", "err")
+	s.k2hdkc.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	s.k2hdkc.Dir = "/"
+	must(r.t, s.host.Do(s.k2hdkc.Start))
+	ctx, stop := context.WithCancel(r.t.Context())
+	s.stop, s.stopped = stop, make(chan struct{})
+	r.t.Cleanup(func() { r.end(s) })
+	go r.looks(ctx, s)
+	r.joins(s)
+}
+
+// shown is what chmpxstatus shows of a server's chmpx. It is not asked for often, since that is
+// an event for chmpx each time (docs/chmpx.md J.2).
+func (r *ring) shown(s *server, options ...string) string {
+	time.Sleep(300 * time.Millisecond)
+	cmd := exec.Command(filepath.Join(programs, "chmpxstatus"), append([]string{"-conf", serverINI}, options...)...)
+	var out []byte
+	s.host.Do(func() (err error) { out, err = cmd.CombinedOutput(); return err })
+	return string(out)
+}
+
+// nudgeAfter is when a server that does not get into the ring is helped on, as the
+// watcher in its container does: a merge may wait for its start or its end.
+const nudgeAfter = 10 * time.Second
+
+// outWithin is how long a server that leaves may take to be out of the ring before it ends anyway:
+// its container waits for nothing.
+const outWithin = 15 * time.Second
+
+// joins waits until a server is up and in the ring, and nothing moves there.
+func (r *ring) joins(s *server) {
+	r.t.Helper()
+	shown, told := "", time.Now()
+	defer func() {
+		if r.t.Failed() {
+			r.t.Logf("%s:\n%s", s.name, shown)
+		}
+	}()
+	until(r.t, s.name+" to be in the ring", func() bool {
+		shown = r.shown(s, "-self")
+		if time.Since(told) > nudgeAfter {
+			told = time.Now()
+			switch {
+			case strings.Contains(shown, "[Done]"):
+				r.line(s.vm, serverINI, "merge complete")
+			case strings.Contains(shown, "[Pending]"):
+				r.line(s.vm, serverINI, "merge start")
+			case strings.Contains(shown, "[Doing]"):
+				r.line(s.vm, serverINI, "merge abort")
+			default:
+				r.line(s.vm, serverINI, r.told(s, "servicein"))
+			}
+		}
+		return strings.Contains(shown, "[SERVICE IN][UP][n/a][Nothing]")
+	})
+}
+
+// told is a command to a server for chmpxlinetool.
+func (r *ring) told(s *server, command string) string {
+	return fmt.Sprintf("%s %s:8021:%s:%s:", command, s.fqdn(), s.cuk, s.fqdn())
+}
+
+// looks takes up what K2HR3 has, every period, until ctx ends.
+func (r *ring) looks(ctx context.Context, s *server) {
+	defer close(s.stopped)
+	next := rand.N(r.period) // each at a time of its own
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(next):
+			next = r.period
+			if err := r.look(s); err != nil && ctx.Err() == nil {
+				fmt.Fprintf(r.t.Output(), "%s: %v\n", s.name, err)
+			}
+		}
+	}
+}
+
+// look takes up what K2HR3 has.
+func (r *ring) look(s *server) error {
+	text, err := r.text(s)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if text == s.ini {
+		return nil
+	}
+	next := s.path(serverINI) + ".next"
+	if err := os.WriteFile(next, []byte(text), 0o644); err != nil {
+		return err
+	}
+	s.ini = text
+	return os.Rename(next, s.path(serverINI))
+}
+
+// takeOut takes a server out of service, while the others take its keys.
+func (r *ring) takeOut(s *server) {
+	r.t.Helper()
+	r.line(s.vm, serverINI, r.told(s, "serviceout"))
+	for end := time.Now().Add(outWithin); time.Now().Before(end); {
+		if strings.Contains(r.shown(s, "-self"), "[SERVICE OUT][UP][n/a][Nothing]") {
+			return
+		}
+	}
+	r.t.Logf("%s is not out of the ring after %v, and ends", s.name, outWithin)
+}
+
+// line runs a command of chmpxlinetool's on a VM.
+func (r *ring) line(v *vm, conf, command string) string {
+	r.t.Helper()
+	file := filepath.Join(v.path("/run"), "commands")
+	must(r.t, os.WriteFile(file, []byte(command+"\nexit\n"), 0o644))
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(programs, "chmpxlinetool"), "-conf", conf, "-nocolor", "-run", "/run/commands")
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := v.host.Do(cmd.Run); err != nil {
+		r.t.Fatalf("chmpxlinetool %s: %v\n%s", command, err, out.String())
+	}
+	return out.String()
+}
+
+// end ends a server's programs.
+func (r *ring) end(s *server) {
+	if s.stop == nil {
+		return
+	}
+	s.stop()
+	<-s.stopped
+	s.stop = nil
+	syscall.Kill(-s.k2hdkc.Process.Pid, syscall.SIGKILL)
+	s.k2hdkc.Wait()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.t.Context()), 20*time.Second)
+	defer cancel()
+	if _, err := s.chmpx.Stop(ctx); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		fmt.Fprintf(r.t.Output(), "%s: %v\n", s.name, err)
+	}
+}
+
+// Users of a slave's VM: chmpx's, one whose programs are members of its group, and another.
+const (
+	chmpxUser = 61234
+	appUser   = 61235
+	otherUser = 61236
+)
+
+// as runs a command as one of the users, in chmpx's group or not.
+func as(user int, member bool, command string) string {
+	if user == 0 {
+		return "exec " + command
+	}
+	groups := "--clear-groups"
+	if member {
+		groups = fmt.Sprintf("--groups=%d", chmpxUser)
+	}
+	return fmt.Sprintf("exec setpriv --reuid=%d --regid=%d %s --no-new-privs --bounding-set=-all --inh-caps=-all %s", user, user, groups, command)
+}
+
+// slaveChmpx starts chmpx on a slave as its unit does.
+func (r *ring) slaveChmpx(ctx context.Context, v *vm) (p *fakechmpx.Process, err error) {
+	wrapper := r.programs
+	wrapper.Chmpx = filepath.Join(programs, "chmpx-of-unit")
+	err = v.host.Do(func() (err error) {
+		p, err = fakechmpx.Start(ctx, wrapper, slaveINI)
+		return err
+	})
+	return p, err
+}
+
+// prepareSlave is what the packages make of a slave's VM.
+func (r *ring) prepareSlave(v *vm) {
+	r.t.Helper()
+	r.prepare(v)
+	must(r.t, os.Chown(v.path(memory), 0, chmpxUser))
+	must(r.t, os.Chmod(v.path(memory), 0o770|os.ModeSetgid))
+	script(r.t, filepath.Join(programs, "chmpx-of-unit"), "umask 0007\n"+as(chmpxUser, true, r.programs.Chmpx+` "$@"`))
+}

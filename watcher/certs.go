@@ -1,0 +1,129 @@
+package watcher
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/render/regularfile"
+)
+
+// certsEvery is how often the certificates are looked at. They are renewed days before they end.
+const certsEvery = 30 * time.Second
+
+// maxCert bounds a certificate that is read, in bytes.
+const maxCert = 1 << 20
+
+// certs are the files that slave.ini names for TLS. chmpx looks for all of them at every load and
+// ends if one is missing; what is in those that a slave uses it reads once, and keeps for its life
+// (docs/flavours.md 6). So a renewed one takes a restart of chmpx, which no reload can replace.
+type certs struct {
+	log  *slog.Logger
+	next alarm
+	file *chmpx.Config // whose certificates these are
+
+	seen    map[string]cert
+	missing []string
+	logged  string // the missing ones, as they were logged
+}
+
+// cert is a certificate as it was last seen.
+type cert struct {
+	sum     string
+	changed time.Time // on the wall
+}
+
+// follow looks at the files of a configuration when it is another one, and plans the next look.
+func (c *certs) follow(now time.Time, file *chmpx.Config, wall time.Time) {
+	if file == c.file {
+		return
+	}
+	c.file = file
+	c.look(now, wall)
+}
+
+// look looks at the files, and logs what has changed or is missing.
+func (c *certs) look(now, wall time.Time) {
+	c.next.clear()
+	var all, used []string
+	if c.file != nil {
+		all, used = c.file.TLSFiles()
+	}
+	before := c.seen
+	c.seen, c.missing = map[string]cert{}, nil
+	var renewed []string
+	for _, path := range all {
+		info, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			c.missing = append(c.missing, path)
+		}
+		if err != nil || !slices.Contains(used, path) || !info.Mode().IsRegular() {
+			continue
+		}
+		b, err := regularfile.Read(path, maxCert)
+		if err != nil {
+			continue // a key, which is chmpx's alone; it changes with its certificate
+		}
+		now := cert{sum: sum(b), changed: info.ModTime()}
+		switch was, known := before[path]; {
+		case known && was.sum == now.sum:
+			now.changed = was.changed
+		case known:
+			now.changed = wall
+			renewed = append(renewed, path)
+		}
+		c.seen[path] = now
+	}
+	c.tell(renewed)
+	if len(all) > 0 {
+		c.next.set(now.Add(certsEvery))
+	}
+}
+
+func (c *certs) tell(renewed []string) {
+	if len(renewed) > 0 {
+		c.log.Warn("certificates have changed; chmpx goes on with the previous ones until it is restarted", "files", strings.Join(renewed, ", "))
+	}
+	missing := strings.Join(c.missing, ", ")
+	if missing != "" && missing != c.logged {
+		c.log.Error("files that slave.ini names for TLS are missing; chmpx ends at its next load or start", "files", missing)
+	}
+	if missing == "" && c.logged != "" {
+		c.log.Info("the files that slave.ini names for TLS are all there again")
+	}
+	c.logged = missing
+}
+
+// outdated are those that have changed since a chmpx has started, which tells that in seconds.
+func (c *certs) outdated(started time.Time) (names []string) {
+	if started.IsZero() {
+		return nil
+	}
+	for path, seen := range c.seen {
+		if seen.changed.After(started.Add(time.Second)) {
+			names = append(names, filepath.Base(path))
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// signs are what is wrong with them, for the chmpx that runs, if one does.
+func (c *certs) signs(running *time.Time) (signs []sign) {
+	if len(c.missing) > 0 {
+		signs = append(signs, sign{code: CertificateMissing, message: oneLine("chmpx ends at its next load or start: there is no " + strings.Join(c.missing, ", "))})
+	}
+	if running == nil {
+		return signs
+	}
+	if names := c.outdated(*running); len(names) > 0 {
+		signs = append(signs, sign{code: CertificateChanged, message: oneLine("chmpx has to be restarted (in a pod: end its container), as certificates have changed: " + strings.Join(names, ", "))})
+	}
+	return signs
+}

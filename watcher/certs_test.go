@@ -1,0 +1,106 @@
+package watcher
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"k2hdkc-slave-agent/chmpx"
+)
+
+// tlsFiles is a configuration whose nodes have certificates in a folder, and those files.
+func tlsFiles(t *testing.T) (*chmpx.Config, string) {
+	t.Helper()
+	dir := t.TempDir()
+	node := chmpx.Node{Name: "10.0.0.1", CAPath: dir + "/ca.crt", ServerCert: dir + "/server.crt", ServerPrivKey: dir + "/server.key",
+		SlaveCert: dir + "/client.crt", SlavePrivKey: dir + "/client.key"}
+	for _, name := range []string{"ca.crt", "server.crt", "server.key", "client.crt", "client.key"} {
+		renew(t, dir, name, "first", time.Unix(1000, 0))
+	}
+	return &chmpx.Config{Servers: []chmpx.Node{node}, Slaves: []chmpx.Node{node}}, dir
+}
+
+func renew(t *testing.T, dir, name, text string, at time.Time) {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(path, at, at); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestCertificatesThatChange(t *testing.T) {
+	config, dir := tlsFiles(t)
+	var log bytes.Buffer
+	c := certs{log: slog.New(slog.NewTextHandler(&log, nil))}
+	start := time.Now()
+	at := func(s int64) time.Time { return time.Unix(s, 0) }
+	signed := func(started int64) string {
+		when := at(started)
+		var words []string
+		for _, s := range c.signs(&when) {
+			words = append(words, string(s.code)+": "+s.message)
+		}
+		return strings.Join(words, "; ")
+	}
+	look := func(wall int64) { c.look(start, at(wall)) }
+	c.follow(start, config, at(3000))
+	if got := signed(2000); got != "" || log.Len() > 0 {
+		t.Errorf("certificates of before chmpx's start: %q, %s", got, &log)
+	}
+	if got := signed(500); !strings.Contains(got, "certificate_changed") || !strings.Contains(got, "ca.crt, client.crt") {
+		t.Errorf("those that changed while no agent ran: %q", got)
+	}
+	// The same content under a new time is no other certificate; a slave never uses the server's.
+	renew(t, dir, "client.crt", "first", at(3001))
+	renew(t, dir, "server.crt", "second", at(3001))
+	renew(t, dir, "server.key", "second", at(3001))
+	look(3002)
+	if got := signed(2000); got != "" || log.Len() > 0 {
+		t.Errorf("nothing that counts has changed: %q, %s", got, &log)
+	}
+	renew(t, dir, "client.crt", "second", at(1000)) // as by cp -p
+	look(3003)
+	if got := signed(2000); !strings.Contains(got, "certificate_changed: chmpx has to be restarted") || !strings.Contains(got, "client.crt") || strings.Contains(got, "ca.crt") {
+		t.Errorf("a renewed certificate: %q", got)
+	}
+	if !strings.Contains(log.String(), "certificates have changed") || strings.Count(log.String(), "\n") != 1 {
+		t.Errorf("the log: %s", &log)
+	}
+	look(3004)
+	if got := signed(3005); got != "" || strings.Count(log.String(), "\n") != 1 {
+		t.Errorf("after chmpx's restart: %q, %s", got, &log)
+	}
+	c.follow(start, &chmpx.Config{}, at(3006))
+	if len(c.signs(&start)) != 0 || !c.next.at.IsZero() {
+		t.Error("a configuration without TLS has certificates")
+	}
+}
+
+func TestCertificatesThatAreMissing(t *testing.T) {
+	config, dir := tlsFiles(t)
+	var log bytes.Buffer
+	c := certs{log: slog.New(slog.NewTextHandler(&log, nil))}
+	c.follow(time.Now(), config, time.Now())
+	if err := os.Remove(filepath.Join(dir, "server.key")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		c.look(time.Now(), time.Now())
+	}
+	signs := c.signs(nil)
+	if len(signs) != 1 || signs[0].code != CertificateMissing || !strings.Contains(signs[0].message, "ends at its next load") {
+		t.Errorf("signs %+v", signs)
+	}
+	renew(t, dir, "server.key", "back", time.Now())
+	c.look(time.Now(), time.Now())
+	if len(c.signs(nil)) != 0 || strings.Count(log.String(), "missing") != 1 || !strings.Contains(log.String(), "all there again") {
+		t.Errorf("signs %+v, log %s", c.signs(nil), &log)
+	}
+}
