@@ -65,7 +65,9 @@ func TestSourcePackages(t *testing.T) {
 
 // listed is a list of files without the bill of materials and folders that only dpkg lists.
 func listed(list []string) string {
-	list = slices.DeleteFunc(list, func(line string) bool { return strings.Contains(line, "sbom.cdx.json") || strings.TrimSpace(line) == "" })
+	list = slices.DeleteFunc(list, func(line string) bool {
+		return strings.Contains(line, "sbom.cdx.json") || strings.TrimSpace(line) == ""
+	})
 	slices.Sort(list)
 	return strings.Join(list, "\n")
 }
