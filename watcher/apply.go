@@ -264,7 +264,7 @@ func (l *loop) putAgain(now time.Time, why string) error {
 	l.save()
 	if l.parking.waits() { // under a revision that may be used by now
 		l.dropParked()
-		l.poll.want(now)
+		l.poll.Want(now)
 	}
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/watcher/k2hr3"
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 // The ceiling, whatever K2HR3 answers and whoever asks: so many requests in ceilingSpan, and one
@@ -290,7 +291,7 @@ func (h *host) history(seed uint64) {
 	if !w.readSince(last) {
 		h.t.Error("no request for the RESOURCE has begun since the last signal")
 	}
-	h.pass(maxCheckPause + 2*time.Minute)
+	h.pass(schedule.LongestCheckPause + 2*time.Minute)
 	h.right("at the end")
 	h.checkCeiling(w)
 	if h.t.Failed() {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 func TestAHostThatWasAwayAsksAtOnce(t *testing.T) {
@@ -22,7 +23,7 @@ func TestAHostThatWasAwayAsksAtOnce(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {
 				var off atomic.Int64
 				h.wall = func() time.Time { return time.Now().Add(time.Duration(off.Load())) }
-				h.others(manySlaves)
+				h.others(schedule.ManySlaves)
 				h.applied()
 				h.pass(3 * time.Minute) // calm: the next request is minutes away
 				h.forget()

@@ -9,6 +9,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 // change makes K2HR3 have a new text and the watcher ask for it.
@@ -16,7 +17,7 @@ func (h *host) change(server int) {
 	h.join(server)
 	h.send(AskNow)
 	if !h.lists(server) {
-		h.pass(leastAskPause + leastReplacePause + settle)
+		h.pass(schedule.LeastAskPause + leastReplacePause + settle)
 	}
 	if !h.lists(server) {
 		h.t.Fatalf("server %d is not in the file", server)
@@ -267,7 +268,7 @@ func TestAChmpxThatIsStoppedMeanwhileDoesNotSpeakAgainstTheFile(t *testing.T) {
 
 func TestAChmpxThatIsStartedLaterIsConfirmed(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
-		h.others(manySlaves)
+		h.others(schedule.ManySlaves)
 		h.start()
 		h.pass(10 * time.Minute)
 		h.log.want(t, 1, "INFO", "chmpx is not running")

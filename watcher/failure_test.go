@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 // failures are what K2HR3, or what stands between, can do to a read.
@@ -70,13 +71,13 @@ func (h *host) checkBackoff(takes, lasted time.Duration) {
 			attempts = append(attempts, r)
 		}
 	}
-	if n := len(attempts); n < int(lasted/(takes+leastPause+h.config.Interval)) {
+	if n := len(attempts); n < int(lasted/(takes+schedule.LeastPause+h.config.Interval)) {
 		h.t.Errorf("%d attempts in %v", n, lasted)
 	}
 	total := time.Duration(0)
 	for i, gap := range gaps(attempts) {
 		total += gap
-		if gap < leastPause || gap > takes+leastPause+h.config.Interval {
+		if gap < schedule.LeastPause || gap > takes+schedule.LeastPause+h.config.Interval {
 			h.t.Errorf("attempt %d came %v after the one before", i+1, gap)
 		}
 	}
@@ -107,10 +108,10 @@ func TestTheFirstPausesAfterAFailureAreShort(t *testing.T) {
 		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.InternalError, On: []fakek2hr3.Op{fakek2hr3.OpResource}})
 		h.askNow()
 		h.pass(time.Minute)
-		limit := firstPause
+		limit := time.Second
 		for _, gap := range gaps(h.reads())[:4] {
-			if gap > leastPause+limit {
-				t.Errorf("paused for %v, want at most %v", gap, leastPause+limit)
+			if gap > schedule.LeastPause+limit {
+				t.Errorf("paused for %v, want at most %v", gap, schedule.LeastPause+limit)
 			}
 			limit *= 2
 		}
@@ -123,18 +124,19 @@ func TestWithoutAGoodFileThePausesStayShort(t *testing.T) {
 		h.start()
 		h.pass(20 * time.Minute)
 		for _, gap := range gaps(h.reads()) {
-			if gap > leastPause+15*time.Second {
+			if gap > schedule.LeastPause+15*time.Second {
 				t.Errorf("paused for %v", gap)
 			}
 		}
 		h.api.ClearFaults()
-		h.pass(leastPause + hurry)
+		h.pass(schedule.LeastPause + schedule.Hurry)
 		if !h.lists(1) {
 			t.Error("no file")
 		}
 	})
 }
 
+// Only a change of the ring cuts the pause short that K2HR3 asks for, and not again and again.
 func TestAServerThatWantsToBeLeftAloneIs(t *testing.T) {
 	busy := fakek2hr3.Fault{Name: fakek2hr3.Unavailable, RetryAfter: "25", On: []fakek2hr3.Op{fakek2hr3.OpResource}}
 	inBubble(t, func(t *testing.T, h *host) {
@@ -143,12 +145,17 @@ func TestAServerThatWantsToBeLeftAloneIs(t *testing.T) {
 		h.askNow()
 		h.pass(10 * time.Second)
 		h.chmpx.setRing(1, 2) // something to ask for
+		h.pass(10 * time.Second)
+		h.chmpx.setRing(1, 2, 3)
 		h.pass(5 * time.Minute)
 		all := gaps(h.reads())
 		if len(all) < 4 {
 			t.Fatalf("%d reads", len(all)+1)
 		}
-		for _, gap := range all {
+		if all[0] > 10*time.Second+h.config.Peek+time.Second {
+			t.Errorf("the ring has changed, and K2HR3 was asked after %v", all[0])
+		}
+		for _, gap := range all[1:] {
 			if gap < 25*time.Second {
 				t.Errorf("it was asked again after %v", gap)
 			}

@@ -14,6 +14,7 @@ import (
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 // conditions are the conditions of a status in one line, those that do not count yet in brackets.
@@ -195,7 +196,7 @@ func TestStatusSaysWhatIsSeenOfChmpxAndK2HR3(t *testing.T) {
 		if p := s.Process; !p.Seen || !p.Running || p.PID != 1 || p.Revision != 1 || p.ConfirmedAt.IsZero() || p.StartedAt.IsZero() {
 			t.Errorf("chmpx: %+v", p)
 		}
-		if k := s.Talk; k.HeardAt.IsZero() || k.Failure != "" || k.NextWhy != string(whyInterval) || !k.NextAt.After(time.Now()) || !k.AskingSince.IsZero() {
+		if k := s.Talk; k.HeardAt.IsZero() || k.Failure != "" || k.NextWhy != string(schedule.WhyInterval) || !k.NextAt.After(time.Now()) || !k.AskingSince.IsZero() {
 			t.Errorf("K2HR3: %+v", k)
 		}
 		if f := s.File; f.SHA256 != sum([]byte(h.file())) || f.Slaves != 1 || f.ReplacedAt.IsZero() {
@@ -214,13 +215,13 @@ func TestStatusSaysWhatIsSeenOfChmpxAndK2HR3(t *testing.T) {
 		if nodes := s.Nodes.Items(); len(nodes) != 2 || nodes[1].Name != serverName(2) || nodes[1].InFile || !nodes[1].InRing {
 			t.Errorf("the servers: %+v", nodes)
 		}
-		if s.Talk.NextWhy != string(whyRing) {
+		if s.Talk.NextWhy != string(schedule.WhyRing) {
 			t.Errorf("it asks because of: %s", s.Talk.NextWhy)
 		}
 		down := refused(syscall.ECONNREFUSED)
 		h.meddle.Store(&down)
 		h.askNow()
-		if k := h.latest().Talk; k.Failure != "connection refused" || k.FailedAt.IsZero() || k.NextWhy != string(whyFailure) {
+		if k := h.latest().Talk; k.Failure != "connection refused" || k.FailedAt.IsZero() || k.NextWhy != string(schedule.WhyFailure) {
 			t.Errorf("K2HR3 while it is down: %+v", k)
 		}
 	})

@@ -29,6 +29,7 @@ import (
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 const (
@@ -405,11 +406,11 @@ func (h *host) send(e Event) {
 	synctest.Wait()
 }
 
-// askNow is what SIGHUP does. The request it wants begins within leastAskPause, as
+// askNow is what SIGHUP does. The request it wants begins within schedule.LeastAskPause, as
 // there may have been one a moment ago.
 func (h *host) askNow() {
 	h.send(AskNow)
-	h.pass(leastAskPause)
+	h.pass(schedule.LeastAskPause)
 }
 
 // edit does to the file what somebody else may, and tells the watcher of it as

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 // loop is one run of a watcher: its parts, and the router between them. Each part
@@ -186,7 +187,7 @@ func (l *loop) close() { l.beside.Wait() }
 
 // idle is how long no part wants anything.
 func (l *loop) idle() time.Duration {
-	next := earliest(l.membership.next, l.poll.next, l.poll.latest, l.probe.next, l.jobs.next, l.repair.next, l.clock.next, l.lifeSign.next, l.health.next, l.certs.next)
+	next := earliest(l.membership.next, l.poll.next(), l.poll.latest, l.probe.next, l.jobs.next, l.repair.next, l.clock.next, l.lifeSign.next, l.health.next, l.certs.next)
 	if next.IsZero() {
 		return time.Hour
 	}
@@ -198,7 +199,7 @@ func (l *loop) tick(now time.Time) {
 	if l.membership.next.rings(now) {
 		l.startCheck(now)
 	}
-	if l.poll.next.rings(now) {
+	if l.poll.Due(now) {
 		l.requestDue(now)
 	}
 	if l.poll.latest.rings(now) {
@@ -238,7 +239,7 @@ func (l *loop) event(now time.Time, e Event) {
 func (l *loop) askNow(now time.Time) {
 	l.output.allow()
 	l.startCheck(now)
-	l.poll.want(now)
+	l.poll.Want(now)
 }
 
 // result takes what came of something that was done beside the loop. What ends
@@ -314,7 +315,7 @@ func (l *loop) showAlive(now time.Time) {
 
 // scene is what the parts are like, for poll to plan by.
 func (l *loop) scene() scene {
-	return scene{good: l.output.file.good, calm: l.calm(), turn: l.turn(), none: l.output.none()}
+	return scene{schedule.Scene{Good: l.output.file.good, Calm: l.calm(), Turn: l.turn()}, l.output.none()}
 }
 
 // calm: chmpx runs what is in place, and knows no other servers.
@@ -322,9 +323,9 @@ func (l *loop) calm() bool {
 	return l.confirmation.done && l.confirmation.pending == nil && l.ring.differs == "" && l.probe.found == foundRunning
 }
 
-func (l *loop) turn() turn {
+func (l *loop) turn() schedule.Turn {
 	place, slaves := l.output.place(l.InstanceID)
-	return turn{place: place, slaves: slaves, wall: l.wall()}
+	return schedule.Turn{Place: place, Slaves: slaves, Cluster: schedule.ClusterOf(l.Role), Wall: l.wall()}
 }
 
 // show calls Changed if there is something to tell.

@@ -152,19 +152,26 @@ func (l *loop) watchRing(now time.Time, before *daemon.Status, st daemon.Status)
 	l.confirmed(now)
 	switch l.ring.compare(before, st, l.output.file.config) {
 	case ringChanged:
-		l.poll.ringChanged(now, l.turn(), l.requestOp.busy)
+		l.hurry(l.poll.RingChanged(now, l.turn(), l.requestOp.busy))
 	case ringAgrees:
-		l.poll.ringAgrees()
+		l.poll.RingAgrees()
 	case ringLeaving:
-		l.poll.askSoon(now, l.turn(), l.requestOp.busy)
+		l.hurry(l.poll.AskSoon(now, l.turn(), l.requestOp.busy))
 	}
 	l.watchPeers(now, st)
+}
+
+// hurry has K2HR3 asked although it wants to be left alone, if that is worth it.
+func (l *loop) hurry(worth bool) {
+	if worth {
+		l.Member.Disturb()
+	}
 }
 
 // expect waits for chmpx to show the revision in place.
 func (l *loop) expect(now time.Time, before *daemon.Status) {
 	l.ring.reset()
-	l.poll.ringAgrees()
+	l.poll.RingAgrees()
 	if l.confirmation.expect(now, l.output.file.config.FileVersion, before) {
 		l.probe.plan(now, daemon.FirstProbe)
 	}

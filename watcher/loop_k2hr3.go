@@ -9,6 +9,7 @@ import (
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 // startCheck checks the membership, or does so again when the check under way
@@ -20,12 +21,12 @@ func (l *loop) startCheck(now time.Time) {
 	}
 	known := l.membership.known
 	l.start(now, &l.checkOp, l.longest(checkExchanges), func(ctx context.Context) any {
-		before := l.Member.Registrations()
+		before, began := l.Member.Registrations(), time.Now()
 		is, err := l.Member.Keep(ctx, known)
 		if l.once && errors.Is(err, member.ErrMissing) {
 			is, err = l.Member.Keep(ctx, member.Identity{})
 		}
-		return checked{is, err, l.Member.Registrations() != before}
+		return checked{is, err, l.Member.Registrations() != before, time.Since(began)}
 	})
 }
 
@@ -33,12 +34,14 @@ func (l *loop) checkDone(now time.Time, c checked) {
 	if l.ctx.Err() != nil {
 		return
 	}
-	changed, ask := l.membership.result(now, c, errors.Is(l.poll.silence.err, k2hr3.ErrTransport))
+	changed, ask := l.membership.result(now, c, checking{
+		silent: errors.Is(l.poll.silence.err, k2hr3.ErrTransport), stretch: l.poll.Stretch(),
+	})
 	if changed {
 		l.save()
 	}
 	if ask {
-		l.poll.want(now)
+		l.poll.Want(now)
 	}
 }
 
@@ -47,7 +50,7 @@ func (l *loop) startRequest(now time.Time) {
 	if l.requestOp.busy {
 		return
 	}
-	l.poll.begin(now)
+	l.poll.Begin(now)
 	etag, known, wait := l.output.knownETag(), l.membership.known, l.poll.hold()
 	l.start(now, &l.requestOp, 2*l.Wait+l.longest(askExchanges), func(ctx context.Context) any {
 		r := l.ask(ctx, etag, wait)
@@ -74,6 +77,9 @@ func (l *loop) removeStale(ctx context.Context, known member.Identity, r reply) 
 func (w *Watcher) ask(ctx context.Context, etag string, wait time.Duration) (r reply) {
 	r.answer, r.err = w.Member.Ask(ctx, etag, wait)
 	r.took = r.answer.Took
+	if r.err != nil {
+		r.took = k2hr3.Took(r.err)
+	}
 	if ambiguous(r.err) {
 		r.apiUp = w.Member.Ping(ctx) == nil
 	}
@@ -86,7 +92,7 @@ func (l *loop) requestDue(now time.Time) {
 	switch {
 	case !l.requestOp.busy:
 		l.startRequest(now)
-	case l.poll.wanted:
+	case l.poll.Wanted():
 		l.requestOp.cancel()
 	}
 }
@@ -100,12 +106,12 @@ func (l *loop) requestDone(now time.Time, r reply) {
 	switch {
 	case l.ctx.Err() != nil:
 		return
-	case r.err != nil && l.poll.wanted:
-		l.poll.plan(now, 0, whyWanted)
+	case r.err != nil && l.poll.Wanted():
+		l.poll.Plan(now, 0, schedule.WhyWanted)
 	case r.err != nil:
 		l.requestFailed(now, r)
 	default:
-		l.poll.heard(now, r)
+		l.poll.heard(now, r, l.scene())
 		if l.Member.Outside() {
 			l.membership.doubt(now)
 		}
@@ -159,6 +165,6 @@ func (l *loop) mayBeBurst(r reply) bool {
 func (l *loop) settleNow(now time.Time) {
 	if p := l.poll.takePending(); p != nil {
 		l.pass(now, *p)
-		l.poll.want(now)
+		l.poll.Want(now)
 	}
 }

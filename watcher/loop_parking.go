@@ -144,7 +144,7 @@ func (l *loop) parkedInPlace(now time.Time, v parked, old daemon.Inode) {
 	l.save()
 	l.replaced(v.candidate)
 	if v.etag == "" {
-		l.poll.want(now)
+		l.poll.Want(now)
 	}
 }
 
@@ -193,5 +193,5 @@ func (l *loop) restorePrevious(now time.Time, p probed) {
 	l.history.add(now, g.before.config.FileVersion, "restored the one before: chmpx had just started on it")
 	l.save()
 	l.Log.Warn("chmpx started just before the agent replaced slave.ini and runs the previous one; restart chmpx once more", "file", l.File.Path, "runs", p.status.Revision)
-	l.poll.want(now) // the text is parked again
+	l.poll.Want(now) // the text is parked again
 }

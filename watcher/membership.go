@@ -7,21 +7,7 @@ import (
 
 	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
-)
-
-const (
-	// checkEvery is about how often a member checks whether it still is one. Reading by a token
-	// would not show it (docs/k2hr3.md C.8).
-	checkEvery = 10 * time.Minute
-
-	// doubtPause is about how long a doubt waits before the membership is
-	// checked, and missedPause how long a host that K2HR3 misses waits before
-	// it checks again.
-	doubtPause  = 5 * time.Second
-	missedPause = 15 * time.Second
-
-	// maxCheckPause is the longest pause after a failure, unless K2HR3 wants a longer one.
-	maxCheckPause = 5 * time.Minute
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 // membership decides when this host's membership in the role is checked.
@@ -36,7 +22,7 @@ type membership struct {
 	checkedAt time.Time // the latest check
 	since     time.Time // when K2HR3 confirmed it after it had not; zero: it does not
 
-	failures backoff
+	schedule schedule.Checking
 	doubts   trouble
 }
 
@@ -45,6 +31,13 @@ type checked struct {
 	known      member.Identity
 	err        error
 	registered bool // anew
+	took       time.Duration
+}
+
+// checking is what membership has to know of the other parts.
+type checking struct {
+	silent  bool    // the log says already that K2HR3 gives no answer
+	stretch float64 // by how much K2HR3 is asked less often, as it is busy
 }
 
 func newMembership(log *slog.Logger) membership {
@@ -63,12 +56,12 @@ func (m *membership) recall(known member.Identity) { m.known = known }
 // K2HR3 knows the host by something else than before, and whether the RESOURCE
 // is to be asked for now: after the first check, whatever came of it, because the
 // host may be able to read all the same; and after each registration, which
-// changes the text. silent: the log says already that K2HR3 gives no answer. That is
-// not said twice, nor if the request that follows is about to say it.
-func (m *membership) result(now time.Time, c checked, silent bool) (changed, ask bool) {
+// changes the text. That K2HR3 gives no answer is not said twice, nor if the request that
+// follows is about to say it.
+func (m *membership) result(now time.Time, c checked, s checking) (changed, ask bool) {
 	changed, m.known = m.known != c.known, c.known
 	ask = !m.checked || c.registered
-	silent = silent || ask
+	silent := s.silent || ask
 	m.checked, m.checkedAt = true, now
 	m.sure = c.err == nil
 	switch {
@@ -79,19 +72,18 @@ func (m *membership) result(now time.Time, c checked, silent bool) (changed, ask
 	}
 	switch {
 	case c.err == nil:
-		m.failures.reset()
 		m.doubts.over()
-		m.plan(now, jitter(checkEvery))
+		m.plan(now, m.schedule.OK(s.stretch))
 	case errors.Is(c.err, member.ErrMissing):
 		m.doubts.report(now, slog.LevelWarn, "membership unconfirmed", c.err)
-		m.plan(now, jitter(missedPause))
+		m.plan(now, m.schedule.Missing())
 	default:
 		if silent && errors.Is(c.err, k2hr3.ErrTransport) {
 			m.doubts.leave(c.err)
 		} else {
 			m.doubts.report(now, slog.LevelWarn, "membership unconfirmed", c.err)
 		}
-		m.plan(now, m.pauseAfter(c.err))
+		m.plan(now, m.pauseAfter(c, s.stretch))
 	}
 	if m.again {
 		m.again = false
@@ -102,16 +94,19 @@ func (m *membership) result(now time.Time, c checked, silent bool) (changed, ask
 
 // pauseAfter is the time to the next check after one that failed: not before K2HR3 wants to be
 // asked again and, if it was not asked for that reason, right then.
-func (m *membership) pauseAfter(err error) time.Duration {
+func (m *membership) pauseAfter(c checked, stretch float64) time.Duration {
 	var e *k2hr3.Error
-	if !errors.As(err, &e) {
+	if !errors.As(c.err, &e) {
 		e = &k2hr3.Error{}
 	}
 	if e.RetryAfter > 0 && e.Status == 0 {
 		return e.RetryAfter
 	}
-	m.failures.next = max(m.failures.next, doubtPause/2)
-	return max(e.RetryAfter, m.failures.pause(maxCheckPause))
+	took := c.took
+	if e.Status == 0 && !e.Timeout() {
+		took = 0 // K2HR3 did not have the request
+	}
+	return max(e.RetryAfter, m.schedule.Failed(took, stretch))
 }
 
 // moved rechecks the membership now, from the host's new address. While the host
@@ -128,6 +123,6 @@ func (m *membership) moved(now time.Time) {
 func (m *membership) doubt(now time.Time) {
 	if m.sure {
 		m.sure = false
-		m.plan(now, jitter(doubtPause))
+		m.plan(now, m.schedule.Doubt())
 	}
 }

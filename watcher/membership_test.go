@@ -7,6 +7,7 @@ import (
 
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/watcher/k2hr3"
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 // A K2HR3 that wants to be left alone is asked for the membership once that is over, however often
@@ -47,15 +48,15 @@ func TestTheMembershipOfAK2HR3ThatIsDownIsCheckedEverMoreSeldom(t *testing.T) {
 	busy := &k2hr3.Error{Kind: k2hr3.ErrServer, Status: 503, RetryAfter: time.Second}
 	var longest time.Duration
 	for range 100 {
-		m.result(now, checked{err: busy}, false)
+		m.result(now, checked{err: busy}, checking{stretch: 1})
 		d := m.next.at.Sub(now)
-		if d < busy.RetryAfter || d > maxCheckPause+leastPause {
+		if d < busy.RetryAfter || d > schedule.LongestCheckPause+schedule.LeastPause {
 			t.Fatalf("the next check comes after %v", d)
 		}
 		longest = max(longest, d)
 		now = m.next.at
 	}
-	if longest < maxCheckPause/2 {
+	if longest < schedule.LongestCheckPause/2 {
 		t.Errorf("the longest pause is %v", longest)
 	}
 }

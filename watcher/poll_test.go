@@ -13,6 +13,7 @@ import (
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/watcher/k2hr3"
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 func TestTheFirstFileIsInPlaceAtOnceWithOwnCUKAndRevision(t *testing.T) {
@@ -43,7 +44,7 @@ func TestWithoutAStampTheTextsOwnRevisionStays(t *testing.T) {
 		}
 		h.cluster.SetText(strings.Replace(text, "4711", "4712", 1))
 		h.askNow()
-		h.pass(leastAskPause + leastReplacePause)
+		h.pass(schedule.LeastAskPause + leastReplacePause)
 		if h.revision() != 4712 {
 			t.Errorf("revision %d: with the stamp off a new FILEVERSION is a change", h.revision())
 		}
@@ -66,7 +67,7 @@ func TestAClusterWithoutServersIsWaitedFor(t *testing.T) {
 			t.Errorf("%d reads in three minutes without a good file", n)
 		}
 		h.join(2)
-		h.pass(hurry + time.Second)
+		h.pass(schedule.Hurry + time.Second)
 		if !h.lists(2) {
 			t.Error("the first server was not applied")
 		}
@@ -170,29 +171,6 @@ func TestAChangeChmpxDoesNotCompareWritesNothingAndItsETagIsUsed(t *testing.T) {
 	}
 }
 
-// The number of slaves counts, and the host must be one of those that it counts.
-func TestTheIntervalGrowsWithTheNumberOfSlaves(t *testing.T) {
-	p := poll{interval: time.Minute}
-	for _, tt := range []struct {
-		place, slaves int
-		want          time.Duration
-	}{
-		{0, 1, time.Minute}, {1, 2, time.Minute}, {19, 20, time.Minute},
-		{0, 21, 63 * time.Second}, {0, 50, 150 * time.Second}, {98, 99, 297 * time.Second},
-		{0, 100, 5 * time.Minute}, {0, 5000, 5 * time.Minute},
-		{-1, 0, 5 * time.Minute}, {-1, 1, 5 * time.Minute}, {-1, 50, 5 * time.Minute},
-	} {
-		s := scene{good: true, calm: true, turn: turn{place: tt.place, slaves: tt.slaves}}
-		if got := p.every(s); got != tt.want {
-			t.Errorf("place %d of %d slaves: every %v, want %v", tt.place, tt.slaves, got, tt.want)
-		}
-		s.calm = false
-		if got := p.every(s); got != time.Minute {
-			t.Errorf("place %d of %d slaves, not all is well: every %v, want the interval", tt.place, tt.slaves, got)
-		}
-	}
-}
-
 // Whatever a change is that the ring does not show, few slaves see it within the
 // interval, and many do not ask K2HR3 more often than few do.
 func TestSlavesOfAClusterSeeAChangeOfASettingByTheInterval(t *testing.T) {
@@ -237,7 +215,7 @@ func TestTheIntervalIsStretchedOnlyWhileAllIsWell(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {
-				h.others(manySlaves)
+				h.others(schedule.ManySlaves)
 				tt.set(h)
 				h.applied()
 				h.pass(25 * time.Minute)
@@ -260,7 +238,7 @@ func TestTheStretchEndsWhenChmpxIsNoLongerSeenWell(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {
-				h.others(manySlaves)
+				h.others(schedule.ManySlaves)
 				h.applied()
 				spoil(h)
 				h.pass(6 * time.Minute) // what was planned before
@@ -301,7 +279,7 @@ func TestATextFromBeforeARegistrationDoesNotDelayTheNextOne(t *testing.T) {
 		l := h.make().newLoop(ctx, false)
 		defer l.close()
 		defer end()
-		l.poll.want(time.Now())
+		l.poll.Want(time.Now())
 		l.requestDone(time.Now(), reply{answer: k2hr3.Answer{Text: h.cluster.Text()}})
 		l.result(time.Now(), <-l.results)
 		if l.output.refused == "" {

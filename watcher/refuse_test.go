@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 // refusals are texts that must not be put in place.
@@ -25,6 +26,9 @@ var refusals = []struct {
 	{"one with another deployment's placeholders", func(s string) string {
 		return strings.ReplaceAll(s, "__SELF_INSTANCE_ID__", "%%SELF_CONTAINER_CUK%%")
 	}, `SELFCUK is still the placeholder "%%SELF_CONTAINER_CUK%%"`},
+	{"one with another deployment's date alone, which chmpx would take", func(s string) string {
+		return strings.Replace(s, "Mon, 03 Feb 2025 09:00:00  0000", "%%FILE_DOWNLOAD_DATE%%", 1)
+	}, `DATE is still the placeholder "%%FILE_DOWNLOAD_DATE%%"`},
 	{"an empty one", func(string) string { return "" }, "reject"},
 	{"half of one", func(s string) string { return s[:len(s)/2] }, ""},
 	{"a web page", func(string) string { return "<html><body>sorry</body></html>" }, "reject"},
@@ -94,7 +98,7 @@ func TestARefusedTextIsNoFirstFile(t *testing.T) {
 				h.log.want(t, 1, "RESOURCE not applied; there is no slave.ini yet")
 				h.log.want(t, 0, "unchanged")
 				h.cluster.ClearText()
-				h.pass(hurry + leastPause)
+				h.pass(schedule.Hurry + schedule.LeastPause)
 				if !h.lists(1) {
 					t.Error("the good one that follows is not applied")
 				}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 // order is what was asked, in one line.
@@ -100,7 +101,7 @@ func TestAFailedRegistrationDoesNotStopReading(t *testing.T) {
 				}
 				h.checkNag("membership unconfirmed", 61*time.Minute)
 				h.api.ClearFaults()
-				h.pass(maxCheckPause + time.Minute)
+				h.pass(schedule.LongestCheckPause + time.Minute)
 				if n := len(h.cluster.Slaves()); n != 2 {
 					t.Errorf("%d members, want this host among them", n)
 				}
@@ -110,7 +111,7 @@ func TestAFailedRegistrationDoesNotStopReading(t *testing.T) {
 }
 
 // rejoins is how long three looks take from the first doubt on.
-const rejoins = doubtPause + 2*missedPause + 4*time.Second
+const rejoins = schedule.DoubtPause + 2*schedule.MissedPause + 4*time.Second
 
 func TestAHostThatK2HR3ForgotRegistersAgain(t *testing.T) {
 	for _, tt := range []struct {
@@ -240,7 +241,7 @@ func TestNobodyRegistersWhileTheStoreIsDown(t *testing.T) {
 		h.pass(10 * time.Minute)
 		unchanged()
 		h.api.ClearFaults()
-		h.pass(2 * time.Minute)
+		h.pass(schedule.LongestPause + time.Minute)
 		if got := len(h.cluster.Slaves()); got != 1 {
 			t.Errorf("%d members", got)
 		}

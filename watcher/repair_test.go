@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 var edits = map[string]func(path string) error{
@@ -152,7 +154,7 @@ func TestAFileThatWasNeverGoodIsNotPutBack(t *testing.T) {
 			t.Errorf("the file is %q", h.file())
 		}
 		h.join(1)
-		h.pass(hurry + time.Second)
+		h.pass(schedule.Hurry + time.Second)
 		if !h.lists(1) {
 			t.Error("the first good text is not applied")
 		}

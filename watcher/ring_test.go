@@ -1,10 +1,11 @@
 package watcher
 
 import (
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
+
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 func TestALoneSlaveAsksAtOnceWhenTheRingHasAnotherServer(t *testing.T) {
@@ -43,7 +44,7 @@ func TestTheRingIsAskedForWithBackoffUntilK2HR3Agrees(t *testing.T) {
 			t.Errorf("%d reads in half a minute", n+1)
 		}
 
-		h.others(manySlaves)
+		h.others(schedule.ManySlaves)
 		h.askNow()
 		h.pass(2 * time.Minute)
 		h.forget()
@@ -57,14 +58,14 @@ func TestTheRingIsAskedForNoLongerThanAMinute(t *testing.T) {
 		h.applied()
 		unchanged := h.untouched()
 		h.chmpx.setRing(1, 2) // and K2HR3 will never know it
-		h.pass(chaseFor + 30*time.Second)
+		h.pass(schedule.ChaseFor + 30*time.Second)
 		if n := len(h.reads()); n < 6 || n > 15 {
 			t.Errorf("%d reads", n)
 		}
 		h.pass(2 * time.Minute)
 		reads := h.reads()
 		for i, gap := range gaps(reads) {
-			if since := reads[i].Start.Sub(reads[0].Start); since > chaseFor && gap < 54*time.Second {
+			if since := reads[i].Start.Sub(reads[0].Start); since > schedule.ChaseFor && gap < 54*time.Second {
 				t.Errorf("%v after the ring changed the next read came %v later", since, gap)
 			}
 		}
@@ -155,44 +156,6 @@ func TestManySlavesSpreadWhatTheyAskForTheRing(t *testing.T) {
 			t.Errorf("%d reads: 250 slaves would be %d", n, n*slaves)
 		}
 	})
-}
-
-// All slaves of a large cluster notice a new server within one peek, and ask
-// again for a while because K2HR3 does not have it yet.
-func TestNoTwoSlavesHaveTheSameTurn(t *testing.T) {
-	const slaves = 250
-	wall := time.Now()
-	perSecond := make(map[int64]int)
-	for place := range slaves {
-		noticed := rand.N(2 * time.Second)
-		next := func(d time.Duration) time.Duration {
-			return turn{place: place, slaves: slaves, wall: wall}.after(d)
-		}
-		c := chase{since: wall}
-		first := next(noticed)
-		if first > noticed+slaves*turnLength {
-			t.Errorf("slave %d waits until %v", place, first)
-		}
-		for at := first; at < chaseFor; at = next(at + c.pause(wall, time.Hour)) {
-			perSecond[int64(at/time.Second)]++
-		}
-	}
-	for second, n := range perSecond {
-		if n > 20 {
-			t.Errorf("%d requests in second %d", n, second)
-		}
-	}
-}
-
-func TestALoneSlaveHasItsTurnAtAnyTime(t *testing.T) {
-	for slaves, most := range map[int]time.Duration{0: 0, 1: 0, 2: 2 * turnLength} {
-		if d := (turn{place: -1, slaves: slaves}).after(0); d > most {
-			t.Errorf("%d slaves: %v", slaves, d)
-		}
-	}
-	if d := (turn{place: -1}).after(time.Second); d != time.Second {
-		t.Errorf("without a file: %v", d)
-	}
 }
 
 func TestALookThatFailsDoesNotMakeALiveDangerAcceptable(t *testing.T) {

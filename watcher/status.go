@@ -147,8 +147,8 @@ func (l *loop) status() Status {
 		HasFile: file.good,
 		Chmpx:   l.chmpxStatus(),
 		Joining: !l.membership.checked,
-		Holds:   l.poll.holds,
-		Every:   l.poll.every(l.scene()),
+		Holds:   l.poll.Holds(),
+		Every:   l.poll.Every(l.scene().Scene),
 		Ring:    l.ring.differs != "",
 		Job:     l.jobOp.busy,
 	}

@@ -16,6 +16,7 @@ import (
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 func TestStatusInOneLine(t *testing.T) {
@@ -124,7 +125,7 @@ func TestTheWatcherSaysHowItIs(t *testing.T) {
 		h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
 		h.join(2)
 		h.askNow()
-		h.pass(leastAskPause)
+		h.pass(schedule.LeastAskPause)
 		h.says("revision 2 with 2 servers, not loaded by chmpx yet; ", "every 1m")
 		h.pass(2 * time.Minute)
 		h.says("revision 3 with 2 servers, not loaded by chmpx: restart chmpx; ", "")

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/chmpx/daemon"
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 func unitState(load, active, file string) daemon.UnitState {
@@ -37,7 +38,7 @@ func TestTheUnitIsStartedOnlyForTheFirstGoodFileAndIfItIsEnabledAndDown(t *testi
 					t.Errorf("jobs before there is a file: %s", jobs)
 				}
 				h.join(1)
-				h.pass(hurry + time.Second)
+				h.pass(schedule.Hurry + time.Second)
 				if jobs := h.unit.jobs(); jobs != tt.want {
 					t.Errorf("jobs: %q, want %q", jobs, tt.want)
 				}

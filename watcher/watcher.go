@@ -89,6 +89,8 @@ type Member interface {
 	Renamed() bool
 	// Ping asks for nothing but whether K2HR3's API is up.
 	Ping(ctx context.Context) error
+	// Disturb lets the next request begin although K2HR3 wants to be left alone (Retry-After).
+	Disturb()
 	// Longest is the most that one exchange takes, but for the time it is held.
 	Longest() time.Duration
 }
@@ -275,7 +277,7 @@ func (l *loop) settled() (bool, error) {
 		return true, errors.Join(joinErr, l.poll.silence.err)
 	case l.output.refusal.err != nil:
 		return true, errors.Join(joinErr, explained(l.output.refusal.err))
-	case l.requestOp.busy, l.poll.wanted, l.poll.unseen != nil, l.poll.waiting != nil, l.confirmation.pending != nil, l.jobOp.busy:
+	case l.requestOp.busy, l.poll.Wanted(), l.poll.unseen != nil, l.poll.waiting != nil, l.confirmation.pending != nil, l.jobOp.busy:
 		return false, nil
 	case l.confirmation.limit != 0 && l.probe.found == neverProbed && l.probeOp.busy:
 		return false, nil
@@ -295,7 +297,7 @@ func (l *loop) waitsFor() string {
 		return "" // for a moment
 	case l.confirmation.pending != nil:
 		return fmt.Sprintf("chmpx to run the current slave.ini, %v at most; confirm = 0 does without", l.confirmation.limit)
-	case l.checkOp.busy, l.requestOp.busy, l.poll.wanted:
+	case l.checkOp.busy, l.requestOp.busy, l.poll.Wanted():
 		return "K2HR3"
 	}
 	return "chmpxstatus"

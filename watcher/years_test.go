@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 // years is half of one, which takes some six seconds; -years 10 is for now and then, and
@@ -70,7 +71,7 @@ func TestYears(t *testing.T) {
 			}
 		}
 		t.Logf("%d requests, %d allowed, %d registrations", asked, allowed, registered)
-		if asked > allowed || asked < int(*years*365*float64(day/checkEvery)) {
+		if asked > allowed || asked < int(*years*365*float64(day/schedule.CheckEvery)) {
 			t.Errorf("%d requests, want %d at most, and one for each look for the membership at least", asked, allowed)
 		}
 		if months := int(*years * 365 / 30); registered < months || registered > months+1 {
@@ -96,7 +97,7 @@ func (h *host) oneDay(n int) (allowed int) {
 	h.t.Helper()
 	// The interval and the looks for the membership, which come up to a tenth
 	// earlier than planned.
-	allowed = int(day/(yearsInterval*9/10)) + int(day/(checkEvery*9/10)) + 2
+	allowed = int(day/(yearsInterval*9/10)) + int(day/(schedule.CheckEvery*9/10)) + 2
 	started := time.Now()
 
 	h.pass(rand.N(time.Hour))
@@ -114,7 +115,7 @@ func (h *host) oneDay(n int) (allowed int) {
 	}
 	if n%30 == 29 {
 		h.cluster.DropSlave(ownAddr, ownCUK)
-		h.pass(30 * time.Minute) // checkEvery, and three looks
+		h.pass(30 * time.Minute) // schedule.CheckEvery, and three looks
 		allowed += 30
 	}
 	if n%7 == 1 || n%7 == 5 {

@@ -198,9 +198,27 @@ func (p *parser) nodes(count int) ([]Node, error) {
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, n)
+		list = add(list, n)
 	}
 	return list, nil
+}
+
+// add appends a node, or folds it into the one that it is. chmpx lists a server twice that it has
+// heard of from two others at the same moment, with its connections at one place, for as long as it
+// runs (docs/chmpx.md F.7).
+func add(list []Node, n Node) []Node {
+	for i := range list {
+		l := &list[i]
+		if l.Name != n.Name || l.CtlPort != n.CtlPort || l.CUK != n.CUK {
+			continue
+		}
+		if n.Sockets > l.Sockets {
+			l.State = n.State
+		}
+		l.Sockets += n.Sockets
+		return list
+	}
+	return append(list, n)
 }
 
 // node reads the lines of one node. No block nests in it, so a value may look

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -267,5 +268,25 @@ func BenchmarkParseStatus(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestAServerThatIsListedTwiceIsOne: with its connections, at whichever place they are.
+func TestAServerThatIsListedTwiceIsOne(t *testing.T) {
+	const name, cuk = "store-c.example", "cuk-c"
+	connected := serverBlock(t, 0, name, cuk)
+	bare := regexp.MustCompile(`(?m)^(    sockets +=).*$`).ReplaceAllString(serverBlock(t, 1, name, cuk), "$1")
+	for _, blocks := range []string{connected + bare, bare + connected} {
+		st, err := ParseStatus([]byte(withServers(t, 2, blocks)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(st.Servers) != 1 || st.Servers[0].Sockets != 1 {
+			t.Errorf("servers %+v", st.Servers)
+		}
+	}
+	st, err := ParseStatus([]byte(withServers(t, 2, connected+serverBlock(t, 1, name, "another"))))
+	if err != nil || len(st.Servers) != 2 {
+		t.Errorf("another CUK is another server: %+v %v", st.Servers, err)
 	}
 }

@@ -32,7 +32,7 @@ func (p *program) tidy(o *options.Options, log *slog.Logger) {
 		p.guard.CloseFile(path, log)
 	}
 	if o.UserTokenFile != "" {
-		p.guard.CloseFile(o.UserTokenFile, log)
+		p.guard.CloseUserToken(o.UserTokenFile, log)
 	}
 	if o.CUK.IsZero() && !o.InPod() {
 		p.instance.Update(o.Instance(), log)

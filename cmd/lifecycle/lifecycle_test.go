@@ -176,6 +176,7 @@ func (idle) Renamed() bool                                               { retur
 func (idle) RemoveStale(context.Context, member.Identity, []string) bool { return false }
 func (idle) Ping(context.Context) error                                  { return nil }
 func (idle) Longest() time.Duration                                      { return time.Hour }
+func (idle) Disturb()                                                    {}
 
 // refuses is a judge for whom no file is good.
 type refuses struct{}

@@ -249,6 +249,13 @@ var table = []Event{
 		Remedy:  "Nothing.",
 	},
 	{
+		ID:      "acf936dc725b43d9bb163918f5c720aa",
+		Group:   aboutK2HR3,
+		Message: "K2HR3, or a proxy on the way, ends the requests it holds early; asking it to hold them for less",
+		Cause:   "Two requests that K2HR3 held ended at the same age without an answer: a proxy or a middlebox ends what is silent for that long.",
+		Remedy:  "Nothing. Let the proxy wait for longer than wait says, and restart the agent, if fewer requests matter.",
+	},
+	{
 		ID:      "eb1570b5f47e4abdac9f6afa5827711b",
 		Group:   aboutK2HR3,
 		Message: "K2HR3 lets this host read by its address and CUK",
@@ -807,5 +814,12 @@ var table = []Event{
 		Message: "the files that slave.ini names for TLS are all there again",
 		Cause:   "What was missing is back.",
 		Remedy:  "Nothing.",
+	},
+	{
+		ID:      "c72ae6215e3d41a2be3fd467a720a2ec",
+		Group:   aboutToken,
+		Message: "everybody could read the user's token; the agent has closed it to others, and whoever may have read it can act as that user",
+		Cause:   "The file of user-token-file had a mode that lets everybody read it.",
+		Remedy:  "If anybody else can have read it, end that login in K2HR3's identity service and put a new token into the file. In a pod, give the Secret's volume defaultMode 0440 or 0400.",
 	},
 }

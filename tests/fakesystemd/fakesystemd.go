@@ -112,18 +112,28 @@ func (s *Systemd) Starts() int {
 	return s.starts
 }
 
-// Active reports whether the unit runs.
-func (s *Systemd) Active() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.active
-}
-
 // Stop stops the unit, as systemctl stop does.
 func (s *Systemd) Stop() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.stop()
+}
+
+// Restart restarts the unit if it runs, as systemctl try-restart does.
+func (s *Systemd) Restart() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.restart()
+}
+
+func (s *Systemd) restart() error {
+	if !s.active {
+		return nil
+	}
+	if err := s.stop(); err != nil {
+		return err
+	}
+	return s.start()
 }
 
 func (s *Systemd) stop() error {
@@ -183,15 +193,7 @@ func (m methods) StartUnit(name, _ string) (dbus.ObjectPath, *dbus.Error) {
 }
 
 func (m methods) TryRestartUnit(name, _ string) (dbus.ObjectPath, *dbus.Error) {
-	return m.s.job(name, func(s *Systemd) error {
-		if !s.active {
-			return nil
-		}
-		if err := s.stop(); err != nil {
-			return err
-		}
-		return s.start()
-	})
+	return m.s.job(name, (*Systemd).restart)
 }
 
 func (m methods) ReloadUnit(string, string) (dbus.ObjectPath, *dbus.Error) {

@@ -130,8 +130,15 @@ func (l *lab) runAgent() error {
 		return err
 	}
 	l.agent, l.read, l.confirmed, l.refused = p, 0, 0, ""
+	// What is typed next comes after its first words.
+	ctx, cancel := context.WithTimeout(context.Background(), firstWords)
+	defer cancel()
+	_, _, _ = p.Await(ctx, 0, func(realagent.Record) bool { return true })
 	return nil
 }
+
+// firstWords is how long an agent that was started may take to say something.
+const firstWords = 10 * time.Second
 
 // options are the agent's, for all its verbs. They are in its file, so that whoever plays with the
 // lab changes them as an operator does, and needs no more than --config.

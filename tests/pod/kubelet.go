@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
@@ -65,7 +66,7 @@ func (n *Node) NewPod(name, ip string) (*Pod, error) {
 	if err := os.WriteFile(file, text, 0o644); err != nil {
 		return nil, err
 	}
-	_, err = n.try(n.tb.Context(), "kube", "play", "--start=false", "--ip", ip, file)
+	_, err = n.try(n.tb.Context(), "kube", "play", "--start=false", "--network", network, "--ip", ip, file)
 	return p, err
 }
 
@@ -198,10 +199,7 @@ func (p *Pod) keep(ctx, beside context.Context, c corev1.Container) error {
 		return err
 	}
 	p.watches.Go(func() {
-		for {
-			if _, err := p.node.try(beside, "wait", "--interval", "100ms", p.container(c.Name)); err != nil || beside.Err() != nil {
-				return
-			}
+		for p.ended(beside, c.Name) {
 			p.mu.Lock()
 			again := !p.ending
 			p.mu.Unlock()
@@ -213,6 +211,27 @@ func (p *Pod) keep(ctx, beside context.Context, c corev1.Container) error {
 		}
 	})
 	return nil
+}
+
+// ended waits until a container has ended; false: or until ctx is. It asks podman only when the
+// process is gone: with many pods anything else would be most of the work here.
+func (p *Pod) ended(ctx context.Context, container string) bool {
+	pid := 0
+	for {
+		if pid == 0 || unix.Kill(pid, 0) != nil {
+			out, err := p.node.try(ctx, "inspect", "--format", "{{.State.Pid}} {{.State.Status}}", p.container(container))
+			status := ""
+			if _, errScan := fmt.Sscan(out, &pid, &status); err != nil || errScan != nil {
+				return false
+			}
+			if status == "exited" {
+				return true
+			}
+		}
+		if sleep(ctx, 100*time.Millisecond) != nil {
+			return false
+		}
+	}
 }
 
 func (p *Pod) count(container string) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -14,57 +15,54 @@ import (
 	"k2hdkc-slave-agent/tests/need"
 )
 
-// Addresses of pods.
-const (
-	addr  = "10.89.0.21"
-	other = "10.89.0.31"
-)
-
-// TestPods runs pods of the manifests as they are, one scenario after the other.
+// TestPods runs pods of the manifests as they are.
 func TestPods(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs pods")
-	}
 	need.Long(t, "runs pods")
-	w := newWorld(t, fakechmpx.BuildT(t))
-	for _, components := range [][]string{nil, {"confirm"}} {
-		kind := strings.Join(append([]string{"base"}, components...), "+")
-		w.use(t, components...)
-		t.Run(kind+": from the first start to the end", w.scenario(life))
-		t.Run(kind+": the agent is restarted", w.scenario(agentEnds("TERM")))
-		t.Run(kind+": the agent is killed", w.scenario(agentEnds("KILL")))
+	m := newMachine(t)
+	m.loadImages(fakechmpx.BuildT(t))
+	base, confirm := []string(nil), []string{"confirm"}
+	for i, s := range []struct {
+		name       string
+		components []string
+		run        func(*testing.T, *world)
+	}{
+		{"many at once, and a node that is drained", base, manyAtOnce},
+		{"a life", base, life},
+		{"a life, with a look at chmpx", confirm, life},
+		{"chmpx is killed", confirm, chmpxKilled},
+		{"K2HR3 is away at the start", confirm, awayAtStart},
+		{"K2HR3 is away at the end", confirm, awayAtEnd},
+		{"the certificates are renewed", confirm, renewed},
+		{"replaced at the same address", confirm, replaced},
+		{"the role token has expired", confirm, tokenExpired},
+		{"a user's token", base, userToken},
+	} {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			m.turn <- struct{}{}
+			defer func() { <-m.turn }()
+			w := newWorld(t, m, i+1, s.components...)
+			s.run(t, w)
+		})
 	}
-	t.Run("chmpx is killed", w.scenario(chmpxKilled))
-	t.Run("K2HR3 is away at the start", w.scenario(awayAtStart))
-	t.Run("K2HR3 is away at the end", w.scenario(awayAtEnd))
-	t.Run("the certificates are renewed", w.scenario(renewed))
-	t.Run("replaced at the same address", w.scenario(replaced))
-	t.Run("the role token has expired", w.scenario(tokenExpired))
-	t.Run("a user's token", w.scenario(userToken))
-	t.Run("many at once, and a node that is drained", w.scenario(manyAtOnce))
 }
 
-func (w *world) scenario(f func(*testing.T, *world)) func(*testing.T) {
-	return func(t *testing.T) {
-		w.reset()
-		f(t, w)
-	}
-}
-
-// one checks that there is one member, that at an address, and returns its CUK.
-func (w *world) one(t *testing.T, addr string) string {
+// one checks that there is one member, the first pod, and returns its CUK.
+func (w *world) one(t *testing.T) string {
 	t.Helper()
-	m := w.members()
+	m, addr := w.members(), w.addr(0)
 	if len(m) != 1 || len(m[addr]) != 1 {
 		t.Fatalf("members: %v, want one, at %s", m, addr)
 	}
 	return m[addr][0]
 }
 
+// life: a pod starts, servers join and leave, the agent's container is restarted and killed, and
+// the pod ends.
 func life(t *testing.T, w *world) {
-	p := w.pod(t, "slave-0", addr)
+	p := w.pod(t, 0)
 	w.up(t, p)
-	w.one(t, addr)
+	cuk := w.one(t)
 	await(t, "slave.ini has two servers", limit, fileHas(p, 1, 2))
 	text, err := readFile(p.file("antpickax", "slave.ini"))
 	if err != nil {
@@ -73,23 +71,38 @@ func life(t *testing.T, w *world) {
 	if strings.Contains(text, "%%") || !strings.Contains(text, "CAPATH") {
 		t.Errorf("slave.ini is not that of this pod:\n%s", text)
 	}
-
+	w.K2HR3.ForgetRequests()
 	w.server(3)
 	w.ring(t, p, 1, 2, 3)
 	w.ask(t, p)
 	await(t, "a server has joined", limit, fileHas(p, 1, 2, 3))
-	w.leave(2)
-	w.ring(t, p, 1, 3)
-	w.ask(t, p)
-	await(t, "a server has left", limit, fileHas(p, 1, 3))
+	for i, signal := range []string{"TERM", "KILL"} {
+		if _, err := w.try(t.Context(), "kill", "--signal", signal, p.container("agent")); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "the kubelet has started the agent again after "+signal, limit, restarted(p, "agent", i+1))
+		want := [][]int{{1, 3}, {1, 2, 3}}[i]
+		if i == 0 {
+			w.leave(2)
+		} else {
+			w.server(2)
+		}
+		w.ring(t, p, want...)
+		await(t, "it goes on", limit, fileHas(p, want...))
+	}
 	await(t, "ready as before", limit, p.Ready)
-	for _, c := range []string{"register", "agent", "chmpx", "application"} {
+	if now := w.one(t); now != cuk {
+		t.Error("the pod has another CUK")
+	}
+	for _, r := range w.K2HR3.Requests() {
+		if r.Method == http.MethodPut || r.Method == http.MethodDelete {
+			t.Errorf("the membership was touched: %v", r)
+		}
+	}
+	for _, c := range []string{"register", "chmpx", "application"} {
 		if n := p.Restarts(c); n > 0 {
 			t.Errorf("%s was restarted %d times", c, n)
 		}
-	}
-	if n := w.deletions(); n > 0 {
-		t.Errorf("%d deletions while the pod lives", n)
 	}
 	w.end(t, p)
 	if m := w.members(); len(m) > 0 {
@@ -105,34 +118,6 @@ func (w *world) ask(t *testing.T, p *Pod) {
 	}
 }
 
-func agentEnds(signal string) func(*testing.T, *world) {
-	return func(t *testing.T, w *world) {
-		p := w.pod(t, "slave-0", addr)
-		w.up(t, p)
-		cuk := w.one(t, addr)
-		w.K2HR3.ForgetRequests()
-		if _, err := w.try(t.Context(), "kill", "--signal", signal, p.container("agent")); err != nil {
-			t.Fatal(err)
-		}
-		await(t, "the kubelet has started it again", limit, restarted(p, "agent", 1))
-		w.server(3)
-		w.ring(t, p, 1, 2, 3)
-		await(t, "it goes on", limit, fileHas(p, 1, 2, 3))
-		await(t, "the pod is ready", limit, p.Ready)
-		if now := w.one(t, addr); now != cuk {
-			t.Error("the pod has another CUK")
-		}
-		for _, r := range w.K2HR3.Requests() {
-			if r.Method == "PUT" || r.Method == "DELETE" {
-				t.Errorf("the membership was touched: %v", r)
-			}
-		}
-		if p.Restarts("chmpx")+p.Restarts("application") > 0 {
-			t.Error("other containers were restarted")
-		}
-	}
-}
-
 func restarted(p *Pod, container string, n int) func(context.Context) error {
 	return func(context.Context) error {
 		if p.Restarts(container) < n {
@@ -143,7 +128,7 @@ func restarted(p *Pod, container string, n int) func(context.Context) error {
 }
 
 func chmpxKilled(t *testing.T, w *world) {
-	p := w.pod(t, "slave-0", addr)
+	p := w.pod(t, 0)
 	w.up(t, p)
 	if _, err := p.Exec(t.Context(), "chmpx", "/bin/sh", "-c", "kill -KILL $(pidof chmpx)"); err != nil {
 		t.Fatal(err)
@@ -157,7 +142,7 @@ func chmpxKilled(t *testing.T, w *world) {
 
 func awayAtStart(t *testing.T, w *world) {
 	w.away()
-	p := w.pod(t, "slave-0", addr)
+	p := w.pod(t, 0)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	done := make(chan error, 1)
@@ -187,7 +172,7 @@ func says(p *Pod, container string, words ...string) func(context.Context) error
 
 // awayAtEnd: K2HR3 comes back while preStop still tries.
 func awayAtEnd(t *testing.T, w *world) {
-	p := w.pod(t, "slave-0", addr)
+	p := w.pod(t, 0)
 	w.up(t, p)
 	w.away()
 	back := make(chan struct{})
@@ -204,7 +189,7 @@ func awayAtEnd(t *testing.T, w *world) {
 }
 
 func renewed(t *testing.T, w *world) {
-	p := w.pod(t, "slave-0", addr)
+	p := w.pod(t, 0)
 	w.up(t, p)
 	w.secrets["k2hdkc-slave-tls"] = w.CA.secret(t, "slave")
 	if err := p.Renew("tls"); err != nil {
@@ -234,26 +219,26 @@ func replaced(t *testing.T, w *world) {
 	}
 	cuks := map[string]bool{}
 	for i := range times {
-		p := w.pod(t, "slave-0", addr)
+		p := w.pod(t, 0)
 		w.up(t, p)
-		cuks[w.one(t, addr)] = true
+		cuks[w.one(t)] = true
 		if i%2 == 0 {
 			w.end(t, p)
 			if len(w.members()) > 0 {
 				t.Errorf("members after the end: %v", w.members())
 			}
-			p = w.pod(t, "slave-0", addr)
+			p = w.pod(t, 0)
 			w.up(t, p)
-			cuks[w.one(t, addr)] = true
+			cuks[w.one(t)] = true
 		}
 		if err := p.Lose(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		w.one(t, addr) // who could have removed it
+		w.one(t) // who could have removed it
 	}
-	p := w.pod(t, "slave-0", addr)
+	p := w.pod(t, 0)
 	w.up(t, p)
-	cuks[w.one(t, addr)] = true
+	cuks[w.one(t)] = true
 	if len(cuks) < times+2 {
 		t.Errorf("%d CUKs of as many pods as that", len(cuks))
 	}
@@ -262,19 +247,15 @@ func replaced(t *testing.T, w *world) {
 
 // tokenExpired: who is a member needs none; a new pod waits for another one.
 func tokenExpired(t *testing.T, w *world) {
-	first := w.pod(t, "slave-0", addr)
+	first := w.pod(t, 0)
 	w.up(t, first)
 	w.Cluster.Revoke(w.token)
-	defer func() {
-		w.token = w.Cluster.RoleToken("slave", time.Hour)
-		w.secrets["k2hdkc-slave-token"] = map[string][]byte{"role-token": []byte(w.token)}
-	}()
 	w.server(3)
 	w.ring(t, first, 1, 2, 3)
 	w.ask(t, first)
 	await(t, "a member goes on", limit, fileHas(first, 1, 2, 3))
 
-	second := w.pod(t, "slave-1", other)
+	second := w.pod(t, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	done := make(chan error, 1)
@@ -297,19 +278,13 @@ func tokenExpired(t *testing.T, w *world) {
 
 // userToken: a pod gets its role token by a user's, as with the chart.
 func userToken(t *testing.T, w *world) {
-	role, config := w.secrets["k2hdkc-slave-token"], ""
 	w.secrets["k2hdkc-slave-token"] = map[string][]byte{"user-token": []byte(w.K2HR3.UnscopedToken("shop"))}
-	for name, data := range w.manifest.Configs {
-		config = name
+	for _, data := range w.manifest.Configs {
 		data["K2HDKC_SLAVE_USER_TOKEN_FILE"] = "/etc/k2hdkc/user-token"
 	}
-	defer func() {
-		w.secrets["k2hdkc-slave-token"] = role
-		delete(w.manifest.Configs[config], "K2HDKC_SLAVE_USER_TOKEN_FILE")
-	}()
-	p := w.pod(t, "slave-0", addr)
+	p := w.pod(t, 0)
 	w.up(t, p)
-	w.one(t, addr)
+	w.one(t)
 	w.K2HR3.ExpireUsers()
 	w.end(t, p)
 	if m := w.members(); len(m) > 0 {
@@ -320,7 +295,7 @@ func userToken(t *testing.T, w *world) {
 // manyAtOnce: twenty pods start together; then they end together, and come back at other addresses.
 func manyAtOnce(t *testing.T, w *world) {
 	const count = 20
-	all := w.start(t, count, 40)
+	all := w.start(t, count, 0)
 	if n := len(w.members()); n != count {
 		t.Errorf("%d members", n)
 	}
@@ -330,17 +305,17 @@ func manyAtOnce(t *testing.T, w *world) {
 	if m := w.members(); len(m) > 0 {
 		t.Errorf("members after the drain: %v", m)
 	}
-	w.start(t, 2, 140)
+	w.start(t, 2, 100)
 	if n := len(w.members()); n != 2 {
 		t.Errorf("%d members on the other node", n)
 	}
 }
 
-// start starts pods at the same time.
+// start starts pods at the same time, at addresses from one on.
 func (w *world) start(t *testing.T, count, from int) (all []*Pod) {
 	t.Helper()
 	for n := range count {
-		all = append(all, w.pod(t, fmt.Sprintf("slave-%d", n), fmt.Sprintf("10.89.0.%d", from+n)))
+		all = append(all, w.podAt(t, n, w.addr(from+n)))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*limit)
 	defer cancel()

@@ -21,16 +21,21 @@ import (
 	"k2hdkc-slave-agent/tests/need"
 )
 
-// gateway is the address of the machine that pods run on, as they see it.
-const gateway = "10.89.0.1"
+// The network of the pods, and the address of the machine they run on, as they see it.
+const (
+	network = "pods"
+	subnet  = "10.89.0.0/16"
+	gateway = "10.89.0.1"
+)
 
 // machine is podman on a machine of its own: its network and mounts are nobody else's, and all of
 // it ends with the test.
 type machine struct {
 	tb      testing.TB
 	dir     string
-	holder  *exec.Cmd // a process that keeps the namespaces
-	command []string  // what runs a program there
+	holder  *exec.Cmd     // a process that keeps the namespaces
+	command []string      // what runs a program there
+	turn    chan struct{} // how many scenarios run at the same time
 }
 
 // newMachine makes one, where that is possible; see [need.Missing].
@@ -40,10 +45,12 @@ func newMachine(tb testing.TB) *machine {
 	if os.Geteuid() != 0 {
 		need.Missing(tb, errors.New("runs pods, which takes root"))
 	}
-	m := &machine{tb: tb, dir: tb.TempDir()}
+	m := &machine{tb: tb, dir: tb.TempDir(), turn: make(chan struct{}, 4)}
 	config := filepath.Join(m.dir, "containers.conf")
-	// Limits that this process may set, and a runtime that takes any layout of cgroups.
+	// Limits that this process may set, answerNames for a name server, and a runtime that takes any
+	// layout of cgroups.
 	m.write(config, "[containers]\ndefault_ulimits = [\"nofile=4096:4096\",\"nproc=4096:4096\"]\n"+
+		"dns_servers = [\""+gateway+"\"]\n"+
 		"[engine]\nruntime = \"runc\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n")
 	// podman keeps names of networks and addresses in places that cannot be chosen.
 	m.holder = exec.Command("unshare", "--net", "--mount", "--propagation", "private", "--", "sh", "-c",
@@ -73,6 +80,8 @@ func newMachine(tb testing.TB) *machine {
 	m.command = []string{
 		"nsenter", "--target", strconv.Itoa(m.holder.Process.Pid), "--net", "--mount", "--", "env", "CONTAINERS_CONF=" + config,
 	}
+	m.answerNames()
+	m.run("network", "create", "--subnet", subnet, "--gateway", gateway, "--disable-dns", network)
 	tb.Cleanup(func() {
 		m.try(context.Background(), "pod", "rm", "--all", "--force", "--time", "0")
 		m.try(context.Background(), "rm", "--all", "--force", "--time", "0")
@@ -119,10 +128,47 @@ func (m *machine) run(args ...string) string {
 	return out
 }
 
-// listen opens a socket on the machine. The bridge of the pods is there once there is a pod.
-func (m *machine) listen(port int) net.Listener {
+// answerNames says to whoever asks for a name that there is none. Before it starts chmpx asks for
+// those of all addresses, and waits five seconds for an answer that does not come.
+func (m *machine) answerNames() {
 	m.tb.Helper()
-	var listener net.Listener
+	var socket net.PacketConn
+	m.inside(func() (err error) {
+		socket, err = net.ListenPacket("udp4", ":53")
+		return err
+	})
+	m.tb.Cleanup(func() { socket.Close() })
+	go func() {
+		const header = 12
+		for query := make([]byte, 512); ; {
+			n, from, err := socket.ReadFrom(query)
+			if err != nil {
+				return
+			}
+			if n < header {
+				continue
+			}
+			answer := append([]byte{}, query[:n]...)
+			answer[2], answer[3] = 0x81, 0x83 // a response: there is no such name
+			copy(answer[6:header], make([]byte, 6))
+			socket.WriteTo(answer, from)
+		}
+	}()
+}
+
+// listen opens a socket on the machine. The bridge of the pods is there once there is a pod.
+func (m *machine) listen(port int) (listener net.Listener) {
+	m.tb.Helper()
+	m.inside(func() (err error) {
+		listener, err = net.Listen("tcp4", fmt.Sprintf(":%d", port))
+		return err
+	})
+	return listener
+}
+
+// inside runs f in the network of the machine; what it starts is not.
+func (m *machine) inside(f func() error) {
+	m.tb.Helper()
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // for good: the thread is in another network now, and ends with this
@@ -135,12 +181,10 @@ func (m *machine) listen(port int) net.Listener {
 			if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
 				return err
 			}
-			listener, err = net.Listen("tcp4", fmt.Sprintf(":%d", port))
-			return err
+			return f()
 		}()
 	}()
 	if err := <-done; err != nil {
 		m.tb.Fatal(err)
 	}
-	return listener
 }

@@ -16,18 +16,16 @@ import (
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
-// port is K2HR3's on the machine.
-const port = 18443
-
-// world is a node, and a K2HR3 beside it that its pods reach.
+// world is a node with nothing but the pods of one scenario, and a K2HR3 that they reach. Worlds
+// share the machine, and are at different addresses.
 type world struct {
 	*Node
 	K2HR3   *fakek2hr3.Server
 	Cluster *fakek2hr3.Cluster
 	CA      *authority
 	web     *http.Server
+	number  int // of the world
 	token   string
-	chmpx   fakechmpx.Programs
 }
 
 // overlay is what an operator writes for the pods here.
@@ -44,21 +42,28 @@ configMapGenerator:
   - K2HDKC_SLAVE_ROLE=%s
 `
 
-// newWorld makes one.
-func newWorld(t *testing.T, chmpx fakechmpx.Programs) *world {
+// newWorld makes a world, whose cluster has two servers and no slave.
+func newWorld(t *testing.T, m *machine, number int, components ...string) *world {
 	t.Helper()
-	m := newMachine(t)
-	w := &world{K2HR3: fakek2hr3.New(), CA: newAuthority(t), chmpx: chmpx}
+	w := &world{K2HR3: fakek2hr3.New(), CA: newAuthority(t), number: number}
 	w.Cluster = w.K2HR3.AddPodCluster("shop", "orders", "/etc/antpickax")
 	w.token = w.Cluster.RoleToken("slave", time.Hour)
 	w.Node = &Node{machine: m, secrets: map[string]map[string][]byte{
 		"k2hdkc-slave-token": {"role-token": []byte(w.token)},
 		"k2hdkc-slave-tls":   w.CA.secret(t, "slave"),
 	}}
-	m.loadImages(chmpx)
+	w.use(t, components...)
 	w.serve(t)
+	w.server(1)
+	w.server(2)
 	return w
 }
+
+// port is K2HR3's on the machine.
+func (w *world) port() int { return 18400 + w.number }
+
+// addr is the address of a pod of this world.
+func (w *world) addr(n int) string { return fmt.Sprintf("10.89.%d.%d", w.number, 21+n) }
 
 // use has the pods from now on be those of the base, and of components besides.
 func (w *world) use(t *testing.T, components ...string) {
@@ -72,7 +77,7 @@ func (w *world) use(t *testing.T, components ...string) {
 	if list != "" {
 		list = "components:\n" + list
 	}
-	if err := files.WriteFile("/overlay/kustomization.yaml", fmt.Appendf(nil, overlay, list, gateway, port, w.Cluster.SlaveRole())); err != nil {
+	if err := files.WriteFile("/overlay/kustomization.yaml", fmt.Appendf(nil, overlay, list, gateway, w.port(), w.Cluster.SlaveRole())); err != nil {
 		t.Fatal(err)
 	}
 	text, err := kustomize(files, "/overlay")
@@ -92,34 +97,23 @@ func (w *world) serve(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener := w.listen(port)
+	listener := w.listen(w.port())
 	w.web = fakek2hr3.NewHTTPServer(w.K2HR3)
 	w.web.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}}
 	web := w.web
 	go web.ServeTLS(listener, "", "")
-	w.tb.Cleanup(func() { web.Close() }) // this scenario is not the last one
+	t.Cleanup(func() { web.Close() })
 }
 
 // away ends K2HR3; serve has it back.
 func (w *world) away() { w.web.Close() }
 
-// reset has the cluster as at first: two servers, no slave.
-func (w *world) reset() {
-	for _, h := range w.Cluster.Slaves() {
-		w.Cluster.DropSlave(h.Addr, h.CUK)
-	}
-	for _, h := range w.Cluster.Servers() {
-		w.Cluster.Leave(h.Addr, h.CUK)
-	}
-	w.server(1)
-	w.server(2)
-	w.K2HR3.ForgetRequests()
-}
-
 // pod makes a pod whose chmpx sees the two servers, and ends it with the test.
-func (w *world) pod(t *testing.T, name, ip string) *Pod {
+func (w *world) pod(t *testing.T, n int) *Pod { return w.podAt(t, n, w.addr(n)) }
+
+func (w *world) podAt(t *testing.T, n int, ip string) *Pod {
 	t.Helper()
-	p, err := w.NewPod(name, ip)
+	p, err := w.NewPod(fmt.Sprintf("w%d-slave-%d", w.number, n), ip)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +171,7 @@ func (w *world) deletions() (n int) {
 }
 
 // limit is what a pod may take for anything, on a machine that is busy.
-const limit = 60 * time.Second
+const limit = 2 * time.Minute
 
 // members are the CUKs of the slave role's members by their addresses.
 func (w *world) members() map[string][]string {

@@ -81,5 +81,18 @@ func TestUsageGuide(t *testing.T) {
 		return w.cluster.keys(w.app2.vm)
 	}, w.app2sees(healthy3), keeps)
 
+	w.step("6-3-3", "the same after a restart of its chmpx", func() string {
+		must(t, w.app2.systemd.Restart())
+		w.app2.awaitReady()
+		return w.cluster.keys(w.app2.vm)
+	}, w.app2sees(healthy3), keeps)
+
+	w.step("6-3-3", "the same after a replacement of its slave.ini", func() string {
+		w.cluster.launch("orders-member-4")
+		w.app2.awaitServers(w.cluster.listed())
+		w.app2.awaitReady()
+		return w.cluster.keys(w.app2.vm)
+	}, w.app2sees("healthy; with 4 servers"), keeps)
+
 	w.ends()
 }

@@ -84,6 +84,7 @@ func (c *real) ask(method, path, from, token string, body any) (map[string]any, 
 	if err != nil {
 		return nil, err
 	}
+	r.Close = true // K2HR3 closes idle connections after 5 s, and a PUT is not tried again
 	if body != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
@@ -205,13 +206,22 @@ func (c *real) find(name string) (*server, int) {
 
 func (c *real) destroy(names ...string) {
 	c.w.Helper()
-	all := len(names) == len(c.servers)
+	var list []*server
 	for _, name := range names {
 		s, i := c.find(name)
-		c.servers = slices.Delete(c.servers, i, i+1)
-		if !all {
-			c.takeOut(s)
+		list, c.servers = append(list, s), slices.Delete(c.servers, i, i+1)
+	}
+	if len(c.servers) == 0 { // all at once, and nobody is there to take their keys
+		for _, s := range list {
+			c.leave(s)
 		}
+		for _, s := range list {
+			c.end(s)
+		}
+		return
+	}
+	for _, s := range list {
+		c.takeOut(s)
 		c.leave(s)
 		c.end(s)
 	}

@@ -106,6 +106,14 @@ func (r *ring) launch(s *server, others []*server) {
 	r.t.Cleanup(func() { r.end(s) })
 	go r.looks(ctx, s)
 	r.joins(s)
+	// The next one may come once all agree.
+	all := append([]*server{s}, others...)
+	for _, o := range all {
+		until(r.t, o.name+" to see that nothing moves in the ring", func() bool {
+			shown := r.shown(o)
+			return strings.Count(shown, "[SERVICE IN][UP][n/a][Nothing]") >= len(all) && !strings.Contains(shown, "[ADD]")
+		})
+	}
 }
 
 // shown is what chmpxstatus shows of a server's chmpx. It is not asked for often, since that is

@@ -73,8 +73,8 @@ func (s *slave) configured(options string, token string) {
 }
 
 // runsUserData prints user data for this slave, and runs it as cloud-init does: as root, on the
-// VM's console. Stand-ins for systemctl, apt-get and usermod write down what they are asked for; the
-// unit of the first boot runs at once.
+// VM's console. Stand-ins for systemctl, apt-get and usermod write down what they are asked for.
+// The unit of the first boot runs at once.
 func (s *slave) runsUserData() {
 	w := s.w
 	w.Helper()

@@ -74,10 +74,12 @@ func (p Pod) CanMake() bool {
 
 // replaced reports whether a kept CUK is that of another pod, or of this one at another address:
 // a pod gets a new address when its node restarts, and its folders may outlive that. K2HR3 would
-// refuse the CUK then.
+// refuse the CUK then. The id says nothing in a CUK that K2HDKC's own scripts have made, which take
+// it from where it often is not (docs/flavours.md 5.2).
 func (p Pod) replaced(kept k2hr3.Pod) bool {
 	differs := func(kept, now string) bool { return now != "" && now != kept }
-	return differs(kept.ID, p.Now.ID) || differs(kept.IP, p.Now.IP) || differs(kept.Name, p.Now.Name)
+	ours := kept.ContainerID == kept.ID // as fresh makes it
+	return ours && differs(kept.ID, p.Now.ID) || differs(kept.IP, p.Now.IP) || differs(kept.Name, p.Now.Name)
 }
 
 // lacks names what the environment does not say of the pod; empty: enough.

@@ -88,6 +88,23 @@ func TestAnotherPodMakesAnotherCUK(t *testing.T) {
 	}
 }
 
+// The CUK that K2HDKC's own init container has made stays, whatever it says of the pod's id.
+func TestTheCUKOfAnotherTool(t *testing.T) {
+	p := newPod(t)
+	theirs := p.Now
+	theirs.ID, theirs.ContainerID, theirs.Random = "0::", "..", "feed"
+	cuk, err := theirs.CUK()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(p.File(), []byte(cuk.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if kept, made := keep(t, p); made || kept != cuk.String() {
+		t.Errorf("made %v: %s, want %s", made, kept, cuk)
+	}
+}
+
 func TestWhatAPodLacks(t *testing.T) {
 	p := newPod(t)
 	p.Now.ID, p.Now.NodeName, p.Now.ServiceAccount = "", "", ""

@@ -124,6 +124,10 @@ func New(cfg Config) (*Client, error) {
 // Close closes what the client keeps open between exchanges. The client stays usable.
 func (c *Client) Close() { c.line.client(c.timeout).CloseIdleConnections() }
 
+// Disturb lets requests begin although K2HR3 wants to be left alone (Retry-After), until it says so
+// again.
+func (c *Client) Disturb() { c.line.limiter.disturb(c.api.Host) }
+
 // request returns a request below the API. path is not escaped yet; a colon or
 // slash in it is sent as it is, because K2HR3 does not decode their escapes
 // (docs/k2hr3.md A.3).

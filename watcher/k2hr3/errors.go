@@ -3,6 +3,7 @@ package k2hr3
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 )
 
@@ -58,6 +59,8 @@ type Error struct {
 	// RetryAfter is the time for which the server asked to be left alone,
 	// at most MaxRetryAfter; 0 if it did not.
 	RetryAfter time.Duration
+	// Took is how long K2HR3 had a request for a RESOURCE; 0 for another one, and if it never had.
+	Took time.Duration
 	// Err is the cause, if there is one besides the status.
 	Err error
 }
@@ -88,6 +91,35 @@ func (e *Error) Unwrap() []error {
 		return []error{e.Kind}
 	}
 	return []error{e.Kind, e.Err}
+}
+
+// Cut reports whether K2HR3 had the request, and the connection ended or a gateway gave up before
+// there was an answer.
+func (e *Error) Cut() bool {
+	switch e.Status {
+	case 0:
+		return errors.Is(e.Kind, ErrTransport) && e.Took > 0 && !e.Timeout()
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return e.RetryAfter == 0
+	}
+	return false
+}
+
+// Took returns how long K2HR3 had the requests for a RESOURCE that an error is about, all together.
+func Took(err error) time.Duration {
+	switch e := err.(type) { //nolint:errorlint // each error of the tree, not the first one
+	case *Error:
+		return e.Took
+	case interface{ Unwrap() error }:
+		return Took(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		var sum time.Duration
+		for _, err := range e.Unwrap() {
+			sum += Took(err)
+		}
+		return sum
+	}
+	return 0
 }
 
 // Timeout reports whether the exchange took longer than it was allowed to.

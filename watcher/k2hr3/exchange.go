@@ -181,7 +181,7 @@ func (c *Client) do(ctx context.Context, x exchange) (answer, error) {
 // send sends a request, trying again where that helps, and
 // returns the last answer, whatever its status.
 func (c *Client) send(plain *http.Request, op string, read func(*http.Response) (answer, error)) (answer, error) {
-	ctx, took := timed(plain.Context())
+	ctx, took, _ := timed(plain.Context())
 	ctx, cancel := context.WithTimeoutCause(ctx, c.Longest(), timeoutError{c.Longest()})
 	defer cancel()
 	req, err := retryablehttp.FromRequest(plain.WithContext(ctx))

@@ -79,6 +79,13 @@ func (l *Limiter) leaveAlone(host string, d time.Duration) {
 	}
 }
 
+// disturb lets requests to a host that wants to be left alone begin.
+func (l *Limiter) disturb(host string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.alone, host)
+}
+
 // aloneError says that a request is not sent, because the server wants to be left alone.
 type aloneError struct{ until time.Time }
 

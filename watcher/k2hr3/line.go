@@ -130,7 +130,11 @@ func (t *try) reset() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	conn := t.conn
-	if secure, ok := conn.(*tls.Conn); ok {
+	for { // two: to a proxy, and through it to K2HR3
+		secure, ok := conn.(*tls.Conn)
+		if !ok {
+			break
+		}
 		conn = secure.NetConn()
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok {
@@ -189,15 +193,20 @@ func (b *tryBody) Close() error {
 	return err
 }
 
-// timed returns a context for an exchange, and a function that says for how long K2HR3 has had the
-// latest request of it: waiting for its turn and connecting are not K2HR3's time.
-func timed(ctx context.Context) (context.Context, func() time.Duration) {
+// timed returns a context for an exchange, and functions that say for how long K2HR3 has had the
+// latest request of it, and whether it ever had one: waiting for its turn and connecting are not
+// K2HR3's time.
+func timed(ctx context.Context) (timed context.Context, took func() time.Duration, had func() bool) {
 	var began atomic.Pointer[time.Time]
+	var connected atomic.Bool
 	note := func() {
 		now := time.Now()
 		began.Store(&now)
 	}
 	note()
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { note() }})
-	return ctx, func() time.Duration { return time.Since(*began.Load()) }
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
+		note()
+		connected.Store(true)
+	}})
+	return ctx, func() time.Duration { return time.Since(*began.Load()) }, connected.Load
 }

@@ -50,14 +50,23 @@ type Answer struct {
 // returns within the client's timeout, or that and Wait as long as K2HR3 may be
 // holding the request.
 func (c *Client) Resource(ctx context.Context, q Query) (Answer, error) {
+	ctx, took, had := timed(ctx)
+	answer, err := c.resource(ctx, q, took)
+	var e *Error
+	if errors.As(err, &e) && had() {
+		e.Took = took()
+	}
+	return answer, err
+}
+
+func (c *Client) resource(ctx context.Context, q Query, took func() time.Duration) (Answer, error) {
 	op := "read resource " + q.Resource.yrn
 	query, err := q.arguments()
 	if err != nil {
 		return Answer{}, c.refusedHere(op, err)
 	}
 	wait := wholeSeconds(q.Wait)
-	timedCtx, took := timed(ctx)
-	req, err := c.request(timedCtx, http.MethodGet, resourcePath(q.Resource), query)
+	req, err := c.request(ctx, http.MethodGet, resourcePath(q.Resource), query)
 	if err != nil {
 		return Answer{}, c.refusedHere(op, err)
 	}

@@ -171,7 +171,7 @@ func (g *going) get(ctx context.Context) (answer, error) {
 	way := c.line
 	way.next = quiet{transport}
 	client := way.client(c.timeout)
-	ctx, took := timed(ctx)
+	ctx, took, _ := timed(ctx)
 	resp, err := client.Do(req.WithContext(ctx))
 	if err != nil {
 		return answer{}, err

@@ -43,6 +43,9 @@ var (
 	ownTokenRule = rule{unix.S_IFREG, 0o007, 0o077, func(log *slog.Logger, args ...any) {
 		log.Warn("everybody could read the role token; the agent has closed it to others, and whoever may have read it has the token", args...)
 	}}
+	userTokenRule = rule{unix.S_IFREG, 0o007, 0o077, func(log *slog.Logger, args ...any) {
+		log.Warn("everybody could read the user's token; the agent has closed it to others, and whoever may have read it can act as that user", args...)
+	}}
 )
 
 // CloseFolder closes a folder that everybody can write to, and closes the role token called name in
@@ -69,14 +72,19 @@ func (g *Guard) CloseFolder(dir, name string, log *slog.Logger) {
 }
 
 // CloseFile closes a role token that everybody can read.
-func (g *Guard) CloseFile(path string, log *slog.Logger) {
+func (g *Guard) CloseFile(path string, log *slog.Logger) { g.closeFile(path, ownTokenRule, log) }
+
+// CloseUserToken closes a user's token that everybody can read.
+func (g *Guard) CloseUserToken(path string, log *slog.Logger) { g.closeFile(path, userTokenRule, log) }
+
+func (g *Guard) closeFile(path string, r rule, log *slog.Logger) {
 	file, err := openFile(unix.AT_FDCWD, path)
 	if err != nil {
 		g.warn(path, unopened(path, err), log)
 		return
 	}
 	defer unix.Close(file)
-	g.close(file, path, ownTokenRule, log)
+	g.close(file, path, r, log)
 }
 
 func openFile(dir int, name string) (int, error) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/watcher/k2hr3"
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 var (
@@ -155,8 +156,12 @@ func (m *Member) fit(ctx context.Context, now Identity) (k2hr3.Token, error) {
 // register registers the host as it is now, and looks whether that had an effect. Where many hosts
 // register at the same time K2HR3 loses some of what it has answered with success, and one of its
 // processes may not know yet what another one has stored. So register looks again, and registers
-// again, a few times within seconds, before it says that a registration has no effect.
+// again, a few times within seconds, before it says that a registration has no effect. Where K2HR3
+// answers slowly register waits first, since other hosts may be about to register too.
 func (m *Member) register(ctx context.Context, now Identity, token k2hr3.Token, reason string) error {
+	if err := pause(ctx, schedule.Spread(schedule.Dice{}, m.took)); err != nil {
+		return err
+	}
 	start := time.Now()
 	for try := 1; ; try++ {
 		if err := m.Client.Register(ctx, m.Role, token, k2hr3.Registration{CUK: m.CUK, Tag: now.Tag, Extra: m.Extra}); err != nil {

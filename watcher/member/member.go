@@ -90,8 +90,9 @@ type Member struct {
 
 	Log *slog.Logger
 
-	registrations int // made so far
-	misses        int // probes in a row that did not find a host that was known
+	registrations int           // made so far
+	took          time.Duration // how long K2HR3 took to answer the latest look
+	misses        int           // probes in a row that did not find a host that was known
 
 	fetched fetched
 	made    made
@@ -123,6 +124,9 @@ func (m *Member) Close() { m.Client.Close() }
 // Ping asks K2HR3 for nothing but whether its API is up.
 func (m *Member) Ping(ctx context.Context) error { return m.Client.Ping(ctx) }
 
+// Disturb lets the next request begin although K2HR3 wants to be left alone.
+func (m *Member) Disturb() { m.Client.Disturb() }
+
 // Longest is the most that one exchange with K2HR3 takes, but for the time it is
 // held.
 func (m *Member) Longest() time.Duration { return m.Client.Longest() }
@@ -149,6 +153,7 @@ func (m *Member) isMember(ctx context.Context) (bool, error) {
 // takes without its store.
 func (m *Member) look(ctx context.Context) (bool, error) {
 	is, took, err := m.Client.IsMember(ctx, m.Role, m.CUK)
+	m.took = took
 	if err == nil && !is && took >= slowNo {
 		return false, fmt.Errorf("K2HR3 took %v to say that this host is not a member of %s, so its store may be down: %w", took.Round(time.Second), m.Role, errSlowNo)
 	}

@@ -54,7 +54,7 @@ func (m *Member) makeToken(ctx context.Context) (k2hr3.Token, error) {
 		return m.made.token, nil
 	}
 	if m.Guard != nil {
-		m.Guard.CloseFile(m.UserTokenFile, m.Log)
+		m.Guard.CloseUserToken(m.UserTokenFile, m.Log)
 	}
 	text, _, err := readTokenFile(m.UserTokenFile)
 	if errors.Is(err, fs.ErrNotExist) {
