@@ -55,6 +55,8 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"certificates of chmpx's that are renewed", "says that chmpx has to be restarted, until it was", "watcher/certs_test.go", "TestCertificatesThatChange"},
 	{"certificates of chmpx's that vanish", "says which are missing, and that chmpx ends at its next load", "watcher/certs_test.go", "TestCertificatesThatAreMissing"},
 	{"a new RESOURCE while one of the certificates is missing", "refuses it, and names key and file", "chmpx/pod_test.go", "TestAPodsFile"},
+	{"a server that chmpx lists twice", "counts it once, with the connections of both", "chmpx/daemon/parse_test.go", "TestAServerThatIsListedTwiceIsOne"},
+	{"twenty pods that start at the same time; a node with all of them that is drained", "all start, and none stays a member", "tests/pod/pod_test.go", "TestPods"},
 	{"once on a host without a running chmpx", "says at once what it waits for, and exits with 1; without chmpxstatus with 0 at once", "watcher/once_test.go", "TestOnce"},
 }
 

@@ -46,6 +46,19 @@ func TestRealChmpx(t *testing.T) {
 			t.Errorf("%s was restarted %d times", c, n)
 		}
 	}
+	// New certificates, for which chmpx is restarted by hand; and a chmpx that is killed.
+	w.secrets["k2hdkc-slave-tls"] = w.CA.secret(t, "slave")
+	if err := p.Renew("tls"); err != nil {
+		t.Fatal(err)
+	}
+	for i, signal := range []string{"HUP", "KILL"} {
+		if _, err := p.Exec(t.Context(), "chmpx", "/bin/sh", "-c", "kill -"+signal+" $(pidof chmpx)"); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "the kubelet has started chmpx again after "+signal, limit, restarted(p, "chmpx", i+1))
+		await(t, "ready", limit, p.Ready)
+		connected(t, p, 1, 3)
+	}
 	w.end(t, p)
 	if left := w.members(); len(left) > 0 {
 		t.Errorf("members after the end: %v", left)
@@ -96,13 +109,11 @@ func connected(t *testing.T, p *Pod, servers ...int) {
 	await(t, fmt.Sprintf("connected to %v", servers), limit, func(ctx context.Context) error {
 		out, err := p.Exec(ctx, "agent", "/usr/bin/k2hdkc-slave-agent", "status")
 		for _, n := range servers {
-			line := ""
+			found := false
 			for l := range strings.Lines(out) {
-				if strings.Contains(l, serverAddr(n)) {
-					line = l
-				}
+				found = found || strings.Contains(l, serverAddr(n)) && strings.Contains(l, "up")
 			}
-			if !strings.Contains(line, "up") {
+			if !found {
 				return fmt.Errorf("%v: server %d: %s", err, n, out)
 			}
 		}
