@@ -50,7 +50,7 @@ func (l Look) Add(ctx context.Context, d *status.Document, now time.Time) {
 	if limit <= 0 {
 		limit = Limit
 	}
-	none := fmt.Errorf("no answer within %v", limit)
+	none := fmt.Errorf("%w within %v", errNoAnswer, limit)
 	late, stop := context.WithTimeoutCause(ctx, limit+endGrace, none)
 	ctx, cancel := context.WithTimeoutCause(ctx, limit, none)
 	defer cancel()
@@ -137,7 +137,10 @@ func addFile(d *status.Document, s seen[*chmpx.Config]) {
 	}
 }
 
+var errNoAnswer = errors.New("no answer")
+
 func addChmpx(d *status.Document, s seen[daemon.Status]) {
+	defer func() { d.Chmpx.Silent = errors.Is(s.err, errNoAnswer) || errors.Is(s.err, daemon.ErrTimeout) }()
 	switch {
 	case s.err == nil:
 		addStatus(d, s.value)
@@ -351,6 +354,8 @@ func missing(d status.Document, now time.Time) string {
 	switch {
 	case !d.File.Present:
 		return "the first good slave.ini"
+	case !d.Chmpx.Seen && d.Chmpx.Silent:
+		return "an answer of chmpxstatus"
 	case !d.Chmpx.Seen:
 		return ""
 	case !d.Chmpx.Running:

@@ -52,6 +52,36 @@ func running() status.Document {
 	}
 }
 
+// A chmpxstatus that hangs, as it does beside a chmpx that is still starting, is no sign that an
+// application can begin; where there is none, the file is all that can be waited for.
+func TestNotReadyWhileChmpxstatusHangs(t *testing.T) {
+	for name, c := range map[string]struct {
+		look func(ctx context.Context) (daemon.Status, error)
+		want bool
+	}{
+		"hangs":          {nil, false},
+		"times out":      {func(context.Context) (daemon.Status, error) { return daemon.Status{}, daemon.ErrTimeout }, false},
+		"not to be seen": {func(context.Context) (daemon.Status, error) { return daemon.Status{}, daemon.ErrNoAccess }, true},
+		"no chmpxstatus": {func(context.Context) (daemon.Status, error) { return daemon.Status{}, ErrNoChmpx }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := running()
+				d.Chmpx = status.Chmpx{}
+				release := make(chan struct{})
+				defer close(release)
+				if c.look == nil {
+					c.look = func(context.Context) (daemon.Status, error) { <-release; return daemon.Status{}, nil }
+				}
+				Look{Chmpx: c.look}.Add(t.Context(), &d, time.Now())
+				if got := Ready(d, time.Now()); got != c.want {
+					t.Errorf("ready: %v, want %v; %q", got, c.want, d.Notes)
+				}
+			})
+		})
+	}
+}
+
 // Where no agent vouches for it, what was seen of chmpx at some time is nothing to go by.
 func TestWhatADeadAgentSawOfChmpxIsForgotten(t *testing.T) {
 	d := running()

@@ -89,13 +89,16 @@ func (p *publisher) waits(o *options.Options, code, message string) {
 
 // Refused leaves in the run-dir dir why an agent ends that has not begun its work: err is what is
 // wrong with its configuration. What an agent before it knew stays besides.
-func Refused(dir, version string, err error) {
+func Refused(dir, version string, err error) { leaveRefusal(dir, version, err, lastWrite) }
+
+// leaveRefusal is Refused, which gives up after limit.
+func leaveRefusal(dir, version string, err error, limit time.Duration) {
 	p := newPublisher(version, nil)
 	p.dir, p.log = dir, slog.New(slog.DiscardHandler)
 	p.mu.Lock()
 	p.send(notice{wrong: wrong(err)})
 	p.mu.Unlock()
-	p.close(lastWrite)
+	p.close(limit)
 }
 
 // wrongConfiguration publishes, besides all else, that the agent goes on with the configuration

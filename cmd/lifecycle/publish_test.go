@@ -137,13 +137,13 @@ func TestAnAgentThatEndsAtItsStart(t *testing.T) {
 	p, dir, _ := board(t)
 	p.show(status.Document{Health: status.Healthy, File: status.File{Revision: 7}})
 	p.close(time.Minute)
-	Refused(dir, "1.2.4", errors.New("/etc/k2hdkc/slave-agent.ini:3: unknown key"))
+	leaveRefusal(dir, "1.2.4", errors.New("/etc/k2hdkc/slave-agent.ini:3: unknown key"), time.Minute)
 	d := seen(t, p, dir)
 	if d.Agent.State != status.Stopped || d.File.Revision != 7 || codes(d) != "agent_stopped configuration_wrong" || !slices.Equal(d.Conditions[0].DependsOn, []string{"configuration_wrong"}) {
 		t.Errorf("%+v", d)
 	}
 	since := d.Conditions[1].Since
-	Refused(dir, "1.2.4", errors.New("/etc/k2hdkc/slave-agent.ini:3: unknown key"))
+	leaveRefusal(dir, "1.2.4", errors.New("/etc/k2hdkc/slave-agent.ini:3: unknown key"), time.Minute)
 	if d := seen(t, p, dir); !d.Conditions[1].Since.Equal(since) {
 		t.Error("each start begins the condition anew")
 	}
@@ -155,7 +155,7 @@ func TestAnAgentThatEndsAtItsStart(t *testing.T) {
 	if err := status.Write(dir, status.Document{Version: "one that runs"}); err != nil {
 		t.Fatal(err)
 	}
-	Refused(dir, "1.2.4", errors.New("no"))
+	leaveRefusal(dir, "1.2.4", errors.New("no"), time.Minute)
 	if d := seen(t, p, dir); d.Version != "one that runs" {
 		t.Errorf("it overwrites the status of an agent that runs: %+v", d)
 	}

@@ -153,6 +153,8 @@ type Chmpx struct {
 	// UnitState is systemd's ActiveState of the unit; the verb status adds it.
 	UnitState string `json:"unit_state,omitempty"`
 	Clients   int    `json:"clients"` // programs that have joined
+	// Silent: whoever asks now gets no answer in time, and so does not know whether it runs.
+	Silent bool `json:"-"`
 }
 
 // Server is a server node, of the file, of chmpx's ring or of both.

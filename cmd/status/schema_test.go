@@ -48,6 +48,9 @@ func fields(t reflect.Type, said map[string]string) (all []field) {
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" {
+			continue
+		}
 		all = append(all, field{name, options != "", f.Type, said[t.Name()+"."+f.Name]})
 	}
 	return all

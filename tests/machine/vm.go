@@ -120,7 +120,13 @@ func (v *VM) packFiles(ctx context.Context, o Options) error {
 	files := append(o.files(v.cable),
 		File{Path: "/usr/local/sbin/vmexecd", Mode: 0o755, From: vmexecd},
 		File{Path: "/etc/systemd/system/vmexecd.service", Text: fmt.Sprintf(execUnit, v.cable.inside)},
-		File{Path: "/etc/systemd/system/multi-user.target.wants/vmexecd.service", Link: "../vmexecd.service"})
+		File{Path: "/etc/systemd/system/multi-user.target.wants/vmexecd.service", Link: "../vmexecd.service"},
+		// The disk has its size, and there is no program that could change it.
+		File{Path: "/etc/cloud/cloud.cfg.d/92-vm.cfg", Text: "resize_rootfs: false\ngrowpart: { mode: off }\n"})
+	// A kernel that has just what the machine needs has no such module, which Debian 13 fails for.
+	for _, unit := range []string{"proc-sys-fs-binfmt_misc.automount", "proc-sys-fs-binfmt_misc.mount", "systemd-binfmt.service"} {
+		files = append(files, File{Path: "/etc/systemd/system/" + unit, Link: "/dev/null"})
+	}
 	f, err := os.Create(filepath.Join(v.work, "files.tar"))
 	if err != nil {
 		return err

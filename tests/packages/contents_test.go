@@ -216,16 +216,16 @@ func TestPackagesAreSmall(t *testing.T) {
 
 // What the other tests run is the program of the packages, and what is measured is built like it.
 func TestBuildFlagsAreTheSameInTests(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root(), "packaging/build"))
+	text, err := os.ReadFile(filepath.Join(root(), "packaging/compile"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(string(text), "\ntags="+realagent.Tags+"\n") {
-		t.Errorf("packaging/build has other tags than %q", realagent.Tags)
+		t.Errorf("packaging/compile has other tags than %q", realagent.Tags)
 	}
 	for _, flag := range realagent.Release() {
 		if !strings.Contains(string(text), flag) {
-			t.Errorf("packaging/build has no %s", flag)
+			t.Errorf("packaging/compile has no %s", flag)
 		}
 	}
 }
