@@ -201,6 +201,8 @@ func holdFaults() []fault {
 			before: holds, strike: on(fakek2hr3.Fault{Name: fakek2hr3.Hang}, read), asks: 45, says: []string{"cannot read the RESOURCE from K2HR3", "no whole answer within 1m15s"}},
 		{name: "held requests are cut", wrong: "a middlebox ends what is silent for 30 s", does: "learns it from two of them, and has its requests held for less from then on",
 			before: holds, strike: every(cutAfter(30 * time.Second)), heal: unmeddled, sees: 5 * time.Second, asks: 80, says: []string{"asking it to hold them for less"}, each: 1},
+		{name: "held requests are lost", wrong: "K2HR3 is restarted under the requests that it holds", does: "asks again within a minute, by its turn, and at once if the ring has changed; says nothing, as nothing has failed yet",
+			before: holds, strike: on(fakek2hr3.Fault{Name: fakek2hr3.Cut, Next: 1}, read), sees: 5 * time.Second, asks: 45, hush: true},
 		{name: "a burst of changes", wrong: "twenty servers join within a few seconds", does: "replaces the file once a second at most",
 			before: holds, strike: func(h *host) {
 				for n := range 20 {

@@ -91,7 +91,7 @@ func TestAnOutageIsFollowedByAQuietQuarterOfAnHour(t *testing.T) {
 func TestAChangeOfTheRingIsSeenInTheMiddleOfARecovery(t *testing.T) {
 	t.Parallel()
 	each(t, "a ring change in the recovery", func(t *testing.T, o outcome) {
-		most(t, "right (p99)", o.at(.99), 22*time.Second)
+		most(t, "right (p99)", o.at(.99), 20*time.Second)
 		most(t, "not right", o.never, 0)
 	})
 }

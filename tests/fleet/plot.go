@@ -9,7 +9,7 @@ import (
 // plot is requests a second, over time.
 type plot struct {
 	file, title string
-	from, to    time.Duration
+	to          time.Duration
 	step        time.Duration
 	top         float64
 	lines       []line

@@ -60,7 +60,8 @@ type scenario struct {
 	name, what string
 	setup      setup
 	run        func(f *fleet) outcome
-	right      string // what the last column is, if not the time until hosts are right
+	right      string   // what the last column is, if not the time until hosts are right
+	ways       []string // those it is played with; nil: all
 }
 
 // settle lets a fleet find its pace.
@@ -68,7 +69,7 @@ func (f *fleet) settle(adapts bool) {
 	if adapts {
 		f.pass(90 * time.Minute)
 	} else {
-		f.pass(15 * time.Minute)
+		f.pass(5 * time.Minute)
 	}
 }
 
@@ -113,6 +114,7 @@ const outage = 10 * time.Minute
 func scenarios() []scenario {
 	large := setup{slaves: 10000, clusters: 50, processes: 1, startsWithin: 10 * time.Second}
 	medium := setup{slaves: 1000, clusters: 5, processes: 1, startsWithin: 10 * time.Second}
+	huge := setup{slaves: 100000, clusters: 500, processes: 6, startsWithin: 10 * time.Second}
 	blind := large
 	blind.invisible = true
 	boot := medium
@@ -120,25 +122,26 @@ func scenarios() []scenario {
 	boot2 := boot
 	boot2.processes = 2
 	return []scenario{
-		{"steady, 1,000 slaves", "an hour without changes", medium, steady, ""},
-		{"steady, 10,000 slaves", "an hour without changes", large, steady, ""},
-		{"one server joins", "one cluster of 200, among 1,000 slaves", medium, oneJoins, ""},
-		{"one server joins, 10,000 slaves", "one cluster of 200, among 10,000 slaves", large, oneJoins, ""},
-		{"rolling replacement", "in each of 5 clusters of 200 three servers leave and come back, one every 5 minutes", medium, rolling, ""},
-		{"1,000 VMs boot", "within 10 s, none has a file or is registered", boot, boots, ""},
-		{"1,000 VMs boot, 2 processes", "the same, two processes", boot2, boots, ""},
-		{"K2HR3 away for 10 minutes", "10,000 slaves; nothing listens; the 15 minutes after that", large, away, "who was turned away has an answer after (p50, p99, max)"},
-		{"K2HR3 hangs for 10 minutes", "10,000 slaves; it listens and does nothing; the 15 minutes after that", large, hangs, "who was turned away has an answer after (p50, p99, max)"},
-		{"a ring change in the recovery", "one of 50 clusters of 200, 2 minutes after K2HR3 has come back", large, changeInRecovery, ""},
-		{"half speed for an hour", "10,000 slaves; each request takes twice as long", large, halfSpeed, "drained after"},
-		{"overload for an hour", "10,000 slaves; K2HR3 is as slow as makes what they ask twice what it can do", large, overload, "drained after"},
-		{"ring not visible", "10,000 slaves; an hour without changes", blind, steady, ""},
+		{name: "steady, 1,000 slaves", what: "half an hour without changes", setup: medium, run: steady},
+		{name: "steady, 10,000 slaves", what: "half an hour without changes", setup: large, run: steady, ways: []string{"timer in phase", "plain polling", "agent before", "crude rule", "agent"}},
+		{name: "steady, 100,000 slaves", what: "half an hour without changes", setup: huge, run: steady, ways: []string{"agent"}},
+		{name: "one server joins", what: "one cluster of 200, among 1,000 slaves", setup: medium, run: oneJoins},
+		{name: "one server joins, 10,000 slaves", what: "one cluster of 200, among 10,000 slaves", setup: large, run: oneJoins, ways: []string{"crude rule", "agent", "agent, held requests"}},
+		{name: "rolling replacement", what: "in each of 5 clusters of 200 three servers leave and come back, one every 5 minutes", setup: medium, run: rolling},
+		{name: "1,000 VMs boot", what: "within 10 s, none has a file or is registered", setup: boot, run: boots},
+		{name: "1,000 VMs boot, 2 processes", what: "the same, two processes", setup: boot2, run: boots},
+		{name: "K2HR3 away for 10 minutes", what: "10,000 slaves; nothing listens; the 15 minutes after that", setup: large, run: away, right: "who was turned away has an answer after (p50, p99, max)", ways: []string{"timer in phase", "plain polling", "agent before", "crude rule", "agent"}},
+		{name: "K2HR3 hangs for 10 minutes", what: "10,000 slaves; it listens and does nothing; the 15 minutes after that", setup: large, run: hangs, right: "who was turned away has an answer after (p50, p99, max)", ways: []string{"crude rule", "agent"}},
+		{name: "a ring change in the recovery", what: "one of 50 clusters of 200, 2 minutes after K2HR3 has come back", setup: large, run: changeInRecovery, ways: []string{"crude rule", "agent"}},
+		{name: "half speed for an hour", what: "10,000 slaves; each request takes twice as long", setup: large, run: halfSpeed, right: "drained after", ways: []string{"timer in phase", "plain polling", "agent before", "crude rule", "agent"}},
+		{name: "overload for an hour", what: "10,000 slaves; K2HR3 is as slow as makes what they ask twice what it can do", setup: large, run: overload, right: "drained after", ways: []string{"crude rule", "agent"}},
+		{name: "ring not visible", what: "10,000 slaves; half an hour without changes", setup: blind, run: steady, ways: []string{"crude rule", "agent"}},
 	}
 }
 
 func steady(f *fleet) outcome {
 	from := f.elapsed()
-	f.pass(time.Hour)
+	f.pass(30 * time.Minute)
 	return f.sum(from)
 }
 

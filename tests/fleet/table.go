@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -48,10 +49,13 @@ func (sc scenario) rows(policy string) string {
 	b.WriteString("| policy | abandoned requests | requests/s | worst second | busy | longest wait | timeouts | " + sc.rightWords() + " |\n")
 	b.WriteString("|---|---|---|---|---|---|---|---|\n")
 	for _, p := range ways() {
-		if policy != "" && p.name != policy {
+		if policy != "" && p.name != policy || sc.ways != nil && !slices.Contains(sc.ways, p.name) {
 			continue
 		}
 		for _, cost := range []bool{false, true} {
+			if cost && sc.setup.slaves > 10000 {
+				continue
+			}
 			o := sc.play(p, cost, seed)
 			word := "dropped"
 			if cost {

@@ -19,6 +19,9 @@ const (
 	// host has one turn where the pause or the interval is that long.
 	LongestPause = 15 * time.Minute
 
+	// busy is by how much K2HR3's answers stretch the interval where it is known to be busy.
+	busy = 1.2
+
 	// fullTimeout is how long an answer takes after which the pause is about the interval.
 	fullTimeout = 20 * time.Second
 
@@ -199,11 +202,14 @@ func (a *Asking) Failed(now time.Time, f Failure, s Scene) (lost, learnt bool) {
 
 // pauseAfter is the pause after a failure. It grows to the interval, and beyond that, while all is
 // well here, if K2HR3 takes long to fail, which is how it is when it has too much to do. Where it
-// is known to be busy the pause begins as long as that stretches the interval. Long pauses end at
-// this host's turn, so that hosts come back evenly.
+// is known to be busy each failure waits for the next long round. Long pauses end at this host's
+// turn, so that hosts come back evenly.
 func (a *Asking) pauseAfter(took time.Duration, s Scene) time.Duration {
 	every := a.Every(s)
-	first, limit := every-a.base(s), every
+	first, limit := time.Duration(0), every
+	if a.Stretch() > busy {
+		first, limit = LongestPause, LongestPause
+	}
 	switch {
 	case !s.Good:
 		first, limit = 0, max(min(a.interval, Hurry), min(3*took, longestHurry))
