@@ -50,7 +50,10 @@ func TestTenThousandSlavesSettleWithinAnHour(t *testing.T) {
 			var low, high float64
 			for at := time.Hour; at < 4*time.Hour; at += 15 * time.Minute {
 				s := f.server.count.between(at, at+15*time.Minute, 1)
-				most(t, fmt.Sprintf("busy after %v", at), s.busy, 0.6)
+				round := f.server.count.between(at, min(at+30*time.Minute, 4*time.Hour), 1)
+				if at+30*time.Minute <= 4*time.Hour {
+					most(t, fmt.Sprintf("busy in the half hour after %v", at), round.busy, 0.6)
+				}
 				if at >= 90*time.Minute {
 					high = max(high, s.mean)
 					if low == 0 || s.mean < low {
@@ -159,6 +162,7 @@ func TestHeldRequests(t *testing.T) {
 		sc := scenarioOf("one server joins, 10,000 slaves")
 		sc.setup.slaves, sc.setup.clusters = 4000, 20
 		f := sc.settled(wayOf("agent, held requests"), false, seed)
+		f.pass(10 * time.Minute)
 		at := f.clock.now
 		f.change(f.clusters[3])
 		f.pass(time.Minute)
