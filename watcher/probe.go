@@ -31,6 +31,7 @@ type probe struct {
 
 	found presence       // by the latest probe
 	err   error          // of the latest probe
+	asked int            // how often chmpxstatus has shown this chmpx
 	last  *daemon.Status // nil: chmpx is not running, as far as is known
 
 	// gone is a chmpx that the latest probes have not found any more, since goneAt, and of which
@@ -38,6 +39,10 @@ type probe struct {
 	gone   *daemon.Status
 	goneAt time.Time
 }
+
+// untilDirect is how often chmpxstatus may have to show a chmpx until its memory can be looked at
+// instead: it changes a lot while it starts.
+const untilDirect = 3
 
 // mayReturn is how long a chmpx that is gone is taken for one that is being restarted.
 const mayReturn = time.Second
@@ -127,7 +132,7 @@ func (p *probe) planLater(now time.Time, soon bool) {
 		p.plan(now, max(p.peek, absentPause))
 	case p.gone != nil:
 		p.plan(now, min(p.peek, mayReturn))
-	case p.last != nil && p.last.Direct:
+	case p.last != nil && (p.last.Direct || p.asked <= untilDirect):
 		p.plan(now, p.direct)
 	default:
 		p.plan(now, p.peek)
@@ -157,7 +162,13 @@ func (p *probe) result(r probed, confirms bool) (before *daemon.Status) {
 	p.logFound(found, r, before, confirms)
 	p.found = found
 	if found == foundRunning && before != nil && !sameProcess(*before, r.status) {
-		return nil
+		before = nil
+	}
+	if before == nil {
+		p.asked = 0
+	}
+	if found == foundRunning && !r.status.Direct {
+		p.asked++
 	}
 	return before
 }

@@ -205,19 +205,8 @@ func (w *Watcher) Run(ctx context.Context, events <-chan Event) error {
 // chmpx does not run, or does not show the file within Confirm, is an error
 // where there is a chmpxstatus to ask and Confirm is not 0.
 func (w *Watcher) Once(ctx context.Context) error {
-	lock, err := w.File.Lock()
-	if err != nil {
-		return err
-	}
-	defer lock.Unlock()
-	ctx, cancel := context.WithCancel(ctx)
-	l := w.newLoop(ctx, true)
-	l.lock = lock
-	defer l.close()
-	defer cancel()
-	l.begin()
 	waitsFor := ""
-	return l.run(nil, func() (bool, error) {
+	return w.until(ctx, true, func(l *loop) (bool, error) {
 		done, err := l.settled()
 		if now := l.waitsFor(); !done && now != waitsFor && now != "" {
 			waitsFor = now
@@ -231,21 +220,26 @@ func (w *Watcher) Once(ctx context.Context) error {
 // good file is in place, and returns nil then. What goes wrong is logged, and tried again. It
 // returns an error if it cannot begin, or when ctx ends.
 func (w *Watcher) Join(ctx context.Context) error {
+	return w.until(ctx, false, func(l *loop) (bool, error) {
+		heard := !l.poll.talk(l.requestOp.busy).HeardAt.IsZero()
+		return l.membership.sure && heard && l.output.file.good && !l.jobOp.busy, nil
+	})
+}
+
+// until runs the loop until it is done.
+func (w *Watcher) until(ctx context.Context, once bool, done func(*loop) (bool, error)) error {
 	lock, err := w.File.Lock()
 	if err != nil {
 		return err
 	}
 	defer lock.Unlock()
 	ctx, cancel := context.WithCancel(ctx)
-	l := w.newLoop(ctx, false)
+	l := w.newLoop(ctx, once)
 	l.lock = lock
 	defer l.close()
 	defer cancel()
 	l.begin()
-	return l.run(nil, func() (bool, error) {
-		heard := !l.poll.talk(l.requestOp.busy).HeardAt.IsZero()
-		return l.membership.sure && heard && l.output.file.good && !l.jobOp.busy, nil
-	})
+	return l.run(nil, func() (bool, error) { return done(l) })
 }
 
 // Preview returns what Once would put in place, nil if it would change

@@ -47,7 +47,6 @@ type Prober struct {
 	env     []string
 	out     tool.Output
 	memory  memory
-	again   bool // the latest run of chmpxstatus showed a chmpx
 
 	access func(path string, mode uint32) error // nil: access(2)
 }
@@ -77,10 +76,9 @@ func (p *Prober) Status(ctx context.Context, group string, ctlPort int) (Status,
 		}
 		st, memory, err = p.probe(ctx)
 	}
-	if err == nil && memory != "" && p.again {
+	if err == nil && memory != "" {
 		p.memory.compare(memory, st)
 	}
-	p.again = err == nil // one look alone is not worth it
 	if errors.Is(err, ErrNotRunning) {
 		err = p.noAccess(group, ctlPort, err)
 	}
