@@ -226,8 +226,8 @@ func (w *Watcher) Join(ctx context.Context) error {
 	})
 }
 
-// until runs the loop until it is done.
-func (w *Watcher) until(ctx context.Context, once bool, done func(*loop) (bool, error)) error {
+// until runs the loop until that says it is done.
+func (w *Watcher) until(ctx context.Context, once bool, isDone func(*loop) (bool, error)) error {
 	lock, err := w.File.Lock()
 	if err != nil {
 		return err
@@ -239,7 +239,7 @@ func (w *Watcher) until(ctx context.Context, once bool, done func(*loop) (bool, 
 	defer l.close()
 	defer cancel()
 	l.begin()
-	return l.run(nil, func() (bool, error) { return done(l) })
+	return l.run(nil, func() (bool, error) { return isDone(l) })
 }
 
 // Preview returns what Once would put in place, nil if it would change
