@@ -95,14 +95,14 @@ func (p *parking) await(st daemon.Status) { p.awaited = st }
 
 // distrustEnd takes note of a chmpx that lives. If its end was reported, that was wrong.
 func (p *parking) distrustEnd(st daemon.Status) {
-	if sameProcess(p.awaited, st) {
+	if st.SameProcess(p.awaited) {
 		p.misreported = st
 	}
 }
 
 // trustsEnd reports whether the end of a chmpx is worth waiting for.
 func (p *parking) trustsEnd(st daemon.Status) bool {
-	return !sameProcess(p.misreported, st)
+	return !st.SameProcess(p.misreported)
 }
 
 // previousNews is what a probe says of the previous file.

@@ -161,7 +161,7 @@ func (p *probe) result(r probed, confirms bool) (before *daemon.Status) {
 	}
 	p.logFound(found, r, before, confirms)
 	p.found = found
-	if found == foundRunning && before != nil && !sameProcess(*before, r.status) {
+	if found == foundRunning && before != nil && !r.status.SameProcess(*before) {
 		before = nil
 	}
 	if before == nil {
@@ -177,7 +177,7 @@ func (p *probe) result(r probed, confirms bool) (before *daemon.Status) {
 func (p *probe) logFound(found presence, r probed, before *daemon.Status, confirms bool) {
 	was := cmp.Or(before, p.gone)
 	switch {
-	case found == foundRunning && was != nil && !sameProcess(*was, r.status):
+	case found == foundRunning && was != nil && !r.status.SameProcess(*was):
 		p.log.Info("chmpx was restarted", "pid", r.status.PID, "pid before", was.PID,
 			"revision", r.status.Revision, "servers", len(r.status.Servers))
 	case found == foundRunning && (confirms || p.gone != nil):
@@ -201,8 +201,6 @@ func (p *probe) process() Process {
 	}
 	return s
 }
-
-func sameProcess(a, b daemon.Status) bool { return a.PID == b.PID && a.Started.Equal(b.Started) }
 
 func (p *probe) logPresence(found presence, r probed) {
 	switch found {

@@ -46,7 +46,7 @@ func (m *memory) look(group string, ctlPort int) (Status, bool) {
 		return Status{}, false
 	}
 	if m.status.Group == group && max(m.status.Self.CtlPort, 0) == ctlPort && time.Since(m.since) < trusted {
-		if st, err := m.read(); err == nil && sameRun(st, m.status) && m.lives() {
+		if st, err := m.read(); err == nil && st.SameProcess(m.status) && st.Group == group && m.lives() {
 			m.status = st
 			return st, true
 		}
@@ -84,7 +84,7 @@ func (m *memory) lives() bool {
 
 // compare begins to use the memory at path if it shows what chmpxstatus has shown just now.
 func (m *memory) compare(path string, st Status) {
-	if sameRun(st, m.other) && m.mismatches == mostMismatches {
+	if st.SameProcess(m.other) && m.mismatches == mostMismatches {
 		return
 	}
 	m.close()
@@ -96,7 +96,7 @@ func (m *memory) compare(path string, st Status) {
 		}
 	}
 	m.close()
-	if !sameRun(st, m.other) {
+	if !st.SameProcess(m.other) {
 		m.other, m.mismatches = st, 0
 	}
 	m.mismatches++
@@ -143,12 +143,7 @@ func (m *memory) close() {
 
 // sameStatus tells whether two statuses say the same.
 func sameStatus(a, b Status) bool {
-	return sameRun(a, b) && a.Revision == b.Revision && a.MaxNodes == b.MaxNodes && a.FreeNodes == b.FreeNodes &&
+	return a.SameProcess(b) && a.Group == b.Group && a.Revision == b.Revision && a.MaxNodes == b.MaxNodes && a.FreeNodes == b.FreeNodes &&
 		a.Clients == b.Clients && a.SSL == b.SSL && a.Self == b.Self &&
 		slices.Equal(a.Servers, b.Servers) && slices.Equal(a.Slaves, b.Slaves)
-}
-
-// sameRun tells whether two statuses are of one process.
-func sameRun(a, b Status) bool {
-	return a.PID == b.PID && a.Started.Equal(b.Started) && a.Group == b.Group
 }

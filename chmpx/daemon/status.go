@@ -21,6 +21,9 @@ type Status struct {
 	Direct    bool   // chmpxstatus was not run for this, so chmpx has not noticed it
 }
 
+// SameProcess tells whether two statuses are of one run of chmpx.
+func (s Status) SameProcess(o Status) bool { return s.PID == o.PID && s.Started.Equal(o.Started) }
+
 // Node is one node as chmpx has it.
 type Node struct {
 	Name    string // canonical where the resolver knows one, so not always the NAME of the file
