@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 
+	"k2hdkc-slave-agent/packaging/unitfile"
 	"k2hdkc-slave-agent/render"
 )
 
@@ -44,7 +45,7 @@ func hintRight(err error, unseen []string) string {
 	case len(unseen) > 0:
 		return "the unit is given rights for what slave-agent.ini and the unit's own Environment= name, and " + strings.Join(unseen, ", ") +
 			" comes from systemd's own environment (systemctl show-environment): write the option into slave-agent.ini, then " + again
-	case !plain(path):
+	case !unitfile.Plain(path):
 		return "a folder with such a name is granted by hand: `systemctl edit k2hdkc-slave-agent`, with [Service] and a ReadWritePaths= that names it"
 	}
 	return "the unit lets the agent write only in its usual folders, give files to no other owner and reach no other user's memory; " +
@@ -86,13 +87,6 @@ func hidden(path string) bool {
 		}
 	}
 	return false
-}
-
-// plain tells whether the generator grants a folder of that name, as packaging/generator has it.
-func plain(path string) bool {
-	return !strings.ContainsFunc(path, func(r rune) bool {
-		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && !strings.ContainsRune("/._@:+-", r)
-	})
 }
 
 // lacksRight reports whether err is about a file that the agent lacks a right to. chown and

@@ -15,7 +15,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -23,6 +22,7 @@ import (
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/packaging/agentunit"
 	"k2hdkc-slave-agent/packaging/chmpxunit"
+	"k2hdkc-slave-agent/packaging/unitfile"
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/render/atomicfile"
 )
@@ -94,10 +94,8 @@ func rights(files fs.FS, a agentunit.Agent, chmpx chmpxunit.Runs, userNamespaces
 	return lines
 }
 
-// plain is a path that a unit reads as it is. Another one is left to the operator.
-var plain = regexp.MustCompile(`^/[A-Za-z0-9/._@:+-]+$`)
-
-// folders are those that the agent has to write in, and the unit does not let it.
+// folders are those that the agent has to write in, and the unit does not let it. One that a unit
+// does not read as it is, is left to the operator.
 func folders(a agentunit.Agent) (dirs []string) {
 	o := a.Options
 	wanted := []string{path.Dir(o.Output), o.StateDir, o.RunDir, o.AntpickaxDir}
@@ -108,7 +106,7 @@ func folders(a agentunit.Agent) (dirs []string) {
 		wanted = append(wanted, path.Dir(file))
 	}
 	for _, dir := range wanted {
-		if plain.MatchString(dir) && !within(dir, append(a.Writable(), dirs...)) {
+		if path.IsAbs(dir) && dir != "/" && unitfile.Plain(dir) && !within(dir, append(a.Writable(), dirs...)) {
 			dirs = append(dirs, dir)
 		}
 	}

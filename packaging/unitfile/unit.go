@@ -154,3 +154,10 @@ func (u Unit) List(key string) []string {
 	}
 	return list
 }
+
+// Plain tells whether a unit reads a path as it is, without quotes or escapes.
+func Plain(path string) bool {
+	return !strings.ContainsFunc(path, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && !strings.ContainsRune("/._@:+-", r)
+	})
+}
