@@ -166,7 +166,7 @@ func (p *program) secrets(o *options.Options, unit agentunit.Agent) (texts []str
 		texts = append(texts, bugreport.Passwords(environ)...)
 		for _, entry := range environ {
 			name, value, _ := strings.Cut(entry, "=")
-			if secretName.MatchString(name) && !strings.HasPrefix(name, "K2HDKC_SLAVE_") && !strings.HasPrefix(value, "/") {
+			if secretName.MatchString(name) && !strings.HasPrefix(name, options.EnvPrefix) && !strings.HasPrefix(value, "/") {
 				texts = append(texts, value)
 			}
 		}

@@ -96,7 +96,7 @@ func (p *program) unseen() (names []string) {
 	var unit []string // its variables, once they are read
 	for _, entry := range p.system.Environ {
 		name, _, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, "K2HDKC_SLAVE_") {
+		if !strings.HasPrefix(name, options.EnvPrefix) {
 			continue
 		}
 		if unit == nil {

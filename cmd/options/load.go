@@ -65,7 +65,7 @@ func readEnvironment(h System, p *problems) map[string]Setting {
 	found := map[string]Setting{}
 	for _, entry := range h.Environ {
 		name, value, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, envPrefix) {
+		if !strings.HasPrefix(name, EnvPrefix) {
 			continue
 		}
 		opt, ok := byName[name]
@@ -74,7 +74,7 @@ func readEnvironment(h System, p *problems) map[string]Setting {
 		}
 		if !ok {
 			asEnv := func(key string) string { return Option{Key: key}.Env() }
-			p.add(fmt.Errorf("environment: %s is not an option%s", name, suggest(strings.TrimPrefix(name, envPrefix), keys, asEnv)))
+			p.add(fmt.Errorf("environment: %s is not an option%s", name, suggest(strings.TrimPrefix(name, EnvPrefix), keys, asEnv)))
 			continue
 		}
 		found[opt.Key] = Setting{Option: opt, Text: value, Source: Source{Kind: FromEnvironment, Name: name}}
@@ -93,7 +93,7 @@ func (h System) isServiceVariable(name string) bool {
 	if m == nil {
 		return false
 	}
-	return m[1]+"_" == envPrefix || h.getenv(m[1]+"_SERVICE_HOST") != ""
+	return m[1]+"_" == EnvPrefix || h.getenv(m[1]+"_SERVICE_HOST") != ""
 }
 
 // findConfig returns the path of the configuration file, empty if that is not a good path, and

@@ -32,7 +32,7 @@ type Options struct {
 	APIURI               k2hr3.API      // zero when nothing names one, see RequireK2HR3
 	Role                 k2hr3.Role     // likewise
 	Resource             k2hr3.Resource // follows from Role unless it is set
-	Flavour              Flavour        // one of the two; see FlavourSource
+	Flavour              Flavour        // one of the two; Source says why
 	RoleTokenFile        string         // empty: no token; see FindRoleTokenFile
 	UserTokenFile        string         // empty: none; in a pod alone
 	ForgetBootstrapToken bool

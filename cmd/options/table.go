@@ -47,10 +47,11 @@ func (o Option) Flag() string { return "--" + o.Key }
 
 // Env is the environment variable that sets the option.
 func (o Option) Env() string {
-	return envPrefix + strings.ToUpper(strings.ReplaceAll(o.Key, "-", "_"))
+	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(o.Key, "-", "_"))
 }
 
-const envPrefix = "K2HDKC_SLAVE_"
+// EnvPrefix is what the names of the variables begin with that set options.
+const EnvPrefix = "K2HDKC_SLAVE_"
 
 // Sections lists the sections of the configuration file, in the order of the help.
 func Sections() []string { return []string{"k2hr3", "slave", "chmpx", "agent"} }
