@@ -40,7 +40,7 @@ func (p Pod) CUK() (CUK, error) {
 	}
 	key := base64.StdEncoding.EncodeToString(b)
 	if strings.ContainsAny(key, "+/") { // K2HR3's tools would write these otherwise in URLs
-		return CUK{}, errors.New("the names of this pod, its node and its account are not those of Kubernetes: one of them has a sign such as ~, ? or >")
+		return CUK{}, errors.New("the name of this pod, its node or its service account has a sign that no name in Kubernetes has, such as ~, ? or >: correct the variables that name them")
 	}
 	return ParseCUK(key)
 }
