@@ -32,9 +32,11 @@ type policy interface {
 	patience() time.Duration
 	// holds is how long it asks K2HR3 to hold a request.
 	holds() time.Duration
+	// gently: K2HR3 is first asked whether it is there.
+	gently() bool
 	// checks: the membership is checked, and when after a check.
 	checks(now time.Time, took time.Duration, failed bool) time.Duration
-	// spread is how long a registration waits.
+	// spread is how long a registration waits, and a request after a gentle one.
 	spread(took time.Duration) time.Duration
 }
 
@@ -128,7 +130,21 @@ func (s *slave) ask() {
 		}
 		s.answer(took, held)
 	}
+	if s.policy.gently() {
+		s.knock(q)
+		return
+	}
 	srv.send(q, s.policy.patience())
+}
+
+// knock asks K2HR3 whether it is there, and sends a request once it is.
+func (s *slave) knock(q *request) {
+	first := &request{takes: pingTakes, fails: q.fails}
+	first.done = func(took time.Duration) {
+		first.over = true
+		s.f.clock.after(s.policy.spread(took), func() { s.f.server.send(q, s.policy.patience()) })
+	}
+	s.f.server.send(first, s.policy.patience())
 }
 
 // answer takes the text that K2HR3 has now.

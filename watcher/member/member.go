@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/watcher/k2hr3"
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 var (
@@ -120,6 +121,16 @@ func (m *Member) Join(ctx context.Context) (registered bool, err error) {
 
 // Close closes what the client keeps open between exchanges.
 func (m *Member) Close() { m.Client.Close() }
+
+// Knock asks whether K2HR3 is there before a request that costs it something, and waits after a
+// slow answer, since other hosts may be about to ask too.
+func (m *Member) Knock(ctx context.Context) error {
+	began := time.Now()
+	if err := m.Ping(ctx); err != nil {
+		return err
+	}
+	return pause(ctx, schedule.Spread(schedule.Dice{}, time.Since(began)))
+}
 
 // Ping asks K2HR3 for nothing but whether its API is up.
 func (m *Member) Ping(ctx context.Context) error { return m.Client.Ping(ctx) }
