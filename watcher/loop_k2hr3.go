@@ -76,8 +76,8 @@ func (l *loop) removeStale(ctx context.Context, known member.Identity, r reply) 
 // knockAndAsk is one request; gently: that K2HR3 is to work on only if it is there.
 func (w *Watcher) knockAndAsk(ctx context.Context, etag string, wait time.Duration, gently bool) reply {
 	if gently {
-		if err := w.Member.Knock(ctx); err != nil {
-			return reply{err: err, took: k2hr3.Took(err)}
+		if took, err := w.Member.Knock(ctx); err != nil {
+			return reply{err: err, took: took}
 		}
 	}
 	return w.ask(ctx, etag, wait)
