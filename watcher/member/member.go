@@ -136,7 +136,7 @@ func (m *Member) Knock(ctx context.Context) (took time.Duration, err error) {
 	took = time.Since(began)
 	wait, ask := schedule.AfterKnock(schedule.Dice{}, took)
 	if !ask {
-		return took, fmt.Errorf("%w: it took %v to say that it is there; the agent asks it for more later", ErrBusy, took.Round(time.Second))
+		return took, fmt.Errorf("%w: it takes long to say that it is there; the agent asks it for more later", ErrBusy)
 	}
 	return took, pause(ctx, wait)
 }

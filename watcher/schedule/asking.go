@@ -133,8 +133,8 @@ func (a *Asking) Stretch() float64 { return a.load.stretch() }
 
 // Gently reports whether K2HR3 is first to be asked what costs it nothing, whether it is there: it
 // had the latest request for long and gave no answer. It may work on that to its end, and would on
-// the next one, for nobody.
-func (a *Asking) Gently() bool { return a.silent }
+// the next one, for nobody. What somebody wants is asked for as it is.
+func (a *Asking) Gently() bool { return a.silent && a.cause != WhyWanted }
 
 // Due reports whether it is time for a request, and clears the plan then.
 func (a *Asking) Due(now time.Time) bool {
