@@ -77,7 +77,7 @@ func (l *loop) removeStale(ctx context.Context, known member.Identity, r reply) 
 func (w *Watcher) knockAndAsk(ctx context.Context, etag string, wait time.Duration, gently bool) reply {
 	if gently {
 		if took, err := w.Member.Knock(ctx); err != nil {
-			return reply{err: err, took: took}
+			return reply{err: err, took: took, knocked: true}
 		}
 	}
 	return w.ask(ctx, etag, wait)
