@@ -53,20 +53,23 @@ func (m measured) late(tool string) float64 {
 	return over(m.of("Change", tool, "all-p99-ms"), 1000)
 }
 
-// cpu is what is used at rest in a minute, in milliseconds.
-func (m measured) cpu(tool string) float64 {
-	if tool == timer {
-		return m.of("Rest", tool, "cpu-ms/run")
-	}
-	return plus(m.of("Rest", tool, "cpu-ms/min"), m.of("Rest", tool, "children-ms/min"))
-}
+// cpu is what is used at rest in a minute, in milliseconds, children included.
+func (m measured) cpu(tool string) float64 { return m.atRest(tool, "cpu-ms") }
 
 // wakes is how often somebody is woken at rest in a minute.
-func (m measured) wakes(tool string) float64 {
+func (m measured) wakes(tool string) float64 { return m.atRest(tool, "wakeups") }
+
+// atRest is what is needed in a minute. Where none of a peer's few queries has come in the time it
+// was watched, those of BenchmarkHour are added.
+func (m measured) atRest(tool, metric string) float64 {
 	if tool == timer {
-		return m.of("Rest", tool, "wakeups/run")
+		return m.of("Rest", tool, metric+"/run")
 	}
-	return m.of("Rest", tool, "wakeups/min")
+	rest, queries := m.of("Rest", tool, metric+"/min"), m.of("Hour", tool, metric+"/hour")
+	if m.of("Rest", tool, "requests/min") == 0 && queries != none {
+		return plus(rest, queries/60)
+	}
+	return rest
 }
 
 // resident is the memory at rest, in MiB.

@@ -31,13 +31,14 @@ const (
 func main() {
 	update := flag.Bool("update", false, "write tests/BENCHMARKS.md in place of printing it")
 	changes := flag.Int("changes", 20, "how many changes are followed")
-	rest := flag.Int("rest", 60, "for how many seconds each is watched at rest")
+	rest := flag.Int("rest", 66, "for how many seconds each is watched at rest; from 66 on the agent asks in them")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if err := command(ctx, *update, *changes, *rest); err != nil {
+	err := command(ctx, *update, *changes, *rest)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1) //nolint:gocritic // nothing is left to clear up
+		os.Exit(1)
 	}
 }
 

@@ -23,8 +23,8 @@ import (
 type results map[string]map[string]float64
 
 const (
-	// settles is how long each tool is left alone before it is watched at rest: the agent looks more
-	// often after a change.
+	// settles is how long each tool is left alone before it is watched at rest: the agent looks
+	// more often after a change.
 	settles = 15 * time.Second
 	// hour is for how many rounds of BenchmarkHour an hour is.
 	hour = 12
@@ -40,8 +40,8 @@ type measured struct {
 	machine  string
 }
 
-// measure builds what is to be measured into dir, and runs the benchmarks. What cannot be built here
-// is not measured; the agent can.
+// measure builds what is to be measured into dir, and runs the benchmarks. What cannot be built
+// here is not measured; the agent can.
 func measure(ctx context.Context, dir string, changes, rest int) (measured, error) {
 	m := measured{rest: rest, changes: changes, results: results{}, programs: map[string]int64{}, packages: map[string]int64{}}
 	bin, err := realagent.Build(dir, realagent.Release()...)

@@ -34,7 +34,7 @@ func (p peer) build(ctx context.Context, dir string) error {
 	for _, args := range [][]string{
 		{"mod", "init", "peer"},
 		{"mod", "edit", "-require=" + p.module + "@" + p.version},
-		{"build", "-mod=mod", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", p.path(dir), p.module + p.program},
+		{"build", "-mod=mod", "-buildvcs=false", "-ldflags", "-s -w", "-o", p.path(dir), p.module + p.program},
 	} {
 		cmd := exec.CommandContext(ctx, "go", args...)
 		cmd.Dir = module

@@ -12,10 +12,10 @@ const (
 	answers  = 50 * time.Millisecond
 )
 
-// anHour returns how often the agent's own schedule (watcher/schedule, the code that the agent runs)
-// asks K2HR3 in an hour in which nothing changes: for the RESOURCE, and whether the host is a
-// member. It is the mean of a hundred hours of virtual time, on a host among so many slaves, with a
-// K2HR3 that holds requests for so long (0: it does not) and answers the others in 50 ms.
+// anHour returns how often the agent's own schedule (watcher/schedule, the code that it runs) asks
+// K2HR3 in an hour in which nothing changes: for the RESOURCE, and whether the host is a member.
+// It is the mean of a hundred hours of virtual time, on a host among so many slaves, with a K2HR3
+// that holds requests for so long (0: it does not) and answers the others in 50 ms.
 func anHour(slaves int, hold time.Duration) float64 {
 	const hours = 100
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)

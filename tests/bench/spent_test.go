@@ -13,8 +13,8 @@ import (
 
 // spent is what a process has used so far.
 type spent struct {
-	own, children time.Duration // CPU
-	waits         int64         // how often its threads have waited for something, and so were woken
+	cpu   time.Duration // children included
+	waits int64         // how often its threads have waited for something, and so were woken
 }
 
 // spentBy reads what a process and its ended children have used so far: its own to the nanosecond,
@@ -28,13 +28,13 @@ func spentBy(tb testing.TB, pid int) (s spent) {
 		fmt.Sscan(fields[13+i], &ticks[i])
 	}
 	const tick = 10 * time.Millisecond // USER_HZ is 100 on every platform
-	s.children = time.Duration(ticks[0]+ticks[1]) * tick
+	s.cpu = time.Duration(ticks[0]+ticks[1]) * tick
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
 	must(tb, err)
 	for _, thread := range threads {
 		var ran int64
 		fmt.Sscan(read(tb, thread+"/schedstat"), &ran)
-		s.own += time.Duration(ran)
+		s.cpu += time.Duration(ran)
 		s.waits += field(read(tb, thread+"/status"), "voluntary_ctxt_switches")
 	}
 	return s

@@ -83,6 +83,7 @@ func startAgent(w *world, bin string) (int, <-chan time.Time) {
 
 // runTimer makes the shell stand-in ready.
 func runTimer(w *world) *exec.Cmd {
+	need.Programs(w.tb, "curl", "diff")
 	for name, text := range map[string]string{
 		"k2hr3-role-name": w.cluster.SlaveRole(), "k2hr3-role-token": w.cluster.RoleToken("slave", 0), "k2hr3-api-uri": w.api,
 		"helper.conf": "SCRIPT_PIDFILE = helper.pid\nOUTPUT_DIR = out\nOUTPUT_FILE = slave.ini\nUSE_DAEMON = false\n",

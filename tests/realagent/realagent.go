@@ -28,7 +28,7 @@ func Release() []string {
 }
 
 // Env has an agent keep to a folder with all that it reads and writes on a host: its configuration,
-// state, instance id, and slave.ini in out. It runs no program but those it is told of, and no unit.
+// state, instance id, and slave.ini in out. It knows no unit, and finds no program by itself.
 func Env(dir string) []string {
 	return []string{
 		"PATH=/nowhere",
