@@ -158,9 +158,8 @@ func benchmarkRuns(b *testing.B, w *world, t tool) {
 
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// BenchmarkHour is how often the peers ask in an hour in which nothing changes, and what that needs.
-// Each blocking query is answered after a 300th of its time, so that a round of one second is five
-// minutes.
+// BenchmarkHour is how often the peers ask in an hour without changes, and what that costs.
+// Each blocking query is answered after a 300th of its time: a round of one second is five minutes.
 func BenchmarkHour(b *testing.B) {
 	each(b, func(b *testing.B, w *world, t tool) {
 		if t.name != consulTemplate && t.name != confd {

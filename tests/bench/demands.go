@@ -147,6 +147,7 @@ func (m measured) bounds() []bound {
 	return []bound{
 		{fmt.Sprintf("≤ 40 %% of the timer's requests, as fresh, up to %d slaves", fewSlaves), over(few.agent, few.others[1]), .4},
 		{fmt.Sprintf("≤ 40 %% of the timer's requests, as fresh, %d slaves and more", manySlaves), over(many.agent, many.others[1]), .4},
+		{fmt.Sprintf("≤ 40 %% of those of the timer each minute, up to %d slaves", fewSlaves), over(few.agent, few.others[0]), .4},
 		{fmt.Sprintf("≤ 40 %% of those of the timer each minute, %d slaves and more", manySlaves), over(many.agent, many.others[0]), .4},
 		{"≤ 10 % of the timer's CPU, as fresh", over(cpu.agent, cpu.others[1]), .1},
 		{"less resident memory than consul-template", over(memory.agent, memory.others[2]), 1},

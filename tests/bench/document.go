@@ -20,8 +20,8 @@ func newPage() *template.Template {
 func document(m measured) (string, error) {
 	var b strings.Builder
 	err := newPage().Execute(&b, map[string]any{
-		"Machine": m.machine, "Changes": m.changes, "Rest": m.rest, "Settles": settles.String(),
-		"RingTells": ringTells.String(), "Fresh": text(m.fresh(), "s"), "Peers": versions(),
+		"Machine": m.machine, "Changes": m.changes, "Rest": m.rest, "Settles": text(settles.Seconds(), "s"),
+		"RingTells": text(ringTells.Seconds(), "s"), "Fresh": text(m.fresh(), "s"), "Peers": versions(),
 		"Ratios": m.ratioTable(), "Bounds": m.boundTable(), "Better": m.better(),
 		"Change": m.changeTable(), "AtRest": m.restTable(), "Needs": m.needTable(),
 	})
@@ -66,10 +66,14 @@ func each4(values [4]float64, cell func(float64) string) (cells []string) {
 func (m measured) better() string {
 	var b strings.Builder
 	for _, n := range m.demands() {
+		var less []string
 		for i, other := range n.others {
 			if other >= 0 && n.agent > other {
-				fmt.Fprintf(&b, "- %s: %s %s, the agent %s\n", n.what, others[i], text(other, n.unit), text(n.agent, n.unit))
+				less = append(less, others[i]+" "+text(other, n.unit))
 			}
+		}
+		if less != nil {
+			fmt.Fprintf(&b, "- %s (the agent %s): %s\n", n.what, text(n.agent, n.unit), strings.Join(less, "; "))
 		}
 	}
 	return b.String()
@@ -165,11 +169,12 @@ func (t *table) row(what string, cells ...string) {
 // missing is a cell without a figure.
 const missing = "–"
 
+// percent is a ratio; many times as much is no percentage to a reader.
 func percent(r float64) string {
-	if r < 0 {
-		return missing
+	if r >= 10 {
+		return text(r, "×")
 	}
-	return text(100*r, "%")
+	return text(max(100*r, none), "%")
 }
 
 // text is a figure with three digits.
