@@ -120,8 +120,8 @@ func (o *output) canRestore() bool {
 	return o.safe.good && o.safe.sum != o.file.sum && !o.file.ran
 }
 
-// restoreSafe makes the version that chmpx ran last the one that belongs in place, and bans the text
-// that ended chmpx; sparing: until chmpx has run that version again, the first time.
+// restoreSafe makes the version that chmpx ran last the one that belongs in place, and bans the
+// text that ended chmpx; sparing: until chmpx has run that version again, the first time.
 func (o *output) restoreSafe(sparing bool) {
 	o.banned = o.file.digest
 	switch {

@@ -112,7 +112,7 @@ type Prober interface {
 	Status(ctx context.Context, group string, ctlPort int) (daemon.Status, error)
 	// AwaitEnd returns nil when the chmpx of a status may have ended.
 	AwaitEnd(ctx context.Context, st daemon.Status) error
-	// LeftMemory reports whether there is the memory of a chmpx that has crashed, rather than ended.
+	// LeftMemory reports whether there is the memory of a chmpx that has crashed.
 	LeftMemory(group string, ctlPort int) bool
 }
 
