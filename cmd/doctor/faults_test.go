@@ -396,33 +396,32 @@ func TestTheFirstCauseIsNamed(t *testing.T) {
 					}
 					p := newPatient(t)
 					f.seed(p)
-					f.judge(t, p.examine(""))
+					p.inTime(f.wrong)
 				})
 			}
 		})
 	}
 }
 
-func (f fault) judge(t *testing.T, r Report) {
-	t.Helper()
+// wrong says what a report has wrong.
+func (f fault) wrong(r Report) (list []string) {
+	wrong := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	want := Failed
 	if f.warns {
 		want = Warning
 	}
 	if r.OK == (want == Failed) {
-		t.Errorf("ok is %v", r.OK)
+		wrong("ok is %v", r.OK)
 	}
 	for _, c := range r.Checks {
 		switch {
 		case c.ID == f.cause:
 			if c.Status != want || c.Remedy == "" || !strings.Contains(c.Message+" "+c.Remedy, f.says) {
-				t.Errorf("%s is %s: %q, %q; want %s, %q, and a remedy", c.ID, c.Status, c.Message, c.Remedy, want, f.says)
+				wrong("%s is %s: %q, %q; want %s, %q, and a remedy", c.ID, c.Status, c.Message, c.Remedy, want, f.says)
 			}
 		case c.Status == Failed || c.Status == Warning:
-			t.Errorf("%s is %s besides: %s", c.ID, c.Status, c.Message)
+			wrong("%s is %s besides: %s", c.ID, c.Status, c.Message)
 		}
 	}
-	if t.Failed() {
-		t.Logf("\n%s", show(r))
-	}
+	return list
 }
