@@ -26,9 +26,9 @@ func notReplaced(name string) string {
 	return "nobody has replaced it. This looks like a RESOURCE of " + kind + "; where that is set, correct the template in K2HR3"
 }
 
-// Leftover returns a placeholder that is left in a value, whatever chmpx makes of it. Such a text is
-// one of another flavour than this host's, or of a template with a fault, so who knows what else in
-// it is.
+// Leftover returns a placeholder that is left in a value, whatever chmpx makes of it. Such a text
+// is one of another flavour than this host's, or of a template with a fault, so who knows what else
+// in it is.
 func (r Report) Leftover() (Finding, bool) {
 	i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.Rule == RulePlaceholder })
 	if i < 0 {

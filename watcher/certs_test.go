@@ -108,7 +108,7 @@ func TestCertificatesThatAreMissing(t *testing.T) {
 	}
 }
 
-// issued returns a certificate for clients that becomes valid then, and its key, as files have them.
+// issued returns a certificate for clients that becomes valid then, and its key, as in files.
 func issued(t *testing.T, by *authority, valid time.Duration) (certificate, key string) {
 	t.Helper()
 	pair := by.issue(x509.Certificate{ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, valid)
@@ -123,8 +123,8 @@ func encoded(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
 
-// TestNewCertificatesRestartChmpx: where restart-unconfirmed lets the agent restart chmpx it does so
-// for new certificates, once they are good, and otherwise not.
+// TestNewCertificatesRestartChmpx: where restart-unconfirmed lets the agent restart chmpx it does
+// so for new certificates, once they are good, and otherwise not.
 func TestNewCertificatesRestartChmpx(t *testing.T) {
 	for _, allowed := range []bool{false, true} {
 		t.Run(fmt.Sprintf("allowed %v", allowed), func(t *testing.T) {
