@@ -184,7 +184,10 @@ func k2hr3Faults() []fault {
 		{name: "a text that kills chmpx", seed: text("GROUP ", "GRUPPE "), cause: "text", says: "GROUP"},
 		{name: "a text that overruns chmpx's tables", seed: text("MAXCHMPX            = 256", "MAXCHMPX            = 2"), cause: "text", says: "MAXCHMPX"},
 		{name: "half a text", seed: func(p *patient) { p.cluster.SetText(p.cluster.Text()[:len(p.cluster.Text())/2]) }, cause: "text"},
-		{name: "a placeholder that nobody replaces", seed: text("= orders", "= __K2HDKC_GROUP__"), cause: "text"},
+		{name: "a placeholder that nobody replaces", seed: text("= orders", "= __K2HDKC_GROUP__"), cause: "text", says: "flavour = openstack"},
+		{name: "another node that was registered with a placeholder", seed: func(p *patient) {
+			p.cluster.AddSlave("10.20.0.77", "%%SELF_CONTAINER_CUK%%", "slv-77")
+		}, cause: "text", says: "register it anew"},
 		{name: "another GROUP", seed: text("= orders", "= invoices"), cause: "text", says: "restart chmpx"},
 		{name: "this host is not in the text", seed: func(p *patient) {
 			p.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, CUK: ownCUK})
