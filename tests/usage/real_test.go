@@ -220,10 +220,13 @@ func (c *real) destroy(names ...string) {
 		}
 		return
 	}
-	for _, s := range list {
+	for i, s := range list {
 		c.takeOut(s)
-		c.leave(s)
+		// It ends before it leaves the role: a server that takes up that one has left, while that runs,
+		// tells no slave of its end, and slaves keep it as up for good.
 		c.end(s)
+		c.leave(s)
+		c.settle(append(slices.Clone(c.servers), list[i+1:]...))
 	}
 }
 
