@@ -32,12 +32,18 @@ type installed struct {
 func newInstalled(t *testing.T) *installed {
 	t.Helper()
 	machine.Require(t)
-	files := []machine.File{
+	return newInstalledOf(t, packages.Build(t, "1.0.0"))
+}
+
+// newInstalledOf is newInstalled with the agent's package of a folder, and with more files.
+func newInstalledOf(t *testing.T, agent string, more ...machine.File) *installed {
+	t.Helper()
+	files := append(more, []machine.File{
 		{Path: "/etc/systemd/system/k2hdkc-slave-agent.service.d/log.conf", Text: "[Service]\n" +
 			"RestartSec=500ms\nEnvironment=K2HDKC_SLAVE_LOG_FORMAT=json\nStandardError=append:" + logFile + "\n"},
 		{Path: logFile},
-	}
-	for name, dir := range map[string]string{"chmpx": packages.Chmpx(t), "agent": packages.Build(t, "1.0.0")} {
+	}...)
+	for name, dir := range map[string]string{"chmpx": packages.Chmpx(t), "agent": agent} {
 		files = append(files, machine.File{Path: "/root/" + name + ".deb", From: packages.One(t, dir, "deb")})
 	}
 	s := &installed{Slave: slave.New(t, machine.Options{Files: files})}
@@ -45,7 +51,7 @@ func newInstalled(t *testing.T) *installed {
 		t.Log("the real chmpx runs in the machine")
 	}
 	s.log = follow(t, s.Machine)
-	s.Run(`dpkg --install /root/*.deb
+	s.Run(`dpkg --install /root/chmpx.deb /root/agent.deb
 		systemctl disable --quiet k2hdkc-slave-agent
 		cat >/etc/k2hdkc/slave-agent.ini <<-END
 			$1
