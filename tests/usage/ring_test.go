@@ -99,11 +99,7 @@ func (r *ring) launch(s *server, others []*server) {
 	r.prepare(s.vm)
 	must(r.t, os.MkdirAll(filepath.Dir(s.path(serverINI)), 0o755))
 	must(r.t, r.look(s))
-	must(r.t, s.host.Do(func() (err error) {
-		s.chmpx, err = fakechmpx.Start(r.t.Context(), r.programs, serverINI)
-		return err
-	}))
-	r.serves(s)
+	r.starts(s)
 	ctx, stop := context.WithCancel(r.t.Context())
 	s.stop, s.stopped = stop, make(chan struct{})
 	r.t.Cleanup(func() { r.end(s) })
@@ -111,9 +107,13 @@ func (r *ring) launch(s *server, others []*server) {
 	r.settle(append([]*server{s}, others...))
 }
 
-// serves starts a server's k2hdkc. It ends with the server, and before that the test fails.
-func (r *ring) serves(s *server) {
+// starts starts a server's programs. While it is there they do not end by themselves.
+func (r *ring) starts(s *server) {
 	r.t.Helper()
+	must(r.t, s.host.Do(func() (err error) {
+		s.chmpx, err = fakechmpx.Start(r.t.Context(), r.programs, serverINI)
+		return err
+	}))
 	said, err := os.Create(s.path(k2hdkcLog))
 	must(r.t, err)
 	defer said.Close()
@@ -143,7 +143,8 @@ func (r *ring) settle(all []*server) {
 		n := r.newNudge(s, "servicein")
 		r.until(s, "to see that nothing moves in the ring", func(shown string) bool {
 			n.at(shown)
-			return strings.Count(shown, inService) == len(all) && !slices.ContainsFunc(moving, func(state string) bool { return strings.Contains(shown, state) })
+			self := 1 // is shown once more
+			return strings.Count(shown, inService) == len(all)+self && !slices.ContainsFunc(moving, func(state string) bool { return strings.Contains(shown, state) })
 		})
 	}
 }
@@ -161,15 +162,21 @@ func (r *ring) until(s *server, what string, ok func(shown string) bool) {
 			r.t.Logf("%s:\n%s\nits k2hdkc:\n%s", s.name, shown, said)
 		}
 	}()
-	until(r.t, s.name+" "+what, func() bool {
+	for deadline := time.Now().Add(ringLimit); ; {
 		select {
 		case <-s.ended:
 			r.t.Fatalf("k2hdkc of %s has ended: %v", s.name, s.k2hdkc.ProcessState)
+		case <-r.t.Context().Done():
+			return
 		default:
 		}
-		shown = r.shown(s)
-		return ok(shown)
-	})
+		if shown = r.shown(s); ok(shown) {
+			return
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatalf("timed out waiting for %s %s", s.name, what)
+		}
+	}
 }
 
 // shown is what chmpxstatus shows of a server's chmpx. It is not asked for often, since that is
@@ -184,10 +191,13 @@ func (r *ring) shown(s *server, options ...string) string {
 
 // A ring that stands still is helped on, as the watcher in a server's container does: a merge may
 // wait for its start or its end. One that is being done is left alone for longer, since it begins
-// anew when it is ended.
+// anew when it is ended. chmpx asks each server once for the keys and waits for all answers without
+// a limit, so a merge whose answer gets lost is never done; if that happens to the next one too, the
+// server that joins is started anew.
 const (
 	nudgeAfter = 10 * time.Second
-	abortAfter = time.Minute
+	abortAfter = 30 * time.Second
+	ringLimit  = 5 * time.Minute
 )
 
 // nudge helps a ring on that has shown the same for long.
@@ -197,6 +207,8 @@ type nudge struct {
 	wants string // of the server: servicein or serviceout
 	shows string // the states that it shows of the ring's servers
 	since time.Time
+
+	aborted bool // a merge
 }
 
 func (r *ring) newNudge(s *server, wants string) *nudge {
@@ -219,16 +231,30 @@ func (n *nudge) at(shown string) {
 		return
 	}
 	command := n.command()
-	if command != "" {
-		fmt.Fprintf(n.r.t.Output(), "%s shows %s for %v: %s\n", n.s.name, n.shows, after, command)
+	switch command {
+	case "":
+	case restarts:
+		n.r.stops(n.s)
+		n.r.starts(n.s)
+	default:
 		n.r.line(n.s.vm, serverINI, command)
+	}
+	if command != "" {
+		fmt.Fprintf(n.r.t.Output(), "%s showed %s for %v: %s\n", n.s.name, n.shows, after, command)
 	}
 	n.since = time.Now()
 }
 
+// restarts is no command to chmpxlinetool: the server is started anew.
+const restarts = "started anew"
+
 func (n *nudge) command() string {
 	switch {
+	case strings.Contains(n.shows, "[Doing]") && n.aborted && n.wants == "servicein":
+		n.aborted = false
+		return restarts
 	case strings.Contains(n.shows, "[Doing]"):
+		n.aborted = true
 		return "merge abort"
 	case strings.Contains(n.shows, "[Done]"):
 		return "merge complete"
@@ -311,7 +337,7 @@ func (r *ring) line(v *vm, conf, command string) string {
 	return out.String()
 }
 
-// end ends a server's programs.
+// end ends a server.
 func (r *ring) end(s *server) {
 	if s.stop == nil {
 		return
@@ -319,6 +345,11 @@ func (r *ring) end(s *server) {
 	s.stop()
 	<-s.stopped
 	s.stop = nil
+	r.stops(s)
+}
+
+// stops ends a server's programs.
+func (r *ring) stops(s *server) {
 	syscall.Kill(-s.k2hdkc.Process.Pid, syscall.SIGKILL)
 	<-s.ended
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.t.Context()), 20*time.Second)
