@@ -197,6 +197,11 @@ func (w *walk) fares(want fate) {
 	if !w.standins() {
 		patience = 3 * limit // each key of a server that has gone costs 9 s (docs/chmpx.md J.4)
 	}
+	defer func() {
+		if w.Failed() {
+			w.Logf("its chmpx:\n%s", w.app1.chmpxStatus())
+		}
+	}()
 	untilWithin(w.T, patience, "the application: "+string(want), func() bool {
 		allNow, failedNow := w.operations()
 		if want == loses {
