@@ -3,8 +3,10 @@ package service
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -100,12 +102,27 @@ func (s *installed) reset() {
 // looking at what an earlier await has seen.
 func (s *installed) await(words ...string) realagent.Record {
 	s.TB.Helper()
-	r, next, err := s.log.Await(machine.Deadline(s.TB), s.mark, func(r realagent.Record) bool { return r.Says(words...) })
+	return s.awaitRecord(fmt.Sprintf("said %q", words), func(r realagent.Record) bool { return r.Says(words...) })
+}
+
+func (s *installed) awaitRecord(what string, ok func(realagent.Record) bool) realagent.Record {
+	s.TB.Helper()
+	r, next, err := s.log.Await(machine.Deadline(s.TB), s.mark, ok)
 	if err != nil {
-		s.TB.Fatalf("the agent should have said %q: %v", words, err)
+		s.TB.Fatalf("the agent should have %s: %v", what, err)
 	}
 	s.mark = next
 	return r
+}
+
+// restart restarts chmpx, and waits until the agent has told of the new one, whether it saw that
+// there was none for a moment or not.
+func (s *installed) restart() {
+	s.TB.Helper()
+	s.Run("systemctl restart chmpx")
+	machine.Until(s.TB, "chmpx to run again", s.Answers)
+	pid := strconv.Itoa(s.Number("chmpx process id"))
+	s.awaitRecord("told of chmpx "+pid, func(r realagent.Record) bool { return r.Text("pid") == pid })
 }
 
 // confirmed waits for the agent to have seen chmpx run the file in place.

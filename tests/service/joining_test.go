@@ -8,7 +8,6 @@ import (
 	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/machine"
 	"k2hdkc-slave-agent/tests/machine/slave"
-	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // Who may join chmpx, and what the host has to look like for it.
@@ -75,8 +74,7 @@ func membersJoin(s *installed) {
 		s.TB.Errorf("chmpx.service is more exposed than 4.0: %v", r)
 	}
 
-	s.Run("systemctl restart chmpx")
-	s.await(realagent.Restarted)
+	s.restart()
 	s.wantMember()
 	s.Join(4)
 	s.confirmed()
@@ -140,8 +138,7 @@ func rootStillRuns(s *installed) {
 	s.Join(4)
 	s.confirmed()
 	s.sameChmpx(chmpx)
-	s.Run("systemctl restart chmpx")
-	s.await(realagent.Restarted)
+	s.restart()
 	s.wantMember()
 	s.Join(5)
 	s.confirmed()
@@ -236,8 +233,7 @@ func ownQueues(s *installed) {
 	}
 	check()
 	inside("touch /dev/mqueue/mine")
-	s.Run("systemctl restart chmpx")
-	s.await(realagent.Restarted)
+	s.restart()
 	check()
 	if got := inside("ls /dev/mqueue"); !strings.Contains(got, "mine") {
 		s.TB.Errorf("after a restart of chmpx the application has the queues %q", got)
