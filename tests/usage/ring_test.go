@@ -192,8 +192,8 @@ func (r *ring) shown(s *server, options ...string) string {
 // A ring that stands still is helped on, as the watcher in a server's container does: a merge may
 // wait for its start or its end. One that is being done is left alone for longer, since it begins
 // anew when it is ended. chmpx asks each server once for the keys and waits for all answers without
-// a limit, so a merge whose answer gets lost is never done; if that happens to the next one too, the
-// server that joins is started anew.
+// a limit, so a merge whose answer gets lost is never done; if that happens to the next one too,
+// the server that joins is started anew.
 const (
 	nudgeAfter = 10 * time.Second
 	abortAfter = 30 * time.Second
