@@ -59,6 +59,9 @@ func badFirstDay(s *site) []machine.File {
 	}
 }
 
+// late is how long the repository is away after the reboot: several tries to install.
+const late = 30 * time.Second
+
 // TestBadFirstDay boots with all at once that may go wrong on a first day. In a virtual machine its
 // kernel makes no namespaces of users besides, which it finds out after the units are generated.
 func TestBadFirstDay(t *testing.T) {
@@ -74,10 +77,6 @@ func TestBadFirstDay(t *testing.T) {
 			o.Files = append(o.Files, badFirstDay(s)...)
 			if need.VM() {
 				o.Files = append(o.Files, machine.File{Path: "/etc/sysctl.d/90-hardening.conf", Text: "user.max_user_namespaces = 0\n"})
-			}
-			late := 5 * time.Second
-			if need.Full() {
-				late = 30 * time.Second
 			}
 			begun := o.Plugged
 			o.Plugged = func(outside, inside netip.Addr) error {
