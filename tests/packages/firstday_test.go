@@ -131,14 +131,14 @@ func TestUserDataPassesWhatGoesWrong(t *testing.T) {
 	}{
 		"nothing":                                               {},
 		"somebody else's repository is gone":                    {gone, 0, others},
-		"nobody listens at somebody else's":                     {"echo 'deb http://127.0.0.1:9/debian stable main' >" + list + "gone.list\n", 0, others},
+		"nobody listens at somebody else's":                     {"echo 'deb http://127.0.0.2:9/debian stable main' >" + list + "gone.list\n", 0, ""},
 		"somebody else's is not signed":                         {"echo 'deb " + r.url + "/apt/dists/stable ./' >" + list + "flat.list\n", 0, others},
 		"somebody else's key is unknown":                        {"echo 'deb [signed-by=/none.asc] " + r.url + "/apt/ other main' >" + list + "other.list\n", 0, others},
-		"somebody else's is gone, and ours is late":             {gone, 5, others},
+		"somebody else's is gone and ours is late":              {gone, 5, others},
 		"ours is late":                                          {"", 5, ""},
 		"a line that is no source":                              {"echo 'deb this is no source' >" + list + "spoilt.list\n", 0, "cannot make sense of /etc/apt/sources.list.d/spoilt.list"},
 		"a stanza that is no source":                            {"echo 'Types: deb' >" + list + "spoilt.sources\n", 0, "cannot make sense of /etc/apt/sources.list.d/spoilt.sources"},
-		"the image has our repository, as its README tells":     {asREADME, 0, ""},
+		"the image has our repository as its README tells":      {asREADME, 0, ""},
 		"the image has our repository by another name":          {"cp '" + r.Key + "' usr/share/keyrings/shop.asc; echo 'deb [signed-by=/usr/share/keyrings/shop.asc] " + r.url + entry + "' >" + list + "shop.list\n", 0, "shop.list knows the repository"},
 		"the image has our repository without a key":            {"echo 'deb " + r.url + entry + "' >etc/apt/sources.list\n", 0, "sources.list knows the repository"},
 		"dpkg was interrupted":                                  {"chroot . dpkg-query --status curl | sed 's/^Status: .*/Status: install ok half-configured/' >var/lib/dpkg/updates/0001\n", 0, ""},
@@ -183,10 +183,10 @@ func TestInstallingByHandWithoutATerminal(t *testing.T) {
 		asks   bool // and so fails
 		mended string
 	}{
-		"as the README has it":                  {typed: typed},
-		"without the option":                    {typed: strings.Replace(typed, option, "", 1), asks: true},
-		"told not to ask in debconf's way":      {typed: "export DEBIAN_FRONTEND=noninteractive\n" + strings.Replace(typed, option, "", 1), asks: true},
-		"what is left unpacked, and the remedy": {typed: strings.Replace(typed, option, "", 1), asks: true, mended: "dpkg --force-confold --configure -a"},
+		"as the README has it":                 {typed: typed},
+		"without the option":                   {typed: strings.Replace(typed, option, "", 1), asks: true},
+		"told not to ask in debconf's way":     {typed: "export DEBIAN_FRONTEND=noninteractive\n" + strings.Replace(typed, option, "", 1), asks: true},
+		"what is left unpacked and the remedy": {typed: strings.Replace(typed, option, "", 1), asks: true, mended: "dpkg --force-confold --configure -a"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if c.mended != "" && !strings.Contains(section, "`"+c.mended+"`") {
