@@ -33,9 +33,9 @@ const firstDay = `
 	chmod 755 usr/bin/systemctl usr/bin/sleep
 `
 
-// inside runs a shell script in the image, without a terminal.
+// inside runs a shell script in the image, without a terminal. One that hangs fails.
 func (i *image) inside(script string, args ...string) (string, error) {
-	argv := append(append(i.host.within, "chroot", i.host.root, "sh", "-c", script, "sh"), args...)
+	argv := append(append(i.host.within, "timeout", "300", "chroot", i.host.root, "sh", "-c", script, "sh"), args...)
 	cmd := exec.CommandContext(i.tb.Context(), argv[0], argv[1:]...)
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8"}
 	out, err := cmd.CombinedOutput()
