@@ -185,7 +185,7 @@ func TestBadFirstDayByDnf(t *testing.T) {
 			if got := n.Run("rpm --query --queryformat '%{NAME} ' chmpx k2hdkc-slave-agent"); got != "chmpx k2hdkc-slave-agent" {
 				t.Errorf("rpm has %q", got)
 			}
-			if got := n.Run("rpm --query --queryformat '%{SIGPGP:pgpsig}' k2hdkc-slave-agent"); !strings.Contains(got, "RSA/SHA256") {
+			if got := n.Run("rpm --query --queryformat '%{RSAHEADER:pgpsig}' k2hdkc-slave-agent"); !strings.Contains(got, "RSA/SHA256") {
 				t.Errorf("the package is signed by %q", got)
 			}
 		})

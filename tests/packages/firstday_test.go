@@ -129,20 +129,21 @@ func TestUserDataPassesWhatGoesWrong(t *testing.T) {
 		away  int32
 		says  string // once
 	}{
-		"nothing":                                               {},
-		"somebody else's repository is gone":                    {gone, 0, others},
-		"nobody listens at somebody else's":                     {"echo 'deb http://127.0.0.2:9/debian stable main' >" + list + "gone.list\n", 0, ""},
-		"somebody else's is not signed":                         {"echo 'deb " + r.url + "/apt/dists/stable ./' >" + list + "flat.list\n", 0, others},
-		"somebody else's key is unknown":                        {"echo 'deb [signed-by=/none.asc] " + r.url + "/apt/ other main' >" + list + "other.list\n", 0, others},
-		"somebody else's is gone and ours is late":              {gone, 5, others},
-		"ours is late":                                          {"", 5, ""},
-		"a line that is no source":                              {"echo 'deb this is no source' >" + list + "spoilt.list\n", 0, "cannot make sense of /etc/apt/sources.list.d/spoilt.list"},
-		"a stanza that is no source":                            {"echo 'Types: deb' >" + list + "spoilt.sources\n", 0, "cannot make sense of /etc/apt/sources.list.d/spoilt.sources"},
-		"the image has our repository as its README tells":      {asREADME, 0, ""},
-		"the image has our repository by another name":          {"cp '" + r.Key + "' usr/share/keyrings/shop.asc; echo 'deb [signed-by=/usr/share/keyrings/shop.asc] " + r.url + entry + "' >" + list + "shop.list\n", 0, "shop.list knows the repository"},
-		"the image has our repository without a key":            {"echo 'deb " + r.url + entry + "' >etc/apt/sources.list\n", 0, "sources.list knows the repository"},
-		"dpkg was interrupted":                                  {"chroot . dpkg-query --status curl | sed 's/^Status: .*/Status: install ok half-configured/' >var/lib/dpkg/updates/0001\n", 0, ""},
-		"dpkg was interrupted while it unpacked the agent":      {"cp '" + one(t, r.Dir, "apt/pool/main/*/k2hdkc-slave-agent/*.deb") + "' agent.deb; mkdir -p etc/k2hdkc; echo '# mine' >etc/k2hdkc/slave-agent.ini; chroot . dpkg --unpack agent.deb >&2; rm agent.deb\n", 0, ""},
+		"nothing":                                          {},
+		"somebody else's repository is gone":               {gone, 0, others},
+		"nobody listens at somebody else's":                {"echo 'deb http://127.0.0.2:9/debian stable main' >" + list + "gone.list\n", 0, ""},
+		"somebody else's is not signed":                    {"echo 'deb " + r.url + "/apt/dists/stable ./' >" + list + "flat.list\n", 0, others},
+		"somebody else's key is unknown":                   {"echo 'deb [signed-by=/none.asc] " + r.url + "/apt/ other main' >" + list + "other.list\n", 0, others},
+		"somebody else's is gone and ours is late":         {gone, 6, others},
+		"ours is late":                                     {"", 5, ""},
+		"a line that is no source":                         {"echo 'deb this is no source' >" + list + "spoilt.list\n", 0, "cannot make sense of /etc/apt/sources.list.d/spoilt.list"},
+		"a stanza that is no source":                       {"echo 'Types: deb' >" + list + "spoilt.sources\n", 0, "cannot make sense of /etc/apt/sources.list.d/spoilt.sources"},
+		"the image has our repository as its README tells": {asREADME, 0, ""},
+		"the image has our repository by another name":     {"cp '" + r.Key + "' usr/share/keyrings/shop.asc; echo 'deb [signed-by=/usr/share/keyrings/shop.asc] " + r.url + entry + "' >" + list + "shop.list\n", 0, "shop.list knows the repository"},
+		"the image has our repository without a key":       {"echo 'deb " + r.url + entry + "' >etc/apt/sources.list\n", 0, "sources.list knows the repository"},
+		"dpkg was interrupted":                             {"chroot . dpkg-query --status curl | sed 's/^Status: .*/Status: install ok half-configured/' >var/lib/dpkg/updates/0001\n", 0, ""},
+		"dpkg was interrupted before it configured the agent": {"cp '" + r.Dir + "'/apt/pool/main/*/*/*.deb .; mkdir -p etc/k2hdkc; echo '# mine' >etc/k2hdkc/slave-agent.ini; " +
+			"chroot . sh -c 'dpkg --install chmpx*.deb; dpkg --unpack k2hdkc*.deb' >&2; rm *.deb\n", 0, ""},
 		"the image's configuration differs from what is packed": {"mkdir -p etc/k2hdkc; echo '# mine' >etc/k2hdkc/slave-agent.ini\n", 0, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
