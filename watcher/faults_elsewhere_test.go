@@ -23,7 +23,7 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"a host that is called localhost, or by a name that is only the loopback", "registers it under its address", "tests/e2e/names_test.go", "TestWhatAHostIsRegisteredAs"},
 	{"a host that is renamed", "registers it under its new name within half a minute", "tests/e2e/names_test.go", "TestAHostThatIsRenamedIsRegisteredAnew"},
 	{"an instance id that cloud-init makes up, as nocloud", "does not register, and says what to set", "tests/e2e/names_test.go", "TestAnIDThatOtherHostsHaveTooIsNotUsed"},
-	{"a RESOURCE of another kind of deployment", "refuses it, and names the placeholder that nobody has replaced", "watcher/refuse_test.go", "TestARefusedTextLeavesTheFileAndALaterGoodOneIsApplied"},
+	{"a RESOURCE of another kind of deployment, or with a placeholder left in any value, another node's too", "refuses it, and names the placeholder, where it is, the likely flavour and what to do", "watcher/refuse_test.go", "TestARefusedTextLeavesTheFileAndALaterGoodOneIsApplied"},
 	{"user data whose address has a decoded registerpath, also one that begins or ends with a slash", "asks K2HR3 for it in the form that K2HR3 gives out", "watcher/k2hr3/userdata_test.go", "TestARegisterpathMayBeginWithAnyLetter"},
 	{"/etc/passwd or /etc/group becomes a FIFO, a device or a terabyte while an owner or a group is looked up", "waits for nobody, and says what is wrong", "render/account_test.go", "TestListsOfAccountsThatChangeTheirKind"},
 	{"a file of the resolver's (/etc/hosts, resolv.conf, nsswitch.conf) that never ends, as a FIFO or /proc/kmsg", "looks up no name until it is a file again, and says why", "render/regularfile/regularfile_test.go", "TestCheckNamesFindsWhatTheResolverWouldHangOn"},

@@ -63,7 +63,8 @@ type Config struct {
 	Reload Reload
 	// Start an enabled unit that is down once its first good file is in place.
 	Start bool
-	// RestartUnconfirmed: restart a chmpx that does not show a revision.
+	// RestartUnconfirmed: restart a chmpx that does not show a revision, or whose certificates have
+	// changed.
 	RestartUnconfirmed bool
 	// Heal is what is done about a half-connected chmpx.
 	Heal Heal
@@ -114,7 +115,8 @@ type Prober interface {
 	AwaitEnd(ctx context.Context, st daemon.Status) error
 }
 
-// Unit steers chmpx's systemd unit; it is a *daemon.Unit outside of tests.
+// Unit steers chmpx's systemd unit, or its container in a pod; it is a *daemon.Unit or a
+// *daemon.Container outside of tests.
 type Unit interface {
 	State(ctx context.Context) (daemon.UnitState, error)
 	Start(ctx context.Context) error
@@ -132,7 +134,7 @@ type Watcher struct {
 	SecondOpinion SecondOpinion
 	// Chmpx is nil where chmpx cannot be probed.
 	Chmpx Prober
-	// Unit is nil where there is no systemd.
+	// Unit is nil where there is nothing that restarts chmpx.
 	Unit Unit
 	// Peers is nil where the server nodes are left alone. Nothing is done about a half-connected
 	// chmpx then.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/chmpx/tool"
+	"k2hdkc-slave-agent/cmd/options"
 )
 
 // toolLimit is how long a program may take.
@@ -78,7 +79,7 @@ func Environment(entries []string) string {
 		name, _, ok := strings.Cut(strings.Trim(e, `"`), "=")
 		switch {
 		case !ok: // the rest of a value with blanks
-		case strings.HasPrefix(name, "K2HDKC_SLAVE_"):
+		case strings.HasPrefix(name, options.EnvPrefix):
 			kept = append(kept, strings.Trim(e, `"`))
 		default:
 			kept = append(kept, name+"=(not shown)")

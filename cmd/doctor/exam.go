@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
-	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/chmpx/daemon"
@@ -169,19 +167,6 @@ func explained(err error) (message, remedy string) {
 	bare := *e
 	bare.Hint = ""
 	return bare.Error(), e.Hint
-}
-
-// printable keeps what others wrote from steering a terminal, and on one line.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return ' '
-		case unicode.IsControl(r) || r == unicode.ReplacementChar || unicode.Is(unicode.Cf, r):
-			return '?'
-		}
-		return r
-	}, s)
 }
 
 // values are those that the agent gives a text of K2HR3 as a revision; 0: none.

@@ -5,7 +5,7 @@ import (
 	"io"
 	"strings"
 
-	"k2hdkc-slave-agent/cmd/screen"
+	"k2hdkc-slave-agent/cmd/prose"
 )
 
 // idColumn is as wide as the longest id.
@@ -22,7 +22,7 @@ func (r Result) Write(w io.Writer, width int) {
 		room = max(width-textColumn, idColumn)
 	}
 	write := func(status Status, name, text string) {
-		for _, part := range screen.Wrap(printable(text), room) {
+		for _, part := range prose.Wrap(prose.Plain(text), room) {
 			fmt.Fprintf(w, "%-8s %-*s  %s\n", status, idColumn, name, part)
 			status, name = "", ""
 		}

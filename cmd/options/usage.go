@@ -5,6 +5,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"k2hdkc-slave-agent/cmd/prose"
 )
 
 // The help fits a terminal of 80 columns: names on the left, what they are from a column on.
@@ -98,7 +100,7 @@ func writeOption(b *strings.Builder, opt Option) {
 
 func writeEntry(b *strings.Builder, column int, name, text string) {
 	name = "  " + name
-	lines := wrap(text, lineWidth-column)
+	lines := prose.Wrap(text, lineWidth-column)
 	if len(name) >= column-1 {
 		fmt.Fprintf(b, "%s\n", name)
 		name = ""
@@ -110,25 +112,7 @@ func writeEntry(b *strings.Builder, column int, name, text string) {
 }
 
 func writeParagraph(b *strings.Builder, text string) {
-	for _, line := range wrap(text, lineWidth) {
+	for _, line := range prose.Wrap(text, lineWidth) {
 		fmt.Fprintln(b, line)
 	}
-}
-
-// wrap breaks a text between words. A word longer than a line gets one of its own.
-func wrap(text string, width int) []string {
-	var lines []string
-	line := ""
-	for word := range strings.FieldsSeq(text) {
-		switch {
-		case line == "":
-			line = word
-		case len(line)+1+len(word) <= width:
-			line += " " + word
-		default:
-			lines = append(lines, line)
-			line = word
-		}
-	}
-	return append(lines, line)
 }

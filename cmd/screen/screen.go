@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"k2hdkc-slave-agent/cmd/prose"
 	"k2hdkc-slave-agent/cmd/status"
 )
 
@@ -93,7 +94,7 @@ func (s Screen) summary(d status.Document) (string, ink) {
 		health = "unknown"
 	}
 	if c := cause(d.Conditions); c != nil {
-		return health + ": " + plain(c.Message) + s.since(" (since %s)", c.Since), color
+		return health + ": " + prose.Plain(c.Message) + s.since(" (since %s)", c.Since), color
 	}
 	return health + s.since(" since %s", d.Since), color
 }
@@ -179,9 +180,9 @@ func (p *page) room(left int) int {
 // section adds lines under a label at the left.
 func (p *page) section(label string, lines ...line) {
 	for _, l := range lines {
-		head, text := plain(l.head), plain(l.text)
+		head, text := prose.Plain(l.head), prose.Plain(l.text)
 		indent := len([]rune(head))
-		for _, part := range Wrap(text, p.room(margin+indent)) {
+		for _, part := range prose.Wrap(text, p.room(margin+indent)) {
 			p.lines = append(p.lines, strings.TrimRight(p.paint(bold, label)+pad("", margin-len(label))+p.paint(l.ink, head+part), " "))
 			label, head = "", strings.Repeat(" ", indent)
 		}

@@ -4,12 +4,13 @@ import (
 	"fmt"
 	"strings"
 
+	"k2hdkc-slave-agent/cmd/prose"
 	"k2hdkc-slave-agent/cmd/status"
 )
 
 func (p *page) verdict(d status.Document) {
 	text, ink := p.summary(d)
-	for _, part := range Wrap(text, p.Width) {
+	for _, part := range prose.Wrap(text, p.Width) {
 		p.lines = append(p.lines, p.paint(ink, part))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"k2hdkc-slave-agent/cmd/prose"
 	"k2hdkc-slave-agent/cmd/status"
 )
 
@@ -90,7 +91,7 @@ func (p *page) table(d status.Document, rows []status.Server, bad int) {
 	}
 	cells := [][]string{{"NAME", "PORT", "STATE", "FILE", "RING"}}
 	for _, s := range rows {
-		cells = append(cells, []string{plain(s.Name), fmt.Sprint(s.CtlPort), state(d, s), yes(s.InFile), inRing(d, s)})
+		cells = append(cells, []string{prose.Plain(s.Name), fmt.Sprint(s.CtlPort), state(d, s), yes(s.InFile), inRing(d, s)})
 	}
 	widths := make([]int, len(cells[0]))
 	for _, row := range cells {
@@ -140,7 +141,7 @@ func state(d status.Document, s status.Server) string {
 	case s.Connections == 0 && s.RingState == "up":
 		return "up, not connected"
 	}
-	return plain(s.RingState)
+	return prose.Plain(s.RingState)
 }
 
 func yes(b bool) string {

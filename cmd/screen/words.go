@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 )
 
 // span is a time's length in words, in two units at most: "40 s", "12 min", "3 d 4 h".
@@ -39,48 +38,6 @@ func count(n int, thing string) string {
 		return "1 " + thing
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
-}
-
-// plain makes a text fit to be shown on one line: nothing in it moves the cursor, colours what
-// follows, or turns the direction.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return unicode.ReplacementChar
-		}
-		return r
-	}, strings.ToValidUTF8(s, string(unicode.ReplacementChar)))
-}
-
-// Wrap breaks a text into lines of at most width runes, between words where it can; width 0: one
-// line.
-func Wrap(text string, width int) []string {
-	runes := []rune(text)
-	if width <= 0 || len(runes) <= width {
-		return []string{text}
-	}
-	var lines []string
-	for len(runes) > width {
-		at := width
-		for at > 0 && runes[at] != ' ' {
-			at--
-		}
-		if runes[at] != ' ' {
-			at = width
-		}
-		lines = append(lines, strings.TrimRight(string(runes[:at]), " "))
-		runes = runes[at:]
-		for len(runes) > 0 && runes[0] == ' ' {
-			runes = runes[1:]
-		}
-	}
-	if len(runes) > 0 {
-		lines = append(lines, string(runes))
-	}
-	return lines
 }
 
 // pad fills a text up with blanks to a width in runes, and cuts what is longer.

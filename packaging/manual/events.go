@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"k2hdkc-slave-agent/cmd/prose"
 	"k2hdkc-slave-agent/packaging/events"
 )
 
@@ -21,7 +22,7 @@ func catalog(w io.Writer) error {
 	b.WriteString(catalogHead)
 	for _, e := range events.All() {
 		fmt.Fprintf(&b, "\n-- %s\nSubject: %s\nDefined-By: k2hdkc-slave-agent\nDocumentation: man:k2hdkc-slave-agent(8)\n\n", e.ID, e.Message)
-		fmt.Fprintf(&b, "%s\n\n%s\n", wrap(e.Cause, catalogWidth), wrap("What to do: "+e.Remedy, catalogWidth))
+		fmt.Fprintf(&b, "%s\n\n%s\n", broken(e.Cause, catalogWidth), broken("What to do: "+e.Remedy, catalogWidth))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -70,7 +71,7 @@ func journalDoc(w io.Writer) error {
 		for _, e := range events.All() {
 			if e.Group == group {
 				fmt.Fprintf(&b, "\n### %s\n\n`%s`\n\n%s\n\n**What to do:** %s\n",
-					e.Message, e.ID, wrap(e.Cause, docWidth), wrap(e.Remedy, docWidth))
+					e.Message, e.ID, broken(e.Cause, docWidth), broken(e.Remedy, docWidth))
 			}
 		}
 	}
@@ -97,22 +98,5 @@ func eventIDs(w io.Writer) error {
 	return err
 }
 
-// wrap breaks a text at blanks into lines of at most width bytes, where that is possible.
-func wrap(text string, width int) string {
-	var b strings.Builder
-	length := 0
-	for _, word := range strings.Fields(text) {
-		switch {
-		case length == 0:
-		case length+1+len(word) > width:
-			b.WriteByte('\n')
-			length = 0
-		default:
-			b.WriteByte(' ')
-			length++
-		}
-		b.WriteString(word)
-		length += len(word)
-	}
-	return b.String()
-}
+// broken is a text broken into lines of at most width characters.
+func broken(text string, width int) string { return strings.Join(prose.Wrap(text, width), "\n") }

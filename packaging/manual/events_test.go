@@ -86,9 +86,3 @@ func TestJournalctlTakesTheCatalog(t *testing.T) {
 		t.Errorf("it has\n%v\nwant\n%v", list, want)
 	}
 }
-
-func TestWrap(t *testing.T) {
-	if got := wrap("aaa bb  c\ndddddddd e", 6); got != "aaa bb\nc\ndddddddd\ne" {
-		t.Errorf("%q", got)
-	}
-}

@@ -30,6 +30,7 @@ func local(image string) string { return "localhost/" + strings.ReplaceAll(image
 func (m *machine) loadImages(chmpx fakechmpx.Programs) {
 	m.tb.Helper()
 	need.Programs(m.tb, "busybox")
+	m.chmpx = chmpx
 	m.loadAgent()
 	busybox, err := exec.LookPath("busybox")
 	if err != nil {

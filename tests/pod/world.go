@@ -26,6 +26,8 @@ type world struct {
 	web     *http.Server
 	number  int // of the world
 	token   string
+	sees    bool      // the agent sees chmpx
+	real    *realRing // the servers, where chmpx is the real one; nil: the stand-in is told of some
 }
 
 // overlay is what an operator writes for the pods here.
@@ -52,10 +54,14 @@ func newWorld(t *testing.T, m *machine, number int, components ...string) *world
 		"k2hdkc-slave-token": {"role-token": []byte(w.token)},
 		"k2hdkc-slave-tls":   w.CA.secret(t, "slave"),
 	}}
+	w.sees = slices.Contains(components, "confirm")
 	w.use(t, components...)
 	w.serve(t)
-	w.server(1)
-	w.server(2)
+	if m.chmpx.Real {
+		w.real = newRealRing(t, w)
+	}
+	w.server(t, 1)
+	w.server(t, 2)
 	return w
 }
 
@@ -123,7 +129,9 @@ func (w *world) podAt(t *testing.T, n int, ip string) *Pod {
 		}
 		p.Lose(context.Background())
 	})
-	w.ring(t, p, 1, 2)
+	if w.real == nil {
+		w.tell(t, p, 1, 2)
+	}
 	return p
 }
 
@@ -182,26 +190,49 @@ func (w *world) members() map[string][]string {
 	return members
 }
 
-// server joins server n of the cluster.
-func (w *world) server(n int) {
-	w.Cluster.Join(serverAddr(n), serverCUK(n), fmt.Sprintf("svrpod-orders-%d", n))
+// server joins server n of the cluster, and starts it if servers are real.
+func (w *world) server(t *testing.T, n int) {
+	t.Helper()
+	w.Cluster.Join(w.serverAddr(n), w.serverCUK(n), fmt.Sprintf("svrpod-orders-%d", n))
+	if w.real != nil {
+		w.real.start(t, n)
+	}
 }
 
-func (w *world) leave(n int) { w.Cluster.Leave(serverAddr(n), serverCUK(n)) }
-
-func serverAddr(n int) string { return fmt.Sprintf("10.89.0.%d", 200+n) }
-
-func serverCUK(n int) string {
-	return fakek2hr3.PodCUK(fmt.Sprintf("svrpod-orders-%d", n), serverAddr(n), "10.0.0.12", fmt.Sprintf("%032d", n))
+// leave takes server n out of the cluster, and ends it.
+func (w *world) leave(t *testing.T, n int) {
+	t.Helper()
+	w.Cluster.Leave(w.serverAddr(n), w.serverCUK(n))
+	if w.real != nil {
+		w.real.stop(t, n)
+	}
 }
 
-// ring has the chmpx of a pod see these servers as up.
+func (w *world) serverAddr(n int) string { return fmt.Sprintf("10.89.%d.%d", w.number, 200+n) }
+
+func (w *world) serverCUK(n int) string {
+	return fakek2hr3.PodCUK(fmt.Sprintf("svrpod-orders-%d", n), w.serverAddr(n), "10.0.0.12", fmt.Sprintf("%032d", n))
+}
+
+// ring has the chmpx of a pod see these servers as up. A real one sees them by itself, which takes
+// as long as it takes.
 func (w *world) ring(t *testing.T, p *Pod, servers ...int) {
+	t.Helper()
+	switch {
+	case w.real == nil:
+		w.tell(t, p, servers...)
+	case w.sees:
+		w.connected(t, p, servers...)
+	}
+}
+
+// tell tells a stand-in for chmpx about its ring.
+func (w *world) tell(t *testing.T, p *Pod, servers ...int) {
 	t.Helper()
 	var list []fakechmpx.Member
 	for _, n := range servers {
 		list = append(list, fakechmpx.Member{
-			Name: serverAddr(n), Port: fakek2hr3.ServerPort, CtlPort: fakek2hr3.ServerCtlPort, CUK: serverCUK(n),
+			Name: w.serverAddr(n), Port: fakek2hr3.ServerPort, CtlPort: fakek2hr3.ServerCtlPort, CUK: w.serverCUK(n),
 			Seed: fmt.Sprintf("svrpod-orders-%d", n),
 		})
 	}
@@ -229,7 +260,7 @@ func await(t *testing.T, what string, limit time.Duration, so func(ctx context.C
 }
 
 // fileHas says whether a pod's slave.ini lists exactly these servers.
-func fileHas(p *Pod, servers ...int) func(context.Context) error {
+func (w *world) fileHas(p *Pod, servers ...int) func(context.Context) error {
 	return func(context.Context) error {
 		text, err := readFile(p.file("antpickax", "slave.ini"))
 		if err != nil {
@@ -237,7 +268,7 @@ func fileHas(p *Pod, servers ...int) func(context.Context) error {
 		}
 		var found []int
 		for n := range 10 {
-			if strings.Contains(text, serverAddr(n)+"\n") {
+			if strings.Contains(text, w.serverAddr(n)+"\n") {
 				found = append(found, n)
 			}
 		}

@@ -1,0 +1,49 @@
+// Package prose makes a text that anybody may have written fit to be read, on a terminal too.
+package prose
+
+import (
+	"strings"
+	"unicode"
+)
+
+// Plain makes a text fit to be shown on one line: nothing in it moves the cursor, colours what
+// follows, or turns the direction.
+func Plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return unicode.ReplacementChar
+		}
+		return r
+	}, strings.ToValidUTF8(s, string(unicode.ReplacementChar)))
+}
+
+// Wrap breaks a text into lines of at most width runes, between words where it can; width 0: one
+// line.
+func Wrap(text string, width int) []string {
+	runes := []rune(text)
+	if width <= 0 || len(runes) <= width {
+		return []string{text}
+	}
+	var lines []string
+	for len(runes) > width {
+		at := width
+		for at > 0 && runes[at] != ' ' {
+			at--
+		}
+		if runes[at] != ' ' {
+			at = width
+		}
+		lines = append(lines, strings.TrimRight(string(runes[:at]), " "))
+		runes = runes[at:]
+		for len(runes) > 0 && runes[0] == ' ' {
+			runes = runes[1:]
+		}
+	}
+	if len(runes) > 0 {
+		lines = append(lines, string(runes))
+	}
+	return lines
+}
