@@ -154,8 +154,8 @@ func TestARebootWhileItWaits(t *testing.T) {
 }
 
 // elImage are the files of an image whose packages come by dnf, as far as a Debian can be one: what
-// is Debian's goes before anything asks for it. Somebody else's repositories are there that are gone
-// or that nobody can make sense of, and that may not be left out; so is ours, by another name.
+// is Debian's goes before anything asks for it. Somebody else's repositories are there that are
+// gone or that nobody can make sense of, and that may not be left out; so is ours, by another name.
 func elImage() []machine.File {
 	const may = "enabled=1\ngpgcheck=0\nskip_if_unavailable=False\n"
 	const repos = "/etc/yum.repos.d/"

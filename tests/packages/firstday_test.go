@@ -17,8 +17,8 @@ import (
 )
 
 // firstDay is a Debian that has never run, with its own apt and dpkg: the smallest world in which
-// what user data installs can go wrong. Its systemctl does nothing but to run the first boot's unit,
-// and its sleep lets no loop go on for ever.
+// what user data installs can go wrong. Its systemctl does nothing but to run the first boot's
+// unit, and its sleep lets no loop go on for ever.
 const firstDay = `
 	cat >usr/bin/systemctl <<-'END'
 		#!/bin/sh
