@@ -113,6 +113,8 @@ type Prober interface {
 	Status(ctx context.Context, group string, ctlPort int) (daemon.Status, error)
 	// AwaitEnd returns nil when the chmpx of a status may have ended.
 	AwaitEnd(ctx context.Context, st daemon.Status) error
+	// LeftMemory reports whether there is the memory of a chmpx that has crashed.
+	LeftMemory(group string, ctlPort int) bool
 }
 
 // Unit steers chmpx's systemd unit, or its container in a pod; it is a *daemon.Unit or a

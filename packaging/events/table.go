@@ -567,7 +567,7 @@ var table = []Event{
 		ID:      "ded1c067b35849239ef1a52eb097a18c",
 		Group:   aboutChmpx,
 		Message: "chmpx ended on the new slave.ini; restoring the one it ran before",
-		Cause:   "chmpx ended when it loaded the new file, although the agent's judgement accepts it. The agent puts the one before in place, and bans the text until K2HR3 has another.",
+		Cause:   "chmpx ended when it loaded the new file, although the agent's judgement accepts it. The agent puts the one before in place, and bans the text until K2HR3 has another. Without systemd, which knows whether somebody has stopped chmpx, the text is tried once more when chmpx runs again, unless chmpx has crashed.",
 		Remedy:  "Look for the cause in chmpx's log: `journalctl -u chmpx`. Run `k2hdkc-slave-agent check` on the text, and report what it misses. `systemctl reload k2hdkc-slave-agent` tries the text again.",
 	},
 	{

@@ -233,7 +233,7 @@ func TestMaintain(t *testing.T) {
 
 // systemd ends the program of a reload job by chmpx's own KillSignal=.
 func TestAWaitForChmpxThatIsEndedBySIGHUP(t *testing.T) {
-	// Where SIGHUP is ignored, as under nohup, what is started there ignores it, too, unless this catches it.
+	// Where SIGHUP is ignored, as under nohup, what this starts would ignore it, too.
 	caught := make(chan os.Signal, 1)
 	signal.Notify(caught, syscall.SIGHUP)
 	defer signal.Stop(caught)
