@@ -16,7 +16,7 @@ func Judge(ctx context.Context, b []byte, host Host, running *Running) Report {
 	if cfg != nil {
 		self := l.findSelf(ctx, host)
 		l.checkStart()
-		l.checkPlaceholders()
+		l.checkPlaceholders(b)
 		l.checkNodes()
 		report.Self = l.checkSelf(host, self)
 		if l.loadFailed {

@@ -112,7 +112,7 @@ func (l *loop) applyTo(now time.Time, a k2hr3.Answer) (replaced bool, err error)
 		return false, l.park(now, a, err)
 	}
 	if c.digest == l.output.banned {
-		return false, &Refusal{Report: c.report, Reason: "chmpx ended when it loaded this text; the agent keeps the previous slave.ini until K2HR3 has another text (`systemctl reload k2hdkc-slave-agent` tries it again)"}
+		return false, &Refusal{Report: c.report, Reason: l.output.ban()}
 	}
 	if c.same {
 		if l.output.tag(a.ETag) {

@@ -102,23 +102,13 @@ func (w *Watcher) refuse(r chmpx.Report) error {
 	if r.Verdict != chmpx.Accept {
 		return &Refusal{Report: r, Reason: r.Verdict.String() + ": " + worst(r)}
 	}
-	if f, ok := leftover(r); ok {
+	if f, ok := r.Leftover(); ok {
 		return &Refusal{Report: r, Reason: f.InWords()}
 	}
 	if n := len(r.Config.Servers); n < w.MinServers {
 		return &Refusal{Report: r, Reason: fmt.Sprintf("it lists %d server nodes, fewer than min-servers (%d)", n, w.MinServers)}
 	}
 	return nil
-}
-
-// leftover is a placeholder in [GLOBAL] that does chmpx no harm. It is one of another flavour than
-// this host's, so who knows what else in the text is.
-func leftover(r chmpx.Report) (chmpx.Finding, bool) {
-	i := slices.IndexFunc(r.Findings, func(f chmpx.Finding) bool { return f.Rule == chmpx.RulePlaceholder && f.Key == "DATE" })
-	if i < 0 {
-		return chmpx.Finding{}, false
-	}
-	return r.Findings[i], true
 }
 
 // onlyNoServer: the text would do, but for a cluster that has no server yet.

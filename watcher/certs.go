@@ -1,7 +1,11 @@
 package watcher
 
 import (
+	"cmp"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -31,6 +35,7 @@ type certs struct {
 	seen    map[string]cert
 	missing []string
 	logged  string // the missing ones, as they were logged
+	unfit   trouble
 }
 
 // cert is a certificate as it was last seen.
@@ -126,4 +131,65 @@ func (c *certs) signs(running *time.Time) (signs []sign) {
 		signs = append(signs, sign{code: CertificateChanged, message: oneLine("chmpx has to be restarted (in a pod: end its container), as certificates have changed: " + strings.Join(names, ", "))})
 	}
 	return signs
+}
+
+// usable returns nil if a node's certificate and key belong together, and its CA stands for them at
+// this time. chmpx starts on what does not, and no server lets it in.
+func usable(n *chmpx.Node, wall time.Time) error {
+	cert, err := regularfile.Read(n.SlaveCert, maxCert)
+	key, errKey := regularfile.Read(n.SlavePrivKey, maxCert)
+	if err := cmp.Or(err, errKey); err != nil {
+		return err
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return fmt.Errorf("%s and %s: %w", n.SlaveCert, n.SlavePrivKey, err)
+	}
+	if !n.CAFile {
+		return nil // a folder of them, or the system's
+	}
+	ca, err := regularfile.Read(n.CAPath, maxCert)
+	if err != nil {
+		return err
+	}
+	o := x509.VerifyOptions{Roots: x509.NewCertPool(), Intermediates: x509.NewCertPool(), CurrentTime: wall, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	o.Roots.AppendCertsFromPEM(ca)
+	o.Intermediates.AppendCertsFromPEM(cert)
+	if _, err := pair.Leaf.Verify(o); err != nil {
+		return fmt.Errorf("%s, by %s: %w", n.SlaveCert, n.CAPath, err)
+	}
+	return nil
+}
+
+// lookAtCerts looks at the certificates, and restarts chmpx for new ones where the operator lets
+// the agent do that. It waits for those that are no good, as where half of them has been replaced.
+func (l *loop) lookAtCerts(now time.Time) {
+	l.certs.look(now, l.wall())
+	last := l.probe.last
+	if l.once || !l.RestartUnconfirmed || l.jobs.absent || l.jobOp.busy || last == nil || now.Sub(l.jobs.restarted) < leastRestart {
+		return
+	}
+	names := l.certs.outdated(last.Started)
+	if len(names) == 0 {
+		return
+	}
+	if err := l.certsFit(); err != nil {
+		l.certs.unfit.report(now, slog.LevelError, "certificates have changed, and chmpx cannot use the new ones; not restarting it", err)
+		return
+	}
+	l.certs.unfit.end("the certificates that have changed are usable now")
+	l.Log.Warn("restarting chmpx, as its certificates have changed", "files", strings.Join(names, ", "))
+	l.restartUnit(now)
+}
+
+// certsFit returns nil if chmpx would start on slave.ini and its certificates as they are now.
+func (l *loop) certsFit() error {
+	report := l.Judge.Judge(l.ctx, l.output.file.bytes, nil)
+	if err := l.refuse(report); err != nil {
+		return err
+	}
+	if report.Self == nil {
+		return errors.New("slave.ini has no entry of this host")
+	}
+	return usable(report.Self, l.wall())
 }

@@ -163,6 +163,7 @@ func TestATextThatEndsChmpxAtItsSecondTryIsBanned(t *testing.T) {
 		h.chmpx.set(func(c *fakeChmpx) { c.lag = time.Hour })
 		h.pass(h.config.Confirm + time.Second)
 		h.log.want(t, 1, "replacing the file once more")
+		h.chmpx.set(func(c *fakeChmpx) { c.left = true })
 		h.chmpx.stop()
 		h.pass(5 * time.Second)
 		h.chmpx.set(func(c *fakeChmpx) { c.lag = 0 })
@@ -199,6 +200,7 @@ func TestARestoreThatFailsIsTriedAgain(t *testing.T) {
 
 func TestAFileThatEndsChmpxIsTakenBackUntilThereIsAnotherText(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
+		h.chmpx.set(func(c *fakeChmpx) { c.left = true })
 		h.killed()
 		h.log.want(t, 1, "ERROR", "chmpx ended on the new slave.ini", "revision=2")
 		if h.lists(2) || h.revision() != 3 {
@@ -217,6 +219,56 @@ func TestAFileThatEndsChmpxIsTakenBackUntilThereIsAnotherText(t *testing.T) {
 			t.Error("the next text was not put in place")
 		}
 	})
+}
+
+// Without systemd nobody can tell a chmpx that somebody has stopped from one that the file has
+// ended: the text gets a second chance once chmpx runs the one before, and no third.
+func TestAChmpxThatMayHaveBeenStoppedGetsTheTextOnceMore(t *testing.T) {
+	for name, c := range map[string]struct {
+		unit *fakeUnit // nil: there is no systemd
+		ends bool      // the text ends chmpx each time
+		left bool      // and chmpx crashes
+		want bool
+	}{
+		"it was stopped":                       {nil, false, false, true},
+		"the text ends it":                     {nil, true, false, false},
+		"it crashed":                           {nil, false, true, false},
+		"systemd is not there":                 {&fakeUnit{fails: daemon.ErrNoSystemd}, false, false, true},
+		"systemd knows that nobody stopped it": {&fakeUnit{state: unitState("loaded", "active", "enabled")}, false, false, false},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				h.unit = c.unit
+				h.chmpx.set(func(f *fakeChmpx) { f.left = c.left })
+				h.killed()
+				h.pass(10 * time.Minute)
+				if h.lists(2) {
+					t.Error("the text is back although chmpx does not run")
+				}
+				h.chmpx.set(func(f *fakeChmpx) { f.lag = 0 })
+				h.chmpx.start(t)
+				for range 3 {
+					if c.ends {
+						h.chmpx.set(func(f *fakeChmpx) { f.lag = time.Hour })
+						for range 600 {
+							if h.pass(time.Second); h.lists(2) {
+								h.chmpx.stop()
+							}
+						}
+						h.chmpx.set(func(f *fakeChmpx) { f.lag = 0 })
+						h.chmpx.start(t)
+					}
+					h.pass(10 * time.Minute)
+				}
+				if h.lists(2) != c.want {
+					t.Errorf("the text is in place: %v", !c.want)
+				}
+				if tries := h.log.count("slave.ini replaced", "revision="); c.ends && tries != 2 {
+					t.Errorf("%d replacements, want the text, and that once more", tries)
+				}
+			})
+		})
+	}
 }
 
 // Another program's text ends chmpx before the agent has put its own back: that one is not to

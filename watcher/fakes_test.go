@@ -47,6 +47,7 @@ type fakeChmpx struct {
 	lag     time.Duration // it takes a new file so much later
 	deaf    bool          // it does not notice new files
 	skip    int           // it does not notice the next so many
+	left    bool          // it has left its memory when it ended
 	missing bool          // chmpxstatus is not installed
 	direct  bool          // chmpxstatus does not have to run
 	failing error         // chmpxstatus fails
@@ -220,6 +221,12 @@ func (c *fakeChmpx) AwaitEnd(ctx context.Context, st daemon.Status) error {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+}
+
+func (c *fakeChmpx) LeftMemory(string, int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.left
 }
 
 func (c *fakeChmpx) Status(ctx context.Context, group string, ctlPort int) (daemon.Status, error) {

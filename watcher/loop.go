@@ -91,7 +91,7 @@ func (w *Watcher) newLoop(ctx context.Context, once bool) *loop {
 		pace:         pace,
 		parking:      newParking(w.Log),
 		flips:        newFlips(w.Log),
-		certs:        certs{log: w.Log},
+		certs:        certs{log: w.Log, unfit: trouble{log: w.Log}},
 		lifeSign:     lifeSign{log: w.Log, every: w.AliveEvery},
 		checkOp:      op{name: "the check of the membership"},
 		requestOp:    op{name: "the request to K2HR3"},
@@ -218,7 +218,7 @@ func (l *loop) tick(now time.Time) {
 		l.checkFile(now)
 	}
 	if l.certs.next.rings(now) {
-		l.certs.look(now, l.wall())
+		l.lookAtCerts(now)
 	}
 	if l.lifeSign.next.rings(now) {
 		l.showAlive(now)
@@ -235,11 +235,12 @@ func (l *loop) event(now time.Time, e Event) {
 }
 
 // askNow does what the operator, a changed input or a host that was away wants:
-// the membership is checked and K2HR3 asked.
+// the membership is checked, K2HR3 asked, and the certificates looked at.
 func (l *loop) askNow(now time.Time) {
 	l.output.allow()
 	l.startCheck(now)
 	l.poll.Want(now)
+	l.lookAtCerts(now)
 }
 
 // result takes what came of something that was done beside the loop. What ends

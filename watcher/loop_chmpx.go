@@ -296,12 +296,17 @@ func (l *loop) chmpxGone(now time.Time) {
 	}
 }
 
+// restoreSafe puts the version in place that chmpx ran before. Where there is no systemd to ask,
+// somebody may have stopped chmpx at that very moment, which looks like a load that failed
+// (docs/chmpx.md D.7, D.8): then the text is not yet to blame. A chmpx that crashes leaves its
+// memory.
 func (l *loop) restoreSafe(now time.Time, log *slog.Logger) {
-	l.output.restoreSafe()
+	c := l.output.file.config
+	l.output.restoreSafe((l.Unit == nil || l.jobs.absent) && !l.Chmpx.LeftMemory(c.Group, max(c.SelfCtlPort, 0)))
 	l.confirmation.change(time.Time{})
 	if err := l.putAgain(now, "restored the one before: chmpx ended on the new one"); err != nil {
 		log.Error("cannot restore the slave.ini that chmpx ran before", "error", err)
 		return
 	}
-	l.output.confirmed()
+	l.output.restored()
 }

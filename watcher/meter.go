@@ -55,7 +55,7 @@ func (r *Refusal) verdict() string {
 	return r.Report.Verdict.String()
 }
 
-// restart restarts chmpx's unit.
+// restart restarts chmpx's unit, or what stands for it.
 func (w *Watcher) restart(ctx context.Context) error {
 	w.meter().Restarted()
 	return w.Unit.Restart(ctx)

@@ -19,6 +19,7 @@ type output struct {
 
 	safe   inPlace // the version that chmpx was last seen to run
 	banned string  // digest of the text that ended chmpx
+	spared string  // digest of one that is tried again, or was, when chmpx runs the version before
 
 	refused string  // the text; empty: the latest was not refused
 	refusal trouble // K2HR3's text is refused, or cannot be written
@@ -106,7 +107,12 @@ func (o *output) refuse(a k2hr3.Answer) bool {
 }
 
 // confirmed takes note that chmpx runs the current slave.ini.
-func (o *output) confirmed() { o.safe = o.file }
+func (o *output) confirmed() {
+	o.restored()
+	if o.banned == o.spared {
+		o.allow()
+	}
+}
 
 // canRestore reports whether chmpx ran another file before this one. The same bytes under another
 // revision are none: what somebody else wrote in between has ended chmpx, and not they.
@@ -114,12 +120,29 @@ func (o *output) canRestore() bool {
 	return o.safe.good && o.safe.sum != o.file.sum && !o.file.ran
 }
 
-// restoreSafe makes the version that chmpx ran last the one that belongs in place, and
-// bans the text that ended chmpx.
-func (o *output) restoreSafe() {
+// restoreSafe makes the version that chmpx ran last the one that belongs in place, and bans the
+// text that ended chmpx; sparing: until chmpx has run that version again, the first time.
+func (o *output) restoreSafe(sparing bool) {
 	o.banned = o.file.digest
+	switch {
+	case o.spared == o.banned: // it has been tried again
+		o.spared = ""
+	case sparing:
+		o.spared = o.banned
+	}
 	o.file = o.safe
 	o.etag = ""
+}
+
+// restored takes note that the version that chmpx ran last is in place.
+func (o *output) restored() { o.safe = o.file }
+
+// ban is why the banned text is not put in place.
+func (o *output) ban() string {
+	if o.banned == o.spared {
+		return "chmpx ended just when it got this text; the agent keeps the previous slave.ini, and tries this one again as soon as chmpx runs that"
+	}
+	return "chmpx ended when it loaded this text; the agent keeps the previous slave.ini until K2HR3 has another text (`systemctl reload k2hdkc-slave-agent` tries it again)"
 }
 
 // allow lifts the ban.

@@ -28,7 +28,13 @@ var refusals = []struct {
 	}, `SELFCUK is still the placeholder "%%SELF_CONTAINER_CUK%%"`},
 	{"one with another deployment's date alone, which chmpx would take", func(s string) string {
 		return strings.Replace(s, "Mon, 03 Feb 2025 09:00:00  0000", "%%FILE_DOWNLOAD_DATE%%", 1)
-	}, `DATE is still the placeholder "%%FILE_DOWNLOAD_DATE%%"`},
+	}, `DATE of [GLOBAL] is still the placeholder "%%FILE_DOWNLOAD_DATE%%"`},
+	{"one whose other node was registered with a placeholder", func(s string) string {
+		return s + "\n[SLVNODE]\nNAME = 10.20.0.77\nCTLPORT = 8031\nCUK = %%SELF_CONTAINER_CUK%%\nCUSTOM_ID_SEED = slv-77\n"
+	}, `CUK of the [SLVNODE] "10.20.0.77" has the placeholder "%%SELF_CONTAINER_CUK%%"`},
+	{"one with a placeholder in a section that chmpx skips", func(s string) string {
+		return s + "\n[K2HDKC]\nLOGDIR = __LOG_DIR__\n"
+	}, "set flavour = openstack"},
 	{"an empty one", func(string) string { return "" }, "reject"},
 	{"half of one", func(s string) string { return s[:len(s)/2] }, ""},
 	{"a web page", func(string) string { return "<html><body>sorry</body></html>" }, "reject"},

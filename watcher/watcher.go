@@ -63,7 +63,8 @@ type Config struct {
 	Reload Reload
 	// Start an enabled unit that is down once its first good file is in place.
 	Start bool
-	// RestartUnconfirmed: restart a chmpx that does not show a revision.
+	// RestartUnconfirmed: restart a chmpx that does not show a revision, or whose certificates have
+	// changed.
 	RestartUnconfirmed bool
 	// Heal is what is done about a half-connected chmpx.
 	Heal Heal
@@ -115,9 +116,12 @@ type Prober interface {
 	Status(ctx context.Context, group string, ctlPort int) (daemon.Status, error)
 	// AwaitEnd returns nil when the chmpx of a status may have ended.
 	AwaitEnd(ctx context.Context, st daemon.Status) error
+	// LeftMemory reports whether there is the memory of a chmpx that has crashed.
+	LeftMemory(group string, ctlPort int) bool
 }
 
-// Unit steers chmpx's systemd unit; it is a *daemon.Unit outside of tests.
+// Unit steers chmpx's systemd unit, or its container in a pod; it is a *daemon.Unit or a
+// *daemon.Container outside of tests.
 type Unit interface {
 	State(ctx context.Context) (daemon.UnitState, error)
 	Start(ctx context.Context) error
@@ -135,7 +139,7 @@ type Watcher struct {
 	SecondOpinion SecondOpinion
 	// Chmpx is nil where chmpx cannot be probed.
 	Chmpx Prober
-	// Unit is nil where there is no systemd.
+	// Unit is nil where there is nothing that restarts chmpx.
 	Unit Unit
 	// Peers is nil where the server nodes are left alone. Nothing is done about a half-connected
 	// chmpx then.

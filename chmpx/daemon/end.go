@@ -99,3 +99,9 @@ func awaitRemoval(ctx context.Context, path string, watched func()) error {
 		}
 	}
 }
+
+// LeftMemory reports whether there is the memory of a chmpx, which one that crashed has left.
+func (*Prober) LeftMemory(group string, ctlPort int) bool {
+	_, err := os.Lstat(MemoryPath(group, ctlPort))
+	return err == nil
+}

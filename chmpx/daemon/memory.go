@@ -2,7 +2,6 @@ package daemon
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -104,29 +103,22 @@ func (m *memory) compare(path string, st Status) {
 
 // open opens the memory, and finds its process.
 func (m *memory) open(path string, st Status) (err error) {
-	// In another PID namespace the number may be that of any process.
-	comm, err := regularfile.Read(fmt.Sprintf("/proc/%d/comm", st.PID), regularfile.Small)
+	process, err := openProcess(st.PID)
 	if err != nil {
 		return err
 	}
-	if string(comm) != "chmpx\n" {
-		return fmt.Errorf("process %d is %.16q, not chmpx", st.PID, comm)
-	}
 	file, err := regularfile.Open(path)
 	if err != nil {
+		process.Close()
 		return err
 	}
 	info, err := file.Stat()
 	if err != nil {
+		process.Close()
 		file.Close()
 		return err
 	}
-	pidfd, err := unix.PidfdOpen(st.PID, 0)
-	if err != nil {
-		file.Close()
-		return err
-	}
-	m.file, m.info, m.pidfd = file, info, os.NewFile(uintptr(pidfd), "chmpx's process")
+	m.file, m.info, m.pidfd = file, info, process
 	m.layout = layout{ReaderAt: file, size: info.Size()}
 	return nil
 }

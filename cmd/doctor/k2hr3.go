@@ -176,6 +176,9 @@ func lookText(ctx context.Context, x *exam) *finding {
 		return warn("look at the name service of this host (/etc/resolv.conf), or set tag", "%s", inWords(grave))
 	case len(grave) > 0:
 		return bad(mend, "%s: %s", fresh.Verdict, inWords(grave))
+	case fresh.Has(chmpx.RulePlaceholder):
+		left, _ := fresh.Leftover()
+		return bad(mend, "%s", left.InWords())
 	case len(c.Servers) < x.Options.MinServers:
 		return bad("start the server nodes that are missing, or lower min-servers", "it lists %d server nodes, fewer than min-servers (%d)", len(c.Servers), x.Options.MinServers)
 	}

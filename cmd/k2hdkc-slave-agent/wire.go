@@ -124,7 +124,11 @@ func (p *program) newWatcher(o *options.Options, log *slog.Logger) (*watcher.Wat
 		w.Meter = p.metrics.Metrics
 	}
 	if o.StatusCommand != "" {
-		w.Chmpx, w.Peers = &daemon.Prober{Command: o.StatusCommand, Dir: o.RunDir}, daemon.Peers{}
+		prober := &daemon.Prober{Command: o.StatusCommand, Dir: o.RunDir}
+		w.Chmpx, w.Peers = prober, daemon.Peers{}
+		if o.InPod() && o.RestartUnconfirmed {
+			w.Unit = &daemon.Container{Prober: prober}
+		}
 	}
 	if o.CheckCommand != "" {
 		w.SecondOpinion = &conftest.Opinion{Checker: conftest.Checker{Command: o.CheckCommand}, Log: log}

@@ -54,6 +54,12 @@ func TestFlavour(t *testing.T) {
 	}
 }
 
+func TestAPodNeedsNoUnitToHaveChmpxRestarted(t *testing.T) {
+	if o := mustLoad(t, system(nil, podVars()...), "--restart-unconfirmed=yes"); o.Unit != "" || !o.RestartUnconfirmed {
+		t.Errorf("unit %q, restart-unconfirmed %v", o.Unit, o.RestartUnconfirmed)
+	}
+}
+
 func TestAPodIsDescribedByItsVariables(t *testing.T) {
 	for _, tt := range []struct {
 		name  string

@@ -176,7 +176,7 @@ func (o *Options) complete(v Verb, p *problems) {
 	if o.Unit == "" && o.Reload == watcher.ReloadRestart {
 		p.addFrom(o.Source("reload"), "reload", fmt.Errorf("restart needs a unit, but unit is empty (%s)", o.Source("unit")))
 	}
-	if o.Unit == "" && o.RestartUnconfirmed {
+	if o.Unit == "" && o.RestartUnconfirmed && !o.InPod() { // a pod's chmpx is started again by the kubelet
 		p.addFrom(o.Source("restart-unconfirmed"), "restart-unconfirmed", fmt.Errorf("there is nothing to restart, as unit is empty (%s)", o.Source("unit")))
 	}
 }

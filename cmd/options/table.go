@@ -280,9 +280,11 @@ func chmpxOptions() []Option {
 		},
 		{
 			Key: "restart-unconfirmed", Kind: KindChoice, Choices: yesNo(), Default: "no",
-			Help: "restart the unit when chmpx does not load a new revision, or must be restarted to load it",
-			Long: "Whether the agent restarts the unit when chmpx does not show the new revision within confirm, twice in a row, or when K2HR3 has a text that only a fresh chmpx can load. Otherwise the log and the status say what to do.",
-			set:  boolean(func(o *Options) *bool { return &o.RestartUnconfirmed }),
+			Help: "restart chmpx when it does not load a new revision, or must be restarted for it or for new certificates",
+			Long: "Whether the agent restarts the unit when chmpx does not show the new revision within confirm, twice in a row, when K2HR3 has a text that only a fresh chmpx can load, or when certificates that it uses have been renewed by good ones. " +
+				"In a pod there is no unit: the agent ends chmpx's process, and the kubelet starts its container again. For that the pod's containers share their PID namespace, and the agent sees chmpx and is of its user. " +
+				"Otherwise the log and the status say what to do.",
+			set: boolean(func(o *Options) *bool { return &o.RestartUnconfirmed }),
 		},
 		{
 			Key: "peek", Kind: KindDuration, Placeholder: "DURATION", Default: "2s",

@@ -567,7 +567,7 @@ var table = []Event{
 		ID:      "ded1c067b35849239ef1a52eb097a18c",
 		Group:   aboutChmpx,
 		Message: "chmpx ended on the new slave.ini; restoring the one it ran before",
-		Cause:   "chmpx ended when it loaded the new file, although the agent's judgement accepts it. The agent puts the one before in place, and bans the text until K2HR3 has another.",
+		Cause:   "chmpx ended when it loaded the new file, although the agent's judgement accepts it. The agent puts the one before in place, and bans the text until K2HR3 has another. Without systemd, which knows whether somebody has stopped chmpx, the text is tried once more when chmpx runs again, unless chmpx has crashed.",
 		Remedy:  "Look for the cause in chmpx's log: `journalctl -u chmpx`. Run `k2hdkc-slave-agent check` on the text, and report what it misses. `systemctl reload k2hdkc-slave-agent` tries the text again.",
 	},
 	{
@@ -799,7 +799,28 @@ var table = []Event{
 		Group:   aboutChmpx,
 		Message: "certificates have changed; chmpx goes on with the previous ones until it is restarted",
 		Cause:   "Files that slave.ini names for TLS have new content. chmpx reads them once, when it first needs them, and no reload makes it read them again.",
-		Remedy:  "Restart chmpx when it suits the programs that use it: `systemctl restart chmpx`; in a pod, end chmpx's container.",
+		Remedy:  "Restart chmpx when it suits the programs that use it: `systemctl restart chmpx`; in a pod, end chmpx's container. With restart-unconfirmed = yes the agent does it.",
+	},
+	{
+		ID:      "0724d9e67d0e41cbbbabd5029ea60397",
+		Group:   aboutChmpx,
+		Message: "restarting chmpx, as its certificates have changed",
+		Cause:   "Certificates that chmpx uses have been renewed, chmpx reads them only at its start, and the option restart-unconfirmed lets the agent restart it. In a pod it ends chmpx's process, and the kubelet starts the container again.",
+		Remedy:  "Nothing. Set restart-unconfirmed = no to choose the moment yourself.",
+	},
+	{
+		ID:      "5efa9dbafac941eeadf49fbcee53743f",
+		Group:   aboutChmpx,
+		Message: "certificates have changed, and chmpx cannot use the new ones; not restarting it",
+		Cause:   "The option restart-unconfirmed lets the agent restart chmpx for new certificates, and these are no good: certificate and key do not belong together, as where half of them has been replaced, the CA does not stand for them now, or slave.ini is refused. chmpx goes on with the previous ones.",
+		Remedy:  "Put a certificate, its key and its CA in place that belong together; the field error says what is wrong. The agent looks again every 30 s.",
+	},
+	{
+		ID:      "f3c9ac22f5a94efeb389569b72fdd054",
+		Group:   aboutChmpx,
+		Message: "the certificates that have changed are usable now",
+		Cause:   "What was wrong with new certificates is mended, or there are others.",
+		Remedy:  "Nothing.",
 	},
 	{
 		ID:      "94bfc995616940afa90e73857f4befda",

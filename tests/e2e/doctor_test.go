@@ -17,8 +17,9 @@ import (
 	"k2hdkc-slave-agent/tests/netns"
 )
 
-// doctorLimit is how long doctor takes at most.
-const doctorLimit = 10 * time.Second
+// doctorLimit is how long doctor may take here. The promise is ten seconds; the rest is for a busy
+// machine. What it waited for lasted minutes, or for ever.
+const doctorLimit = 40 * time.Second
 
 // examined runs doctor and reads what it found. The last line of the text has to say the same.
 func examined(t *testing.T, cmd *exec.Cmd, start func() error) doctor.Report {

@@ -194,6 +194,31 @@ func TestFilesThatAreNoFilesDoNotKeepTheAgentFromEnding(t *testing.T) {
 	}
 }
 
+// Go's resolver opens its files by itself, and waits for whoever keeps it from that. A lease does
+// that to a regular file, which no look at it beforehand shows.
+func TestALookUpThatHangsDoesNotKeepTheAgentFromEnding(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"hosts", "resolv.conf", "nsswitch.conf"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := newSlaveVM(t, &minimalK2HR3{text: resourceText})
+			leased, err := os.OpenFile(v.path("/etc/"+name), os.O_RDWR, 0)
+			must(t, err)
+			defer leased.Close()
+			if _, err := unix.FcntlInt(leased.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+				t.Skipf("no leases here: %v", err)
+			}
+			cmd := v.command(t.Context(), "run", "--unit=")
+			v.inside(cmd.Start)
+			until(t, "the resolver", func() bool {
+				kind, err := unix.FcntlInt(leased.Fd(), unix.F_GETLEASE, 0)
+				return err == nil && kind != unix.F_WRLCK // it is to be given up
+			})
+			ends(t, cmd, syscall.SIGTERM)
+		})
+	}
+}
+
 // hangs waits until a process waits for somebody at the other end of a FIFO, or has ended; it
 // returns false then, and true too if neither is so for a while.
 func hangs(t *testing.T, pid int) bool {

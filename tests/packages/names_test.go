@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -232,6 +233,10 @@ func TestMaintain(t *testing.T) {
 
 // systemd ends the program of a reload job by chmpx's own KillSignal=.
 func TestAWaitForChmpxThatIsEndedBySIGHUP(t *testing.T) {
+	// Where SIGHUP is ignored, as under nohup, what this starts would ignore it, too.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	defer signal.Stop(caught)
 	h := newInstalled(t)
 	h.lay(map[string]string{
 		"/etc/k2hdkc/slave.ini":     "[GLOBAL]\nFILEVERSION = 1\nGROUP = orders\nMODE = SLAVE\nDELIVERMODE = HASH\n[SVRNODE]\nNAME = 192.0.2.31\nPORT = 9030\nCTLPORT = 9031\n[SLVNODE]\nNAME = localhost\nCTLPORT = 9021\n",
@@ -242,6 +247,8 @@ func TestAWaitForChmpxThatIsEndedBySIGHUP(t *testing.T) {
 	cmd := exec.Command(await, "/etc/k2hdkc/slave.ini", "600")
 	cmd.Env = []string{"PATH=/etc/programs:/bin", "TMPDIR=" + tmp}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var said bytes.Buffer
+	cmd.Stderr = &said
 	var asked *os.File
 	err := h.Do(func() (err error) {
 		if err = syscall.Mkfifo(up, 0o644); err != nil {
@@ -263,7 +270,7 @@ func TestAWaitForChmpxThatIsEndedBySIGHUP(t *testing.T) {
 	cmd.Process.Signal(syscall.SIGHUP)
 	err = cmd.Wait()
 	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() || status.Signal() != syscall.SIGHUP {
-		t.Errorf("it has not ended by SIGHUP: %v", err)
+		t.Errorf("it has not ended by SIGHUP: %v\n%s", err, &said)
 	}
 	if left, err := os.ReadDir(tmp); err != nil || len(left) != 0 {
 		t.Errorf("it has left %v behind, %v", left, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -15,34 +16,51 @@ import (
 	"k2hdkc-slave-agent/tests/need"
 )
 
-// TestPods runs pods of the manifests as they are.
+// scenarios are what pods go through, and what their manifests are of besides the base.
+var scenarios = []struct {
+	name       string
+	components []string
+	run        func(*testing.T, *world)
+}{
+	{"many at once, and a node that is drained", nil, manyAtOnce},
+	{"a life", nil, life},
+	{"a life, with a look at chmpx", []string{"confirm"}, life},
+	{"chmpx is killed", []string{"confirm"}, chmpxKilled},
+	{"K2HR3 is away at the start", []string{"confirm"}, awayAtStart},
+	{"K2HR3 is away at the end", []string{"confirm"}, awayAtEnd},
+	{"the certificates are renewed", []string{"confirm"}, renewed},
+	{"the certificates are renewed, and the agent may restart chmpx", []string{"confirm"}, renewedByTheAgent},
+	{"replaced at the same address", []string{"confirm"}, replaced},
+	{"the role token has expired", []string{"confirm"}, tokenExpired},
+	{"a user's token", nil, userToken},
+	{"the chart's pods", nil, chartsPod},
+}
+
+// TestPods runs pods of the manifests as they are, with a stand-in for chmpx.
 func TestPods(t *testing.T) {
 	need.Long(t, "runs pods")
+	goThrough(t, fakechmpx.BuildT(t))
+}
+
+// TestRealChmpx runs the same with the real chmpx, each on a ring of real servers, with TLS.
+func TestRealChmpx(t *testing.T) {
+	programs, ok := fakechmpx.Installed()
+	if !ok {
+		t.Skip("chmpx, chmpxstatus and chmpxconftest are not installed")
+	}
+	need.Long(t, "runs pods")
+	goThrough(t, programs)
+}
+
+func goThrough(t *testing.T, chmpx fakechmpx.Programs) {
 	m := newMachine(t)
-	m.loadImages(fakechmpx.BuildT(t))
-	base, confirm := []string(nil), []string{"confirm"}
-	for i, s := range []struct {
-		name       string
-		components []string
-		run        func(*testing.T, *world)
-	}{
-		{"many at once, and a node that is drained", base, manyAtOnce},
-		{"a life", base, life},
-		{"a life, with a look at chmpx", confirm, life},
-		{"chmpx is killed", confirm, chmpxKilled},
-		{"K2HR3 is away at the start", confirm, awayAtStart},
-		{"K2HR3 is away at the end", confirm, awayAtEnd},
-		{"the certificates are renewed", confirm, renewed},
-		{"replaced at the same address", confirm, replaced},
-		{"the role token has expired", confirm, tokenExpired},
-		{"a user's token", base, userToken},
-	} {
+	m.loadImages(chmpx)
+	for i, s := range scenarios {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			m.turn <- struct{}{}
 			defer func() { <-m.turn }()
-			w := newWorld(t, m, i+1, s.components...)
-			s.run(t, w)
+			s.run(t, newWorld(t, m, i+1, s.components...))
 		})
 	}
 }
@@ -63,7 +81,7 @@ func life(t *testing.T, w *world) {
 	p := w.pod(t, 0)
 	w.up(t, p)
 	cuk := w.one(t)
-	await(t, "slave.ini has two servers", limit, fileHas(p, 1, 2))
+	await(t, "slave.ini has two servers", limit, w.fileHas(p, 1, 2))
 	text, err := readFile(p.file("antpickax", "slave.ini"))
 	if err != nil {
 		t.Fatal(err)
@@ -72,10 +90,10 @@ func life(t *testing.T, w *world) {
 		t.Errorf("slave.ini is not that of this pod:\n%s", text)
 	}
 	w.K2HR3.ForgetRequests()
-	w.server(3)
+	w.server(t, 3)
 	w.ring(t, p, 1, 2, 3)
 	w.ask(t, p)
-	await(t, "a server has joined", limit, fileHas(p, 1, 2, 3))
+	await(t, "a server has joined", limit, w.fileHas(p, 1, 2, 3))
 	for i, signal := range []string{"TERM", "KILL"} {
 		if _, err := w.try(t.Context(), "kill", "--signal", signal, p.container("agent")); err != nil {
 			t.Fatal(err)
@@ -83,12 +101,12 @@ func life(t *testing.T, w *world) {
 		await(t, "the kubelet has started the agent again after "+signal, limit, restarted(p, "agent", i+1))
 		want := [][]int{{1, 3}, {1, 2, 3}}[i]
 		if i == 0 {
-			w.leave(2)
+			w.leave(t, 2)
 		} else {
-			w.server(2)
+			w.server(t, 2)
 		}
 		w.ring(t, p, want...)
-		await(t, "it goes on", limit, fileHas(p, want...))
+		await(t, "it goes on", limit, w.fileHas(p, want...))
 	}
 	await(t, "ready as before", limit, p.Ready)
 	if now := w.one(t); now != cuk {
@@ -188,13 +206,21 @@ func awayAtEnd(t *testing.T, w *world) {
 	}
 }
 
-func renewed(t *testing.T, w *world) {
-	p := w.pod(t, 0)
-	w.up(t, p)
+// renew replaces the certificates of a pod, and has its agent look at them now.
+func (w *world) renew(t *testing.T, p *Pod) {
+	t.Helper()
 	w.secrets["k2hdkc-slave-tls"] = w.CA.secret(t, "slave")
 	if err := p.Renew("tls"); err != nil {
 		t.Fatal(err)
 	}
+	w.ask(t, p)
+}
+
+// renewed: the agent says that chmpx has to be restarted, and leaves that to who may.
+func renewed(t *testing.T, w *world) {
+	p := w.pod(t, 0)
+	w.up(t, p)
+	w.renew(t, p)
 	want, err := readFile(p.file("tls", "client.crt"))
 	if err != nil {
 		t.Fatal(err)
@@ -202,11 +228,34 @@ func renewed(t *testing.T, w *world) {
 	if got, err := p.Exec(t.Context(), "chmpx", "cat", "/etc/antpickax/client.crt"); err != nil || got != want {
 		t.Errorf("chmpx would load another certificate: %v", err)
 	}
+	await(t, "the agent says so", limit, says(p, "agent", "certificates have changed; chmpx goes on with the previous ones"))
+	if n := p.Restarts("chmpx"); n > 0 {
+		t.Errorf("chmpx was restarted %d times", n)
+	}
 	if _, err := p.Exec(t.Context(), "chmpx", "/bin/sh", "-c", "kill -HUP $(pidof chmpx)"); err != nil {
 		t.Fatal(err)
 	}
 	await(t, "the kubelet has started it again", limit, restarted(p, "chmpx", 1))
 	await(t, "ready", limit, p.Ready)
+	w.end(t, p)
+}
+
+// renewedByTheAgent: it ends chmpx, for the kubelet to start it again, and nothing else ends.
+func renewedByTheAgent(t *testing.T, w *world) {
+	for _, data := range w.manifest.Configs {
+		data["K2HDKC_SLAVE_RESTART_UNCONFIRMED"] = "yes"
+	}
+	p := w.pod(t, 0)
+	w.up(t, p)
+	before := p.Restarts("chmpx")
+	w.ask(t, p)
+	w.renew(t, p)
+	await(t, "the agent has chmpx restarted", limit, says(p, "agent", "restarting chmpx, as its certificates have changed"))
+	await(t, "the kubelet has started it again", limit, restarted(p, "chmpx", before+1))
+	await(t, "ready", limit, p.Ready)
+	if n := p.Restarts("agent") + p.Restarts("application"); n > 0 || w.deletions() > 0 {
+		t.Error("it was not chmpx alone")
+	}
 	w.end(t, p)
 }
 
@@ -250,10 +299,10 @@ func tokenExpired(t *testing.T, w *world) {
 	first := w.pod(t, 0)
 	w.up(t, first)
 	w.Cluster.Revoke(w.token)
-	w.server(3)
+	w.server(t, 3)
 	w.ring(t, first, 1, 2, 3)
 	w.ask(t, first)
-	await(t, "a member goes on", limit, fileHas(first, 1, 2, 3))
+	await(t, "a member goes on", limit, w.fileHas(first, 1, 2, 3))
 
 	second := w.pod(t, 1)
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -286,6 +335,31 @@ func userToken(t *testing.T, w *world) {
 	w.up(t, p)
 	w.one(t)
 	w.K2HR3.ExpireUsers()
+	w.end(t, p)
+	if m := w.members(); len(m) > 0 {
+		t.Errorf("members after the end: %v", m)
+	}
+}
+
+// chartsPod: a pod of the upstream chart with the agent in place of its scripts. It starts, follows
+// the servers, leaves, and has no role token in a file.
+func chartsPod(t *testing.T, w *world) {
+	w.useChart(t)
+	p := w.pod(t, 0)
+	w.up(t, p)
+	w.one(t)
+	await(t, "slave.ini has two servers", limit, w.fileHas(p, 1, 2))
+	w.server(t, 3)
+	w.ask(t, p)
+	await(t, "a server has joined", limit, w.fileHas(p, 1, 2, 3))
+	if _, err := os.Stat(p.file(w.volumes.etc, "k2hr3-role-token")); err == nil {
+		t.Error("a file has a role token")
+	}
+	for _, c := range []string{"register", "agent", "slvchmpx-orders", "slvk2hdkc-orders"} {
+		if n := p.Restarts(c); n > 0 {
+			t.Errorf("%s was restarted %d times", c, n)
+		}
+	}
 	w.end(t, p)
 	if m := w.members(); len(m) > 0 {
 		t.Errorf("members after the end: %v", m)

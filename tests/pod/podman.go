@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/need"
 )
 
@@ -36,6 +37,7 @@ type machine struct {
 	holder  *exec.Cmd     // a process that keeps the namespaces
 	command []string      // what runs a program there
 	turn    chan struct{} // how many scenarios run at the same time
+	chmpx   fakechmpx.Programs
 }
 
 // newMachine makes one, where that is possible; see [need.Missing].

@@ -26,7 +26,13 @@ type world struct {
 	web     *http.Server
 	number  int // of the world
 	token   string
+	sees    bool        // the agent sees chmpx
+	volumes volumeNames // what pods have in common with the machine
+	real    *realRing   // the servers, where chmpx is the real one; nil: the stand-in is told of some
 }
+
+// volumeNames are those of the volumes: of slave.ini, and of chmpx's memory.
+type volumeNames struct{ etc, memory string }
 
 // overlay is what an operator writes for the pods here.
 const overlay = `apiVersion: kustomize.config.k8s.io/v1beta1
@@ -45,17 +51,21 @@ configMapGenerator:
 // newWorld makes a world, whose cluster has two servers and no slave.
 func newWorld(t *testing.T, m *machine, number int, components ...string) *world {
 	t.Helper()
-	w := &world{K2HR3: fakek2hr3.New(), CA: newAuthority(t), number: number}
+	w := &world{K2HR3: fakek2hr3.New(), CA: newAuthority(t), number: number, volumes: volumeNames{"antpickax", "memory"}}
 	w.Cluster = w.K2HR3.AddPodCluster("shop", "orders", "/etc/antpickax")
 	w.token = w.Cluster.RoleToken("slave", time.Hour)
 	w.Node = &Node{machine: m, secrets: map[string]map[string][]byte{
 		"k2hdkc-slave-token": {"role-token": []byte(w.token)},
 		"k2hdkc-slave-tls":   w.CA.secret(t, "slave"),
 	}}
+	w.sees = slices.Contains(components, "confirm")
 	w.use(t, components...)
 	w.serve(t)
-	w.server(1)
-	w.server(2)
+	if m.chmpx.Real {
+		w.real = newRealRing(t, w)
+	}
+	w.server(t, 1)
+	w.server(t, 2)
 	return w
 }
 
@@ -86,6 +96,19 @@ func (w *world) use(t *testing.T, components ...string) {
 	}
 	if w.manifest, err = Read(text); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// useChart has the pods from now on be those of the upstream chart with the agent, at this K2HR3.
+func (w *world) useChart(t *testing.T) {
+	t.Helper()
+	api := fmt.Sprintf("https://%s:%d", gateway, w.port())
+	text := strings.ReplaceAll(string(chart(t)), "https://svc-r3api-k2hr3.shop.svc.cluster.local:443", api)
+	w.manifest = read(t, []byte(text))
+	w.volumes = volumeNames{"antpickax-etc-volume", "antpickax-var-lib-volume"}
+	w.secrets = map[string]map[string][]byte{
+		"secret-k2hr3-ca-k2hr3":     w.CA.secret(t, "slave"),
+		"secret-orders-k2hr3-token": {"unscopedToken": []byte(w.K2HR3.UnscopedToken("shop"))},
 	}
 }
 
@@ -123,7 +146,9 @@ func (w *world) podAt(t *testing.T, n int, ip string) *Pod {
 		}
 		p.Lose(context.Background())
 	})
-	w.ring(t, p, 1, 2)
+	if w.real == nil {
+		w.tell(t, p, 1, 2)
+	}
 	return p
 }
 
@@ -182,30 +207,53 @@ func (w *world) members() map[string][]string {
 	return members
 }
 
-// server joins server n of the cluster.
-func (w *world) server(n int) {
-	w.Cluster.Join(serverAddr(n), serverCUK(n), fmt.Sprintf("svrpod-orders-%d", n))
+// server joins server n of the cluster, and starts it if servers are real.
+func (w *world) server(t *testing.T, n int) {
+	t.Helper()
+	w.Cluster.Join(w.serverAddr(n), w.serverCUK(n), fmt.Sprintf("svrpod-orders-%d", n))
+	if w.real != nil {
+		w.real.start(t, n)
+	}
 }
 
-func (w *world) leave(n int) { w.Cluster.Leave(serverAddr(n), serverCUK(n)) }
-
-func serverAddr(n int) string { return fmt.Sprintf("10.89.0.%d", 200+n) }
-
-func serverCUK(n int) string {
-	return fakek2hr3.PodCUK(fmt.Sprintf("svrpod-orders-%d", n), serverAddr(n), "10.0.0.12", fmt.Sprintf("%032d", n))
+// leave takes server n out of the cluster, and ends it.
+func (w *world) leave(t *testing.T, n int) {
+	t.Helper()
+	w.Cluster.Leave(w.serverAddr(n), w.serverCUK(n))
+	if w.real != nil {
+		w.real.stop(t, n)
+	}
 }
 
-// ring has the chmpx of a pod see these servers as up.
+func (w *world) serverAddr(n int) string { return fmt.Sprintf("10.89.%d.%d", w.number, 200+n) }
+
+func (w *world) serverCUK(n int) string {
+	return fakek2hr3.PodCUK(fmt.Sprintf("svrpod-orders-%d", n), w.serverAddr(n), "10.0.0.12", fmt.Sprintf("%032d", n))
+}
+
+// ring has the chmpx of a pod see these servers as up. A real one sees them by itself, which takes
+// as long as it takes.
 func (w *world) ring(t *testing.T, p *Pod, servers ...int) {
+	t.Helper()
+	switch {
+	case w.real == nil:
+		w.tell(t, p, servers...)
+	case w.sees:
+		w.connected(t, p, servers...)
+	}
+}
+
+// tell tells a stand-in for chmpx about its ring.
+func (w *world) tell(t *testing.T, p *Pod, servers ...int) {
 	t.Helper()
 	var list []fakechmpx.Member
 	for _, n := range servers {
 		list = append(list, fakechmpx.Member{
-			Name: serverAddr(n), Port: fakek2hr3.ServerPort, CtlPort: fakek2hr3.ServerCtlPort, CUK: serverCUK(n),
+			Name: w.serverAddr(n), Port: fakek2hr3.ServerPort, CtlPort: fakek2hr3.ServerCtlPort, CUK: w.serverCUK(n),
 			Seed: fmt.Sprintf("svrpod-orders-%d", n),
 		})
 	}
-	if err := fakechmpx.StateDir(p.file("memory", "")).SetRing(list...); err != nil {
+	if err := fakechmpx.StateDir(p.file(w.volumes.memory, "")).SetRing(list...); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -229,15 +277,15 @@ func await(t *testing.T, what string, limit time.Duration, so func(ctx context.C
 }
 
 // fileHas says whether a pod's slave.ini lists exactly these servers.
-func fileHas(p *Pod, servers ...int) func(context.Context) error {
+func (w *world) fileHas(p *Pod, servers ...int) func(context.Context) error {
 	return func(context.Context) error {
-		text, err := readFile(p.file("antpickax", "slave.ini"))
+		text, err := readFile(p.file(w.volumes.etc, "slave.ini"))
 		if err != nil {
 			return err
 		}
 		var found []int
 		for n := range 10 {
-			if strings.Contains(text, serverAddr(n)+"\n") {
+			if strings.Contains(text, w.serverAddr(n)+"\n") {
 				found = append(found, n)
 			}
 		}

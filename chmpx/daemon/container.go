@@ -1,0 +1,93 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"k2hdkc-slave-agent/render/regularfile"
+)
+
+// endLimit is how long chmpx may take to end.
+const endLimit = 10 * time.Second
+
+// Container is a chmpx in a container beside the agent's, in one pod with a PID namespace that its
+// containers share. It takes the place of a [Unit]: there is no systemd, and a chmpx that ends is
+// started again by the kubelet.
+type Container struct {
+	Prober *Prober // it knows which chmpx is meant
+}
+
+// State says that it runs: whether it should is the kubelet's business.
+func (*Container) State(context.Context) (UnitState, error) {
+	return UnitState{ActiveState: "active"}, nil
+}
+
+// Start does nothing: the kubelet starts it.
+func (*Container) Start(context.Context) error { return nil }
+
+// Reload does nothing: the unit says that it has no reload job.
+func (*Container) Reload(context.Context) error { return nil }
+
+// Restart ends the chmpx that was probed last, as the kubelet starts another one. It sends SIGHUP:
+// chmpx blocks SIGTERM, and cleans up on SIGHUP (docs/chmpx.md D.7). The signal goes to the process
+// that was found behind the memory of this GROUP and SELFCTLPORT, before and after the handle on it
+// was taken, and to no other that has got its number.
+func (c *Container) Restart(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, endLimit)
+	defer cancel()
+	p := c.Prober
+	p.mu.Lock()
+	group, ctlPort := p.group, p.ctlPort
+	p.mu.Unlock()
+	st, err := p.Status(ctx, group, ctlPort)
+	if err != nil {
+		return fmt.Errorf("cannot end chmpx for the kubelet to start it again: %w", err)
+	}
+	process, err := openProcess(st.PID)
+	if err != nil {
+		return fmt.Errorf("cannot end chmpx for the kubelet to start it again; set shareProcessNamespace: true for the pod: %w", err)
+	}
+	defer process.Close()
+	switch now, err := p.Status(ctx, group, ctlPort); {
+	case err != nil:
+		return fmt.Errorf("cannot end chmpx for the kubelet to start it again: %w", err)
+	case !now.SameProcess(st):
+		return nil // it was restarted just now
+	}
+	err = unix.PidfdSendSignal(int(process.Fd()), unix.SIGHUP, nil, 0)
+	switch {
+	case errors.Is(err, unix.ESRCH):
+		return nil
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("cannot end chmpx, process %d: run the agent's container as the user of chmpx's: %w", st.PID, err)
+	case err != nil:
+		return fmt.Errorf("cannot end chmpx, process %d: %w", st.PID, err)
+	}
+	if err := awaitProcess(ctx, st); err != nil {
+		return fmt.Errorf("chmpx, process %d, does not end on SIGHUP: %w", st.PID, err)
+	}
+	return nil
+}
+
+// openProcess returns a handle on the process of a chmpx, which stays that process's.
+func openProcess(pid int) (*os.File, error) {
+	// In another PID namespace the number may be that of any process.
+	comm, err := regularfile.Read(fmt.Sprintf("/proc/%d/comm", pid), regularfile.Small)
+	if err != nil {
+		return nil, err
+	}
+	if string(comm) != "chmpx\n" {
+		return nil, fmt.Errorf("process %d is %.16q, not chmpx", pid, comm)
+	}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("pidfd_open", err)
+	}
+	return os.NewFile(uintptr(fd), "chmpx's process"), nil
+}
