@@ -1,6 +1,6 @@
 module k2hdkc-slave-agent
 
-go 1.26.0
+go 1.26.0 // golang.org/x/net, sys and time want it; packaging/README.md says why no older ones are taken
 
 require (
 	github.com/CycloneDX/cyclonedx-go v0.12.0

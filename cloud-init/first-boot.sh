@@ -13,9 +13,11 @@ put() {
 	mv -f "$1.part" "$1"
 }
 
-{{repositories}}apt_get() {
+{{repositories}}# It is tried again here: an apt that tries again by itself may wait for ever where two
+# repositories of one server fail.
+apt_get() {
 	# shellcheck disable=SC2086 # options
-	DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=300 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 \
+	DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=300 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 -o Acquire::Retries=0 \
 		-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold $sources "$@" </dev/null
 }
 

@@ -89,48 +89,66 @@ func (u UserData) repositories() (script, lists string, err error) {
 		return "", "", err
 	}
 	var b strings.Builder
+	b.WriteString(family)
 	if apt {
 		b.WriteString(sameKeyText)
+	} else {
+		fmt.Fprintf(&b, otherFamily, `[ -z "$apt" ]`, "dnf or yum")
 	}
-	b.WriteString("if command -v apt-get >/dev/null; then\n")
+	if !yum {
+		fmt.Fprintf(&b, otherFamily, `[ -n "$apt" ]`, "apt")
+	}
 	for _, r := range u.Repos {
+		r.write(&b, apt, yum)
 		if apt {
-			r.writeApt(&b)
 			lists += r.aptFile() + " "
 		}
 	}
-	if !apt {
-		fmt.Fprintf(&b, otherFamily, "dnf or yum")
-	}
-	b.WriteString("else\n")
-	for _, r := range u.Repos {
-		if yum {
-			here(&b, "\tput", File{Path: r.yumKey(), Text: r.key}, false)
-			here(&b, "\tput", File{Path: r.yumFile(), Text: r.yumText()}, false)
-		}
-	}
-	if !yum {
-		fmt.Fprintf(&b, otherFamily, "apt")
-	}
-	b.WriteString("fi\n\n")
+	b.WriteString("\n")
 	return b.String(), lists, nil
 }
 
-// Nothing that this host can do would help it.
-const otherFamily = "\ttake_away\n\tsay \"this user data is for an image with %s; nothing was done\"\n\texit 1\n"
+const family = "apt=$(command -v apt-get || :)\n\n"
 
-func (r Repository) writeApt(b *strings.Builder) {
+// Nothing that this host can do would help it.
+const otherFamily = "%s || {\n\ttake_away\n\tsay \"this user data is for an image with %s; nothing was done\"\n\texit 1\n}\n"
+
+// write makes the repository known to apt, to dnf and yum, or to the one of both that the image
+// has. Its key is in the text once.
+func (r Repository) write(b *strings.Builder, apt, yum bool) {
+	switch {
+	case apt && yum:
+		fmt.Fprintf(b, "if [ -n \"$apt\" ]; then key=%s; else key=%s; fi\n", shellQuote(r.aptKey()), shellQuote(r.yumKey()))
+		here(b, `put "$key"`, r.key, false)
+		b.WriteString("if [ -n \"$apt\" ]; then\n")
+		r.writeApt(b, "\t")
+		b.WriteString("else\n")
+		r.writeYum(b, "\t")
+		b.WriteString("fi\n")
+	case apt:
+		here(b, "put "+shellQuote(r.aptKey()), r.key, false)
+		r.writeApt(b, "")
+	default:
+		here(b, "put "+shellQuote(r.yumKey()), r.key, false)
+		r.writeYum(b, "")
+	}
+}
+
+func (r Repository) writeYum(b *strings.Builder, indent string) {
+	here(b, indent+"put "+shellQuote(r.yumFile()), r.yumText(), false)
+}
+
+func (r Repository) writeApt(b *strings.Builder, indent string) {
 	uri, rest, _ := strings.Cut(r.apt, " ")
 	suite, _, _ := strings.Cut(rest, " ")
 	release := strings.Contains(suite, "$RELEASE") // the only thing in it that a shell replaces
 	if release {
-		b.WriteString("\tRELEASE=$(. /etc/os-release && echo \"${VERSION_CODENAME:?this release has no name}\")\n")
+		b.WriteString(indent + "RELEASE=$(. /etc/os-release && echo \"${VERSION_CODENAME:?this release has no name}\")\n")
 	}
-	here(b, "\tput", File{Path: r.aptKey(), Text: r.key}, false)
 	// apt reads it as a user of its own.
-	b.WriteString("\tchmod a+rx /etc/apt/keyrings\n")
-	here(b, "\tput", File{Path: r.aptFile(), Text: r.aptText()}, release)
-	fmt.Fprintf(b, "\tsame_key %s %s \"%s\" %s\n", shellQuote(r.aptFile()), shellQuote(strings.TrimRight(uri, "/")), suite, shellQuote(r.aptKey()))
+	b.WriteString(indent + "chmod a+rx /etc/apt/keyrings\n")
+	here(b, indent+"put "+shellQuote(r.aptFile()), r.aptText(), release)
+	fmt.Fprintf(b, "%ssame_key %s %s \"%s\" %s\n", indent, shellQuote(r.aptFile()), shellQuote(strings.TrimRight(uri, "/")), suite, shellQuote(r.aptKey()))
 }
 
 // more installs the packages that a slave is one without, and makes users members.
@@ -195,7 +213,7 @@ func (u UserData) Script() (string, error) {
 	u.writeHead(&b)
 	b.WriteString(scriptHead)
 	for _, f := range files {
-		here(&b, "put "+octal(f.Mode), f, false)
+		here(&b, "put "+octal(f.Mode)+" "+shellQuote(f.Path), f.Text, false)
 	}
 	b.WriteString("\n" + begin)
 	return fits(b.String())
@@ -214,18 +232,17 @@ put() {
 
 `
 
-// here writes a command whose last argument is a file's path and whose input, a here-document, is
-// its text.
-func here(b *strings.Builder, command string, f File, expand bool) {
+// here writes a command whose input, a here-document, is a text.
+func here(b *strings.Builder, command, text string, expand bool) {
 	end := "END"
-	for strings.Contains("\n"+f.Text, "\n"+end+"\n") {
+	for strings.Contains("\n"+text, "\n"+end+"\n") {
 		end += "_"
 	}
 	mark := "'" + end + "'"
 	if expand {
 		mark = end
 	}
-	fmt.Fprintf(b, "%s %s <<%s\n%s%s\n", command, shellQuote(f.Path), mark, f.Text, end)
+	fmt.Fprintf(b, "%s <<%s\n%s%s\n", command, mark, text, end)
 }
 
 // shellQuote writes a word that a shell takes literally.

@@ -175,7 +175,7 @@ func shells(t *testing.T) []string {
 }
 
 // apt is how apt-get is called.
-const apt = "apt-get -y -o DPkg::Lock::Timeout=300 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "
+const apt = "apt-get -y -o DPkg::Lock::Timeout=300 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 -o Acquire::Retries=0 -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "
 
 var managers = map[string]struct {
 	files map[string]string

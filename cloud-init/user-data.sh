@@ -33,6 +33,8 @@ put() {
 	mv -f "$1.part" "$1"
 }
 
+apt=$(command -v apt-get || :)
+
 # same_key SOURCES URI SUITE KEYRING: what the image knows of the same repository
 # names the same keyring. Where two entries name two, apt reads no source at all.
 same_key() {
@@ -90,8 +92,8 @@ same_key() {
 	done
 }
 
-if command -v apt-get >/dev/null; then
-	put /etc/apt/keyrings/k2hdkc.asc <<'END'
+if [ -n "$apt" ]; then key=/etc/apt/keyrings/k2hdkc.asc; else key=/etc/pki/rpm-gpg/RPM-GPG-KEY-k2hdkc; fi
+put "$key" <<'END'
 -----BEGIN PGP PUBLIC KEY BLOCK-----
 
 mQENBGsBVZkBCADfRrf0pyccsFux5Nyr7ouXfuzTvggeI/0nvo4O8XMoO+9vZR4K
@@ -111,6 +113,7 @@ gXhs4i0=
 =RP/I
 -----END PGP PUBLIC KEY BLOCK-----
 END
+if [ -n "$apt" ]; then
 	chmod a+rx /etc/apt/keyrings
 	put /etc/apt/sources.list.d/k2hdkc.sources <<'END'
 # Packages of k2hdkc
@@ -122,26 +125,6 @@ Signed-By: /etc/apt/keyrings/k2hdkc.asc
 END
 	same_key /etc/apt/sources.list.d/k2hdkc.sources https://packages.example.com/k2hdkc/apt "stable" /etc/apt/keyrings/k2hdkc.asc
 else
-	put /etc/pki/rpm-gpg/RPM-GPG-KEY-k2hdkc <<'END'
------BEGIN PGP PUBLIC KEY BLOCK-----
-
-mQENBGsBVZkBCADfRrf0pyccsFux5Nyr7ouXfuzTvggeI/0nvo4O8XMoO+9vZR4K
-pj2Hht+r09ug2+EPI24EvxWceoDaKSie9YxT46gFi2EpE3ew56FqN0wTJSTY/5Kr
-ad4lXp1gKgoHdGwPRKk9wC/e301xWwvnwqm7N6tPJnLhonYWp6LcnAc7Pd2tJfb6
-pGRSXPGYJjqsyI9mvA5+YEM7oAsXlGRspRdHSSDe95zOChLAhslFR9/ACwulM8uR
-mSbxw2sNO0qqAbASmULXMLFFHsQgCC7kPPlwNcmnedH7i14rrCLFIKLwjrHXbK04
-C5uKnpQJczLjaNsVIYW0FExQ+H+MW9lzo+cZABEBAAG0ElAgPHBAc2hvcC5leGFt
-cGxlPokBTgQTAQoAOBYhBGA18w4qLnqGqVrbwWOZ4ARzcr5mBQJrAVWZAhsDBQsJ
-CAcCBhUKCQgLAgQWAgMBAh4BAheAAAoJEGOZ4ARzcr5mhfQIAI+4hHv60KUJZTos
-oFakJdNvx/OETfnTy8wYzoZA/LmX+MOvmRTBJHJp4fYsndUoNJXQVNw7B45/l75E
-l2alxUqcVn3j1UkGAdsRc6qDiP7J1Tsza975YjFa1UpR4W0JNn37T5lusWTyFsmo
-59YFL4SfIAZ+MrFyTZwej/apWPXCFtq8/v3p4NwYa3YUchOwVUN45TPsbeoQC/K2
-KaD4Qiy5Z4xlQgIPBK0u3N8vNy9bUjLCgG+g1y6YAJ+3iDKUopF9IvbM6x9uExR1
-ojK/Po58J0MdGkKVCUj+reemwqd9ELQCmX6DWSK39SPH3UCLUPd/R8rxYL1+v0TQ
-gXhs4i0=
-=RP/I
------END PGP PUBLIC KEY BLOCK-----
-END
 	put /etc/yum.repos.d/k2hdkc.repo <<'END'
 [k2hdkc]
 name=Packages of k2hdkc
@@ -153,9 +136,11 @@ gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-k2hdkc
 END
 fi
 
+# It is tried again here: an apt that tries again by itself may wait for ever where two
+# repositories of one server fail.
 apt_get() {
 	# shellcheck disable=SC2086 # options
-	DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=300 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 \
+	DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=300 -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 -o Acquire::Retries=0 \
 		-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold $sources "$@" </dev/null
 }
 

@@ -123,3 +123,18 @@ func TestWithoutRepositoryTheImageHasOne(t *testing.T) {
 		}
 	}
 }
+
+// TestAKeyIsInTheTextOnce: it is the largest part of it, and Nova takes no more than so much.
+func TestAKeyIsInTheTextOnce(t *testing.T) {
+	for _, spec := range []string{
+		"https://packages.example.com/k2hdkc", "deb https://packages.example.com/k2hdkc/apt stable main", "rpm https://packages.example.com/k2hdkc/yum",
+	} {
+		u := example(t)
+		u.Repos = []Repository{repository(t, "k2hdkc", spec)}
+		for format, write := range map[string]func() (string, error){"cloud-config": u.CloudConfig, "script": u.Script} {
+			if n := strings.Count(render(t, write), armourHead); n != 1 {
+				t.Errorf("%s, %s: the key is there %d times", spec, format, n)
+			}
+		}
+	}
+}

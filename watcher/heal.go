@@ -71,6 +71,7 @@ type healing struct {
 	checked time.Time    // when that was found out; zero: it was not
 	pid     int
 	started time.Time // of chmpx
+	met     bool      // it has been connected to a server since
 
 	clients    int
 	clientsEnd time.Time // no program has joined since
@@ -91,8 +92,9 @@ func newHealing(how Heal, log *slog.Logger) healing {
 func (h *healing) see(now time.Time, st daemon.Status, file *chmpx.Config) {
 	if st.PID != h.pid || !st.Started.Equal(h.started) {
 		h.gone()
-		h.pid, h.started, h.clientsEnd, h.foreign = st.PID, st.Started, now, false
+		h.pid, h.started, h.met, h.clientsEnd, h.foreign = st.PID, st.Started, false, now, false
 	}
+	h.met = h.met || st.Connected()
 	if st.Clients > 0 || h.clients > 0 {
 		h.clientsEnd = now
 	}

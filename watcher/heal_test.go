@@ -297,6 +297,37 @@ func TestWhatIsNotHalfConnected(t *testing.T) {
 	}
 }
 
+// Without any server since its start chmpx is worse off than half connected, and that counts as
+// soon. One that has had servers may have lost them for a moment.
+func TestAChmpxThatHasNeverReachedAServerIsNotHealthyForLong(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		lost  func(h *host)
+		after Verdict
+		says  string
+	}{
+		{"never reached", func(h *host) { h.refuse(1, 2, 3); h.chmpx.start(h.t) }, Failed, "server_down"},
+		{"lost", func(h *host) { h.chmpx.setRing() }, Healthy, "(server_down)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				h.half(HealNever)
+				h.refuse()
+				h.chmpx.start(t)
+				h.pass(time.Minute)
+				h.wants(Healthy, "")
+				tt.lost(h)
+				h.pass(5 * time.Second)
+				h.wants(Healthy, "(server_down)")
+				h.pass(halfFor)
+				h.wants(tt.after, tt.says)
+				h.pass(30 * time.Second)
+				h.wants(Failed, "server_down")
+			})
+		})
+	}
+}
+
 // Two runs of chmpxstatus are half a second apart at least while chmpx has no server: also after a
 // start, whose revision is to be confirmed.
 func TestLooksDoNotKeepChmpxFromConnecting(t *testing.T) {

@@ -296,6 +296,9 @@ func (l *loop) signsOfRunning() (signs []sign) {
 		down := sign{code: ServerDown, message: oneLine(l.nodes.downInWords())}
 		if l.nodes.allDown() {
 			down.severity = Error
+			if !l.healing.met { // worse than half connected, so it counts no later
+				down.lasts = halfFor
+			}
 		}
 		signs = append(signs, down)
 	}

@@ -326,8 +326,8 @@ func judge(d *status.Document) {
 const settles = 5 * time.Second
 
 // Ready tells whether an application can begin: a good file is in place and, where chmpx can be
-// seen, it runs that file and is connected to every server that is up: one at least, and none has
-// refused it. How K2HR3 is does not matter.
+// seen, it runs that file and is connected to every server of the ring that is up: one at least,
+// and none has refused it. How K2HR3 is does not matter.
 func Ready(d status.Document, now time.Time) bool { return missing(d, now) == "" }
 
 // Offline says what an application has to wait for, by what an agent that runs has seen; empty:
@@ -366,7 +366,7 @@ func missing(d status.Document, now time.Time) string {
 	young := !d.Chmpx.StartedAt.IsZero() && now.Sub(d.Chmpx.StartedAt) < settles
 	connected := false
 	for _, s := range d.Servers {
-		if s.RingState == daemon.WordsRefused || s.Connections == 0 && (s.Up() || young && s.InFile) {
+		if s.RingState == daemon.WordsRefused || s.Connections == 0 && (s.Up() && !s.OutOfRing() || young && s.InFile) {
 			return "a connection to " + s.Name
 		}
 		connected = connected || s.Connections > 0

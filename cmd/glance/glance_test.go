@@ -133,6 +133,24 @@ func TestWhetherAServerHasRefusedChmpx(t *testing.T) {
 	}
 }
 
+// An application waits for every server that has keys for it, and for no other.
+func TestAServerOutOfTheRingIsNotWaitedFor(t *testing.T) {
+	for state, want := range map[string]string{
+		"[SERVICE IN][UP][n/a][Nothing][NoSuspend]": "a connection to b",
+		"[SERVICE OUT][UP][n/a][Nothing][Suspend]":  "",
+	} {
+		st := daemon.Status{PID: 7, Revision: 3, Servers: []daemon.Node{
+			{Name: "a", CtlPort: 1, Sockets: 1, State: "[SERVICE IN][UP][n/a][Nothing][NoSuspend]"},
+			{Name: "b", CtlPort: 1, State: state},
+		}}
+		d := running()
+		Look{Chmpx: func(context.Context) (daemon.Status, error) { return st, nil }}.Add(t.Context(), &d, time.Now())
+		if got := Offline(d, time.Now()); got != want {
+			t.Errorf("%s: an application waits for %q, want %q", state, got, want)
+		}
+	}
+}
+
 func TestAPauseBetweenLooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		looks := 0

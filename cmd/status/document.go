@@ -173,6 +173,10 @@ type Server struct {
 // Up tells whether chmpx has the server as reachable.
 func (s Server) Up() bool { return strings.HasPrefix(s.RingState, "up") }
 
+// OutOfRing tells whether no key is looked for there: it has not joined yet, or has left. chmpx may
+// keep one that has left as up for good.
+func (s Server) OutOfRing() bool { return strings.Contains(s.RingState, "out of the ring") }
+
 // Change is one replacement of the file.
 type Change struct {
 	At       time.Time `json:"at"`

@@ -5,7 +5,6 @@
 //	go test ./tests/e2e                          all of them, a quarter of a minute
 //	K2HDKC_TEST_FULL=1 go test -timeout 30m ./tests/e2e  1,000 kills, 10,000 replacements
 //	go test -run '^$' -bench . ./tests/e2e       figures; nothing is asserted
-//	K2HDKC_TEST_IDLE=1m go test -v -run TestIdle ./tests/e2e   memory and CPU at rest
 //
 // Some tests make a slave VM out of Linux namespaces, with its own network, host
 // name and /etc; they need root and are skipped without it.

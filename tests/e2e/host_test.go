@@ -46,17 +46,7 @@ func (h *host) output() string { return h.path("out/slave.ini") }
 // env points the agent at the folder. Flags and the configuration file are left to
 // the test.
 func (h *host) env() []string {
-	return []string{
-		"PATH=/nowhere",
-		"K2HDKC_SLAVE_CONFIG=" + h.path("slave-agent.ini"),
-		"K2HDKC_SLAVE_ANTPICKAX_DIR=" + h.path("antpickax"),
-		"K2HDKC_SLAVE_INSTANCE_ID_FILE=" + h.path("instance-id"),
-		"K2HDKC_SLAVE_STATE_DIR=" + h.path("state"),
-		"K2HDKC_SLAVE_RUN_DIR=" + h.path("run"),
-		"K2HDKC_SLAVE_OUTPUT=" + h.output(),
-		"K2HDKC_SLAVE_TAG=" + hostAddr,
-		"K2HDKC_SLAVE_UNIT=",
-	}
+	return append(realagent.Env(h.dir), "K2HDKC_SLAVE_TAG="+hostAddr)
 }
 
 // without is env without one setting.

@@ -35,11 +35,11 @@ func Installed() (Programs, bool) {
 	return p, true
 }
 
-// Libraries returns the shared libraries of this host that the programs need and
-// that a root file system does not have: their paths by their names.
-func (p Programs) Libraries(rootfs string) (map[string]string, error) {
+// Libraries returns the shared libraries of this host that the programs, and more of
+// them, need and that a root file system does not have: their paths by their names.
+func (p Programs) Libraries(rootfs string, more ...string) (map[string]string, error) {
 	libraries := map[string]string{}
-	for _, program := range []string{p.Chmpx, p.Status, p.Conftest} {
+	for _, program := range append([]string{p.Chmpx, p.Status, p.Conftest}, more...) {
 		out, err := exec.Command("ldd", program).Output()
 		if err != nil {
 			return nil, fmt.Errorf("ask for the libraries of %s: %w", program, err)

@@ -207,6 +207,10 @@ func findLeader(host int) (int, error) {
 func (m *Machine) Addr() netip.Addr     { return m.cable.inside }
 func (m *Machine) HostAddr() netip.Addr { return m.cable.outside }
 
+// Network is the machine's network, for a test that lays a cable of its own to it. It stays the
+// same over a reboot.
+func (m *Machine) Network() string { return fmt.Sprintf("/proc/%d/ns/net", m.host.Process.Pid) }
+
 // Console is what the machine has printed on its console so far.
 func (m *Machine) Console() string { return m.console.String() }
 

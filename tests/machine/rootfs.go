@@ -37,6 +37,14 @@ var packages = []string{
 	"cloud-init", "python3-minimal", "curl", "gnupg", "ca-certificates", "rpm",
 }
 
+// contents are what a machine of a release has. That of Bookworm has dnf, too.
+func contents(suite string) []string {
+	if suite == Bookworm {
+		return append(slices.Clone(packages), "dnf")
+	}
+	return packages
+}
+
 // untracked are files that packages bring and no test reads.
 var untracked = []string{
 	"/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/bug/*", "/usr/share/lintian/*",
@@ -65,7 +73,7 @@ done
 // recipe is all that decides what is in a root file system, besides the date.
 func recipe(suite string) string {
 	return strings.Join([]string{
-		suite, runtime.GOARCH, strings.Join(packages, ","), strings.Join(untracked, ","), settle,
+		suite, runtime.GOARCH, strings.Join(contents(suite), ","), strings.Join(untracked, ","), settle,
 	}, "\n")
 }
 
@@ -80,7 +88,7 @@ func Rootfs(ctx context.Context, suite string) (string, error) {
 	}
 	return cached(suite, recipe(suite), func(dir string) error {
 		tar := dir + ".tar"
-		if err := once(tar, func(to string) error { return bootstrap(ctx, suite, packages, to) }); err != nil {
+		if err := once(tar, func(to string) error { return bootstrap(ctx, suite, contents(suite), to) }); err != nil {
 			return fmt.Errorf("make a root file system of Debian %s: %w", suite, err)
 		}
 		return once(dir, func(to string) error { return extract(ctx, tar, to) })

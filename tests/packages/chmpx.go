@@ -30,9 +30,25 @@ var chmpxes struct {
 	dirs map[bool]string // by whether it is the real one
 }
 
+// K2hdkc returns the paths of k2hdkc and k2hdkclinetool if both are on PATH beside
+// the real chmpx: a server node's program, and one that an application's user runs.
+func K2hdkc() (paths []string, ok bool) {
+	if _, real := fakechmpx.Installed(); !real {
+		return nil, false
+	}
+	for _, name := range []string{"k2hdkc", "k2hdkclinetool"} {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			return nil, false
+		}
+		paths = append(paths, path)
+	}
+	return paths, true
+}
+
 // Chmpx returns a folder with a deb and an rpm called chmpx, for the
 // architecture this host has: chmpx, chmpxstatus and chmpxconftest where all
-// three are on PATH, with the libraries that a Debian bookworm lacks, else their
+// three are on PATH, with K2hdkc and the libraries that a Debian bookworm lacks, else their
 // stand-in; the unit that chmpx's own package has, a service helper that does
 // what that unit needs of it, and /var/lib/antpickax, which everybody may write
 // in. Installing it neither enables nor starts anything.
@@ -106,11 +122,12 @@ func realChmpx(ctx context.Context, p fakechmpx.Programs, usr string) error {
 	if err != nil {
 		return err
 	}
-	libraries, err := p.Libraries(base)
+	more, _ := K2hdkc()
+	libraries, err := p.Libraries(base, more...)
 	if err != nil {
 		return err
 	}
-	for _, program := range []string{p.Chmpx, p.Status, p.Conftest} {
+	for _, program := range append([]string{p.Chmpx, p.Status, p.Conftest}, more...) {
 		if err := copyFile(program, filepath.Join(usr, "bin", filepath.Base(program)), 0o755); err != nil {
 			return err
 		}

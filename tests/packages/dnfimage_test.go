@@ -154,9 +154,7 @@ func (i *image) wants(path, want string) {
 // what stands in for the package with an EL's shell.
 func yumRepo(tb testing.TB) *Repository {
 	tb.Helper()
-	shell := tb.TempDir()
-	tinyRPM(tb, shell, "shop-shell", "1", "Provides: /bin/sh")
-	r := Repo(tb, Build(tb, older), Build(tb, newer), Chmpx(tb), shell)
+	r := Repo(tb, Build(tb, older), Build(tb, newer), Chmpx(tb), Shell(tb))
 	serve(tb, r)
 	return r
 }

@@ -15,9 +15,9 @@
 //   - Restarts of what ends, at once; the kubelet makes longer pauses from the second one on.
 //   - The end: preStop hooks first, all at the same time; SIGTERM to the containers of the pod;
 //     when they have ended, to the sidecars, the last one first; SIGKILL after the grace period.
-//   - Volumes: emptyDir, Secrets (replaced as a whole, by the rename of a link) and their modes and
-//     groups; limits of memory are left out.
-//   - The variables that come from the pod's own fields, and from ConfigMaps.
+//   - Volumes: emptyDir, ConfigMaps, Secrets (replaced as a whole, by the rename of a link) and
+//     their modes and groups; limits of memory are left out.
+//   - The variables that come from the pod's own fields, and from ConfigMaps, also in commands.
 //   - StatefulSet: pods get their names, and those that are gone are made anew.
 //   - NetworkPolicy: nothing enforces it here.
 //

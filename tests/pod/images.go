@@ -20,6 +20,9 @@ const (
 	imageAgentChmpx  = "k2hdkc-slave-agent-chmpx"
 	imageChmpx       = "antpickax/chmpx"
 	imageApplication = "application"
+	// Of the upstream chart; both are busybox here.
+	imageChartInit        = "alpine"
+	imageChartApplication = "antpickax/k2hdkc"
 )
 
 func local(image string) string { return "localhost/" + strings.ReplaceAll(image, "/", "-") + ":test" }
@@ -45,6 +48,7 @@ func (m *machine) loadImages(chmpx fakechmpx.Programs) {
 	}
 	m.importImage(imageChmpx, files, "ENV "+fakechmpx.EnvState+"=/var/lib/antpickax")
 	m.importImage(imageApplication, map[string]string{"bin/busybox": busybox}, `CMD ["/bin/sh","-c","trap exit TERM; while :; do sleep 1 & wait $!; done"]`)
+	m.run("tag", local(imageApplication), local(imageChartInit), local(imageChartApplication))
 	m.run("build", "--quiet", "--pull-never", "--tag", local(imageAgentChmpx),
 		"--build-arg", "AGENT="+local(imageAgent), "--build-arg", "CHMPX="+local(imageChmpx),
 		"--file", filepath.Join(root(), "packaging/kubernetes/Containerfile"), m.dir)
@@ -103,7 +107,7 @@ func (m *machine) importImage(name string, files map[string]string, change strin
 }
 
 // tools are those of busybox that images have.
-var tools = []string{"sh", "ln", "sleep", "kill", "cat", "ls", "id", "pidof"}
+var tools = []string{"sh", "ln", "sleep", "kill", "cat", "ls", "id", "pidof", "cp", "chmod"}
 
 func archiveOf(path string, files map[string]string) error {
 	f, err := os.Create(path)

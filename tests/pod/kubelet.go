@@ -108,6 +108,7 @@ func (p *Pod) played() ([]byte, error) {
 		if c.Name == "application" {
 			c.Image = local(imageApplication)
 		}
+		c.Command, c.Args = expanded(c.Command, env), expanded(c.Args, env)
 		c.Env, c.EnvFrom = env, nil
 		c.RestartPolicy, c.StartupProbe, c.ReadinessProbe, c.LivenessProbe, c.Lifecycle = nil, nil, nil, nil, nil
 		c.Resources = corev1.ResourceRequirements{}
@@ -145,6 +146,19 @@ func (p *Pod) environment(c corev1.Container) (env []corev1.EnvVar, err error) {
 		env = append(env, corev1.EnvVar{Name: name, Value: values[name]})
 	}
 	return env, nil
+}
+
+// expanded is a command with each $(NAME) of a variable of the container's replaced.
+func expanded(words []string, env []corev1.EnvVar) (all []string) {
+	pairs := []string{}
+	for _, e := range env {
+		pairs = append(pairs, "$("+e.Name+")", e.Value)
+	}
+	variables := strings.NewReplacer(pairs...)
+	for _, w := range words {
+		all = append(all, variables.Replace(w))
+	}
+	return all
 }
 
 func (p *Pod) container(name string) string { return p.Name + "-" + name }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -32,6 +33,7 @@ var scenarios = []struct {
 	{"replaced at the same address", []string{"confirm"}, replaced},
 	{"the role token has expired", []string{"confirm"}, tokenExpired},
 	{"a user's token", nil, userToken},
+	{"the chart's pods", nil, chartsPod},
 }
 
 // TestPods runs pods of the manifests as they are, with a stand-in for chmpx.
@@ -238,7 +240,7 @@ func renewed(t *testing.T, w *world) {
 	w.end(t, p)
 }
 
-// renewedByTheAgent: it ends chmpx itself, for the kubelet to start it again, and nothing else ends.
+// renewedByTheAgent: it ends chmpx, for the kubelet to start it again, and nothing else ends.
 func renewedByTheAgent(t *testing.T, w *world) {
 	for _, data := range w.manifest.Configs {
 		data["K2HDKC_SLAVE_RESTART_UNCONFIRMED"] = "yes"
@@ -333,6 +335,31 @@ func userToken(t *testing.T, w *world) {
 	w.up(t, p)
 	w.one(t)
 	w.K2HR3.ExpireUsers()
+	w.end(t, p)
+	if m := w.members(); len(m) > 0 {
+		t.Errorf("members after the end: %v", m)
+	}
+}
+
+// chartsPod: a pod of the upstream chart with the agent in place of its scripts. It starts, follows
+// the servers, leaves, and has no role token in a file.
+func chartsPod(t *testing.T, w *world) {
+	w.useChart(t)
+	p := w.pod(t, 0)
+	w.up(t, p)
+	w.one(t)
+	await(t, "slave.ini has two servers", limit, w.fileHas(p, 1, 2))
+	w.server(t, 3)
+	w.ask(t, p)
+	await(t, "a server has joined", limit, w.fileHas(p, 1, 2, 3))
+	if _, err := os.Stat(p.file(w.volumes.etc, "k2hr3-role-token")); err == nil {
+		t.Error("a file has a role token")
+	}
+	for _, c := range []string{"register", "agent", "slvchmpx-orders", "slvk2hdkc-orders"} {
+		if n := p.Restarts(c); n > 0 {
+			t.Errorf("%s was restarted %d times", c, n)
+		}
+	}
 	w.end(t, p)
 	if m := w.members(); len(m) > 0 {
 		t.Errorf("members after the end: %v", m)

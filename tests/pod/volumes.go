@@ -17,10 +17,22 @@ func (p *Pod) volume(v corev1.Volume) (string, error) {
 	if v.Secret != nil {
 		return dir, p.fillSecret(v, p.node.secrets[v.Secret.SecretName])
 	}
+	if v.ConfigMap != nil {
+		return dir, p.fillConfigMap(dir, p.node.manifest.Configs[v.ConfigMap.Name])
+	}
 	if v.EmptyDir == nil {
 		return "", fmt.Errorf("the volume %s is of a kind that this test does not know", v.Name)
 	}
 	return dir, p.giveToGroup(dir, os.ModeSetgid|0o777)
+}
+
+func (p *Pod) fillConfigMap(dir string, data map[string]string) error {
+	for name, text := range data {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fillSecret replaces what is in the volume of a Secret as the kubelet does: a new folder, and a

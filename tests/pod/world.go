@@ -26,9 +26,13 @@ type world struct {
 	web     *http.Server
 	number  int // of the world
 	token   string
-	sees    bool      // the agent sees chmpx
-	real    *realRing // the servers, where chmpx is the real one; nil: the stand-in is told of some
+	sees    bool        // the agent sees chmpx
+	volumes volumeNames // what pods have in common with the machine
+	real    *realRing   // the servers, where chmpx is the real one; nil: the stand-in is told of some
 }
+
+// volumeNames are those of the volumes: of slave.ini, and of chmpx's memory.
+type volumeNames struct{ etc, memory string }
 
 // overlay is what an operator writes for the pods here.
 const overlay = `apiVersion: kustomize.config.k8s.io/v1beta1
@@ -47,7 +51,7 @@ configMapGenerator:
 // newWorld makes a world, whose cluster has two servers and no slave.
 func newWorld(t *testing.T, m *machine, number int, components ...string) *world {
 	t.Helper()
-	w := &world{K2HR3: fakek2hr3.New(), CA: newAuthority(t), number: number}
+	w := &world{K2HR3: fakek2hr3.New(), CA: newAuthority(t), number: number, volumes: volumeNames{"antpickax", "memory"}}
 	w.Cluster = w.K2HR3.AddPodCluster("shop", "orders", "/etc/antpickax")
 	w.token = w.Cluster.RoleToken("slave", time.Hour)
 	w.Node = &Node{machine: m, secrets: map[string]map[string][]byte{
@@ -92,6 +96,19 @@ func (w *world) use(t *testing.T, components ...string) {
 	}
 	if w.manifest, err = Read(text); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// useChart has the pods from now on be those of the upstream chart with the agent, at this K2HR3.
+func (w *world) useChart(t *testing.T) {
+	t.Helper()
+	api := fmt.Sprintf("https://%s:%d", gateway, w.port())
+	text := strings.ReplaceAll(string(chart(t)), "https://svc-r3api-k2hr3.shop.svc.cluster.local:443", api)
+	w.manifest = read(t, []byte(text))
+	w.volumes = volumeNames{"antpickax-etc-volume", "antpickax-var-lib-volume"}
+	w.secrets = map[string]map[string][]byte{
+		"secret-k2hr3-ca-k2hr3":     w.CA.secret(t, "slave"),
+		"secret-orders-k2hr3-token": {"unscopedToken": []byte(w.K2HR3.UnscopedToken("shop"))},
 	}
 }
 
@@ -236,7 +253,7 @@ func (w *world) tell(t *testing.T, p *Pod, servers ...int) {
 			Seed: fmt.Sprintf("svrpod-orders-%d", n),
 		})
 	}
-	if err := fakechmpx.StateDir(p.file("memory", "")).SetRing(list...); err != nil {
+	if err := fakechmpx.StateDir(p.file(w.volumes.memory, "")).SetRing(list...); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -262,7 +279,7 @@ func await(t *testing.T, what string, limit time.Duration, so func(ctx context.C
 // fileHas says whether a pod's slave.ini lists exactly these servers.
 func (w *world) fileHas(p *Pod, servers ...int) func(context.Context) error {
 	return func(context.Context) error {
-		text, err := readFile(p.file("antpickax", "slave.ini"))
+		text, err := readFile(p.file(w.volumes.etc, "slave.ini"))
 		if err != nil {
 			return err
 		}

@@ -26,7 +26,6 @@ const (
 	PutAgain   = "replacing the file once more"
 	RestartIt  = "has lost its watch; restart chmpx"
 	NoChmpx    = "chmpx is not running"
-	Restarted  = "chmpx was restarted"
 	UnitDown   = "chmpx's unit is not running; not starting it"
 	BadOptions = "the configuration is wrong; the agent goes on with the previous one"
 	LateFolder = "a folder has come after the agent started"

@@ -27,6 +27,21 @@ func Release() []string {
 	}
 }
 
+// Env has an agent keep to a folder with all that it reads and writes on a host: its configuration,
+// state, instance id, and slave.ini in out. It knows no unit, and finds no program by itself.
+func Env(dir string) []string {
+	return []string{
+		"PATH=/nowhere",
+		"K2HDKC_SLAVE_CONFIG=" + filepath.Join(dir, "slave-agent.ini"),
+		"K2HDKC_SLAVE_ANTPICKAX_DIR=" + filepath.Join(dir, "antpickax"),
+		"K2HDKC_SLAVE_INSTANCE_ID_FILE=" + filepath.Join(dir, "instance-id"),
+		"K2HDKC_SLAVE_STATE_DIR=" + filepath.Join(dir, "state"),
+		"K2HDKC_SLAVE_RUN_DIR=" + filepath.Join(dir, "run"),
+		"K2HDKC_SLAVE_OUTPUT=" + filepath.Join(dir, "out", "slave.ini"),
+		"K2HDKC_SLAVE_UNIT=",
+	}
+}
+
 // Build builds the agent into dir and returns its path. flags are more of go
 // build's.
 func Build(dir string, flags ...string) (string, error) {

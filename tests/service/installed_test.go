@@ -3,8 +3,10 @@ package service
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -32,12 +34,18 @@ type installed struct {
 func newInstalled(t *testing.T) *installed {
 	t.Helper()
 	machine.Require(t)
-	files := []machine.File{
+	return newInstalledOf(t, packages.Build(t, "1.0.0"))
+}
+
+// newInstalledOf is newInstalled with the agent's package of a folder, and with more files.
+func newInstalledOf(t *testing.T, agent string, more ...machine.File) *installed {
+	t.Helper()
+	files := append(more, []machine.File{
 		{Path: "/etc/systemd/system/k2hdkc-slave-agent.service.d/log.conf", Text: "[Service]\n" +
 			"RestartSec=500ms\nEnvironment=K2HDKC_SLAVE_LOG_FORMAT=json\nStandardError=append:" + logFile + "\n"},
 		{Path: logFile},
-	}
-	for name, dir := range map[string]string{"chmpx": packages.Chmpx(t), "agent": packages.Build(t, "1.0.0")} {
+	}...)
+	for name, dir := range map[string]string{"chmpx": packages.Chmpx(t), "agent": agent} {
 		files = append(files, machine.File{Path: "/root/" + name + ".deb", From: packages.One(t, dir, "deb")})
 	}
 	s := &installed{Slave: slave.New(t, machine.Options{Files: files})}
@@ -45,7 +53,7 @@ func newInstalled(t *testing.T) *installed {
 		t.Log("the real chmpx runs in the machine")
 	}
 	s.log = follow(t, s.Machine)
-	s.Run(`dpkg --install /root/*.deb
+	s.Run(`dpkg --install /root/chmpx.deb /root/agent.deb
 		systemctl disable --quiet k2hdkc-slave-agent
 		cat >/etc/k2hdkc/slave-agent.ini <<-END
 			$1
@@ -94,12 +102,27 @@ func (s *installed) reset() {
 // looking at what an earlier await has seen.
 func (s *installed) await(words ...string) realagent.Record {
 	s.TB.Helper()
-	r, next, err := s.log.Await(machine.Deadline(s.TB), s.mark, func(r realagent.Record) bool { return r.Says(words...) })
+	return s.awaitRecord(fmt.Sprintf("said %q", words), func(r realagent.Record) bool { return r.Says(words...) })
+}
+
+func (s *installed) awaitRecord(what string, ok func(realagent.Record) bool) realagent.Record {
+	s.TB.Helper()
+	r, next, err := s.log.Await(machine.Deadline(s.TB), s.mark, ok)
 	if err != nil {
-		s.TB.Fatalf("the agent should have said %q: %v", words, err)
+		s.TB.Fatalf("the agent should have %s: %v", what, err)
 	}
 	s.mark = next
 	return r
+}
+
+// restart restarts chmpx, and waits until the agent has told of the new one, whether it saw that
+// there was none for a moment or not.
+func (s *installed) restart() {
+	s.TB.Helper()
+	s.Run("systemctl restart chmpx")
+	machine.Until(s.TB, "chmpx to run again", s.Answers)
+	pid := strconv.Itoa(s.Number("chmpx process id"))
+	s.awaitRecord("told of chmpx "+pid, func(r realagent.Record) bool { return r.Text("pid") == pid })
 }
 
 // confirmed waits for the agent to have seen chmpx run the file in place.

@@ -2,15 +2,12 @@ package service
 
 import (
 	"os"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/machine"
 	"k2hdkc-slave-agent/tests/machine/slave"
-	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // Who may join chmpx, and what the host has to look like for it.
@@ -20,7 +17,6 @@ func TestMembersOfItsGroupJoinChmpxAndNobodyElse(t *testing.T) {
 	s.test(t, "before and after a restart, a replacement and a reboot", membersJoin)
 	s.test(t, "root's chmpx was killed and has left its memory", afterRoot)
 	s.test(t, "a chmpx that root runs still, as the packages before had it", rootStillRuns)
-	s.test(t, "the package installed over one that ran chmpx as root, and a reboot", upgradedOverRoot)
 	s.test(t, "chmpx-user and app-group", otherUserAndGroup)
 	s.test(t, "a file that only root may read", rootsFile)
 	s.test(t, "message queues of their own", ownQueues)
@@ -78,8 +74,7 @@ func membersJoin(s *installed) {
 		s.TB.Errorf("chmpx.service is more exposed than 4.0: %v", r)
 	}
 
-	s.Run("systemctl restart chmpx")
-	s.await(realagent.Restarted)
+	s.restart()
 	s.wantMember()
 	s.Join(4)
 	s.confirmed()
@@ -143,62 +138,11 @@ func rootStillRuns(s *installed) {
 	s.Join(4)
 	s.confirmed()
 	s.sameChmpx(chmpx)
-	s.Run("systemctl restart chmpx")
-	s.await(realagent.Restarted)
+	s.restart()
 	s.wantMember()
 	s.Join(5)
 	s.confirmed()
 	s.Wants(slave.ChmpxUnit, "NRestarts=0")
-}
-
-// upgradedOverRoot installs the package where the one before has left root's chmpx, its memory that
-// is root's, and a folder that is everybody's.
-func upgradedOverRoot(s *installed) {
-	s.Run(asBefore)
-	s.running()
-	if got, want := s.Run(`stat -c '%a %U:%G' "$1"/*.chmpx`, slave.ChmpxMemory), "644 root:root"; got != want {
-		s.TB.Errorf("root's chmpx has left %s, want %s: this proves nothing", got, want)
-	}
-	joins := func() bool {
-		return s.Try(`systemd-run --quiet --pipe --wait --property=User=app --property=SupplementaryGroups=k2hdkc chmpxstatus -conf /etc/k2hdkc/slave.ini`).Status == 0
-	}
-	if joins() {
-		s.TB.Error("an application joins root's chmpx: this proves nothing")
-	}
-	chmpx := s.Life(slave.ChmpxUnit)
-	s.Run("rm /etc/systemd/system/chmpx.service.d/99-before.conf; dpkg --install /root/agent.deb")
-	s.Run("systemctl daemon-reload; systemctl restart k2hdkc-slave-agent")
-	s.confirmed()
-	s.sameChmpx(chmpx)
-
-	// The next start of chmpx is that of its own user, and takes no longer than any other.
-	down := func() time.Duration {
-		s.TB.Helper()
-		s.Run("systemctl restart chmpx")
-		s.await(realagent.Restarted)
-		stopped, err := strconv.Atoi(s.Show(slave.ChmpxUnit, "InactiveEnterTimestampMonotonic"))
-		started, err2 := strconv.Atoi(s.Show(slave.ChmpxUnit, "ActiveEnterTimestampMonotonic"))
-		if err != nil || err2 != nil {
-			s.TB.Fatal(err, err2)
-		}
-		return time.Duration(started-stopped) * time.Microsecond
-	}
-	first := down()
-	s.wantMember()
-	next := down()
-	s.TB.Logf("chmpx was down for %v at its first restart, for %v at the next", first, next)
-	const prepares = 2 * time.Second // on a busy machine
-	if first > next+prepares {
-		s.TB.Errorf("chmpx was down for %v at its first restart, for %v at the next", first, next)
-	}
-	s.wantMember()
-	s.Run("systemctl enable --quiet k2hdkc-slave-agent")
-	s.Boot()
-	machine.Until(s.TB, "chmpx to run again", s.Answers)
-	s.wantMember()
-	s.Run("systemctl disable --quiet k2hdkc-slave-agent")
-	s.Join(4)
-	s.AwaitServers(4)
 }
 
 func otherUserAndGroup(s *installed) {
@@ -289,8 +233,7 @@ func ownQueues(s *installed) {
 	}
 	check()
 	inside("touch /dev/mqueue/mine")
-	s.Run("systemctl restart chmpx")
-	s.await(realagent.Restarted)
+	s.restart()
 	check()
 	if got := inside("ls /dev/mqueue"); !strings.Contains(got, "mine") {
 		s.TB.Errorf("after a restart of chmpx the application has the queues %q", got)

@@ -220,10 +220,13 @@ func (c *real) destroy(names ...string) {
 		}
 		return
 	}
-	for _, s := range list {
+	for i, s := range list {
 		c.takeOut(s)
-		c.leave(s)
+		// It ends before it leaves the role: a server that takes up that one has left, while that
+		// runs, tells no slave of its end, and slaves keep it as up for good.
 		c.end(s)
+		c.leave(s)
+		c.settle(append(slices.Clone(c.servers), list[i+1:]...))
 	}
 }
 
@@ -301,12 +304,21 @@ func (c *real) keys(v *vm) string {
 		in   bool
 		want bool
 	}{{"root", 0, false, true}, {"the application's user", appUser, true, true}, {"another user", otherUser, false, false}} {
-		out := c.lineTool(v, user.uid, user.in, fmt.Sprintf("k%d", user.uid), "set k%d v%d\nprint k%d\nrm k%d\n", user.uid)
-		if got := strings.Contains(out, fmt.Sprintf("\"k%d\" => \"v%d\"", user.uid, user.uid)); got != user.want {
+		got, out := c.setsAndPrints(v, user.uid, user.in)
+		for tries := 1; user.want && !got && tries < 3; tries++ { // one of the few that fail while the ring changes
+			got, out = c.setsAndPrints(v, user.uid, user.in)
+		}
+		if got != user.want {
 			c.w.Errorf("%s sets and prints a key: %v, want %v\n%s", user.who, got, user.want, out)
 		}
 	}
 	return "k2hdkclinetool: root and a member of chmpx's group set, print and delete a key; another user is refused"
+}
+
+// setsAndPrints reports whether a user can do that, and what k2hdkclinetool says.
+func (c *real) setsAndPrints(v *vm, uid int, member bool) (bool, string) {
+	out := c.lineTool(v, uid, member, fmt.Sprintf("k%d", uid), "set k%d v%d\nprint k%d\nrm k%d\n", uid)
+	return strings.Contains(out, fmt.Sprintf("\"k%d\" => \"v%d\"", uid, uid)), out
 }
 
 // lineTool runs commands of k2hdkclinetool's on a slave; each %d of them is n.

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -33,12 +35,16 @@ type ring struct {
 // serverINI is a server's configuration file.
 const serverINI = "/etc/antpickax/server.ini"
 
+// k2hdkcLog is what its k2hdkc says.
+const k2hdkcLog = "/run/k2hdkc.log"
+
 // server is a server node.
 type server struct {
 	*vm
 	cuk     string
 	chmpx   *fakechmpx.Process
 	k2hdkc  *exec.Cmd
+	ended   chan struct{}      // closed when k2hdkc has
 	stop    context.CancelFunc // of its looks at K2HR3
 	stopped chan struct{}
 	// detached: it is no member of the role.
@@ -93,26 +99,83 @@ func (r *ring) launch(s *server, others []*server) {
 	r.prepare(s.vm)
 	must(r.t, os.MkdirAll(filepath.Dir(s.path(serverINI)), 0o755))
 	must(r.t, r.look(s))
-	must(r.t, s.host.Do(func() (err error) {
-		s.chmpx, err = fakechmpx.Start(r.t.Context(), r.programs, serverINI)
-		return err
-	}))
-	s.k2hdkc = exec.Command(filepath.Join(programs, "k2hdkc"), "-conf", serverINI, "-ctlport", "8021", "-d", "err")
-	s.k2hdkc.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	s.k2hdkc.Dir = "/"
-	must(r.t, s.host.Do(s.k2hdkc.Start))
+	r.starts(s)
 	ctx, stop := context.WithCancel(r.t.Context())
 	s.stop, s.stopped = stop, make(chan struct{})
 	r.t.Cleanup(func() { r.end(s) })
 	go r.looks(ctx, s)
-	r.joins(s)
-	// The next one may come once all agree.
-	all := append([]*server{s}, others...)
-	for _, o := range all {
-		until(r.t, o.name+" to see that nothing moves in the ring", func() bool {
-			shown := r.shown(o)
-			return strings.Count(shown, "[SERVICE IN][UP][n/a][Nothing]") >= len(all) && !strings.Contains(shown, "[ADD]")
+	r.settle(append([]*server{s}, others...))
+}
+
+// starts starts a server's programs. While it is there they do not end by themselves.
+func (r *ring) starts(s *server) {
+	r.t.Helper()
+	must(r.t, s.host.Do(func() (err error) {
+		s.chmpx, err = fakechmpx.Start(r.t.Context(), r.programs, serverINI)
+		return err
+	}))
+	said, err := os.Create(s.path(k2hdkcLog))
+	must(r.t, err)
+	defer said.Close()
+	s.k2hdkc = exec.Command(filepath.Join(programs, "k2hdkc"), "-conf", serverINI, "-ctlport", "8021", "-d", "err")
+	s.k2hdkc.Stdout, s.k2hdkc.Stderr = said, said
+	s.k2hdkc.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	s.k2hdkc.Dir = "/"
+	must(r.t, s.host.Do(s.k2hdkc.Start))
+	s.ended = make(chan struct{})
+	go func() {
+		defer close(s.ended)
+		s.k2hdkc.Wait()
+	}()
+}
+
+// inService is the state of a server that serves its keys, and takes part in no change of the ring.
+const inService = "[SERVICE IN][UP][n/a][Nothing][NoSuspend]"
+
+// settle waits until these servers are the ring, each serves, and all agree. Until then the ring
+// takes no other change: one that leaves now would be refused, and one that joins wait.
+func (r *ring) settle(all []*server) {
+	r.t.Helper()
+	for _, s := range all {
+		must(r.t, r.look(s))
+	}
+	for _, s := range all {
+		n := r.newNudge(s, "servicein")
+		r.until(s, "to see that nothing moves in the ring", func(shown string) bool {
+			n.at(shown)
+			self := 1 // is shown once more
+			return strings.Count(shown, inService) == len(all)+self && !slices.ContainsFunc(moving, func(state string) bool { return strings.Contains(shown, state) })
 		})
+	}
+}
+
+// moving are states of servers that the ring changes for.
+var moving = []string{"[ADD]", "[DELETE]", "[Pending]", "[Doing]", "[Done]"}
+
+// until waits for what chmpxstatus shows of a server.
+func (r *ring) until(s *server, what string, ok func(shown string) bool) {
+	r.t.Helper()
+	shown := ""
+	defer func() {
+		if r.t.Failed() {
+			said, _ := os.ReadFile(s.path(k2hdkcLog))
+			r.t.Logf("%s:\n%s\nits k2hdkc:\n%s", s.name, shown, said)
+		}
+	}()
+	for deadline := time.Now().Add(ringLimit); ; {
+		select {
+		case <-s.ended:
+			r.t.Fatalf("k2hdkc of %s has ended: %v", s.name, s.k2hdkc.ProcessState)
+		case <-r.t.Context().Done():
+			return
+		default:
+		}
+		if shown = r.shown(s); ok(shown) {
+			return
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatalf("timed out waiting for %s %s", s.name, what)
+		}
 	}
 }
 
@@ -126,40 +189,81 @@ func (r *ring) shown(s *server, options ...string) string {
 	return string(out)
 }
 
-// nudgeAfter is when a server that does not get into the ring is helped on, as the
-// watcher in its container does: a merge may wait for its start or its end.
-const nudgeAfter = 10 * time.Second
+// A ring that stands still is helped on, as the watcher in a server's container does: a merge may
+// wait for its start or its end. One that is being done is left alone for longer, since it begins
+// anew when it is ended. chmpx asks each server once for the keys and waits for all answers without
+// a limit, so a merge whose answer gets lost is never done; if that happens to the next one too,
+// the server that joins is started anew.
+const (
+	nudgeAfter = 10 * time.Second
+	abortAfter = 30 * time.Second
+	ringLimit  = 5 * time.Minute
+)
 
-// outWithin is how long a server that leaves may take to be out of the ring before it ends anyway:
-// its container waits for nothing.
-const outWithin = 15 * time.Second
+// nudge helps a ring on that has shown the same for long.
+type nudge struct {
+	r     *ring
+	s     *server
+	wants string // of the server: servicein or serviceout
+	shows string // the states that it shows of the ring's servers
+	since time.Time
 
-// joins waits until a server is up and in the ring, and nothing moves there.
-func (r *ring) joins(s *server) {
-	r.t.Helper()
-	shown, told := "", time.Now()
-	defer func() {
-		if r.t.Failed() {
-			r.t.Logf("%s:\n%s", s.name, shown)
-		}
-	}()
-	until(r.t, s.name+" to be in the ring", func() bool {
-		shown = r.shown(s, "-self")
-		if time.Since(told) > nudgeAfter {
-			told = time.Now()
-			switch {
-			case strings.Contains(shown, "[Done]"):
-				r.line(s.vm, serverINI, "merge complete")
-			case strings.Contains(shown, "[Pending]"):
-				r.line(s.vm, serverINI, "merge start")
-			case strings.Contains(shown, "[Doing]"):
-				r.line(s.vm, serverINI, "merge abort")
-			default:
-				r.line(s.vm, serverINI, r.told(s, "servicein"))
-			}
-		}
-		return strings.Contains(shown, "[SERVICE IN][UP][n/a][Nothing]")
-	})
+	aborted bool // a merge
+}
+
+func (r *ring) newNudge(s *server, wants string) *nudge {
+	return &nudge{r: r, s: s, wants: wants, since: time.Now()}
+}
+
+// states are those of servers.
+var states = regexp.MustCompile(`\[SERVICE (IN|OUT)\]\S*`)
+
+// at takes what the server shows of the ring.
+func (n *nudge) at(shown string) {
+	if shows := strings.Join(states.FindAllString(shown, -1), " "); shows != n.shows {
+		n.shows, n.since = shows, time.Now()
+	}
+	after := nudgeAfter
+	if strings.Contains(n.shows, "[Doing]") {
+		after = abortAfter
+	}
+	if time.Since(n.since) < after {
+		return
+	}
+	command := n.command()
+	switch command {
+	case "":
+	case restarts:
+		n.r.stops(n.s)
+		n.r.starts(n.s)
+	default:
+		n.r.line(n.s.vm, serverINI, command)
+	}
+	if command != "" {
+		fmt.Fprintf(n.r.t.Output(), "%s showed %s for %v: %s\n", n.s.name, n.shows, after, command)
+	}
+	n.since = time.Now()
+}
+
+// restarts is no command to chmpxlinetool: the server is started anew.
+const restarts = "started anew"
+
+func (n *nudge) command() string {
+	switch {
+	case strings.Contains(n.shows, "[Doing]") && n.aborted && n.wants == "servicein":
+		n.aborted = false
+		return restarts
+	case strings.Contains(n.shows, "[Doing]"):
+		n.aborted = true
+		return "merge abort"
+	case strings.Contains(n.shows, "[Done]"):
+		return "merge complete"
+	case strings.Contains(n.shows, "[Pending]"):
+		return "merge start"
+	case !strings.Contains(n.r.shown(n.s, "-self"), map[string]string{"servicein": "[SERVICE IN]", "serviceout": "[SERVICE OUT]"}[n.wants]):
+		return n.r.told(n.s, n.wants)
+	}
+	return ""
 }
 
 // told is a command to a server for chmpxlinetool.
@@ -207,12 +311,14 @@ func (r *ring) look(s *server) error {
 func (r *ring) takeOut(s *server) {
 	r.t.Helper()
 	r.line(s.vm, serverINI, r.told(s, "serviceout"))
-	for end := time.Now().Add(outWithin); time.Now().Before(end); {
+	n := r.newNudge(s, "serviceout")
+	r.until(s, "to be out of the ring", func(shown string) bool {
 		if strings.Contains(r.shown(s, "-self"), "[SERVICE OUT][UP][n/a][Nothing]") {
-			return
+			return true
 		}
-	}
-	r.t.Logf("%s is not out of the ring after %v, and ends", s.name, outWithin)
+		n.at(shown)
+		return false
+	})
 }
 
 // line runs a command of chmpxlinetool's on a VM.
@@ -231,7 +337,7 @@ func (r *ring) line(v *vm, conf, command string) string {
 	return out.String()
 }
 
-// end ends a server's programs.
+// end ends a server.
 func (r *ring) end(s *server) {
 	if s.stop == nil {
 		return
@@ -239,8 +345,13 @@ func (r *ring) end(s *server) {
 	s.stop()
 	<-s.stopped
 	s.stop = nil
+	r.stops(s)
+}
+
+// stops ends a server's programs.
+func (r *ring) stops(s *server) {
 	syscall.Kill(-s.k2hdkc.Process.Pid, syscall.SIGKILL)
-	s.k2hdkc.Wait()
+	<-s.ended
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.t.Context()), 20*time.Second)
 	defer cancel()
 	if _, err := s.chmpx.Stop(ctx); err != nil && !errors.Is(err, os.ErrProcessDone) {

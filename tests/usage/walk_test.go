@@ -193,7 +193,16 @@ func (w *walk) fares(want fate) {
 		return
 	}
 	all, failed := w.operations()
-	until(w.T, "the application: "+string(want), func() bool {
+	patience := limit
+	if !w.standins() {
+		patience = 3 * limit // each key of a server that has gone costs 9 s (docs/chmpx.md J.4)
+	}
+	defer func() {
+		if w.Failed() {
+			w.Logf("its chmpx:\n%s", w.app1.chmpxStatus())
+		}
+	}()
+	untilWithin(w.T, patience, "the application: "+string(want), func() bool {
 		allNow, failedNow := w.operations()
 		if want == loses {
 			return failedNow > failed
@@ -215,6 +224,11 @@ func plain(brief string) string {
 
 // until polls until ok. It is for what sends no event when it happens.
 func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	untilWithin(t, limit, what, ok)
+}
+
+func untilWithin(t *testing.T, limit time.Duration, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(limit); !ok(); time.Sleep(20 * time.Millisecond) {
 		if t.Context().Err() != nil || time.Now().After(deadline) {

@@ -61,3 +61,11 @@ func runHere(tb testing.TB, argv ...string) string {
 	}
 	return string(out)
 }
+
+// Shell returns a folder with an rpm that stands in for the package with an EL's shell.
+func Shell(tb testing.TB) string {
+	tb.Helper()
+	dir := tb.TempDir()
+	tinyRPM(tb, dir, "shop-shell", "1", "Provides: /bin/sh")
+	return dir
+}
