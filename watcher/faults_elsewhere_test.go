@@ -59,6 +59,7 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"a repository's key that hosts refuse: by SHA-1, expired, short, not for signing", "`user-data`, `packaging/repo` and `packaging/sign` refuse it, with the reason", "cloud-init/keypackets_test.go", "TestKeysThatNoVMWouldTake"},
 	{"user.max_user_namespaces = 0 in sysctl.d", "both units go without PrivateUsers=", "packaging/generator/again_test.go", "TestGeneratedAgainOnlyWhereItHelps"},
 	{"an option of systemd's own environment, chattr +i, or a hidden folder, that keeps the agent from writing", "the error says which, and what helps", "cmd/service/hint_test.go", "TestHintsHelp"},
+	{"a file system that the host has mounted read-only, where the unit could be granted anything", "the error says that the mount is what to change", "cmd/service/hint_test.go", "TestAReadOnlyFileSystemIsNoMatterOfTheUnit"},
 	{"an application that is to start at boot, while servers refuse chmpx", "k2hdkc-slave-online.target keeps it waiting until chmpx is healed", "tests/service/heal_test.go", "TestHalfConnectedUnderSystemd"},
 	{"a cluster that grows, shrinks, changes its servers, is deleted and built again under an application at work", "nothing has to be done on the slave; the application's operations go on while there is a server", "tests/usage/guide_test.go", "TestUsageGuide"},
 	{"a package installed over one that ran chmpx as root", "chmpx runs on as it is; its next start, which takes no longer than any, is that of its own user", "tests/service/joining_test.go", "TestMembersOfItsGroupJoinChmpxAndNobodyElse"},

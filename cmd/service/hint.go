@@ -10,11 +10,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
 	"k2hdkc-slave-agent/packaging/unitfile"
 	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // Hint adds to the error of an agent that lacks a right what keeps it from writing and how to
@@ -24,14 +26,15 @@ func Hint(err error, unseen []string) error {
 	if err == nil || !Supervised() || !lacksRight(err) {
 		return err
 	}
-	if hint := hintRight(err, unseen); hint != "" {
+	if hint := hintRight(err, unseen, hostMounts); hint != "" {
 		return fmt.Errorf("%w; %s", err, hint)
 	}
 	return err
 }
 
-// hintRight says what helps; empty where the error says it.
-func hintRight(err error, unseen []string) string {
+// hintRight says what helps; empty where the error says it. mounts lists what is mounted outside of
+// the unit.
+func hintRight(err error, unseen []string, mounts string) string {
 	const again = "`systemctl daemon-reload && systemctl restart k2hdkc-slave-agent`"
 	path := pathOf(err)
 	at, attr := frozen(path)
@@ -40,6 +43,8 @@ func hintRight(err error, unseen []string) string {
 		return ""
 	case attr != "":
 		return "its attribute " + attr + " keeps everybody from it: chattr -" + attr + " " + at
+	case errors.Is(err, syscall.EROFS) && readOnly(mounts, path):
+		return "the host has that file system mounted read-only, which no right of the unit changes (findmnt --target " + filepath.Dir(path) + "): mount it writable, or name another folder"
 	case hidden(path):
 		return "the unit hides /home, /root and /run/user from the agent: name another folder, or say ProtectHome=no by `systemctl edit k2hdkc-slave-agent`"
 	case len(unseen) > 0:
@@ -77,6 +82,31 @@ func frozen(path string) (at, attr string) {
 		}
 	}
 	return "", ""
+}
+
+// hostMounts lists the mounts that systemd sees. In the unit itself nearly all is read-only.
+const (
+	hostMounts = "/proc/1/mountinfo"
+	maxMounts  = 4 << 20
+)
+
+// readOnly tells whether a list of mounts (proc_pid_mountinfo(5)) has the file system of a path
+// read-only: the one that is mounted nearest above it, and last.
+func readOnly(mounts, path string) bool {
+	b, err := regularfile.Read(mounts, maxMounts)
+	if err != nil {
+		return false
+	}
+	nearest, is := "", false
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		if len(f) < 10 || len(f[4]) < len(nearest) || !strings.HasPrefix(path+"/", strings.TrimSuffix(f[4], "/")+"/") {
+			continue
+		}
+		nearest = f[4]
+		is = slices.Contains(strings.Split(f[5]+","+f[len(f)-1], ","), "ro")
+	}
+	return is
 }
 
 // hidden tells whether a path is below what ProtectHome= hides.

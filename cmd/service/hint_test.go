@@ -135,3 +135,29 @@ func TestChattrIsTheHint(t *testing.T) {
 		}
 	}
 }
+
+// TestAReadOnlyFileSystemIsNoMatterOfTheUnit: what the host has mounted read-only stays so,
+// whatever is granted.
+func TestAReadOnlyFileSystemIsNoMatterOfTheUnit(t *testing.T) {
+	mounts := filepath.Join(t.TempDir(), "mountinfo")
+	const list = `22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw
+23 22 8:2 / /srv ro,relatime - ext4 /dev/vdb ro
+24 23 8:3 / /srv/data rw,relatime shared:2 - ext4 /dev/vdc rw
+25 22 8:4 / /data rw,relatime - ext4 /dev/vdd ro,errors=remount-ro
+26 22 8:5 / /again ro,relatime - ext4 /dev/vde ro
+27 26 8:6 / /again rw,relatime - ext4 /dev/vdf rw
+`
+	if err := os.WriteFile(mounts, []byte(list), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for path, readOnly := range map[string]bool{
+		"/srv/slave.ini": true, "/srv/a/b": true, "/data/slave.ini": true,
+		"/srv/data/slave.ini": false, "/srv2/slave.ini": false, "/again/slave.ini": false, "/etc/slave.ini": false,
+	} {
+		err := &os.PathError{Op: "open", Path: path, Err: syscall.EROFS}
+		got := hintRight(err, nil, mounts)
+		if strings.Contains(got, "mounted read-only") != readOnly || strings.Contains(got, "daemon-reload") == readOnly {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+}

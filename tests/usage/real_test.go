@@ -280,7 +280,9 @@ func (c *real) check(v *vm) string {
 	c.w.Helper()
 	right, said := 0, ""
 	until(c.w.T, "chmpxlinetool to find all nodes right", func() bool {
-		said = c.line(v, slaveINI, "check")
+		var err error
+		said, err = c.line(v, slaveINI, "check")
+		must(c.w.T, err)
 		right = 0
 		for line := range strings.Lines(said) {
 			switch {

@@ -237,7 +237,7 @@ func (n *nudge) at(shown string) {
 		n.r.stops(n.s)
 		n.r.starts(n.s)
 	default:
-		n.r.line(n.s.vm, serverINI, command)
+		n.r.tell(n.s, command)
 	}
 	if command != "" {
 		fmt.Fprintf(n.r.t.Output(), "%s showed %s for %v: %s\n", n.s.name, n.shows, after, command)
@@ -310,7 +310,7 @@ func (r *ring) look(s *server) error {
 // takeOut takes a server out of service, while the others take its keys.
 func (r *ring) takeOut(s *server) {
 	r.t.Helper()
-	r.line(s.vm, serverINI, r.told(s, "serviceout"))
+	r.tell(s, r.told(s, "serviceout"))
 	n := r.newNudge(s, "serviceout")
 	r.until(s, "to be out of the ring", func(shown string) bool {
 		if strings.Contains(r.shown(s, "-self"), "[SERVICE OUT][UP][n/a][Nothing]") {
@@ -322,19 +322,28 @@ func (r *ring) takeOut(s *server) {
 }
 
 // line runs a command of chmpxlinetool's on a VM.
-func (r *ring) line(v *vm, conf, command string) string {
-	r.t.Helper()
+func (r *ring) line(v *vm, conf, command string) (string, error) {
 	file := filepath.Join(v.path("/run"), "commands")
-	must(r.t, os.WriteFile(file, []byte(command+"\nexit\n"), 0o644))
-	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
+	if err := os.WriteFile(file, []byte(command+"\nexit\n"), 0o644); err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, filepath.Join(programs, "chmpxlinetool"), "-conf", conf, "-nocolor", "-run", "/run/commands")
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := v.host.Do(cmd.Run); err != nil {
-		r.t.Fatalf("chmpxlinetool %s: %v\n%s", command, err, out.String())
+		return "", fmt.Errorf("chmpxlinetool %s: %w\n%s", command, err, out.String())
 	}
-	return out.String()
+	return out.String(), nil
+}
+
+// tell gives a server a command. One that is not answered is given again by a nudge: a server may
+// be busy with a merge.
+func (r *ring) tell(s *server, command string) {
+	if _, err := r.line(s.vm, serverINI, command); err != nil {
+		fmt.Fprintf(r.t.Output(), "%s: %v\n", s.name, err)
+	}
 }
 
 // end ends a server.
