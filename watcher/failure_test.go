@@ -61,6 +61,42 @@ func TestAFailureLeavesTheFileAndIsRetriedWithGrowingPauses(t *testing.T) {
 	}
 }
 
+// What K2HR3 works on for nobody keeps it from what somebody waits for. After a request that it did
+// not answer it is asked for more only once it says that it is there.
+func TestAfterASilenceK2HR3IsFirstAskedWhetherItIsThere(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.blind = true
+		h.applied()
+		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Hang, On: []fakek2hr3.Op{fakek2hr3.OpResource, fakek2hr3.OpRoot}})
+		h.join(2)
+		h.forget()
+		h.askNow()
+		h.pass(time.Hour)
+		knocks := 0
+		for _, r := range h.api.Requests() {
+			if r.Op == fakek2hr3.OpRoot {
+				knocks++
+			}
+		}
+		if reads := len(h.reads()); reads != 1 || knocks < 3 {
+			t.Errorf("in an hour K2HR3 was asked %d times for the RESOURCE, and %d times whether it is there", reads, knocks)
+		}
+		h.api.ClearFaults()
+		h.pass(schedule.LongestPause + time.Minute)
+		if !h.lists(2) {
+			t.Error("it did not recover by itself")
+		}
+		h.forget()
+		h.askNow()
+		h.pass(time.Minute)
+		for _, r := range h.api.Requests() {
+			if r.Op == fakek2hr3.OpRoot {
+				t.Error("K2HR3 is still asked whether it is there")
+			}
+		}
+	})
+}
+
 // checkBackoff: each pause is bounded by a second, doubled each time, up to the
 // interval.
 func (h *host) checkBackoff(takes, lasted time.Duration) {

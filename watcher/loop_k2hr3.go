@@ -51,9 +51,9 @@ func (l *loop) startRequest(now time.Time) {
 		return
 	}
 	l.poll.Begin(now)
-	etag, known, wait := l.output.knownETag(), l.membership.known, l.poll.hold()
+	etag, known, wait, gently := l.output.knownETag(), l.membership.known, l.poll.hold(), l.poll.Gently()
 	l.start(now, &l.requestOp, 2*l.Wait+l.longest(askExchanges), func(ctx context.Context) any {
-		r := l.ask(ctx, etag, wait)
+		r := l.knockAndAsk(ctx, etag, wait, gently)
 		if l.removeStale(ctx, known, r) {
 			r = l.ask(ctx, etag, 0)
 		}
@@ -71,6 +71,16 @@ func (l *loop) removeStale(ctx context.Context, known member.Identity, r reply) 
 	cuks := chmpx.SlaveCUKs([]byte(r.answer.Text), known.Address)
 	cuks = slices.DeleteFunc(cuks, func(cuk string) bool { return cuk == l.InstanceID })
 	return len(cuks) > 0 && l.Member.RemoveStale(ctx, known, cuks)
+}
+
+// knockAndAsk is one request; gently: that K2HR3 is to work on only if it is there.
+func (w *Watcher) knockAndAsk(ctx context.Context, etag string, wait time.Duration, gently bool) reply {
+	if gently {
+		if took, err := w.Member.Knock(ctx); err != nil {
+			return reply{err: err, took: took, knocked: true}
+		}
+	}
+	return w.ask(ctx, etag, wait)
 }
 
 // ask is one request.

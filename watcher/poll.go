@@ -46,7 +46,9 @@ type reply struct {
 	took   time.Duration
 	at     time.Time // when it was there
 	apiUp  bool      // after a failure: K2HR3's API answers all the same
-	moved  bool      // the host reaches K2HR3 from another address than it is known by
+	// knocked: K2HR3 was only asked whether it is there, as it had been silent before.
+	knocked bool
+	moved   bool // the host reaches K2HR3 from another address than it is known by
 }
 
 // scene is what poll has to know of the other parts.
@@ -91,7 +93,11 @@ func (p *poll) failed(now time.Time, r reply, s scene) {
 	if ambiguous(r.err) && r.apiUp {
 		hint = []any{"hint", "its API is up: this host is no member any more, or K2HR3's store is down"}
 	}
-	p.silence.report(now, slog.LevelWarn, message, r.err, hint...)
+	err := r.err
+	if r.knocked && p.silence.err != nil {
+		err = p.silence.err // nothing new is known of that silence
+	}
+	p.silence.report(now, slog.LevelWarn, message, err, hint...)
 	p.failedAt = now
 }
 

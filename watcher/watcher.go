@@ -88,6 +88,9 @@ type Member interface {
 	Moved(ctx context.Context, known member.Identity) bool
 	// Renamed reports, once, that the host may be called otherwise than before. It asks nobody.
 	Renamed() bool
+	// Knock asks whether K2HR3 is there before a request that costs it something. An error is
+	// why to leave it at that, and took for how long K2HR3 was asked.
+	Knock(ctx context.Context) (took time.Duration, err error)
 	// Ping asks for nothing but whether K2HR3's API is up.
 	Ping(ctx context.Context) error
 	// Disturb lets the next request begin although K2HR3 wants to be left alone (Retry-After).

@@ -26,7 +26,9 @@ import (
 // tidy closes the role tokens to others, and records which instance this host is. Neither is a
 // reason to stop, and a verb that changes nothing does without.
 func (p *program) tidy(o *options.Options, log *slog.Logger) {
-	p.guard.CloseFolder(o.AntpickaxDir, options.AntpickaxRoleToken, log)
+	if !o.InPod() { // whose containers share that folder, with no token in it
+		p.guard.CloseFolder(o.AntpickaxDir, options.AntpickaxRoleToken, log)
+	}
 	p.guard.CloseFile(options.OwnRoleToken, log)
 	if path, _ := o.FindRoleTokenFile(); path != "" {
 		p.guard.CloseFile(path, log)

@@ -175,6 +175,7 @@ func (idle) Moved(context.Context, member.Identity) bool                 { retur
 func (idle) Renamed() bool                                               { return false }
 func (idle) RemoveStale(context.Context, member.Identity, []string) bool { return false }
 func (idle) Ping(context.Context) error                                  { return nil }
+func (idle) Knock(context.Context) (time.Duration, error)                { return 0, nil }
 func (idle) Longest() time.Duration                                      { return time.Hour }
 func (idle) Disturb()                                                    {}
 

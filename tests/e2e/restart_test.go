@@ -20,6 +20,9 @@ import (
 
 const liveSlave = "MODE = SLAVE\nSELFCTLPORT = 8031\nSELFCUK = __SELF_INSTANCE_ID__\n"
 
+// serverCert has a server's certificate and key: it has to be there, and no slave reads it.
+const serverCert = "/etc/k2hdkc/server.pem"
+
 // liveDangers are texts that the chmpx of realText(liveSlave, 1) does not survive, or
 // does not apply, while it runs, and that a fresh one takes.
 func liveDangers() map[string]string {
@@ -35,6 +38,7 @@ func liveDangers() map[string]string {
 		"CHMPXIDTYPE": replaced("CHMPXIDTYPE = CUSTOM", "CHMPXIDTYPE = NAME"),
 		"DELIVERMODE": replaced("DELIVERMODE = hash", "DELIVERMODE = random"),
 		"MAXMQCLIENT": replaced("MAXMQCLIENT = 16", "MAXMQCLIENT = 64"),
+		"SSL":         replaced("\nCTLPORT = 8101\n", "\nCTLPORT = 8101\nSSL = on\nSERVER_CERT = "+serverCert+"\nSERVER_PRIKEY = "+serverCert+"\n"),
 		"SELFCTLPORT": replaced("CTLPORT = 8031", "CTLPORT = 8099"),
 		"MAXCHMPX":    strings.Replace(realText(liveSlave, many...), "MAXCHMPX = 8", "MAXCHMPX = 64", 1),
 	}
@@ -56,6 +60,7 @@ func newRestarting(t *testing.T, k *minimalK2HR3) (r *restarting, real bool) {
 		programs = fakechmpx.BuildT(t)
 	}
 	r = &restarting{realRing: &realRing{newSlaveVM(t, k), programs}}
+	write(t, r.path(serverCert), "")
 	r.inside(func() error {
 		if err := os.Mkdir("/var/lib/antpickax", 0o755); err != nil {
 			return err

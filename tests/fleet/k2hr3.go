@@ -12,6 +12,7 @@ const (
 	getTakes    = 50 * time.Millisecond // a RESOURCE, 200 or 304
 	putTakes    = 38 * time.Millisecond // a registration
 	headTakes   = 7 * time.Millisecond  // whether a host is a member
+	pingTakes   = time.Millisecond      // whether K2HR3 is there
 	resetTakes  = 4 * time.Millisecond  // whatever was reset before its turn
 	holdTakes   = time.Millisecond      // a K2HR3 that holds: to look whether the text is another
 	spread      = 0.15

@@ -24,6 +24,11 @@ func (a *agent) next() time.Time         { return a.asking.Next() }
 func (a *agent) asks(now time.Time)      { a.asking.Due(now); a.asking.Begin(now) }
 func (a *agent) patience() time.Duration { return timeout }
 func (a *agent) holds() time.Duration    { return a.asking.Hold() }
+func (a *agent) gently() bool            { return a.asking.Gently() }
+
+func (a *agent) knocked(took time.Duration) (time.Duration, bool) {
+	return schedule.AfterKnock(a.check.Dice, took)
+}
 
 func (a *agent) answered(now time.Time, took, held time.Duration, changed bool) {
 	r := schedule.Answer{Took: took, Held: held, NotModified: !changed}
@@ -76,6 +81,9 @@ func (t *timer) next() time.Time         { return t.at }
 func (t *timer) asks(time.Time)          { t.at = time.Time{} }
 func (t *timer) patience() time.Duration { return 0 }
 func (t *timer) holds() time.Duration    { return 0 }
+func (t *timer) gently() bool            { return false }
+
+func (t *timer) knocked(time.Duration) (time.Duration, bool) { return 0, true }
 
 func (t *timer) answered(now time.Time, _, _ time.Duration, _ bool) { t.begin(now) }
 func (t *timer) refused(now time.Time, _ time.Duration)             { t.begin(now) }
@@ -103,6 +111,9 @@ func (p *polling) next() time.Time         { return p.at }
 func (p *polling) asks(time.Time)          { p.at = time.Time{} }
 func (p *polling) patience() time.Duration { return timeout }
 func (p *polling) holds() time.Duration    { return 0 }
+func (p *polling) gently() bool            { return false }
+
+func (p *polling) knocked(time.Duration) (time.Duration, bool) { return 0, true }
 
 func (p *polling) answered(now time.Time, _, _ time.Duration, _ bool) {
 	p.pause = 0
@@ -143,6 +154,9 @@ func (b *before) next() time.Time         { return b.at }
 func (b *before) asks(time.Time)          { b.at = time.Time{} }
 func (b *before) patience() time.Duration { return timeout }
 func (b *before) holds() time.Duration    { return 0 }
+func (b *before) gently() bool            { return false }
+
+func (b *before) knocked(time.Duration) (time.Duration, bool) { return 0, true }
 
 func (b *before) answered(now time.Time, _, _ time.Duration, _ bool) {
 	b.failures.Reset()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -32,15 +33,19 @@ type policy interface {
 	patience() time.Duration
 	// holds is how long it asks K2HR3 to hold a request.
 	holds() time.Duration
+	// gently: K2HR3 is first asked whether it is there.
+	gently() bool
 	// checks: the membership is checked, and when after a check.
 	checks(now time.Time, took time.Duration, failed bool) time.Duration
+	// knocked: K2HR3 has said that it is there, and is asked after a wait, or not.
+	knocked(took time.Duration) (wait time.Duration, ask bool)
 	// spread is how long a registration waits.
 	spread(took time.Duration) time.Duration
 }
 
 // cluster is one role.
 type cluster struct {
-	number  int
+	turns   schedule.Cluster
 	version int // of its servers, as K2HR3 has them
 	slaves  []*slave
 	changes []change
@@ -78,7 +83,7 @@ type slave struct {
 }
 
 func (s *slave) scene() schedule.Scene {
-	t := schedule.Turn{Place: -1, Wall: s.f.clock.now, Cluster: schedule.ClusterOf(string(rune('a' + s.cluster.number)))}
+	t := schedule.Turn{Place: -1, Wall: s.f.clock.now, Cluster: s.cluster.turns}
 	if s.good {
 		t.Place, t.Slaves = s.place, len(s.cluster.slaves)
 	}
@@ -128,7 +133,26 @@ func (s *slave) ask() {
 		}
 		s.answer(took, held)
 	}
+	if s.policy.gently() {
+		s.knock(q)
+		return
+	}
 	srv.send(q, s.policy.patience())
+}
+
+// knock asks K2HR3 whether it is there, and sends a request once it is.
+func (s *slave) knock(q *request) {
+	first := &request{takes: pingTakes, fails: q.fails}
+	first.done = func(took time.Duration) {
+		first.over = true
+		wait, ask := s.policy.knocked(took)
+		if !ask {
+			q.end(took, false)
+			return
+		}
+		s.f.clock.after(wait, func() { s.f.server.send(q, s.policy.patience()) })
+	}
+	s.f.server.send(first, s.policy.patience())
 }
 
 // answer takes the text that K2HR3 has now.
@@ -264,7 +288,8 @@ func newFleet(u setup) *fleet {
 	f.server.resets = !u.abandonedCost
 	f.server.holds = u.holds
 	for n := range u.clusters {
-		f.clusters = append(f.clusters, &cluster{number: n, version: 1})
+		role := fmt.Sprintf("yrn:yahoo:::shop-%d:role:orders-%d/slave", u.seed, n)
+		f.clusters = append(f.clusters, &cluster{turns: schedule.ClusterOf(role), version: 1})
 	}
 	for n := range u.slaves {
 		cl := f.clusters[n%u.clusters]

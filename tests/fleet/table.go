@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -48,6 +49,8 @@ func (sc scenario) rows(policy string) string {
 	fmt.Fprintf(&b, "\n### %s\n\n%s; %s.\n\n", sc.name, sc.what, processes)
 	b.WriteString("| policy | abandoned requests | requests/s | worst second | busy | longest wait | timeouts | " + sc.rightWords() + " |\n")
 	b.WriteString("|---|---|---|---|---|---|---|---|\n")
+	var rows []*string
+	var playing sync.WaitGroup
 	for _, p := range ways() {
 		if policy != "" && p.name != policy || sc.ways != nil && !slices.Contains(sc.ways, p.name) {
 			continue
@@ -56,16 +59,26 @@ func (sc scenario) rows(policy string) string {
 			if cost && sc.setup.slaves > 10000 {
 				continue
 			}
-			o := sc.play(p, cost, seed)
-			word := "dropped"
-			if cost {
-				word = "worked on"
-			}
-			fmt.Fprintf(&b, "| %s | %s | %.1f | %d | %.0f %% | %s | %.1f %% | %s |\n", p.name, word, o.mean, o.worst,
-				100*min(o.busy, 1), short(o.wait), 100*min(o.timeoutShare(), 1), o.right())
+			text := new(string)
+			rows = append(rows, text)
+			playing.Go(func() { *text = sc.row(p, cost) })
 		}
 	}
+	playing.Wait()
+	for _, text := range rows {
+		b.WriteString(*text)
+	}
 	return b.String()
+}
+
+func (sc scenario) row(p way, cost bool) string {
+	o := sc.play(p, cost, seed)
+	word := "dropped"
+	if cost {
+		word = "worked on"
+	}
+	return fmt.Sprintf("| %s | %s | %.1f | %d | %.0f %% | %s | %.1f %% | %s |\n", p.name, word, o.mean, o.worst,
+		100*min(o.busy, 1), short(o.wait), 100*min(o.timeoutShare(), 1), o.right())
 }
 
 func (sc scenario) rightWords() string {

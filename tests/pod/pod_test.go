@@ -80,6 +80,7 @@ func (w *world) one(t *testing.T) string {
 func life(t *testing.T, w *world) {
 	p := w.pod(t, 0)
 	w.up(t, p)
+	quiet(t, p)
 	cuk := w.one(t)
 	await(t, "slave.ini has two servers", limit, w.fileHas(p, 1, 2))
 	text, err := readFile(p.file("antpickax", "slave.ini"))
@@ -125,6 +126,16 @@ func life(t *testing.T, w *world) {
 	w.end(t, p)
 	if m := w.members(); len(m) > 0 {
 		t.Errorf("members after the end: %v", m)
+	}
+}
+
+// quiet checks that the agent of a pod warns of no token that others could read.
+func quiet(t *testing.T, p *Pod) {
+	t.Helper()
+	for _, c := range []string{"register", "agent"} {
+		if log := p.Log(c); strings.Contains(log, "others may read") || strings.Contains(log, "everybody could read") {
+			t.Errorf("%s:\n%s", c, log)
+		}
 	}
 }
 
@@ -347,6 +358,7 @@ func chartsPod(t *testing.T, w *world) {
 	w.useChart(t)
 	p := w.pod(t, 0)
 	w.up(t, p)
+	quiet(t, p)
 	w.one(t)
 	await(t, "slave.ini has two servers", limit, w.fileHas(p, 1, 2))
 	w.server(t, 3)

@@ -59,7 +59,8 @@ type Error struct {
 	// RetryAfter is the time for which the server asked to be left alone,
 	// at most MaxRetryAfter; 0 if it did not.
 	RetryAfter time.Duration
-	// Took is how long K2HR3 had a request for a RESOURCE; 0 for another one, and if it never had.
+	// Took is how long K2HR3 had a request for a RESOURCE, or for a word that it is there; 0 for
+	// another one, and if it never had.
 	Took time.Duration
 	// Err is the cause, if there is one besides the status.
 	Err error
@@ -105,7 +106,16 @@ func (e *Error) Cut() bool {
 	return false
 }
 
-// Took returns how long K2HR3 had the requests for a RESOURCE that an error is about, all together.
+// lasted notes for how long K2HR3 had the request that err is about, if it had.
+func lasted(err error, took func() time.Duration, had func() bool) error {
+	var e *Error
+	if errors.As(err, &e) && had() {
+		e.Took = took()
+	}
+	return err
+}
+
+// Took returns how long K2HR3 had the requests that an error is about, all together.
 func Took(err error) time.Duration {
 	switch e := err.(type) { //nolint:errorlint // each error of the tree, not the first one
 	case *Error:

@@ -30,6 +30,11 @@ type exchange struct {
 // Ping asks K2HR3 whether it is there. K2HR3 does not ask its store for that,
 // so a store that is down does not show.
 func (c *Client) Ping(ctx context.Context) error {
+	ctx, took, had := timed(ctx)
+	return lasted(c.ping(ctx), took, had)
+}
+
+func (c *Client) ping(ctx context.Context) error {
 	x := exchange{op: "ping K2HR3", method: http.MethodGet, path: "/"}
 	a, err := c.do(ctx, x)
 	if err != nil {

@@ -52,11 +52,7 @@ type Answer struct {
 func (c *Client) Resource(ctx context.Context, q Query) (Answer, error) {
 	ctx, took, had := timed(ctx)
 	answer, err := c.resource(ctx, q, took)
-	var e *Error
-	if errors.As(err, &e) && had() {
-		e.Took = took()
-	}
-	return answer, err
+	return answer, lasted(err, took, had)
 }
 
 func (c *Client) resource(ctx context.Context, q Query, took func() time.Duration) (Answer, error) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/watcher/k2hr3"
+	"k2hdkc-slave-agent/watcher/schedule"
 )
 
 var (
@@ -23,6 +24,9 @@ var (
 
 	// ErrLeft says that the host was taken out of the role for good.
 	ErrLeft = errors.New("this host has left the role by the verb unregister; the verb register makes it a member again")
+
+	// ErrBusy says that K2HR3 has too much to do to be asked for anything.
+	ErrBusy = errors.New("K2HR3 is overloaded")
 
 	errSlowNo = errors.New("not registering on such an answer")
 )
@@ -120,6 +124,22 @@ func (m *Member) Join(ctx context.Context) (registered bool, err error) {
 
 // Close closes what the client keeps open between exchanges.
 func (m *Member) Close() { m.Client.Close() }
+
+// Knock asks whether K2HR3 is there before a request that costs it something, and waits after a
+// slow answer, since other hosts may be about to ask too. An error is why to leave it at that, and
+// took for how long K2HR3 was asked.
+func (m *Member) Knock(ctx context.Context) (took time.Duration, err error) {
+	began := time.Now()
+	if err := m.Ping(ctx); err != nil {
+		return k2hr3.Took(err), err
+	}
+	took = time.Since(began)
+	wait, ask := schedule.AfterKnock(schedule.Dice{}, took)
+	if !ask {
+		return took, fmt.Errorf("%w: it takes long to say that it is there; the agent asks it for more later", ErrBusy)
+	}
+	return took, pause(ctx, wait)
+}
 
 // Ping asks K2HR3 for nothing but whether its API is up.
 func (m *Member) Ping(ctx context.Context) error { return m.Client.Ping(ctx) }

@@ -489,3 +489,27 @@ func TestATokenThatCannotBeDeletedIsLoggedOnce(t *testing.T) {
 		}
 	})
 }
+
+// A K2HR3 that takes long to say that it is there is not asked for more.
+func TestKnock(t *testing.T) {
+	for name, tt := range map[string]struct {
+		takes, most time.Duration
+		err         error
+	}{
+		"at once":  {0, 0, nil},
+		"slowly":   {2 * time.Second, 22 * time.Second, nil},
+		"too late": {6 * time.Second, 6 * time.Second, ErrBusy},
+		"never":    {time.Hour, 2 * time.Minute, k2hr3.ErrTransport},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Slow, Delay: tt.takes, On: []fakek2hr3.Op{fakek2hr3.OpRoot}})
+				began := time.Now()
+				took, err := h.Knock(t.Context())
+				if passed := time.Since(began); !errors.Is(err, tt.err) || passed > tt.most || took > passed || took < min(tt.takes, 10*time.Second) {
+					t.Errorf("after %v: it took %v, %v", passed, took, err)
+				}
+			})
+		})
+	}
+}

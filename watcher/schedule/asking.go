@@ -19,9 +19,6 @@ const (
 	// host has one turn where the pause or the interval is that long.
 	LongestPause = 15 * time.Minute
 
-	// busy is by how much K2HR3's answers stretch the interval where it is known to be busy.
-	busy = 1.2
-
 	// fullTimeout is how long an answer takes after which the pause is about the interval.
 	fullTimeout = 20 * time.Second
 
@@ -96,6 +93,9 @@ type Asking struct {
 
 	took time.Duration // how long K2HR3 took to answer the latest one, unless it holds requests
 
+	silent     bool // K2HR3 had the latest request for long and gave no answer
+	recovering bool // the latest answer came after long pauses, by a K2HR3 that may be busy
+
 	failures  Backoff
 	flips     Backoff   // answers that contradict each other
 	hasty     Backoff   // answers to held requests that come at once, for nothing
@@ -130,6 +130,11 @@ func (a *Asking) Hold() time.Duration { return a.hold.ask() }
 
 // Stretch returns by how much K2HR3 is asked less often because its answers are slow: 1 or more.
 func (a *Asking) Stretch() float64 { return a.load.stretch() }
+
+// Gently reports whether K2HR3 is first to be asked what costs it nothing, whether it is there: it
+// had the latest request for long and gave no answer. It may work on that to its end, and would on
+// the next one, for nobody. What somebody wants is asked for as it is.
+func (a *Asking) Gently() bool { return a.silent && a.cause != WhyWanted }
 
 // Due reports whether it is time for a request, and clears the plan then.
 func (a *Asking) Due(now time.Time) bool {
@@ -171,7 +176,7 @@ func (a *Asking) Begin(now time.Time) {
 // Refused or Contradicted to say.
 func (a *Asking) Heard(r Answer, s Scene) {
 	a.hold.heard(r)
-	a.took = 0
+	a.silent, a.took = false, 0
 	if r.Held > 0 {
 		return
 	}
@@ -195,6 +200,7 @@ func (a *Asking) Failed(now time.Time, f Failure, s Scene) (lost, learnt bool) {
 		a.Plan(now, s.Turn.Within(a.dice, LeastPause, round), WhyLost)
 		return lost, learnt
 	}
+	a.silent = f.Took >= slow
 	a.load.failed(f.Took, a.base(s))
 	a.Plan(now, a.pauseAfter(f.Took, s), WhyFailure)
 	return false, false
@@ -202,12 +208,12 @@ func (a *Asking) Failed(now time.Time, f Failure, s Scene) (lost, learnt bool) {
 
 // pauseAfter is the pause after a failure. It grows to the interval, and beyond that, while all is
 // well here, if K2HR3 takes long to fail, which is how it is when it has too much to do. Where it
-// is known to be busy each failure waits for the next long round. Long pauses end at this host's
-// turn, so that hosts come back evenly.
+// may be busy each failure waits for the next long round. Long pauses end at this host's turn, so
+// that hosts come back evenly.
 func (a *Asking) pauseAfter(took time.Duration, s Scene) time.Duration {
 	every := a.Every(s)
 	first, limit := time.Duration(0), every
-	if a.Stretch() > busy {
+	if a.load.suspect() {
 		first, limit = LongestPause, LongestPause
 	}
 	switch {
@@ -250,7 +256,7 @@ func (a *Asking) Contradicted(now time.Time, s Scene) {
 
 // Replaced plans the next request after a text that replaced the file.
 func (a *Asking) Replaced(now time.Time, r Answer, s Scene) {
-	a.failures.Reset()
+	a.failuresEnd()
 	if r.Held > 0 {
 		a.hasty.Reset()
 		a.Plan(now, 0, WhyHeld)
@@ -261,9 +267,14 @@ func (a *Asking) Replaced(now time.Time, r Answer, s Scene) {
 
 // Same plans the next request after an answer that changes nothing.
 func (a *Asking) Same(now time.Time, r Answer, s Scene) {
-	a.failures.Reset()
+	a.failuresEnd()
 	a.flips.Reset()
 	a.afterAnswer(now, r, s)
+}
+
+func (a *Asking) failuresEnd() {
+	a.recovering = a.failures.bound >= LongestPause && a.load.suspect()
+	a.failures.Reset()
 }
 
 // afterAnswer: a server that holds requests is asked again at once, if it does hold them. One that
@@ -277,18 +288,22 @@ func (a *Asking) afterAnswer(now time.Time, r Answer, s Scene) {
 		a.Plan(now, a.hasty.Pause(a.dice, 0, a.interval), WhyHasty)
 	case a.chase != nil:
 		a.Plan(now, a.pause(now, s), WhyRing)
-	case a.Stretch() > 1:
+	case a.Stretch() > 1 || a.recovering && s.Calm:
 		a.Plan(now, a.pause(now, s), WhyBusy)
 	default:
 		a.Plan(now, a.pause(now, s), WhyInterval)
 	}
 }
 
-// pause is the time to the next request to a server that does not hold them.
+// pause is the time to the next request to a server that does not hold them. While all hosts come
+// back to a K2HR3 that may be busy, each takes one turn in a long round.
 func (a *Asking) pause(now time.Time, s Scene) time.Duration {
 	every := a.Every(s)
+	if a.recovering && s.Calm {
+		every = max(every, LongestPause)
+	}
 	d := a.dice.Jitter(every)
-	if a.Stretch() > 1 && every > LongestPause {
+	if every >= LongestPause && (a.Stretch() > 1 || a.recovering) {
 		d = a.atTurn(every, s.Turn)
 	}
 	if a.chase != nil {

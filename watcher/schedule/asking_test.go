@@ -272,3 +272,68 @@ func TestARegistrationWaitsWhereK2HR3IsSlow(t *testing.T) {
 		t.Errorf("the longest wait is %v", most)
 	}
 }
+
+func TestAK2HR3ThatWasSilentIsAskedGently(t *testing.T) {
+	a, s := newHost(), calm(200)
+	for _, tt := range []struct {
+		took   time.Duration
+		gently bool
+	}{{time.Millisecond, false}, {20 * time.Second, true}, {time.Millisecond, false}} {
+		pauses(&a, 1, Failure{Took: tt.took}, s)
+		if a.Gently() != tt.gently {
+			t.Errorf("after a failure that took %v: gently %v", tt.took, a.Gently())
+		}
+	}
+	now := a.Next()
+	pauses(&a, 1, Failure{Took: 20 * time.Second}, s)
+	if ask(&a, now, 1, 50*time.Millisecond, s); a.Gently() {
+		t.Error("K2HR3 has answered, and is asked gently")
+	}
+	for took, want := range map[time.Duration]bool{time.Millisecond: true, 4 * time.Second: true, 6 * time.Second: false} {
+		if wait, ask := AfterKnock(Seeded(1), took); ask != want || wait > time.Minute {
+			t.Errorf("it took %v to say that it is there: ask %v, after %v", took, ask, wait)
+		}
+	}
+}
+
+// Some answers of a K2HR3 that has time enough are late by chance.
+func TestAFewLateAnswersChangeNothing(t *testing.T) {
+	a, s := newHost(), calm(200)
+	now := start
+	for range 30 {
+		now = ask(&a, now, 20, 50*time.Millisecond, s)
+		now = ask(&a, now, 1, 90*time.Millisecond, s)
+		now = ask(&a, now, 1, 150*time.Millisecond, s)
+		if a.Stretch() != 1 {
+			t.Fatalf("the interval is stretched by %v", a.Stretch())
+		}
+	}
+	late := 0
+	for ; a.Stretch() == 1 && late < 20; late++ {
+		now = ask(&a, now, 1, 200*time.Millisecond, s)
+	}
+	if late < 2 || late > 8 {
+		t.Errorf("K2HR3 counts as busy after %d late answers in a row", late)
+	}
+}
+
+// While all hosts come back to a K2HR3 that may be busy, each asks once in a quarter of an hour.
+func TestAHostThatComesBackTakesOneTurn(t *testing.T) {
+	for name, tt := range map[string]struct {
+		late int
+		why  Reason
+	}{
+		"a K2HR3 that may be busy": {2, WhyBusy},
+		"one that is not":          {0, WhyInterval},
+	} {
+		a, s := newHost(), calm(200)
+		now := ask(&a, start, 3, 50*time.Millisecond, s)
+		ask(&a, now, tt.late, 200*time.Millisecond, s)
+		pauses(&a, 3, Failure{Took: time.Millisecond}, s)
+		now = a.Next()
+		next := ask(&a, now, 1, 50*time.Millisecond, s)
+		if d := next.Sub(now); a.Why() != tt.why || (d >= LongestPause*9/10) != (tt.why == WhyBusy) {
+			t.Errorf("%s: asked again after %v (%s)", name, d, a.Why())
+		}
+	}
+}

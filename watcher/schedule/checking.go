@@ -19,6 +19,9 @@ const (
 	// than longestSpread.
 	spreadTook    = 10
 	longestSpread = time.Minute
+
+	// knockPart is which part of fullTimeout K2HR3 has to say that it is there.
+	knockPart = 4
 )
 
 // Checking decides when the membership is checked.
@@ -55,4 +58,10 @@ func (c *Checking) Failed(took time.Duration, stretch float64) time.Duration {
 // made again. A host that is alone does not wait.
 func Spread(dice Dice, took time.Duration) time.Duration {
 	return dice.Below(min(spreadTook*took, longestSpread))
+}
+
+// AfterKnock returns how long a host waits after K2HR3 took so long to say that it is there, and
+// whether it asks for more then: not if that would be as good as given up already.
+func AfterKnock(dice Dice, took time.Duration) (wait time.Duration, ask bool) {
+	return Spread(dice, took), took < fullTimeout/knockPart
 }

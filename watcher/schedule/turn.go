@@ -26,7 +26,17 @@ type Cluster uint32
 func ClusterOf(role string) Cluster {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(role))
-	return Cluster(h.Sum32())
+	return Cluster(mixed(h.Sum32()))
+}
+
+// mixed has each bit of n change all others, so that names that differ in their last letter alone
+// have nothing in common.
+func mixed(n uint32) uint32 {
+	for range 2 {
+		n ^= n >> 16
+		n *= 0x7feb352d
+	}
+	return n ^ n>>15
 }
 
 // After returns the time to this host's next turn, at least d away. A slave that is alone has its
@@ -42,16 +52,28 @@ func (t Turn) After(dice Dice, d time.Duration) time.Duration {
 	return d + until(t.Wall.Add(d), TurnLength*time.Duration(t.Place), round)
 }
 
+// shifts is into how many of its shifts a long round is divided: in each round a cluster begins
+// later by chance, by one shift at most, so that no slave is behind the same others each time.
+const shifts = 200
+
 // Within returns the time to this host's next turn in rounds of a given length, which all slaves of
-// all clusters have at the same time; at least d away. Those of one cluster are evenly apart, and
-// the clusters begin by chance.
+// all clusters have at the same time; at least d away, and no more than a round beyond that. Those
+// of one cluster are evenly apart, and the clusters begin by chance.
 func (t Turn) Within(dice Dice, d, round time.Duration) time.Duration {
-	if t.Place < 0 || t.Slaves < 1 || round <= 0 {
+	if t.Place < 0 || t.Slaves < 1 || round < shifts {
 		return d + dice.Below(round)
 	}
-	begin := time.Duration(float64(round) * float64(t.Cluster) / (1 << 32))
-	mine := begin + round/time.Duration(t.Slaves)*time.Duration(t.Place)
-	return d + until(t.Wall.Add(d), mine, round)
+	shift := round / shifts
+	round -= shift
+	begin := part(round, t.Cluster)
+	d += until(t.Wall.Add(d), begin+round/time.Duration(t.Slaves)*time.Duration(t.Place), round)
+	number := uint32(t.Wall.Add(d).UnixNano() / int64(round)) //nolint:gosec // any number will do
+	return d + part(shift, Cluster(mixed(uint32(t.Cluster)+number)))
+}
+
+// part returns that part of d that c is of all there can be.
+func part(d time.Duration, c Cluster) time.Duration {
+	return time.Duration(float64(d) * float64(c) / (1 << 32))
 }
 
 // until returns how long it is from a moment to the next place in a round.

@@ -3,6 +3,7 @@ package schedule
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -45,35 +46,54 @@ func TestALoneSlaveHasItsTurnAtAnyTime(t *testing.T) {
 	}
 }
 
-// In a long round the slaves of a cluster are evenly apart, and clusters begin at different times.
+// In a long round the slaves of a cluster are evenly apart, and clusters begin at different times,
+// a little later by chance in each round.
 func TestEachSlaveHasOneTurnInALongRound(t *testing.T) {
 	const slaves, round = 200, 15 * time.Minute
-	wall := time.Now()
-	begins := make(map[time.Duration]bool)
+	const shift, within = round / shifts, round - round/shifts
+	wall := time.Unix(0, 0).Add(1000000 * within)
+	begins, shifted := make(map[time.Duration]bool), make(map[time.Duration]bool)
 	for cluster := range 20 {
-		mine := make(map[time.Duration]int)
+		var turns []time.Duration
 		for place := range slaves {
 			turn := Turn{Place: place, Slaves: slaves, Cluster: ClusterOf(fmt.Sprint(cluster)), Wall: wall}
 			d := turn.Within(Dice{}, 0, round)
-			if again := turn.Within(Dice{}, d+1, round); again != d+round {
+			again := turn.Within(Dice{}, d+shift, round)
+			if (again - d - within).Abs() > shift {
 				t.Fatalf("place %d has its turn after %v and after %v", place, d, again)
 			}
-			at := (time.Duration(wall.UnixNano()) + d) % round
-			mine[at/(round/slaves)]++
+			shifted[again-d] = true
 			if place == 0 {
-				begins[at] = true
+				begins[d] = true
+			}
+			turns = append(turns, d)
+		}
+		slices.Sort(turns)
+		for i, d := range turns[1:] {
+			if apart := d - turns[i]; (apart - within/slaves).Abs() > time.Microsecond {
+				t.Fatalf("cluster %d: two turns are %v apart, want %v", cluster, apart, within/slaves)
 			}
 		}
-		if len(mine) < slaves-1 { // the first and the last may share a part
-			t.Errorf("cluster %d: %d slaves have their turns in %d parts of the round", cluster, slaves, len(mine))
-		}
 	}
-	if len(begins) != 20 {
-		t.Errorf("20 clusters begin at %d times", len(begins))
+	if len(begins) != 20 || len(shifted) < 20 {
+		t.Errorf("20 clusters begin at %d times, and come at %d times in the next round", len(begins), len(shifted))
 	}
 	for range 100 {
 		if d := (Turn{Place: -1, Slaves: slaves}).Within(Dice{}, time.Second, round); d < time.Second || d >= round+time.Second {
 			t.Errorf("not on the list: %v", d)
+		}
+	}
+}
+
+// Names that differ in their last letter alone are as far apart as any.
+func TestClustersThatAreNamedAlikeBeginAnywhere(t *testing.T) {
+	parts := make(map[Cluster]int)
+	for n := range 1000 {
+		parts[ClusterOf(fmt.Sprintf("yrn:yahoo:::shop:role:orders-%d/slave", n))>>29]++
+	}
+	for part := range Cluster(8) {
+		if n := parts[part]; n < 80 || n > 170 {
+			t.Errorf("%d of 1000 clusters begin in part %d of 8", n, part)
 		}
 	}
 }
