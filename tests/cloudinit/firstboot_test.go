@@ -52,12 +52,12 @@ func meddling(meddle string) []machine.File {
 	}
 }
 
-// late is how long the repository is away after the reboot: several tries to install.
-const late = 30 * time.Second
+// awayFor is several tries to install.
+const awayFor = 30 * time.Second
 
 // badDay are the options of a machine that is meddled with on its first day: it reboots, and the
-// repository is there only some time after that.
-func (s *site) badDay(format, meddle string) machine.Options {
+// repository is there only so late after that.
+func (s *site) badDay(format, meddle string, late time.Duration) machine.Options {
 	s.tb.Helper()
 	s.late = true
 	o := s.options("app-1.shop.example", firstInstance, s.userData(s.cluster.RoleToken("slave", 0), format))
@@ -115,7 +115,7 @@ func TestBadFirstDay(t *testing.T) {
 	} {
 		t.Run(c.suite+" "+c.format, func(t *testing.T) {
 			s := newSite(t)
-			o := s.badDay(c.format, interrupted)
+			o := s.badDay(c.format, interrupted, awayFor)
 			o.Suite = c.suite
 			o.Files = append(o.Files, badFirstDay(s)...)
 			if need.VM() {
@@ -145,12 +145,8 @@ func TestBadFirstDay(t *testing.T) {
 // TestARebootWhileItWaits has nothing else go wrong: cloud-init does nothing a second time.
 func TestARebootWhileItWaits(t *testing.T) {
 	machine.RequireHost(t)
-	for _, format := range []string{"cloud-config", "script"} {
-		t.Run(format, func(t *testing.T) {
-			s := newSite(t)
-			s.slaveAfterAll(s.boot(s.badDay(format, "")))
-		})
-	}
+	s := newSite(t)
+	s.slaveAfterAll(s.boot(s.badDay("cloud-config", "", time.Second)))
 }
 
 // elImage are the files of an image whose packages come by dnf, as far as a Debian can be one: what
@@ -173,21 +169,17 @@ func elImage() []machine.File {
 // TestBadFirstDayByDnf is the same where dnf is what installs.
 func TestBadFirstDayByDnf(t *testing.T) {
 	machine.Require(t)
-	for _, format := range []string{"cloud-config", "script"} {
-		t.Run(format, func(t *testing.T) {
-			s := newSite(t)
-			s.repo.Add(t, packages.Shell(t))
-			o := s.badDay(format, "")
-			// cloud-init would configure apt, if it was told anything about it.
-			o.Files = append(o.Files[1:], elImage()...)
-			n := s.boot(o)
-			s.slaveAfterAll(n)
-			if got := n.Run("rpm --query --queryformat '%{NAME} ' chmpx k2hdkc-slave-agent"); got != "chmpx k2hdkc-slave-agent" {
-				t.Errorf("rpm has %q", got)
-			}
-			if got := n.Run("rpm --query --queryformat '%{RSAHEADER:pgpsig}' k2hdkc-slave-agent"); !strings.Contains(got, "RSA/SHA256") {
-				t.Errorf("the package is signed by %q", got)
-			}
-		})
+	s := newSite(t)
+	s.repo.Add(t, packages.Shell(t))
+	o := s.badDay("cloud-config", "", awayFor)
+	// cloud-init would configure apt, if it was told anything about it.
+	o.Files = append(o.Files[1:], elImage()...)
+	n := s.boot(o)
+	s.slaveAfterAll(n)
+	if got := n.Run("rpm --query --queryformat '%{NAME} ' chmpx k2hdkc-slave-agent"); got != "chmpx k2hdkc-slave-agent" {
+		t.Errorf("rpm has %q", got)
+	}
+	if got := n.Run("rpm --query --queryformat '%{RSAHEADER:pgpsig}' k2hdkc-slave-agent"); !strings.Contains(got, "RSA/SHA256") {
+		t.Errorf("the package is signed by %q", got)
 	}
 }
