@@ -8,8 +8,9 @@ import (
 const (
 	// How many exchanges with K2HR3 a question for the text may take besides
 	// the reading itself, and how many a check of the membership may take.
-	// Both are more than there can be; a wait after a slow answer counts as some.
-	askExchanges   = 7
+	// Both are more than there can be. A gentle question has one more, and a wait.
+	askExchanges   = 3
+	knockExchanges = 2
 	checkExchanges = 12
 
 	// probeLimit and jobLimit are more than a probe of chmpx and a job of its

@@ -52,7 +52,11 @@ func (l *loop) startRequest(now time.Time) {
 	}
 	l.poll.Begin(now)
 	etag, known, wait, gently := l.output.knownETag(), l.membership.known, l.poll.hold(), l.poll.Gently()
-	l.start(now, &l.requestOp, 2*l.Wait+l.longest(askExchanges), func(ctx context.Context) any {
+	exchanges := askExchanges
+	if gently {
+		exchanges += knockExchanges
+	}
+	l.start(now, &l.requestOp, 2*l.Wait+l.longest(exchanges), func(ctx context.Context) any {
 		r := l.knockAndAsk(ctx, etag, wait, gently)
 		if l.removeStale(ctx, known, r) {
 			r = l.ask(ctx, etag, 0)
