@@ -97,7 +97,8 @@ func (p Platform) image(version string, created time.Time) (v1.Image, error) {
 		User:       user,
 		Entrypoint: []string{"/usr/bin/" + name},
 		Cmd:        []string{"run"},
-		Env:        []string{"PATH=/usr/bin"},
+		// The root is read-only, and has no /tmp.
+		Env:        []string{"PATH=/usr/bin", "TMPDIR=/run/" + name},
 		WorkingDir: "/",
 		Labels: map[string]string{
 			"org.opencontainers.image.title":       name,

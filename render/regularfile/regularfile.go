@@ -34,9 +34,8 @@ var (
 )
 
 // patience is how long a read may wait. A regular file keeps nobody waiting, but for some of the
-// kernel's own that only look like one, as /proc/kmsg. It counts from the opening, so on a busy host
-// it has to last until the reader gets to its first read of one that keeps nobody waiting either,
-// as /proc/net/tcp.
+// kernel's own that only look like one, as /proc/kmsg. It counts from the opening: on a busy host
+// it has to last until the first read, also of one that keeps nobody waiting, as /proc/net/tcp.
 const patience = 500 * time.Millisecond
 
 // Read returns the content of the file at path, which symbolic links may lead to. Its errors are

@@ -110,6 +110,9 @@ func life(t *testing.T, w *world) {
 		await(t, "it goes on", limit, w.fileHas(p, want...))
 	}
 	await(t, "ready as before", limit, p.Ready)
+	if _, err := p.Exec(t.Context(), "agent", "/usr/bin/k2hdkc-slave-agent", "doctor", "--only", "membership"); err != nil {
+		t.Errorf("doctor in the agent's container: %v", err)
+	}
 	if now := w.one(t); now != cuk {
 		t.Error("the pod has another CUK")
 	}
