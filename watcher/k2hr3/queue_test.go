@@ -18,8 +18,8 @@ import (
 )
 
 // queue is a server with one worker, as a process of K2HR3 is: connections are accepted at once,
-// and a request is worked on when its turn comes. Then K2HR3 asks who sent it, which nobody can tell of
-// a connection that was reset; of one that was closed, it still can.
+// and a request is worked on when its turn comes. Then K2HR3 asks who sent it, which nobody can
+// tell of a connection that was reset; of one that was closed, it still can.
 type queue struct {
 	addr             string
 	conns            chan accepted
