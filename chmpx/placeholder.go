@@ -27,8 +27,8 @@ func notReplaced(name string) string {
 }
 
 // Leftover returns a placeholder that is left in a value, whatever chmpx makes of it. Such a text
-// is one of another flavour than this host's, or of a template with a fault, so who knows what else
-// in it is.
+// is for another flavour than this host's, or its template has a fault: nobody knows what else in
+// it is wrong.
 func (r Report) Leftover() (Finding, bool) {
 	i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.Rule == RulePlaceholder })
 	if i < 0 {

@@ -189,7 +189,7 @@ func (l *loop) certsFit() error {
 		return err
 	}
 	if report.Self == nil {
-		return errors.New("slave.ini has no entry of this host")
+		return errors.New("slave.ini has no entry for this host")
 	}
 	return usable(report.Self, l.wall())
 }

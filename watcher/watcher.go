@@ -88,8 +88,8 @@ type Member interface {
 	Moved(ctx context.Context, known member.Identity) bool
 	// Renamed reports, once, that the host may be called otherwise than before. It asks nobody.
 	Renamed() bool
-	// Knock asks whether K2HR3 is there before a request that costs it something. An error is
-	// why to leave it at that, and took for how long K2HR3 was asked.
+	// Knock asks K2HR3 whether it is there, before a request that costs K2HR3 something. An error
+	// says why the agent leaves it at that, and took how long K2HR3 had the question.
 	Knock(ctx context.Context) (took time.Duration, err error)
 	// Ping asks for nothing but whether K2HR3's API is up.
 	Ping(ctx context.Context) error

@@ -23,40 +23,47 @@ type Container struct {
 	Prober *Prober // it knows which chmpx is meant
 }
 
-// State says that it runs: whether it should is the kubelet's business.
+// State says that chmpx runs: the kubelet decides whether it does.
 func (*Container) State(context.Context) (UnitState, error) {
 	return UnitState{ActiveState: "active"}, nil
 }
 
-// Start does nothing: the kubelet starts it.
+// Start does nothing: the kubelet starts chmpx.
 func (*Container) Start(context.Context) error { return nil }
 
-// Reload does nothing: the unit says that it has no reload job.
+// Reload does nothing: State tells of no reload job.
 func (*Container) Reload(context.Context) error { return nil }
 
-// Restart ends the chmpx that was probed last, as the kubelet starts another one. It sends SIGHUP:
-// chmpx blocks SIGTERM, and cleans up on SIGHUP (docs/chmpx.md D.7). The signal goes to the process
-// that was found behind the memory of this GROUP and SELFCTLPORT, before and after the handle on it
-// was taken, and to no other that has got its number.
+// Restart ends the chmpx that was probed last, and the kubelet starts another one.
 func (c *Container) Restart(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, endLimit)
 	defer cancel()
+	if err := c.end(ctx); err != nil {
+		return fmt.Errorf("the agent cannot end chmpx, which the kubelet would start again: %w", err)
+	}
+	return nil
+}
+
+// end sends SIGHUP: chmpx blocks SIGTERM, and cleans up on SIGHUP (docs/chmpx.md D.7). The signal
+// goes to the process that is behind the memory of this GROUP and SELFCTLPORT both before and after
+// the handle on it is taken, so never to another one that has got its number.
+func (c *Container) end(ctx context.Context) error {
 	p := c.Prober
 	p.mu.Lock()
 	group, ctlPort := p.group, p.ctlPort
 	p.mu.Unlock()
 	st, err := p.Status(ctx, group, ctlPort)
 	if err != nil {
-		return fmt.Errorf("cannot end chmpx for the kubelet to start it again: %w", err)
+		return err
 	}
 	process, err := openProcess(st.PID)
 	if err != nil {
-		return fmt.Errorf("cannot end chmpx for the kubelet to start it again; set shareProcessNamespace: true for the pod: %w", err)
+		return fmt.Errorf("the agent sees chmpx's process only if the pod has shareProcessNamespace: true: %w", err)
 	}
 	defer process.Close()
 	switch now, err := p.Status(ctx, group, ctlPort); {
 	case err != nil:
-		return fmt.Errorf("cannot end chmpx for the kubelet to start it again: %w", err)
+		return err
 	case !now.SameProcess(st):
 		return nil // it was restarted just now
 	}
@@ -65,12 +72,12 @@ func (c *Container) Restart(ctx context.Context) error {
 	case errors.Is(err, unix.ESRCH):
 		return nil
 	case errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("cannot end chmpx, process %d: run the agent's container as the user of chmpx's: %w", st.PID, err)
+		return fmt.Errorf("process %d has another user: run the agent's container as the user of chmpx's container: %w", st.PID, err)
 	case err != nil:
-		return fmt.Errorf("cannot end chmpx, process %d: %w", st.PID, err)
+		return fmt.Errorf("process %d: %w", st.PID, err)
 	}
 	if err := awaitProcess(ctx, st); err != nil {
-		return fmt.Errorf("chmpx, process %d, does not end on SIGHUP: %w", st.PID, err)
+		return fmt.Errorf("process %d goes on after SIGHUP: %w", st.PID, err)
 	}
 	return nil
 }

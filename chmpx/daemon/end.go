@@ -100,7 +100,8 @@ func awaitRemoval(ctx context.Context, path string, watched func()) error {
 	}
 }
 
-// LeftMemory reports whether there is the memory of a chmpx, which one that crashed has left.
+// LeftMemory reports whether chmpx's memory is there. A chmpx that ends in order removes it, and
+// one that crashes leaves it.
 func (*Prober) LeftMemory(group string, ctlPort int) bool {
 	_, err := os.Lstat(MemoryPath(group, ctlPort))
 	return err == nil

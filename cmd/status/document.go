@@ -173,8 +173,8 @@ type Server struct {
 // Up tells whether chmpx has the server as reachable.
 func (s Server) Up() bool { return strings.HasPrefix(s.RingState, "up") }
 
-// OutOfRing tells whether no key is looked for there: it has not joined yet, or has left. chmpx may
-// keep one that has left as up for good.
+// OutOfRing tells whether the ring has no key on the server: it has not joined yet, or it has left.
+// chmpx may show one that has left as up for good.
 func (s Server) OutOfRing() bool { return strings.Contains(s.RingState, "out of the ring") }
 
 // Change is one replacement of the file.

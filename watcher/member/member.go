@@ -125,9 +125,9 @@ func (m *Member) Join(ctx context.Context) (registered bool, err error) {
 // Close closes what the client keeps open between exchanges.
 func (m *Member) Close() { m.Client.Close() }
 
-// Knock asks whether K2HR3 is there before a request that costs it something, and waits after a
-// slow answer, since other hosts may be about to ask too. An error is why to leave it at that, and
-// took for how long K2HR3 was asked.
+// Knock asks K2HR3 whether it is there, before a request that costs K2HR3 something. After a slow
+// answer it waits, since other hosts may be about to ask too. An error says why the agent leaves it
+// at that, and took how long K2HR3 had the question.
 func (m *Member) Knock(ctx context.Context) (took time.Duration, err error) {
 	began := time.Now()
 	if err := m.Ping(ctx); err != nil {
@@ -136,7 +136,7 @@ func (m *Member) Knock(ctx context.Context) (took time.Duration, err error) {
 	took = time.Since(began)
 	wait, ask := schedule.AfterKnock(schedule.Dice{}, took)
 	if !ask {
-		return took, fmt.Errorf("%w: it takes long to say that it is there; the agent asks it for more later", ErrBusy)
+		return took, fmt.Errorf("%w: it takes long to say that it is there; the agent asks for the RESOURCE later", ErrBusy)
 	}
 	return took, pause(ctx, wait)
 }

@@ -131,9 +131,9 @@ func (a *Asking) Hold() time.Duration { return a.hold.ask() }
 // Stretch returns by how much K2HR3 is asked less often because its answers are slow: 1 or more.
 func (a *Asking) Stretch() float64 { return a.load.stretch() }
 
-// Gently reports whether K2HR3 is first to be asked what costs it nothing, whether it is there: it
-// had the latest request for long and gave no answer. It may work on that to its end, and would on
-// the next one, for nobody. What somebody wants is asked for as it is.
+// Gently reports whether the agent first asks K2HR3 only whether it is there, which costs K2HR3
+// nothing: K2HR3 had the latest request for long and gave no answer. It may still work on that one
+// for nobody, and would do so on the next. What somebody wants is asked for at once.
 func (a *Asking) Gently() bool { return a.silent && a.cause != WhyWanted }
 
 // Due reports whether it is time for a request, and clears the plan then.

@@ -60,8 +60,8 @@ func Spread(dice Dice, took time.Duration) time.Duration {
 	return dice.Below(min(spreadTook*took, longestSpread))
 }
 
-// AfterKnock returns how long a host waits after K2HR3 took so long to say that it is there, and
-// whether it asks for more then: not if that would be as good as given up already.
+// AfterKnock returns how long a host waits after K2HR3 took that long to say that it is there, and
+// whether the host asks for the RESOURCE then: it does not where it would have to give that up.
 func AfterKnock(dice Dice, took time.Duration) (wait time.Duration, ask bool) {
 	return Spread(dice, took), took < fullTimeout/knockPart
 }
