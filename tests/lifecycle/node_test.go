@@ -299,7 +299,7 @@ func (n *node) files() []string {
 	n.TB.Helper()
 	return strings.Split(n.Run(`find /etc /usr /opt /srv /var/lib /run -xdev \
 		\( -path /var/lib/dpkg -o -path /var/lib/apt -o -path /run/systemd -o -path /run/log -o -path /run/udev \
-			-o -path /var/lib/systemd/timers -o -path /var/lib/antpickax \) -prune -o -print | sort`), "\n")
+			-o -path '/run/credentials/systemd-*' -o -path /var/lib/systemd/timers -o -path /var/lib/antpickax \) -prune -o -print | sort`), "\n")
 }
 
 // added are the paths that are there now and were not before.
