@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/render/regularfile"
@@ -38,6 +40,7 @@ type fakeChmpx struct {
 	died    string
 	noticed time.Time // when a new file was seen first
 	looks   []time.Time
+	probes  int    // how often the loop has looked itself
 	ignored []byte // the latest file it did not notice
 	known   *daemon.Status
 
@@ -206,6 +209,26 @@ func (c *fakeChmpx) lookedAt() []time.Time {
 	return slices.Clone(c.looks)
 }
 
+// AwaitChange looks in virtual time.
+func (c *fakeChmpx) AwaitChange(ctx context.Context, st daemon.Status, pause time.Duration) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+		c.mu.Lock()
+		direct := c.direct
+		c.mu.Unlock()
+		if !direct {
+			return nil
+		}
+		if now, err := c.look(ctx, st.Group, st.Self.CtlPort); err != nil || !cmp.Equal(now, st) {
+			return ctx.Err()
+		}
+	}
+}
+
 // AwaitEnd looks in virtual time, where that costs nothing.
 func (c *fakeChmpx) AwaitEnd(ctx context.Context, st daemon.Status) error {
 	for {
@@ -230,6 +253,11 @@ func (c *fakeChmpx) LeftMemory(string, int) bool {
 }
 
 func (c *fakeChmpx) Status(ctx context.Context, group string, ctlPort int) (daemon.Status, error) {
+	c.set(func(c *fakeChmpx) { c.probes++ })
+	return c.look(ctx, group, ctlPort)
+}
+
+func (c *fakeChmpx) look(ctx context.Context, group string, ctlPort int) (daemon.Status, error) {
 	c.mu.Lock()
 	c.looks = append(c.looks, time.Now())
 	hangs, stuck, failing, slow := c.hangs, c.stuck, c.failing, c.slow

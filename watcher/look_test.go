@@ -87,6 +87,37 @@ func TestLooksWithoutChmpxstatusComeMoreOften(t *testing.T) {
 	}
 }
 
+// While chmpx is as it should be, the loop is woken by what changes, not by each look.
+func TestNothingNewWakesNobody(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.config.Peek, h.config.PeekDirect = 2*time.Second, 900*time.Millisecond
+		h.chmpx.set(func(f *fakeChmpx) { f.direct = true })
+		h.applied()
+		h.pass(time.Minute)
+		probes := 0
+		h.chmpx.set(func(f *fakeChmpx) { probes, f.probes = f.probes, 0 })
+		h.pass(10 * time.Minute)
+		h.chmpx.set(func(f *fakeChmpx) { probes = f.probes })
+		if most := int(10 * time.Minute / calmPause * 3 / 2); probes > most {
+			t.Errorf("%d probes in ten minutes, want %d at most", probes, most)
+		}
+		ring := []int{1}
+		for n := 2; n < 5; n++ { // and again after each change
+			h.pass(time.Minute)
+			h.join(n)
+			ring = append(ring, n)
+			h.chmpx.setRing(ring...)
+			if h.pass(time.Second + 100*time.Millisecond); !h.lists(n) {
+				t.Errorf("server %d is not in the file after a second", n)
+			}
+		}
+		h.pass(time.Minute)
+		h.chmpx.stop()
+		h.pass(2 * time.Second)
+		h.log.want(t, 1, "INFO", "chmpx is not running")
+	})
+}
+
 // A look that had to run chmpxstatus after all is followed by none too early.
 func TestALookThatFallsBackToChmpxstatusStarvesNobody(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {

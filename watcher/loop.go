@@ -46,9 +46,9 @@ type loop struct {
 	certs        certs
 
 	// What is done beside the loop, at most one of each.
-	checkOp, requestOp, probeOp, jobOp, endOp, healOp op
-	results                                           chan any
-	beside                                            sync.WaitGroup
+	checkOp, requestOp, probeOp, changeOp, jobOp, endOp, healOp op
+	results                                                     chan any
+	beside                                                      sync.WaitGroup
 
 	began time.Time
 	shown Status // the latest that Changed was called with
@@ -96,10 +96,11 @@ func (w *Watcher) newLoop(ctx context.Context, once bool) *loop {
 		checkOp:      op{name: "the check of the membership"},
 		requestOp:    op{name: "the request to K2HR3"},
 		probeOp:      op{name: "the probe of chmpx"},
+		changeOp:     op{name: "the watch of chmpx's memory"},
 		jobOp:        op{name: "the job of chmpx's unit"},
 		healOp:       op{name: "the look at the servers that refused chmpx"},
 		healing:      newHealing(w.Heal, w.Log),
-		results:      make(chan any, 6),
+		results:      make(chan any, 7),
 	}
 }
 
@@ -256,6 +257,9 @@ func (l *loop) result(now time.Time, r any) {
 	case probed:
 		l.probeOp.busy = false
 		l.probeDone(now, r)
+	case changed:
+		l.changeOp.busy = false
+		l.chmpxChanged(now, r)
 	case jobDone:
 		l.jobOp.busy = false
 		l.jobDone(now, r)

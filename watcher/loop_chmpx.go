@@ -83,9 +83,9 @@ func (l *loop) probeDone(now time.Time, p probed) {
 		l.confirming(now, p)
 	case p.err == nil && l.output.file.config != nil:
 		l.watchRing(now, before, p.status)
-		l.probe.planLater(now, l.parking.waits())
+		l.probeLater(now)
 	default:
-		l.probe.planLater(now, l.parking.waits())
+		l.probeLater(now)
 	}
 	if l.parking.waits() && l.probe.found == foundRunning {
 		l.awaitEnd(now)
@@ -121,6 +121,36 @@ func (l *loop) confirming(now time.Time, p probed) {
 		l.Log.Info("cannot confirm that chmpx loads slave.ini", "reason", p.err)
 	}
 	if l.confirmation.pending == nil {
+		l.probeLater(now)
+	}
+}
+
+// probeLater plans the next probe while no revision is to be confirmed. As long as chmpx is as it
+// should be, a look that shows what the one before has shown means nothing to the loop, which is
+// not woken by it.
+func (l *loop) probeLater(now time.Time) {
+	if l.once || !l.calm() || !l.probe.showsChanges() || len(l.healing.refused) > 0 || l.parking.waits() || l.parking.keepsPrevious() {
+		l.probe.planLater(now, l.parking.waits())
+		return
+	}
+	l.probe.plan(now, calmPause)
+	if !l.changeOp.busy {
+		st, pause := *l.probe.last, l.probe.direct
+		const noLimit = 0 // it is never overdue
+		l.start(now, &l.changeOp, noLimit, func(ctx context.Context) any { return changed{l.Chmpx.AwaitChange(ctx, st, pause)} })
+	}
+}
+
+// changed is what came of the wait for chmpx's memory to change.
+type changed struct{ err error }
+
+// chmpxChanged probes chmpx, of which the memory may show something else now.
+func (l *loop) chmpxChanged(now time.Time, c changed) {
+	switch {
+	case l.ctx.Err() != nil:
+	case c.err == nil:
+		l.startProbe(now)
+	case !errors.Is(c.err, context.Canceled):
 		l.probe.planLater(now, l.parking.waits())
 	}
 }

@@ -47,6 +47,9 @@ const untilDirect = 3
 // mayReturn is how long a chmpx that is gone is taken for one that is being restarted.
 const mayReturn = time.Second
 
+// calmPause is the pause between probes while each change of what they show is waited for.
+const calmPause = 30 * time.Second
+
 // presence is how a probe finds chmpx.
 type presence int
 
@@ -137,6 +140,11 @@ func (p *probe) planLater(now time.Time, soon bool) {
 	default:
 		p.plan(now, p.peek)
 	}
+}
+
+// showsChanges reports whether changes of what the latest probe has shown can be waited for.
+func (p *probe) showsChanges() bool {
+	return p.peek != 0 && p.direct < calmPause && p.last != nil && p.last.Direct
 }
 
 // aim says what to look for while there is no file; nil: nothing yet.

@@ -114,6 +114,9 @@ type SecondOpinion interface {
 // Prober looks at the running chmpx; it is a *daemon.Prober outside of tests.
 type Prober interface {
 	Status(ctx context.Context, group string, ctlPort int) (daemon.Status, error)
+	// AwaitChange looks after each pause, without chmpxstatus, and returns nil when chmpx may show
+	// something else than st, the latest status, which was Direct.
+	AwaitChange(ctx context.Context, st daemon.Status, pause time.Duration) error
 	// AwaitEnd returns nil when the chmpx of a status may have ended.
 	AwaitEnd(ctx context.Context, st daemon.Status) error
 	// LeftMemory reports whether there is the memory of a chmpx that has crashed.

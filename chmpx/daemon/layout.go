@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"time"
 )
@@ -25,28 +26,26 @@ const (
 	atMaxNodes = 336
 	headSize   = 344
 
-	atSelf      = 33128 // from here on these are offsets in the part that begins here
-	inServers   = 24
-	inSlaves    = 40
-	inFree      = 48
-	countsSize  = 56
-	atClients   = 34664
-	clientsSize = 8
+	atSelf     = 33128 // from here on these are offsets in the part that begins here
+	inServers  = 24
+	inSlaves   = 40
+	inFree     = 48
+	inClients  = 1536
+	countsSize = 1544
 
 	// A node: what chains it to the next, then the node itself, in two parts with the paths of
 	// its certificates between them.
-	inNext     = 8
-	inName     = 24 + 8 // 1025 bytes
-	inPort     = 24 + 1056
-	inCtlPort  = 24 + 1058
-	inSSL      = 24 + 1060
-	nodeFirst  = 24 + 1064
-	atRest     = 24 + 6184 // from here on these are offsets in the second part
-	inSockets  = 0
-	inStatus   = 32
-	inCUK      = 40
-	inSeed     = 40 + 2048
-	nodeSecond = 40 + 2048 + 2048
+	inNext    = 8
+	inName    = 24 + 8 // 1025 bytes
+	inPort    = 24 + 1056
+	inCtlPort = 24 + 1058
+	inSSL     = 24 + 1060
+	inSecond  = 24 + 6184
+	inSockets = inSecond
+	inStatus  = inSecond + 32
+	inCUK     = inSecond + 40
+	inSeed    = inCUK + 2048
+	nodeSize  = inSeed + 2048
 
 	linkSize = 24 // a socket, a client: two pointers and a number
 )
@@ -64,8 +63,18 @@ type layout struct {
 
 	size  int64
 	links int // followed so far
-	buf   [nodeSecond]byte
+	buf   [nodeSize]byte
 	last  string // the latest state text: most nodes share it
+
+	// What was read for the latest status: where, and the sum of it.
+	parts []part
+	sum   maphash.Hash
+}
+
+// part is a part of the memory.
+type part struct {
+	off int64
+	n   int
 }
 
 // at returns n bytes, which are good until the next call.
@@ -73,14 +82,32 @@ func (l *layout) at(off int64, n int) ([]byte, error) {
 	if off <= 0 && n != headSize || off > l.size-int64(n) {
 		return nil, fmt.Errorf("%w: it points outside of itself", errLayout)
 	}
+	l.parts = append(l.parts, part{off, n})
 	b := l.buf[:n]
 	_, err := l.ReadAt(b, off)
+	l.sum.Write(b)
 	return b, err
+}
+
+// unchanged tells whether the parts that were read for the latest status hold what they held then.
+func (l *layout) unchanged() bool {
+	var sum maphash.Hash
+	sum.SetSeed(l.sum.Seed())
+	for _, p := range l.parts {
+		b := l.buf[:p.n]
+		if _, err := l.ReadAt(b, p.off); err != nil {
+			return false
+		}
+		sum.Write(b)
+	}
+	return sum.Sum64() == l.sum.Sum64()
 }
 
 // status reads the whole.
 func (l *layout) status() (st Status, err error) {
 	l.links = 0
+	l.parts = l.parts[:0]
+	l.sum.Reset()
 	head, err := l.at(0, headSize)
 	if err != nil {
 		return st, err
@@ -98,6 +125,7 @@ func (l *layout) status() (st Status, err error) {
 		return st, err
 	}
 	self, servers, slaves := pointer(counts), pointer(counts[inServers:]), pointer(counts[inSlaves:])
+	clients := pointer(counts[inClients:])
 	st.FreeNodes = number64(counts[inFree:])
 	if st.Self, _, err = l.node(self, &st); err != nil {
 		return st, err
@@ -108,11 +136,7 @@ func (l *layout) status() (st Status, err error) {
 	if st.Slaves, err = l.nodes(slaves, self, &st); err != nil {
 		return st, err
 	}
-	clients, err := l.at(atClients, clientsSize)
-	if err != nil {
-		return st, err
-	}
-	st.Clients, err = l.count(pointer(clients))
+	st.Clients, err = l.count(clients)
 	return st, err
 }
 
@@ -135,7 +159,7 @@ func (l *layout) node(at int64, st *Status) (n Node, next int64, err error) {
 	if err := l.follow(); err != nil {
 		return n, 0, err
 	}
-	b, err := l.at(at, nodeFirst)
+	b, err := l.at(at, nodeSize)
 	if err != nil {
 		return n, 0, err
 	}
@@ -144,10 +168,6 @@ func (l *layout) node(at int64, st *Status) (n Node, next int64, err error) {
 	n.Port, n.CtlPort = number16(b[inPort:]), number16(b[inCtlPort:])
 	n.SSL = b[inSSL] != 0
 	st.SSL = st.SSL || n.SSL
-
-	if b, err = l.at(at+atRest, nodeSecond); err != nil {
-		return n, 0, err
-	}
 	n.CUK, n.Seed = cString(b[inCUK:inCUK+2048]), cString(b[inSeed:inSeed+2048])
 	sockets := pointer(b[inSockets:])
 	if n.State, err = l.state(number64(b[inStatus:])); err != nil {

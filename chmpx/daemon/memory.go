@@ -54,6 +54,11 @@ func (m *memory) look(group string, ctlPort int) (Status, bool) {
 	return Status{}, false
 }
 
+// unchanged tells whether what was read for st, the latest status, is still there, and chmpx with it.
+func (m *memory) unchanged(st Status) bool {
+	return m.file != nil && time.Since(m.since) < trusted && sameStatus(st, m.status) && m.runs() && m.layout.unchanged()
+}
+
 // read reads the memory until it says what it said before, as before or just now: half of a change
 // is seen once.
 func (m *memory) read() (Status, error) {
@@ -73,12 +78,14 @@ func (m *memory) read() (Status, error) {
 
 // lives tells whether chmpx's process has not ended, and the memory is the one at its path.
 func (m *memory) lives() bool {
-	n, err := unix.Poll([]unix.PollFd{{Fd: int32(m.pidfd.Fd()), Events: unix.POLLIN}}, 0)
-	if n != 0 || err != nil {
-		return false
-	}
 	now, err := os.Stat(m.file.Name())
-	return err == nil && os.SameFile(now, m.info)
+	return err == nil && os.SameFile(now, m.info) && m.runs()
+}
+
+// runs tells whether chmpx's process has not ended.
+func (m *memory) runs() bool {
+	n, err := unix.Poll([]unix.PollFd{{Fd: int32(m.pidfd.Fd()), Events: unix.POLLIN}}, 0)
+	return n == 0 && err == nil
 }
 
 // compare begins to use the memory at path if it shows what chmpxstatus has shown just now.

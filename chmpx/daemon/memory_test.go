@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"os"
@@ -188,6 +189,83 @@ func (l *lookedAt) poke(at int64, text string) {
 	}
 }
 
+// TestAwaitChange: the wait goes on while nothing changes, and ends by whatever does.
+func TestAwaitChange(t *testing.T) {
+	for name, c := range map[string]struct {
+		do  func(l *lookedAt, p *fakechmpx.Process, cancel func())
+		err error
+	}{
+		"a server joins": {do: func(l *lookedAt, _ *fakechmpx.Process, _ func()) {
+			l.state.SetRing(fakechmpx.Member{Name: "127.0.0.1", Port: 8020, CtlPort: 8021, CUK: "cuk-9", State: fakechmpx.MemberUp})
+		}},
+		"a program joins chmpx": {do: func(l *lookedAt, _ *fakechmpx.Process, _ func()) { l.state.SetClients(1) }},
+		"chmpx is killed":       {do: func(_ *lookedAt, p *fakechmpx.Process, _ func()) { p.Signal(syscall.SIGKILL) }},
+		"chmpx is stopped":      {do: func(l *lookedAt, p *fakechmpx.Process, _ func()) { p.Stop(l.Context()) }},
+		"its file is cut off": {do: func(l *lookedAt, _ *fakechmpx.Process, _ func()) {
+			os.Truncate(l.state.Path("orders", 8031), layoutSize)
+		}},
+		"nobody wants to know it": {do: func(_ *lookedAt, _ *fakechmpx.Process, cancel func()) { cancel() }, err: context.Canceled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLookedAt(t)
+			p := l.start()
+			l.look(false)
+			st := l.look(true)
+			looks := make(chan struct{})
+			was := l.prober.memory.layout.ReaderAt
+			l.prober.memory.layout.ReaderAt = readerAt(func(b []byte, off int64) (int, error) {
+				if off == 0 {
+					select {
+					case looks <- struct{}{}:
+					case <-t.Context().Done():
+					}
+				}
+				return was.ReadAt(b, off)
+			})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			ended := make(chan error, 1)
+			go func() { ended <- l.prober.AwaitChange(ctx, st, time.Millisecond) }()
+			for range 20 {
+				select {
+				case <-looks:
+				case err := <-ended:
+					t.Fatalf("it ends, though nothing has changed: %v", err)
+				}
+			}
+			c.do(l, p, cancel)
+			for {
+				select {
+				case <-looks:
+					continue
+				case err := <-ended:
+					if !errors.Is(err, c.err) {
+						t.Errorf("error %v, want %v", err, c.err)
+					}
+				}
+				break
+			}
+		})
+	}
+}
+
+// What is not looked at directly is for Status to look at.
+func TestAwaitChangeOfWhatItDoesNotSee(t *testing.T) {
+	l := newLookedAt(t)
+	l.start()
+	l.look(false)
+	st := l.look(true)
+	st.Revision++ // it is of another moment
+	if err := l.prober.AwaitChange(t.Context(), st, time.Millisecond); err != nil {
+		t.Error(err)
+	}
+	st = l.look(true)
+	l.prober.memory.close()
+	if err := l.prober.AwaitChange(t.Context(), st, time.Millisecond); err != nil {
+		t.Error(err)
+	}
+}
+
 // A memory that is half of a change when it is read is read again.
 func TestMemoryIsReadUntilItSaysTheSameTwice(t *testing.T) {
 	l := newLookedAt(t)
@@ -228,12 +306,12 @@ func (f readerAt) ReadAt(b []byte, off int64) (int, error) { return f(b, off) }
 
 // Whatever is in the file, reading it ends, with a status or an error.
 func FuzzLayout(f *testing.F) {
-	head := make([]byte, atClients+clientsSize+nodeSecond+atRest)
+	head := make([]byte, atSelf+countsSize+nodeSize)
 	copy(head, layoutVersion)
 	binary.LittleEndian.PutUint64(head[atSize:], layoutSize)
 	f.Add(head, uint64(atSelf), uint64(0))
 	f.Add(head, uint64(atSelf+inServers), uint64(8))
-	f.Add(head, uint64(atClients), uint64(atClients-8))
+	f.Add(head, uint64(atSelf+inClients), uint64(atSelf))
 	f.Add([]byte("CHMINFO_VERSION 1.0"), uint64(0), uint64(0))
 	f.Fuzz(func(t *testing.T, b []byte, at, value uint64) {
 		b = bytes.Clone(b)
@@ -276,7 +354,24 @@ func TestRealChmpxsMemory(t *testing.T) {
 			t.Errorf("(-chmpxstatus +memory)\n%s", diff)
 		}
 	}
+	st, err := h.status("orders", 8031)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 20 { // it stays as it is, to the byte
+		time.Sleep(50 * time.Millisecond)
+		if !h.prober.unchanged(st) {
+			t.Fatal("chmpx's memory changes while nothing happens")
+		}
+	}
+	changed := make(chan error, 1)
+	go func() {
+		changed <- h.Do(func() error { return h.prober.AwaitChange(t.Context(), st, 10*time.Millisecond) })
+	}()
 	h.put(t, strings.Replace(realText, "FILEVERSION = 7", "FILEVERSION = 8", 1))
+	if err := <-changed; err != nil {
+		t.Error(err)
+	}
 	if st := h.await(t, 8); !st.Direct {
 		t.Error("a reload took chmpxstatus to see")
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 	"time"
@@ -47,9 +48,11 @@ func (p *program) run(ctx context.Context, o *options.Options, load func() (*opt
 	return err
 }
 
-// keepSmall keeps the memory of a program small that works little and lives for years: it collects
-// often, and gives back what its start has used.
+// keepSmall keeps small what a program needs that works little and lives for years: it collects
+// often, gives back what its start has used, and runs one thread at a time, as each more that it
+// wakes costs more than the work it has.
 func keepSmall() *time.Timer {
+	runtime.GOMAXPROCS(1)
 	debug.SetGCPercent(25)
 	return time.AfterFunc(startOver, debug.FreeOSMemory)
 }

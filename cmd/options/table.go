@@ -290,7 +290,7 @@ func chmpxOptions() []Option {
 			Key: "peek", Kind: KindDuration, Placeholder: "DURATION", Default: "2s",
 			Help: "pause between looks at chmpx's own view of its servers; 0: don't look",
 			Long: "The pause between two looks at chmpx's own view of its servers, which tells when to ask K2HR3. 0: don't look; else 100ms to 10m. " +
-				"Where the agent can look without chmpxstatus, by reading chmpx's memory, it looks every 500ms unless this option is set.",
+				"Where the agent can look without chmpxstatus, by reading chmpx's memory, it looks every 900ms unless this option is set.",
 			set: duration(func(o *Options) *time.Duration { return &o.Peek }, true, 100*time.Millisecond, 10*time.Minute),
 		},
 		{

@@ -11,7 +11,7 @@ import (
 // What a slave does not need K2HR3 for, as recorded.
 const (
 	confirms = 300 * time.Millisecond // from the answer to a chmpx that is seen to run it
-	peek     = 500 * time.Millisecond // between two looks at the ring
+	peek     = 900 * time.Millisecond // between two looks at the ring
 	timeout  = 20 * time.Second
 )
 

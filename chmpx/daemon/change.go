@@ -1,0 +1,55 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// AwaitChange looks at chmpx's memory after each pause, and returns nil as soon as that may show
+// something else than st, which is the latest that Status has shown; Status tells what. It never
+// runs chmpxstatus, so that chmpx does not notice it. The error is ctx's, or why it cannot wait.
+func (p *Prober) AwaitChange(ctx context.Context, st Status, pause time.Duration) error {
+	clock, err := startPauses(pause)
+	if err != nil {
+		return err
+	}
+	defer clock.Close()
+	defer context.AfterFunc(ctx, func() { clock.SetReadDeadline(time.Unix(1, 0)) })()
+	var count [8]byte
+	for {
+		if _, err := clock.Read(count[:]); err != nil {
+			return errors.Join(ctx.Err(), err)
+		}
+		if !p.unchanged(st) {
+			return nil
+		}
+	}
+}
+
+// unchanged tells whether chmpx's memory is known to show what it showed when it was st.
+func (p *Prober) unchanged(st Status) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.memory.unchanged(st)
+}
+
+// startPauses returns a file that can be read after each pause. A timer of Go's would wake three
+// threads each time, which is most of what an agent at rest needs (BenchmarkRest in tests/bench).
+func startPauses(pause time.Duration) (*os.File, error) {
+	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make a timer to look at chmpx by: %w", err)
+	}
+	clock := os.NewFile(uintptr(fd), "timerfd")
+	every := unix.NsecToTimespec(pause.Nanoseconds())
+	if err := unix.TimerfdSettime(fd, 0, &unix.ItimerSpec{Interval: every, Value: every}, nil); err != nil {
+		clock.Close()
+		return nil, fmt.Errorf("cannot start a timer to look at chmpx by: %w", err)
+	}
+	return clock, nil
+}
