@@ -53,6 +53,7 @@ type fakeChmpx struct {
 	left    bool          // it has left its memory when it ended
 	missing bool          // chmpxstatus is not installed
 	direct  bool          // chmpxstatus does not have to run
+	timers  error         // there is none to look by
 	failing error         // chmpxstatus fails
 	hangs   bool          // chmpxstatus does not return
 	young   int           // it shows no revision at the next so many looks
@@ -211,7 +212,10 @@ func (c *fakeChmpx) lookedAt() []time.Time {
 
 // AwaitChange looks in virtual time.
 func (c *fakeChmpx) AwaitChange(ctx context.Context, st daemon.Status, pause time.Duration) error {
-	for {
+	c.mu.Lock()
+	err := c.timers
+	c.mu.Unlock()
+	for err == nil {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -227,6 +231,7 @@ func (c *fakeChmpx) AwaitChange(ctx context.Context, st daemon.Status, pause tim
 			return ctx.Err()
 		}
 	}
+	return err
 }
 
 // AwaitEnd looks in virtual time, where that costs nothing.

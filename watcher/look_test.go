@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"syscall"
 	"testing"
 	"time"
 
@@ -56,17 +57,19 @@ func TestLooksWithoutChmpxstatusComeMoreOften(t *testing.T) {
 		direct  bool
 		servers bool
 		want    time.Duration
+		timers  error
 	}{
-		"by chmpxstatus":             {false, true, 2 * time.Second},
-		"directly":                   {true, true, 200 * time.Millisecond},
-		"directly, without a server": {true, false, 200 * time.Millisecond},
-		"chmpxstatus, no server":     {false, false, 2 * time.Second},
+		"by chmpxstatus":             {false, true, 2 * time.Second, nil},
+		"directly":                   {true, true, 200 * time.Millisecond, nil},
+		"directly, without a server": {true, false, 200 * time.Millisecond, nil},
+		"directly, without a timer":  {true, true, 200 * time.Millisecond, syscall.EMFILE},
+		"chmpxstatus, no server":     {false, false, 2 * time.Second, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {
 				h.config.Peek, h.config.PeekDirect = 2*time.Second, 200*time.Millisecond
 				h.applied()
-				h.chmpx.set(func(f *fakeChmpx) { f.direct = c.direct })
+				h.chmpx.set(func(f *fakeChmpx) { f.direct, f.timers = c.direct, c.timers })
 				if !c.servers {
 					h.chmpx.setRing()
 				}
