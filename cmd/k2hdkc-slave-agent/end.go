@@ -14,7 +14,7 @@ const (
 	// the second within which the agent has ended, whatever hangs: a disk, a name service, a
 	// program that cannot be killed. slave.ini is only ever renamed, so the agent may end at any
 	// moment.
-	lastCall = 700 * time.Millisecond
+	lastCall = 500 * time.Millisecond
 
 	// flushLimit is how long the end of the daemon waits for whoever reads its log, and lastFlush
 	// how long a forced end does.
