@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -22,6 +23,8 @@ import (
 	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
+
+var indirect = flag.Bool("chmpxstatus", false, "chmpx's memory cannot be read: each look runs chmpxstatus")
 
 // fakeChmpx is a Prober that looks at a model of chmpx. The model reads its file
 // whenever it is looked at, and ends on one that does not load.
@@ -47,19 +50,19 @@ type fakeChmpx struct {
 	reached, announced int // how often servers were
 
 	// What can be wrong with it.
-	lag     time.Duration // it takes a new file so much later
-	deaf    bool          // it does not notice new files
-	skip    int           // it does not notice the next so many
-	left    bool          // it has left its memory when it ended
-	missing bool          // chmpxstatus is not installed
-	direct  bool          // chmpxstatus does not have to run
-	timers  error         // there is none to look by
-	failing error         // chmpxstatus fails
-	hangs   bool          // chmpxstatus does not return
-	young   int           // it shows no revision at the next so many looks
-	after   func(error)   // called before chmpxstatus returns this error
-	stuck   chan struct{} // and cannot be ended either, until this is closed
-	slow    time.Duration // chmpxstatus takes so long
+	lag      time.Duration // it takes a new file so much later
+	deaf     bool          // it does not notice new files
+	skip     int           // it does not notice the next so many
+	left     bool          // it has left its memory when it ended
+	missing  bool          // chmpxstatus is not installed
+	indirect bool          // chmpxstatus has to run for each look
+	timers   error         // there is none to look by
+	failing  error         // chmpxstatus fails
+	hangs    bool          // chmpxstatus does not return
+	young    int           // it shows no revision at the next so many looks
+	after    func(error)   // called before chmpxstatus returns this error
+	stuck    chan struct{} // and cannot be ended either, until this is closed
+	slow     time.Duration // chmpxstatus takes so long
 }
 
 // names are what this host goes by.
@@ -222,13 +225,18 @@ func (c *fakeChmpx) AwaitChange(ctx context.Context, st daemon.Status, pause tim
 		case <-time.After(pause):
 		}
 		c.mu.Lock()
-		direct := c.direct
+		blind := c.indirect || c.missing || c.failing != nil || c.hangs || c.stuck != nil
+		if !blind {
+			c.looks = append(c.looks, time.Now())
+		}
 		c.mu.Unlock()
-		if !direct {
+		if blind {
 			return nil
 		}
-		if now, err := c.look(ctx, st.Group, st.Self.CtlPort); err != nil || !cmp.Equal(now, st) {
-			return ctx.Err()
+		now, err := c.status(st.Group, st.Self.CtlPort)
+		now.Direct = true
+		if err != nil || !cmp.Equal(now, st) {
+			return nil
 		}
 	}
 	return err
@@ -258,12 +266,8 @@ func (c *fakeChmpx) LeftMemory(string, int) bool {
 }
 
 func (c *fakeChmpx) Status(ctx context.Context, group string, ctlPort int) (daemon.Status, error) {
-	c.set(func(c *fakeChmpx) { c.probes++ })
-	return c.look(ctx, group, ctlPort)
-}
-
-func (c *fakeChmpx) look(ctx context.Context, group string, ctlPort int) (daemon.Status, error) {
 	c.mu.Lock()
+	c.probes++
 	c.looks = append(c.looks, time.Now())
 	hangs, stuck, failing, slow := c.hangs, c.stuck, c.failing, c.slow
 	if c.missing {
@@ -286,7 +290,7 @@ func (c *fakeChmpx) look(ctx context.Context, group string, ctlPort int) (daemon
 	}
 	st, err := c.status(group, ctlPort)
 	c.mu.Lock()
-	st.Direct = err == nil && c.direct
+	st.Direct = err == nil && !c.indirect
 	after := c.after
 	c.mu.Unlock()
 	if after != nil {
@@ -302,7 +306,7 @@ func (c *fakeChmpx) status(group string, ctlPort int) (daemon.Status, error) {
 	if c.slave == nil {
 		return daemon.Status{}, daemon.ErrNotRunning
 	}
-	if !c.direct && c.slave.Looked() == fakechmpx.Reloaded {
+	if c.indirect && c.slave.Looked() == fakechmpx.Reloaded {
 		c.known = nil
 	}
 	if c.known != nil && c.known.Group == group && c.known.Self.CtlPort == ctlPort {

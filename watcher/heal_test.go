@@ -333,6 +333,7 @@ func TestAChmpxThatHasNeverReachedAServerIsNotHealthyForLong(t *testing.T) {
 func TestLooksDoNotKeepChmpxFromConnecting(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.config.Peek = 100 * time.Millisecond
+		h.chmpx.set(func(c *fakeChmpx) { c.indirect = true })
 		h.unit = &fakeUnit{state: unitState("loaded", "inactive", "enabled"), started: h.chmpx.begin, restarted: h.chmpx.begin, lasts: 70 * time.Millisecond}
 		h.chmpx.setRing(1)
 		h.refuse(1)

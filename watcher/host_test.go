@@ -112,7 +112,7 @@ func newHost(t *testing.T) *host {
 	if err := os.Mkdir(filepath.Join(h.dir, "state"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	h.chmpx = &fakeChmpx{path: h.config.File.Path}
+	h.chmpx = &fakeChmpx{path: h.config.File.Path, indirect: *indirect}
 	t.Cleanup(h.check)
 	t.Cleanup(func() { h.stop() })
 	return h

@@ -69,7 +69,7 @@ func TestLooksWithoutChmpxstatusComeMoreOften(t *testing.T) {
 			inBubble(t, func(t *testing.T, h *host) {
 				h.config.Peek, h.config.PeekDirect = 2*time.Second, 200*time.Millisecond
 				h.applied()
-				h.chmpx.set(func(f *fakeChmpx) { f.direct, f.timers = c.direct, c.timers })
+				h.chmpx.set(func(f *fakeChmpx) { f.indirect, f.timers = !c.direct, c.timers })
 				if !c.servers {
 					h.chmpx.setRing()
 				}
@@ -94,7 +94,7 @@ func TestLooksWithoutChmpxstatusComeMoreOften(t *testing.T) {
 func TestNothingNewWakesNobody(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.config.Peek, h.config.PeekDirect = 2*time.Second, 900*time.Millisecond
-		h.chmpx.set(func(f *fakeChmpx) { f.direct = true })
+		h.chmpx.set(func(f *fakeChmpx) { f.indirect = false })
 		h.applied()
 		h.pass(time.Minute)
 		probes := 0
@@ -127,9 +127,9 @@ func TestALookThatFallsBackToChmpxstatusStarvesNobody(t *testing.T) {
 		h.config.Peek, h.config.PeekDirect = 100*time.Millisecond, 100*time.Millisecond
 		h.applied()
 		h.chmpx.setRing()
-		h.chmpx.set(func(f *fakeChmpx) { f.direct = true })
+		h.chmpx.set(func(f *fakeChmpx) { f.indirect = false })
 		h.pass(5 * time.Second)
-		h.chmpx.set(func(f *fakeChmpx) { f.direct = false })
+		h.chmpx.set(func(f *fakeChmpx) { f.indirect = true })
 		before := len(h.chmpx.lookedAt())
 		h.pass(20 * time.Second)
 		looks := h.chmpx.lookedAt()[before:]
@@ -148,7 +148,7 @@ func TestALookThatFallsBackToChmpxstatusStarvesNobody(t *testing.T) {
 func TestARestartIsNoEnd(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.config.Peek, h.config.PeekDirect = 2*time.Second, 100*time.Millisecond
-		h.chmpx.set(func(f *fakeChmpx) { f.direct = true })
+		h.chmpx.set(func(f *fakeChmpx) { f.indirect = false })
 		h.applied()
 		h.pass(3 * time.Second)
 		for n, gap := range []time.Duration{0, 150 * time.Millisecond, 900 * time.Millisecond} {

@@ -85,7 +85,7 @@ func (l *loop) probeDone(now time.Time, p probed) {
 		l.watchRing(now, before, p.status)
 		l.probeLater(now)
 	default:
-		l.probeLater(now)
+		l.probe.planLater(now, l.parking.waits())
 	}
 	if l.parking.waits() && l.probe.found == foundRunning {
 		l.awaitEnd(now)
@@ -121,13 +121,13 @@ func (l *loop) confirming(now time.Time, p probed) {
 		l.Log.Info("cannot confirm that chmpx loads slave.ini", "reason", p.err)
 	}
 	if l.confirmation.pending == nil {
-		l.probeLater(now)
+		l.probe.planLater(now, l.parking.waits())
 	}
 }
 
-// probeLater plans the next probe while no revision is to be confirmed. As long as chmpx is as it
-// should be, a look that shows what the one before has shown means nothing to the loop, which is
-// not woken by it.
+// probeLater plans the next probe after one that was compared with the file. As long as chmpx is as
+// it should be, a look that shows what that one has shown means nothing to the loop, which is not
+// woken by it.
 func (l *loop) probeLater(now time.Time) {
 	if l.once || !l.calm() || !l.probe.showsChanges() || len(l.healing.refused) > 0 || l.parking.waits() || l.parking.keepsPrevious() {
 		l.probe.planLater(now, l.parking.waits())

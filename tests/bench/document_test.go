@@ -8,11 +8,13 @@ import (
 	"testing"
 	"text/template/parse"
 	"time"
+
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 func committed(t *testing.T) string {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join(root(), "tests", "BENCHMARKS.md"))
+	b, err := os.ReadFile(filepath.Join(realagent.Root(), "tests", "BENCHMARKS.md"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,6 +17,8 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // What is measured, by the names that the benchmarks have for it.
@@ -60,5 +62,5 @@ func command(ctx context.Context, update bool, changes, rest int) error {
 		fmt.Fprint(os.Stdout, text)
 		return nil
 	}
-	return os.WriteFile(filepath.Join(root(), "tests", "BENCHMARKS.md"), []byte(text), 0o644)
+	return os.WriteFile(filepath.Join(realagent.Root(), "tests", "BENCHMARKS.md"), []byte(text), 0o644)
 }

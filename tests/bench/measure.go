@@ -76,7 +76,7 @@ func measure(ctx context.Context, dir string, changes, rest int) (measured, erro
 // run runs one benchmark and takes its results.
 func (m measured) run(ctx context.Context, dir, bench string, rounds int) error {
 	cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-bench", "^Benchmark"+bench+"$", "-benchtime", strconv.Itoa(rounds)+"x", "-timeout", "20m", "./tests/bench")
-	cmd.Dir = root()
+	cmd.Dir = realagent.Root()
 	cmd.Env = append(os.Environ(), envPeers+"="+dir)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(os.Stderr, &out), os.Stderr
@@ -107,7 +107,7 @@ func (r results) parse(out string) {
 // buildPackage builds the deb of this machine's architecture.
 func buildPackage(ctx context.Context, dir string) (string, error) {
 	dist := filepath.Join(dir, "dist")
-	cmd := exec.CommandContext(ctx, filepath.Join(root(), "packaging", "build"))
+	cmd := exec.CommandContext(ctx, filepath.Join(realagent.Root(), "packaging", "build"))
 	cmd.Env = append(os.Environ(), "ARCHES="+runtime.GOARCH, "DIST="+dist)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("packaging/build: %w\n%s", err, out)
@@ -149,10 +149,4 @@ func machine() string {
 	loads := append(strings.Fields(string(load)), "unknown", "unknown")
 	return fmt.Sprintf("%d processors (%s), Linux %s, %s; load average before the benchmarks %s (1 min), %s (5 min)",
 		runtime.NumCPU(), runtime.GOARCH, kernel.Find(release), runtime.Version(), loads[0], loads[1])
-}
-
-// root is the module's folder.
-func root() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "..", "..")
 }

@@ -249,8 +249,11 @@ func (n *node) noneFailed() {
 // sameChmpx checks that the same chmpx runs all the time.
 func (n *node) sameChmpx() {
 	n.TB.Helper()
-	n.Settled()
-	now := n.Shows(slave.ChmpxUnit, "ActiveState", "MainPID", "InvocationID", "NRestarts")
+	var now map[string]string
+	machine.Until(n.TB, "the reload of chmpx to end", func() bool { // which may begin after chmpx has the file
+		now = n.Shows(slave.ChmpxUnit, "ActiveState", "MainPID", "InvocationID", "NRestarts")
+		return now["ActiveState"] != "reloading"
+	})
 	now["process"] = fmt.Sprint(n.Number("chmpx process id"))
 	now["start"] = n.Run(`cut -d ' ' -f 22 "/proc/$1/stat"`, now["process"])
 	if n.runs == nil {

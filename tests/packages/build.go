@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"k2hdkc-slave-agent/tests/need"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // epoch is the time that built packages carry, in seconds since 1970.
@@ -36,7 +37,7 @@ func Build(tb testing.TB, version string) string {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if err := build(root(), dir, version, runtime.GOARCH); err != nil {
+	if err := build(realagent.Root(), dir, version, runtime.GOARCH); err != nil {
 		tb.Fatal(err)
 	}
 	built[version] = dir
@@ -83,7 +84,7 @@ func before(tb testing.TB, path string) (string, error) {
 }
 
 func git(tb testing.TB, args ...string) (string, error) {
-	out, err := exec.CommandContext(tb.Context(), "git", append([]string{"-C", root()}, args...)...).Output()
+	out, err := exec.CommandContext(tb.Context(), "git", append([]string{"-C", realagent.Root()}, args...)...).Output()
 	if err != nil {
 		return "", fmt.Errorf("git %s: %w", args[0], err)
 	}
@@ -99,12 +100,6 @@ func build(tree, dist, version string, arches ...string) error {
 		return fmt.Errorf("building the packages %s: %w\n%s", version, err, out)
 	}
 	return nil
-}
-
-// root is the module's folder.
-func root() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "../..")
 }
 
 // One returns the one package of a kind, deb or rpm, in a folder.

@@ -15,6 +15,7 @@ import (
 	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/machine"
 	"k2hdkc-slave-agent/tests/need"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // ChmpxVersion is the version of the chmpx that the stand-in is held to, and of
@@ -83,7 +84,7 @@ func chmpxPackages(tb testing.TB, real bool, put func(usr string) error) string 
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if err := os.CopyFS(stage, os.DirFS(filepath.Join(root(), "tests/packages/chmpx"))); err != nil {
+	if err := os.CopyFS(stage, os.DirFS(filepath.Join(realagent.Root(), "tests/packages/chmpx"))); err != nil {
 		tb.Fatal(err)
 	}
 	if err := put(filepath.Join(stage, "programs")); err != nil {
@@ -168,7 +169,7 @@ func copyFile(from, to string, mode os.FileMode) error {
 // nfpm makes the package of a folder's nfpm.yaml, with the nfpm that the agent's
 // own packages are made with.
 func nfpm(stage, format, target, version string) error {
-	script, err := os.ReadFile(filepath.Join(root(), "packaging/build"))
+	script, err := os.ReadFile(filepath.Join(realagent.Root(), "packaging/build"))
 	if err != nil {
 		return err
 	}

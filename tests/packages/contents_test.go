@@ -20,7 +20,7 @@ import (
 // one in the changelog.
 func newest(tb testing.TB) string {
 	tb.Helper()
-	text, err := os.ReadFile(filepath.Join(root(), "packaging/changelog.yaml"))
+	text, err := os.ReadFile(filepath.Join(realagent.Root(), "packaging/changelog.yaml"))
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -216,7 +216,7 @@ func TestPackagesAreSmall(t *testing.T) {
 
 // What the other tests run is the program of the packages, and what is measured is built like it.
 func TestBuildFlagsAreTheSameInTests(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(root(), "packaging/compile"))
+	text, err := os.ReadFile(filepath.Join(realagent.Root(), "packaging/compile"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +280,7 @@ func TestVersionIsTheSameEverywhere(t *testing.T) {
 func TestVersionsThatArePackagesOfNothingAreRefused(t *testing.T) {
 	for _, version := range []string{"1.2", "v1.2.3", "1.2.3-1", "1.2.3 ", "1.2.3~RC 1", "../1.2.3"} {
 		dir := t.TempDir()
-		err := build(root(), dir, version, runtime.GOARCH)
+		err := build(realagent.Root(), dir, version, runtime.GOARCH)
 		if err == nil || !strings.Contains(err.Error(), "VERSION") {
 			t.Errorf("%q: %v", version, err)
 		}

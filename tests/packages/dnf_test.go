@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"k2hdkc-slave-agent/tests/need"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // elHost is a dnf that has what an administrator gives it: k2hdkc.repo, and the
@@ -182,7 +183,7 @@ func TestDnfPassesSomebodyElsesBrokenRepository(t *testing.T) {
 	write(t, filepath.Join(filepath.Dir(h.root), "repos/gone.repo"),
 		"[gone]\nname=gone\nbaseurl=http://127.0.0.1:9/\nenabled=1\ngpgcheck=0\nskip_if_unavailable=False\n")
 	const passes = "--setopt=*.skip_if_unavailable=1"
-	if text := read(t, filepath.Join(root(), "cloud-init/first-boot.sh")); !strings.Contains(text, "'"+passes+"' install") {
+	if text := read(t, filepath.Join(realagent.Root(), "cloud-init/first-boot.sh")); !strings.Contains(text, "'"+passes+"' install") {
 		t.Errorf("user data does not say %s", passes)
 	}
 	if out, err := h.run("--installroot="+h.root, "install", "shop-tool"); err == nil {

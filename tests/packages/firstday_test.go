@@ -173,7 +173,7 @@ func TestInstallingByHandWithoutATerminal(t *testing.T) {
 	tinyDeb(t, chmpx, "chmpx", "1.0")
 	r := Repo(t, Build(t, older), chmpx)
 	serve(t, r)
-	_, section, _ := strings.Cut(read(t, filepath.Join(root(), "packaging/README.md")), "\n## On a host\n\n")
+	_, section, _ := strings.Cut(read(t, filepath.Join(realagent.Root(), "packaging/README.md")), "\n## On a host\n\n")
 	typed, _, _ := strings.Cut(section, "\n\n")
 	const option, mine = " -o Dpkg::Options::=--force-confold", "# mine\n"
 	if strings.Count(typed, "apt-get") != 2 {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"k2hdkc-slave-agent/tests/need"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // What is overridden, and why, stands in packaging/lintian-overrides, which is a
@@ -44,7 +45,7 @@ func TestRPMLintHasNothingToSay(t *testing.T) {
 	if err := os.Chmod(filepath.Join(bin, "cpio"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command("rpmlint", "--config", filepath.Join(root(), "packaging/rpmlint.toml"), rpm)
+	cmd := exec.Command("rpmlint", "--config", filepath.Join(realagent.Root(), "packaging/rpmlint.toml"), rpm)
 	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "0 errors, 0 warnings") {

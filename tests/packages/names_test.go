@@ -36,7 +36,7 @@ const (
 // where they lead.
 func links(t *testing.T) map[string]string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root(), "nfpm.yaml"))
+	text, err := os.ReadFile(filepath.Join(realagent.Root(), "nfpm.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func newInstalled(t *testing.T) installed {
 			}
 		}
 		return errors.Join(copyFile(bin, program, 0o755),
-			copyFile(filepath.Join(root(), "packaging/k2hdkc-slave-agent.service"), "/usr/lib/systemd/system/k2hdkc-slave-agent.service", 0o644))
+			copyFile(filepath.Join(realagent.Root(), "packaging/k2hdkc-slave-agent.service"), "/usr/lib/systemd/system/k2hdkc-slave-agent.service", 0o644))
 	})
 	if err != nil {
 		t.Fatal(err)

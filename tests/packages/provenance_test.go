@@ -11,6 +11,7 @@ import (
 
 	"k2hdkc-slave-agent/tests/machine"
 	"k2hdkc-slave-agent/tests/need"
+	"k2hdkc-slave-agent/tests/realagent"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -41,7 +42,7 @@ func newRelease(tb testing.TB, build string) *release {
 	r := &release{tb: tb, tree: tb.TempDir(), dist: tb.TempDir(), gpgHome: newGPGHome(tb)}
 	r.signer = newKey(tb, r.gpgHome, "Releases <releases@shop.example>", "")
 	for _, name := range []string{"packaging/sign", "packaging/signing", "packaging/verify", "packaging/changelog.yaml", "go.mod", "go.sum", "nfpm.yaml"} {
-		write(tb, filepath.Join(r.tree, name), read(tb, filepath.Join(root(), name)))
+		write(tb, filepath.Join(r.tree, name), read(tb, filepath.Join(realagent.Root(), name)))
 	}
 	write(tb, filepath.Join(r.tree, "packaging/build"), build)
 	for _, name := range []string{"build", "sign", "verify"} {
@@ -164,7 +165,7 @@ func TestWhatIsSignedSaysWhereItIsFrom(t *testing.T) {
 	if diff := cmp.Diff(want, s.Predicate.BuildDefinition.ExternalParameters); diff != "" {
 		t.Errorf("built with (-want +got):\n%s", diff)
 	}
-	sum, _, _ := strings.Cut(runHere(t, "sha256sum", filepath.Join(root(), "go.sum")), " ")
+	sum, _, _ := strings.Cut(runHere(t, "sha256sum", filepath.Join(realagent.Root(), "go.sum")), " ")
 	from := []named{
 		{Name: "source", Digest: digest{"gitCommit": r.commit}},
 		{Name: "go", URI: "pkg:generic/go@" + strings.TrimPrefix(runtime.Version(), "go")},
@@ -242,8 +243,8 @@ func TestVerifyBuildsTheReleaseAgain(t *testing.T) {
 	})
 	for name, c := range map[string]struct{ inBuild, words string }{
 		"it depends on who builds":      {"hostname >>\"$DIST/k2hdkc-slave-agent_more.txt\"; date +%N >>\"$DIST/k2hdkc-slave-agent_more.txt\"\n", "not what its source gives"},
-		"it has what is in no source":   {"[ ! -e " + root() + " ] || echo more >\"$DIST/k2hdkc-slave-agent_extra.txt\"\n", "not what its source gives"},
-		"it cannot be built any longer": {"[ -e " + root() + " ]\n", "cannot be built again"},
+		"it has what is in no source":   {"[ ! -e " + realagent.Root() + " ] || echo more >\"$DIST/k2hdkc-slave-agent_extra.txt\"\n", "not what its source gives"},
+		"it cannot be built any longer": {"[ -e " + realagent.Root() + " ]\n", "cannot be built again"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRelease(t, strings.Replace(quickBuild, "cd \"$DIST\"\n", c.inBuild+"cd \"$DIST\"\n", 1))

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/tests/need"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // Repository is a signed apt and yum repository, made by packaging/repo with a
@@ -87,7 +88,7 @@ func (r *Repository) listen(tb testing.TB, l net.Listener) {
 // command is packaging/repo with the repository's key. $DIST is a folder
 // without packages, the packages are those of the arguments.
 func (r *Repository) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(root(), "packaging/repo"), args...)
+	cmd := exec.Command(filepath.Join(realagent.Root(), "packaging/repo"), args...)
 	cmd.Env = append(os.Environ(), "GNUPGHOME="+r.gpgHome, "K2HDKC_REPO_KEY="+r.fingerprint, "DIST="+r.gpgHome)
 	return cmd
 }

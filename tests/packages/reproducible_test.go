@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/tests/need"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // Everything that differs between two who build is made to differ: the folder,
@@ -63,13 +64,13 @@ func TestTwoBuildsAreTheSame(t *testing.T) {
 func checkOut(t *testing.T, to string) {
 	t.Helper()
 	list := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-	list.Dir = root()
+	list.Dir = realagent.Root()
 	out, err := list.Output()
 	if err != nil {
 		need.Missing(t, fmt.Errorf("the source is no git checkout: %w", err))
 	}
 	for name := range bytes.SplitSeq(bytes.TrimSuffix(out, []byte{0}), []byte{0}) {
-		from := filepath.Join(root(), string(name))
+		from := filepath.Join(realagent.Root(), string(name))
 		info, err := os.Lstat(from)
 		if err != nil || !info.Mode().IsRegular() {
 			continue // deleted, or not for the build

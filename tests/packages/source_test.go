@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"k2hdkc-slave-agent/tests/need"
+	"k2hdkc-slave-agent/tests/realagent"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -19,7 +20,7 @@ func TestSourcePackages(t *testing.T) {
 	need.Long(t, "builds packages")
 	need.Programs(t, "dpkg-source", "dpkg-buildpackage", "dh", "rpmbuild", "lintian", "git")
 	from := t.TempDir()
-	source := exec.Command(filepath.Join(root(), "packaging/source"), from)
+	source := exec.Command(filepath.Join(realagent.Root(), "packaging/source"), from)
 	source.Env = append(os.Environ(), "VERSION="+newest(t), "SOURCE_DATE_EPOCH="+epoch)
 	if out, err := source.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"k2hdkc-slave-agent/tests/realagent"
+
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
@@ -18,7 +20,7 @@ import (
 // document is docs/kubernetes.md.
 func document(t *testing.T) string {
 	t.Helper()
-	text, err := readFile(filepath.Join(root(), "docs/kubernetes.md"))
+	text, err := readFile(filepath.Join(realagent.Root(), "docs/kubernetes.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +131,7 @@ func TestDocumentNamesWhatThereIs(t *testing.T) {
 		}
 	}
 	for _, path := range regexp.MustCompile("packaging/kubernetes(/[A-Za-z]+)?").FindAllString(text, -1) {
-		if _, err := os.Stat(filepath.Join(root(), path)); err != nil {
+		if _, err := os.Stat(filepath.Join(realagent.Root(), path)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -139,7 +141,7 @@ func TestDocumentNamesWhatThereIs(t *testing.T) {
 			t.Errorf("no manifest has %s", name)
 		}
 	}
-	containerfile := mustRead(t, filepath.Join(root(), "packaging/kubernetes/Containerfile"))
+	containerfile := mustRead(t, filepath.Join(realagent.Root(), "packaging/kubernetes/Containerfile"))
 	for line := range strings.Lines(text) {
 		if line = strings.TrimRight(strings.TrimSpace(line), "\\ \n"); strings.HasPrefix(line, "podman build") || strings.HasPrefix(line, "--build-arg") {
 			if !bytes.Contains(containerfile, []byte(line)) {

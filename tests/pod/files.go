@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"k2hdkc-slave-agent/tests/realagent"
+
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
@@ -17,7 +19,7 @@ func readFile(path string) (string, error) {
 // copyTree copies a folder of the source to where a kustomization of a test finds it.
 func copyTree(t *testing.T, to filesys.FileSystem, folder string) {
 	t.Helper()
-	err := filepath.WalkDir(filepath.Join(root(), folder), func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(filepath.Join(realagent.Root(), folder), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -25,7 +27,7 @@ func copyTree(t *testing.T, to filesys.FileSystem, folder string) {
 		if err != nil {
 			return err
 		}
-		rel, err := filepath.Rel(root(), path)
+		rel, err := filepath.Rel(realagent.Root(), path)
 		if err != nil {
 			return err
 		}

@@ -51,7 +51,7 @@ func (m *machine) loadImages(chmpx fakechmpx.Programs) {
 	m.run("tag", local(imageApplication), local(imageChartInit), local(imageChartApplication))
 	m.run("build", "--quiet", "--pull-never", "--tag", local(imageAgentChmpx),
 		"--build-arg", "AGENT="+local(imageAgent), "--build-arg", "CHMPX="+local(imageChmpx),
-		"--file", filepath.Join(root(), "packaging/kubernetes/Containerfile"), m.dir)
+		"--file", filepath.Join(realagent.Root(), "packaging/kubernetes/Containerfile"), m.dir)
 }
 
 // loadAgent makes the agent's image as it is released.
@@ -64,7 +64,7 @@ func (m *machine) loadAgent() {
 	sbom := filepath.Join(m.dir, "sbom.json")
 	m.write(sbom, "{}\n")
 	archive := filepath.Join(m.dir, "agent.tar")
-	cmd := exec.Command("go", "run", "-C", filepath.Join(root(), "packaging/image"), ".",
+	cmd := exec.Command("go", "run", "-C", filepath.Join(realagent.Root(), "packaging/image"), ".",
 		"-version", "0.0.0", "-out", archive, runtime.GOARCH+"="+program+","+sbom)
 	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1800000000")
 	if out, err := cmd.CombinedOutput(); err != nil {

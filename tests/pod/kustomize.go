@@ -2,19 +2,11 @@ package pod
 
 import (
 	"fmt"
-	"path/filepath"
-	"runtime"
 	"sync"
 
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
-
-// root is the agent's source.
-func root() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "../..")
-}
 
 // oneAtATime is for kustomize, which sets the schema of its library anew for each run, and reads it
 // without a lock.

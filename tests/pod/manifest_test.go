@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"k2hdkc-slave-agent/tests/realagent"
+
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
@@ -21,7 +23,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // made returns what a folder of packaging/kubernetes makes.
 func made(t *testing.T, folder string) []byte {
 	t.Helper()
-	text, err := kustomize(filesys.MakeFsOnDisk(), filepath.Join(root(), "packaging/kubernetes", folder))
+	text, err := kustomize(filesys.MakeFsOnDisk(), filepath.Join(realagent.Root(), "packaging/kubernetes", folder))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +68,7 @@ func TestKubectlMakesTheSame(t *testing.T) {
 		t.Skip("there is no kubectl here to compare with")
 	}
 	for _, folder := range folders {
-		cmd := exec.Command("kubectl", "kustomize", filepath.Join(root(), "packaging/kubernetes", folder))
+		cmd := exec.Command("kubectl", "kustomize", filepath.Join(realagent.Root(), "packaging/kubernetes", folder))
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
 		got, err := cmd.Output()

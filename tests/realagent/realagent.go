@@ -56,7 +56,7 @@ func Build(dir string, flags ...string) (string, error) {
 	}
 	args := slices.Concat([]string{"build", "-tags", tags}, flags, []string{"-o", bin, "k2hdkc-slave-agent/cmd/k2hdkc-slave-agent"})
 	cmd := exec.Command("go", args...)
-	cmd.Dir = sourceDir() // of this module, whosever test it is
+	cmd.Dir = Root() // whosever test it is
 	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the agent: %w\n%s", err, out)
@@ -64,14 +64,14 @@ func Build(dir string, flags ...string) (string, error) {
 	return bin, nil
 }
 
-// sourceDir is where this file was compiled from, or the working directory for a program built
-// without paths.
-func sourceDir() string {
+// Root is the module's folder, which this was compiled from; empty where a program was built without
+// paths, or its source is gone.
+func Root() string {
 	_, file, _, _ := runtime.Caller(0)
 	if _, err := os.Stat(file); err != nil {
 		return ""
 	}
-	return filepath.Dir(file)
+	return filepath.Join(filepath.Dir(file), "..", "..")
 }
 
 // Process is a running agent.

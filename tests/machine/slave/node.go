@@ -95,12 +95,18 @@ func (n *Node) Life(unit string) string {
 	return n.Run(`systemctl show "$1" --property=MainPID,InvocationID,NRestarts`, unit)
 }
 
-// Wants checks properties of a unit, each NAME=VALUE.
+// Wants checks properties of a unit, each NAME=VALUE. A unit that is reloaded just now is active: the
+// reload may begin after chmpx has the file.
 func (n *Node) Wants(unit string, want ...string) {
 	n.TB.Helper()
 	for _, w := range want {
 		name, value, _ := strings.Cut(w, "=")
-		if got := n.Show(unit, name); got != value {
+		got := n.Show(unit, name)
+		if w == "ActiveState=active" && got == "reloading" {
+			n.Settled()
+			got = n.Show(unit, name)
+		}
+		if got != value {
 			n.TB.Errorf("%s: %s is %q, want %q", unit, name, got, value)
 		}
 	}
