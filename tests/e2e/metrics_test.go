@@ -106,9 +106,10 @@ func TestMetricsOutliveReloads(t *testing.T) {
 		return err == nil
 	})
 	wantMetrics(t, scrape(t, taken.Addr().String()), `replacements_total 1`)
-	if _, err := os.Stat(socket); err == nil {
-		t.Error("the socket of before is still there")
-	}
+	until(t, "the socket of before to go", func() bool {
+		_, err := os.Stat(socket)
+		return err != nil
+	})
 
 	text, err := os.ReadFile(textfile)
 	must(t, err)
