@@ -90,6 +90,19 @@ func newHealing(how Heal, log *slog.Logger) healing {
 
 // see takes the status of a chmpx that runs the file.
 func (h *healing) see(now time.Time, st daemon.Status, file *chmpx.Config) {
+	h.meet(now, st)
+	var refused []chmpx.Node
+	for _, i := range daemon.Refused(st, servers(file)) {
+		refused = append(refused, file.Servers[i])
+	}
+	if !slices.EqualFunc(refused, h.refused, sameServer) {
+		h.refused, h.since, h.asleep, h.checked = refused, now, nil, time.Time{}
+	}
+	h.seeWhole(now, len(refused) == 0 && st.Connected())
+}
+
+// meet takes what a look shows of chmpx, whatever file it runs.
+func (h *healing) meet(now time.Time, st daemon.Status) {
 	if st.PID != h.pid || !st.Started.Equal(h.started) {
 		h.gone()
 		h.pid, h.started, h.met, h.clientsEnd, h.foreign = st.PID, st.Started, false, now, false
@@ -99,14 +112,6 @@ func (h *healing) see(now time.Time, st daemon.Status, file *chmpx.Config) {
 		h.clientsEnd = now
 	}
 	h.clients = st.Clients
-	var refused []chmpx.Node
-	for _, i := range daemon.Refused(st, servers(file)) {
-		refused = append(refused, file.Servers[i])
-	}
-	if !slices.EqualFunc(refused, h.refused, sameServer) {
-		h.refused, h.since, h.asleep, h.checked = refused, now, nil, time.Time{}
-	}
-	h.seeWhole(now, len(refused) == 0 && st.Connected())
 }
 
 func sameServer(a, b chmpx.Node) bool {

@@ -462,3 +462,24 @@ func TestAHundredFreshSlaves(t *testing.T) {
 		t.Errorf("%.1f %% stay half connected without healing, want 88 to 96 (docs/chmpx.md J.7)", half)
 	}
 }
+
+// A chmpx that was connected is no fresh one, whose servers count as down sooner, also where each
+// look so far came while it took a file.
+func TestAChmpxThatTookAFileEachSecondHasMetItsServers(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.config.Peek, h.config.PeekDirect = 10*time.Second, 10*time.Second
+		h.applied()
+		h.become(1, fakechmpx.MemberDown)
+		h.restart(0)
+		for n := 2; n < 6; n++ {
+			h.join(n)
+			h.askNow()
+			h.become(1, fakechmpx.MemberUp)
+		}
+		h.become(1, fakechmpx.MemberDown)
+		h.pass(12 * time.Second)
+		h.wants(Healthy, "(server_down)")
+		h.pass(30 * time.Second)
+		h.wants(Failed, "server_down")
+	})
+}

@@ -68,8 +68,11 @@ func (l *loop) probeDone(now time.Time, p probed) {
 		return
 	}
 	before := l.probe.result(p, l.confirms(now, p))
-	if l.probe.found == foundDown {
+	switch l.probe.found {
+	case foundDown:
 		l.healing.gone()
+	case foundRunning:
+		l.healing.meet(now, p.status)
 	}
 	if l.parking.keepsPrevious() {
 		l.watchPrevious(now, p)

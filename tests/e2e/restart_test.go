@@ -169,9 +169,11 @@ func (r *restarting) takesAtTheNextStart(t *testing.T, name, text string, gap ti
 			r.restart(t, gap)
 			continue
 		}
+		replaced := r.agent.next
 		r.agent.says(realagent.Confirmed, "")
 		if revisionless(read(t, r.file())) != revisionless(text) {
-			continue // it was taken back
+			r.agent.next = replaced // it was taken back, which may have been said before
+			continue
 		}
 		select {
 		case <-r.chmpx.Done():
