@@ -6,9 +6,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"k2hdkc-slave-agent/tests/realagent"
-
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 func readFile(path string) (string, error) {

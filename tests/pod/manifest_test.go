@@ -11,11 +11,11 @@ import (
 	"strings"
 	"testing"
 
-	"k2hdkc-slave-agent/tests/realagent"
-
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
+
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
