@@ -54,7 +54,8 @@ func (m *memory) look(group string, ctlPort int) (Status, bool) {
 	return Status{}, false
 }
 
-// unchanged tells whether what was read for st, the latest status, is still there, and chmpx with it.
+// unchanged tells whether what was read for st, the latest status, is still there, and chmpx with
+// it.
 func (m *memory) unchanged(st Status) bool {
 	return m.file != nil && time.Since(m.since) < trusted && sameStatus(st, m.status) && m.runs() && m.layout.unchanged()
 }

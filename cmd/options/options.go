@@ -126,8 +126,8 @@ func (o *Options) PeekDirect() time.Duration {
 	return o.Peek
 }
 
-// peekDirect keeps a change that chmpx sees below a second, and an agent at rest at 0.03 % of a core
-// (BenchmarkChange, BenchmarkRest in tests/bench).
+// peekDirect keeps a change that chmpx sees below a second, and an agent at rest at 0.03 % of a
+// core (BenchmarkChange, BenchmarkRest in tests/bench).
 const peekDirect = 900 * time.Millisecond
 
 // Source tells where the value of an option came from.

@@ -64,8 +64,8 @@ func Build(dir string, flags ...string) (string, error) {
 	return bin, nil
 }
 
-// Root is the module's folder, which this was compiled from; empty where a program was built without
-// paths, or its source is gone.
+// Root is the module's folder, which this was compiled from; empty where a program was built
+// without paths, or its source is gone.
 func Root() string {
 	_, file, _, _ := runtime.Caller(0)
 	if _, err := os.Stat(file); err != nil {

@@ -95,8 +95,8 @@ func (n *Node) Life(unit string) string {
 	return n.Run(`systemctl show "$1" --property=MainPID,InvocationID,NRestarts`, unit)
 }
 
-// Wants checks properties of a unit, each NAME=VALUE. A unit that is reloaded just now is active: the
-// reload may begin after chmpx has the file.
+// Wants checks properties of a unit, each NAME=VALUE. A unit that is reloaded just now is active:
+// the reload may begin after chmpx has the file.
 func (n *Node) Wants(unit string, want ...string) {
 	n.TB.Helper()
 	for _, w := range want {
