@@ -19,7 +19,7 @@ func (p *Prober) AwaitChange(ctx context.Context, st Status, pause time.Duration
 		return err
 	}
 	defer clock.Close()
-	defer context.AfterFunc(ctx, func() { clock.SetReadDeadline(time.Unix(1, 0)) })()
+	defer context.AfterFunc(ctx, func() { clock.Close() })()
 	var count [8]byte
 	for {
 		if _, err := clock.Read(count[:]); err != nil {
