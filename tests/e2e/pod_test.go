@@ -225,9 +225,12 @@ func TestAPodThatHasLeftStaysOut(t *testing.T) {
 	if got := p.runs(p.container(deadline(t), "once", "--register")); got.status != 0 {
 		t.Fatal(got)
 	}
+	probes, requests := s.count(fakek2hr3.OpProbe), s.count(fakek2hr3.OpResource)
 	side := p.startCommand(p.container(t.Context(), "run", "--log-format=json", "--interval=1s"))
 	side.says(realagent.Started, "")
-	s.next(t)
+	until(t, "the pod to be known as a member", func() bool {
+		return s.count(fakek2hr3.OpProbe) > probes && s.count(fakek2hr3.OpResource) > requests
+	})
 	if got := p.runs(p.beside(deadline(t), "unregister")); got.status != 0 {
 		t.Fatal(got)
 	}
