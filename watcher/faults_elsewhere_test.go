@@ -31,6 +31,7 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"a role that is misspelt", "names role, from which resource follows", "watcher/k2hr3/hint_test.go", "TestAMisspeltRoleIsNotCalledAResource"},
 	{"a chmpx that is restarted between two looks", "says so, once", "watcher/look_test.go", "TestARestartIsNoEnd"},
 	{"a chmpx that is restarted, with smaller tables, right before a replacement", "judges the text for that one", "watcher/look_test.go", "TestAChmpxThatWasRestartedJustBeforeTheReplacementIsJudgedAsItIs"},
+	{"a text that comes right after a chmpx has started on the one before", "judges it by all that this chmpx runs, also by what chmpxstatus does not show", "watcher/parking_test.go", "TestATextThatFollowsAtTheStartOfChmpxIsJudgedByWhatThatRuns"},
 	{"a chmpx that somebody stops just when it gets a new text, without systemd", "restores the one before; tries the text once more when chmpx runs", "watcher/confirm_test.go", "TestAChmpxThatMayHaveBeenStoppedGetsTheTextOnceMore"},
 	{"a look-up of a name that hangs in open(2)", "ends within a second of SIGTERM", "tests/e2e/stop_test.go", "TestALookUpThatHangsDoesNotKeepTheAgentFromEnding"},
 	{"a chmpxconftest that cannot run, says nothing, fails or is killed", "takes that for no verdict, which is no refusal, and says so once", "chmpx/conftest/conftest_test.go", "TestNoVerdictIsNoRefusal"},

@@ -129,6 +129,37 @@ func TestAChmpxThatHasJustStartedIsNotTakenForTheOneBefore(t *testing.T) {
 	})
 }
 
+// A text that waits until it is known which file a fresh chmpx runs is judged by that file, all of
+// it: chmpxstatus does not show CHMPXIDTYPE and DELIVERMODE.
+func TestATextThatFollowsAtTheStartOfChmpxIsJudgedByWhatThatRuns(t *testing.T) {
+	for name, change := range dangers {
+		if name == "MAXCHMPX" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, h *host) {
+				h.tight()
+				h.cluster.SetText(dangers["MAXCHMPX"](h.cluster.Text()))
+				h.send(AskNow)
+				h.pass(time.Minute)
+				h.chmpx.stop()
+				h.pass(100 * time.Millisecond)
+				first := h.cluster.Text()
+				text := change(first)
+				h.cluster.SetText(text)
+				h.askNow()
+				h.chmpx.start(t)
+				h.pass(10 * time.Second)
+				h.runsThe(first)
+				h.log.want(t, 2, "WARN", "RESOURCE waits for a restart of chmpx", "restart chmpx")
+				h.restart(time.Second)
+				h.pass(10 * time.Second)
+				h.runsThe(text)
+			})
+		})
+	}
+}
+
 // A chmpx may start between the look that finds none and the rename.
 func TestAChmpxThatStartsAtTheWrongMomentSurvives(t *testing.T) {
 	for name, change := range dangers {
