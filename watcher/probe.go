@@ -236,8 +236,8 @@ func (p *probe) mayRun(file *chmpx.Config, confirmed bool) *chmpx.Running {
 		// and then runs this file.
 		return &chmpx.Running{Config: file}
 	}
-	// What chmpxstatus does not show is that of the file, if chmpx runs it, which the latest look may
-	// show before that is confirmed.
+	// What chmpxstatus does not show is that of the file, if chmpx runs it, which the latest look
+	// may show before that is confirmed.
 	if file != nil && !confirmed && p.last.Revision != file.FileVersion {
 		file = nil
 	}
