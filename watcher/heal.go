@@ -88,9 +88,8 @@ func newHealing(how Heal, log *slog.Logger) healing {
 	return healing{how: how, told: trouble{log: log}}
 }
 
-// see takes the status of a chmpx that runs the file.
+// see takes the status of a chmpx that runs the file, after meet has taken it.
 func (h *healing) see(now time.Time, st daemon.Status, file *chmpx.Config) {
-	h.meet(now, st)
 	var refused []chmpx.Node
 	for _, i := range daemon.Refused(st, servers(file)) {
 		refused = append(refused, file.Servers[i])

@@ -153,7 +153,7 @@ func (l *loop) chmpxChanged(now time.Time, c changed) {
 	case l.ctx.Err() != nil:
 	case c.err == nil:
 		l.startProbe(now)
-	case !errors.Is(c.err, context.Canceled):
+	default: // it cannot wait
 		l.probe.planLater(now, l.parking.waits())
 	}
 }

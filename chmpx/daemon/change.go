@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// AwaitChange looks at chmpx's memory after each pause, and returns nil as soon as that may show
-// something else than st, which is the latest that Status has shown; Status tells what. It never
-// runs chmpxstatus, so that chmpx does not notice it. The error is ctx's, or why it cannot wait.
+// AwaitChange waits until chmpx may no longer be as st, the latest Status, and returns nil then:
+// call Status to see what has changed. It reads chmpx's memory after each pause and never runs
+// chmpxstatus, so chmpx does not notice it. The error is ctx's, or says why it cannot wait.
 func (p *Prober) AwaitChange(ctx context.Context, st Status, pause time.Duration) error {
 	clock, err := startPauses(pause)
 	if err != nil {
@@ -43,13 +43,13 @@ func (p *Prober) unchanged(st Status) bool {
 func startPauses(pause time.Duration) (*os.File, error) {
 	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
 	if err != nil {
-		return nil, fmt.Errorf("cannot make a timer to look at chmpx by: %w", err)
+		return nil, fmt.Errorf("cannot create the timer for looks at chmpx: %w", err)
 	}
 	clock := os.NewFile(uintptr(fd), "timerfd")
 	every := unix.NsecToTimespec(pause.Nanoseconds())
 	if err := unix.TimerfdSettime(fd, 0, &unix.ItimerSpec{Interval: every, Value: every}, nil); err != nil {
 		clock.Close()
-		return nil, fmt.Errorf("cannot start a timer to look at chmpx by: %w", err)
+		return nil, fmt.Errorf("cannot start the timer for looks at chmpx: %w", err)
 	}
 	return clock, nil
 }
