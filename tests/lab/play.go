@@ -87,6 +87,7 @@ Break what you like below %s, and have doctor find it.
 func (l *lab) answer(ctx context.Context, words []string) {
 	ctx, cancel := context.WithTimeoutCause(ctx, answerWithin, fmt.Errorf("not within %v", answerWithin))
 	defer cancel()
+	defer l.hurry()()
 	if err := l.command(ctx, words); err != nil {
 		l.line("  !!", "%v", err)
 	}
