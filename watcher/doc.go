@@ -4,12 +4,12 @@
 //	K2HR3's answer → text → bytes → judged → file → chmpx told → revision seen
 //
 // [Watcher.Run] is one loop in one goroutine. Its parts (poll, membership,
-// output, probe, …) are small state machines without goroutines, each in the
-// file of its name; nothing else changes their fields. Everything that can take
-// long (a request that K2HR3 holds, a probe of chmpx, a systemd job) runs beside
-// the loop, at most one of each kind, and comes back as a value. So nothing needs
-// a lock and everything ends with the context. docs/architecture.md has a
-// picture.
+// output, probe, …) are small state machines without goroutines; only their own
+// methods change their fields. Everything that waits for somebody else (a request
+// that K2HR3 holds, a probe of chmpx, a systemd job) runs beside the loop, at most
+// one of each kind, and comes back as a value. So nothing needs a lock and
+// everything ends with the context. docs/architecture.md has a picture, and says
+// which part is in which file.
 //
 // When it asks (docs/k2hr3.md 0, and the measurements behind the intervals):
 //
@@ -25,5 +25,5 @@
 // as long as nothing is stuck.
 //
 // It never removes or empties the file, never puts in place what chmpx would not
-// load, never opens chmpx's control port, and never sends chmpx a signal.
+// load, and never opens the control port of this host's chmpx.
 package watcher

@@ -20,7 +20,7 @@ func every(m meddler) func(h *host) {
 
 func unmeddled(h *host) { h.meddle.Store(nil) }
 
-// answers gives an answer in K2HR3's place, for the RESOURCE or for everything.
+// status is a fault that answers with a status, without a body.
 func status(code int) fakek2hr3.Fault { return fakek2hr3.Fault{Name: fakek2hr3.Redirect, Status: code} }
 
 func serverFaults() []fault {

@@ -6,6 +6,6 @@
 // of the process that has the GROUP and SELFCTLPORT of the file it is given,
 // so a small constant probe file replaces the real one (docs/chmpx.md F.7). Once it
 // has, the memory is read without chmpxstatus (F.9). A probe touches neither the
-// control port nor the real file. Nothing in this package signals chmpx; only systemd, over D-Bus,
-// starts, reloads and restarts the unit.
+// control port nor the real file. systemd, over D-Bus, starts, reloads and restarts the unit; in a
+// pod, [Container] ends chmpx by a signal, and the kubelet starts it again.
 package daemon

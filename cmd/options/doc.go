@@ -33,7 +33,7 @@
 // # Values
 //
 // Blanks around a value do not count. An empty value is an error, except where the table says what
-// empty means (unit, status-command, check-command). Yes and no may also be written true/false,
+// empty means. Yes and no may also be written true/false,
 // on/off, 1/0, in any case. A relative path starts at the working directory on the command line and
 // is an error elsewhere, where a daemon has no meaningful working directory. What a role, a
 // resource, K2HR3's address and a CUK may be, watcher/k2hr3 says.

@@ -169,3 +169,24 @@ func TestRunbooksLeadToHeadings(t *testing.T) {
 		}
 	}
 }
+
+// Whatever is wrong for long, somebody is told.
+func TestEachConditionHasAnAlert(t *testing.T) {
+	text := read(t, "alerts.yml")
+	_, table, _ := strings.Cut(read(t, "../../docs/status.md"), "\n## Conditions")
+	list := regexp.MustCompile("(?m)^\\| \\[`([a-z0-9_]+)`\\]").FindAllStringSubmatch(table, -1)
+	if len(list) < 20 {
+		t.Fatalf("only %d conditions were found", len(list))
+	}
+	for _, m := range list {
+		code := m[1]
+		if strings.HasPrefix(code, "agent_") { // it shows no metrics then
+			continue
+		}
+		if !slices.ContainsFunc(codes.FindAllStringSubmatch(text, -1), func(in []string) bool {
+			return slices.Contains(strings.Split(in[1], "|"), code)
+		}) {
+			t.Errorf("no alert has %s", code)
+		}
+	}
+}
