@@ -79,8 +79,8 @@ func Verbs() []Verb {
 		{
 			Name:     "run",
 			Synopsis: "run the daemon: keep slave.ini and chmpx right until SIGTERM",
-			Long: "Registers this host in the role, then keeps the output file and chmpx right until SIGTERM. It stops chmpx only where reload = restart or restart-unconfirmed = yes asks for it, " +
-				"not even when the agent itself stops.",
+			Long: "Registers this host in the role, then keeps the output file and chmpx right until SIGTERM. It stops chmpx only if reload = restart or restart-unconfirmed = yes asks for that, or heal restarts a chmpx that servers refuse. " +
+				"The end of the agent never stops chmpx.",
 			Exits:    []Exit{{0, "ended by SIGTERM"}, failed},
 			Sections: everything,
 		},
