@@ -59,7 +59,9 @@ func Usage(w io.Writer, v Verb) error {
 	}
 	writeOptions(&b, v)
 	b.WriteString("\nExit status:\n")
-	for _, e := range append(slices.Clone(v.Exits), Exit{2, "the command line is wrong"}) {
+	exits := append(slices.Clone(v.Exits), Exit{2, "the command line is wrong"})
+	slices.SortFunc(exits, func(a, b Exit) int { return a.Status - b.Status })
+	for _, e := range exits {
 		writeEntry(&b, exitColumn, fmt.Sprint(e.Status), e.When)
 	}
 	_, err := io.WriteString(w, b.String())
