@@ -152,6 +152,9 @@ func TestAHalfConnectedChmpxWithClientsIsLeftAlone(t *testing.T) {
 				t.Errorf("message %q without %q", c.Message, words)
 			}
 		}
+		if !strings.Contains(h.line(), c.Message) {
+			t.Errorf("systemd shows %q", h.line())
+		}
 		for _, n := range h.latest().Nodes.Items() {
 			if want := map[bool]string{true: "up", false: daemon.WordsRefused}[n.Name == serverName(1)]; n.RingState != want {
 				t.Errorf("%s is %q, want %q", n.Name, n.RingState, want)

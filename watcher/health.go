@@ -124,6 +124,9 @@ type health struct {
 	Health
 }
 
+// goOn begins with the health of the watcher before.
+func (h *health) goOn(before Health) { h.Health = before }
+
 // see takes all that is wrong. hasFile: a good file is in place.
 func (h *health) see(now time.Time, signs []sign, hasFile bool) {
 	if h.Verdict == "" {

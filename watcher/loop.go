@@ -111,7 +111,7 @@ func (l *loop) begin() {
 	now := time.Now()
 	l.began = now
 	if l.Before != nil {
-		l.health.Health = *l.Before
+		l.health.goOn(*l.Before)
 	}
 	l.clock.start(now, l.wall())
 	l.startCheck(now)

@@ -2,9 +2,13 @@ package watcher
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
+
+// shownAlone are the conditions that nothing else in the line tells.
+var shownAlone = []Code{HalfConnected, CertificateMissing, CertificateChanged, ServerDown}
 
 // String says it in one short line for the operator: what is wrong, if anything
 // is, then what is in place, and what is waited for.
@@ -21,6 +25,11 @@ func (s Status) String() string {
 	add(s.file(wrong))
 	if s.Asking.Kind != Unreachable {
 		add(s.text(s.Membership))
+	}
+	for _, c := range s.Health.Conditions.Items() {
+		if c.Active && slices.Contains(shownAlone, c.Code) {
+			add(c.Message)
+		}
 	}
 	switch {
 	case s.Job:
