@@ -72,7 +72,8 @@ func sum(b []byte) string {
 	return hex.EncodeToString(h[:])
 }
 
-// Known returns what is remembered of what K2HR3 knows this host by.
+// Known returns what the state file at path remembers of what K2HR3 knows this host by: the zero
+// Identity where nothing is remembered, or the file is missing or cannot be read.
 func Known(path string) member.Identity {
 	s, _ := loadState(path)
 	return s.Known

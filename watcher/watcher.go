@@ -113,6 +113,8 @@ type SecondOpinion interface {
 
 // Prober looks at the running chmpx; it is a *daemon.Prober outside of tests.
 type Prober interface {
+	// Status looks at the chmpx of a GROUP and a SELFCTLPORT (0: it has none); the errors are those
+	// of daemon.Prober.
 	Status(ctx context.Context, group string, ctlPort int) (daemon.Status, error)
 	// AwaitChange looks after each pause, without chmpxstatus, and returns nil when chmpx may show
 	// something else than st, the latest status, which was Direct.
@@ -124,7 +126,8 @@ type Prober interface {
 }
 
 // Unit steers chmpx's systemd unit, or its container in a pod; it is a *daemon.Unit or a
-// *daemon.Container outside of tests.
+// *daemon.Container outside of tests. Each method waits for what it asks for, two minutes at most,
+// and none starts a chmpx that somebody has stopped but Start.
 type Unit interface {
 	State(ctx context.Context) (daemon.UnitState, error)
 	Start(ctx context.Context) error

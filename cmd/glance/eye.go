@@ -22,7 +22,8 @@ var (
 	ErrNoChmpx = errors.New("nothing says which chmpx to look at")
 )
 
-// File reads the slave.ini at path, as [Look] wants it.
+// File reads the slave.ini at path, as [Look] wants it: nil without an error where there is none.
+// Errors are ErrNotGood, or fs.ErrPermission where this user may not read it.
 func File(path string) (*chmpx.Config, error) {
 	b, err := regularfile.Read(path, render.MaxFile)
 	switch {
