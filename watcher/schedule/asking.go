@@ -220,9 +220,7 @@ func (a *Asking) pauseAfter(took time.Duration, s Scene) time.Duration {
 	case !s.Good:
 		first, limit = 0, max(min(a.interval, Hurry), min(3*took, longestHurry))
 	case !s.Calm:
-		// What the ring has may be missing in the file. One of few asks every minute all the same.
-		first = min(took, time.Minute)
-		limit = a.interval + time.Duration(float64(a.calmBase(s)-a.interval)*a.Stretch())
+		first, limit = min(took, time.Minute), a.behind(s)
 	case took >= slow:
 		first = max(first, time.Duration(float64(every)*min(1, took.Seconds()/fullTimeout.Seconds())))
 		limit = LongestPause
@@ -233,6 +231,12 @@ func (a *Asking) pauseAfter(took time.Duration, s Scene) time.Duration {
 		return LeastPause + a.dice.Below(bound)
 	}
 	return s.Turn.Within(a.dice, LeastPause, bound)
+}
+
+// behind is about the longest pause of a host whose ring has other servers than its file: what the
+// ring has may be missing in the file. One of few asks at the interval, however busy K2HR3 is.
+func (a *Asking) behind(s Scene) time.Duration {
+	return a.interval + time.Duration(float64(a.calmBase(s)-a.interval)*a.Stretch())
 }
 
 // longest is the longest pause after a text that K2HR3 should not have given.
@@ -301,6 +305,9 @@ func (a *Asking) pause(now time.Time, s Scene) time.Duration {
 	every := a.Every(s)
 	if a.recovering && s.Calm {
 		every = max(every, LongestPause)
+	}
+	if a.chase != nil {
+		every = min(every, a.behind(s))
 	}
 	d := a.dice.Jitter(every)
 	if every >= LongestPause && (a.Stretch() > 1 || a.recovering) {

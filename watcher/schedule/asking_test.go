@@ -227,6 +227,35 @@ func TestABusyK2HR3IsAskedLess(t *testing.T) {
 	}
 }
 
+// A server that registers long after the ring has it is not missed for half an hour.
+func TestAHostThatIsBehindItsRingAsksABusyK2HR3(t *testing.T) {
+	for _, tt := range []struct {
+		slaves      int
+		least, most time.Duration
+	}{
+		{1, 54 * time.Second, 67 * time.Second},
+		{20, 54 * time.Second, 67 * time.Second},
+		{30, 5 * time.Minute, 20 * time.Minute},
+		{200, 5 * time.Minute, longestInterval},
+	} {
+		a, s := newHost(), calm(tt.slaves)
+		now := ask(&a, start, 20, 50*time.Millisecond, s)
+		now = ask(&a, now, 12, time.Second, s)
+		s.Calm, s.Turn.Wall = false, now
+		a.RingChanged(now, s.Turn, false)
+		now = ask(&a, now.Add(ChaseFor), 10, time.Second, s)
+		if d := a.Next().Sub(a.Began()); d < tt.least || d > tt.most || a.Why() != WhyRing {
+			t.Errorf("one of %d asks after %v (%s)", tt.slaves, d, a.Why())
+		}
+		a.RingAgrees()
+		s.Calm = true
+		ask(&a, now, 1, time.Second, s)
+		if d := a.Next().Sub(a.Began()); d < 5*time.Minute {
+			t.Errorf("one of %d asks after %v where all is well", tt.slaves, d)
+		}
+	}
+}
+
 func TestAnswersOfNoTimeAtAllAreNotLate(t *testing.T) {
 	a, s := newHost(), calm(1)
 	ask(&a, start, 10, 0, s)
