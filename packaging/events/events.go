@@ -6,23 +6,32 @@ package events
 // Event is one kind of event that is logged at Info and above.
 type Event struct {
 	ID      string // 32 hexadecimal digits
-	Group   string // one of Groups
 	Message string // the constant text, by which the program finds the id
 	Cause   string // why it is logged, and what it means, in sentences
 	Remedy  string // what to do about it, in sentences
 }
 
-// What an event is about.
-const (
-	aboutAgent = "The agent"
-	aboutK2HR3 = "K2HR3 and the membership"
-	aboutToken = "The role token"
-	aboutFile  = "slave.ini"
-	aboutChmpx = "chmpx"
-)
+// Group is the events that are about one thing.
+type Group struct {
+	About  string
+	Events []Event
+}
 
-// Groups returns what events are about, in the order of the documentation.
-func Groups() []string { return []string{aboutAgent, aboutK2HR3, aboutToken, aboutFile, aboutChmpx} }
+// Groups returns all events by what they are about, in the order of the documentation.
+func Groups() []Group {
+	return []Group{
+		{"The agent", agentEvents},
+		{"K2HR3 and the membership", k2hr3Events},
+		{"The role token", tokenEvents},
+		{"slave.ini", fileEvents},
+		{"chmpx", chmpxEvents},
+	}
+}
 
 // All returns all events, those of a group in a row.
-func All() []Event { return table }
+func All() (all []Event) {
+	for _, g := range Groups() {
+		all = append(all, g.Events...)
+	}
+	return all
+}

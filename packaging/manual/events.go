@@ -67,12 +67,10 @@ func journalDoc(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, journalHead, events.All()[0].ID)
 	for _, group := range events.Groups() {
-		fmt.Fprintf(&b, "\n## %s\n", group)
-		for _, e := range events.All() {
-			if e.Group == group {
-				fmt.Fprintf(&b, "\n### %s\n\n`%s`\n\n%s\n\n**What to do:** %s\n",
-					e.Message, e.ID, broken(e.Cause, docWidth), broken(e.Remedy, docWidth))
-			}
+		fmt.Fprintf(&b, "\n## %s\n", group.About)
+		for _, e := range group.Events {
+			fmt.Fprintf(&b, "\n### %s\n\n`%s`\n\n%s\n\n**What to do:** %s\n",
+				e.Message, e.ID, broken(e.Cause, docWidth), broken(e.Remedy, docWidth))
 		}
 	}
 	_, err := io.WriteString(w, b.String())
