@@ -13,17 +13,19 @@ func (u UserData) CloudConfig() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// None of apt, yum_repos and packages, which cloud-init begins once and never again: the unit
-	// does their work, since a reboot in the middle, or one failure, would be the end of it.
-	doc := mapping{
-		{"write_files", writeFiles(files)},
-		// A list, so that it is a script of its own, whatever else runs.
-		{"runcmd", sequence{sequence{"sh", "-c", begin}}},
-	}
+	const indent = "      "
 	var b strings.Builder
 	b.WriteString("#cloud-config\n")
 	u.writeHead(&b)
-	writeYAML(&b, "", doc)
+	// None of apt, yum_repos and packages, which cloud-init begins once and never again: the unit
+	// does their work, since a reboot in the middle, or one failure, would be the end of it.
+	b.WriteString("write_files:\n")
+	for _, f := range files {
+		fmt.Fprintf(&b, "  - path: %q\n    owner: \"root:root\"\n    permissions: %q\n    content: ", f.Path, octal(f.Mode))
+		b.WriteString(yamlText(f.Text, indent))
+	}
+	// A list in the list, so that it is a script of its own, whatever else runs.
+	b.WriteString("runcmd:\n  - - \"sh\"\n    - \"-c\"\n    - " + yamlText(begin, indent))
 	return fits(b.String())
 }
 
@@ -31,16 +33,6 @@ func (u UserData) CloudConfig() (string, error) {
 func (u UserData) writeHead(b *strings.Builder) {
 	fmt.Fprintf(b, "# Makes a VM a slave node, a member of %q.\n", u.Role)
 	b.WriteString("# Printed by k2hdkc-slave-agent user-data. It may contain secrets: do not show it to others.\n")
-}
-
-func writeFiles(files []File) sequence {
-	var list sequence
-	for _, f := range files {
-		list = append(list, mapping{
-			{"path", f.Path}, {"owner", "root:root"}, {"permissions", octal(f.Mode)}, {"content", f.Text},
-		})
-	}
-	return list
 }
 
 func octal(mode fs.FileMode) string { return fmt.Sprintf("%#o", mode.Perm()) }

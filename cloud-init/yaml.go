@@ -1,80 +1,28 @@
 package cloudinit
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 )
 
-// The YAML is written here, without a library: the smallest that is kept would make
-// the program 130 KB larger, for four kinds of values of which none is read back.
+// The YAML is written here, without a library: the smallest that is kept would make the program
+// 130 KB larger, for two lists of texts of which none is read back.
 
-// mapping and sequence are YAML collections in block style. They may contain each
-// other, strings and booleans.
-type (
-	mapping  []entry
-	sequence []any
-	entry    struct {
-		key   string // a plain word
-		value any
+// yamlText is a text as a value of YAML, a line end behind it. The lines of a literal block have an
+// indent.
+func yamlText(text, indent string) string {
+	if !literal(text) {
+		return strconv.Quote(text) + "\n" // Go's escapes mean the same in YAML
 	}
-)
-
-// writeYAML writes a collection, each line indented.
-func writeYAML(b *strings.Builder, indent string, value any) {
-	switch v := value.(type) {
-	case mapping:
-		for _, e := range v {
-			b.WriteString(indent + e.key + ":")
-			writeValue(b, indent, e.value)
+	var b strings.Builder
+	b.WriteString("|\n")
+	for line := range strings.Lines(text) {
+		if line != "\n" {
+			b.WriteString(indent)
 		}
-	case sequence:
-		for _, item := range v {
-			writeItem(b, indent, item)
-		}
-	default:
-		panic(fmt.Sprintf("no YAML collection: %T", value))
+		b.WriteString(line)
 	}
-}
-
-// step is how much deeper a collection in a collection is indented.
-const step = "  "
-
-// writeItem writes an item of a sequence. A collection begins on the dash's line.
-func writeItem(b *strings.Builder, indent string, value any) {
-	switch value.(type) {
-	case mapping, sequence:
-		var inner strings.Builder
-		writeYAML(&inner, indent+step, value)
-		b.WriteString(indent + "- " + strings.TrimPrefix(inner.String(), indent+step))
-	default:
-		b.WriteString(indent + "-")
-		writeValue(b, indent, value)
-	}
-}
-
-// writeValue writes what follows the colon or dash of a line with an indent.
-func writeValue(b *strings.Builder, indent string, value any) {
-	switch v := value.(type) {
-	case bool:
-		b.WriteString(" " + strconv.FormatBool(v) + "\n")
-	case string:
-		if literal(v) {
-			b.WriteString(" |\n")
-			for line := range strings.Lines(v) {
-				if line == "\n" {
-					b.WriteString(line)
-					continue
-				}
-				b.WriteString(indent + step + line)
-			}
-			return
-		}
-		b.WriteString(" " + strconv.Quote(v) + "\n") // Go's escapes mean the same in YAML
-	default:
-		b.WriteString("\n")
-		writeYAML(b, indent+step, v)
-	}
+	return b.String()
 }
 
 // literal reports whether a text survives as a literal block: several lines, the
