@@ -153,23 +153,12 @@ func written(o *options.Options) []render.Taken {
 	}
 }
 
-// metricsFiles are the files that the agent shows its metrics by, under the options that name them.
-func metricsFiles(o *options.Options) (files []render.Taken) {
-	if o.MetricsTextfile != "" {
-		files = append(files, render.Taken{What: "metrics-textfile", Path: o.MetricsTextfile})
-	}
-	if o.MetricsListen.Network == "unix" {
-		files = append(files, render.Taken{What: "metrics-listen", Path: o.MetricsListen.Address})
-	}
-	return files
-}
-
 // stateFile is where the watcher remembers what it did.
 func stateFile(o *options.Options) string { return filepath.Join(o.StateDir, "state.json") }
 
 // outputFile is the file to keep, with the ids of the owner and group that it is to have.
 func outputFile(o *options.Options) (render.File, error) {
-	f := render.File{Path: o.Output, Mode: o.Mode, Taken: slices.Concat(o.Reads(), written(o), metricsFiles(o))}
+	f := render.File{Path: o.Output, Mode: o.Mode, Taken: slices.Concat(o.Reads(), written(o), o.MetricsFiles())}
 	var errOwner, errGroup error
 	f.Owner, errOwner = id(o.Owner, render.UserID)
 	f.Group, errGroup = id(o.Group, render.GroupID)
@@ -213,7 +202,7 @@ func checkWritten(o *options.Options) error {
 		}
 	}
 	others := append(o.Reads(), written(o)...)
-	for _, own := range metricsFiles(o) {
+	for _, own := range o.MetricsFiles() {
 		for _, f := range others {
 			if regularfile.Locate(own.Path).Same(regularfile.Locate(f.Path)) {
 				return o.Blame(own.What, fmt.Errorf("%s is also %s (%s); name another file", own.Path, f.What, f.Path))

@@ -165,18 +165,16 @@ func (c *configFile) lookup(name string) (Option, bool) {
 	switch {
 	case i < 0:
 		c.fail("unknown key %s%s", k2hr3.Quote(name), c.suggest(name))
-		return Option{}, false
 	case c.options[i].Section == "":
 		c.fail("%s cannot be set here: use %s or %s", name, c.options[i].Flag(), c.options[i].Env())
-		return Option{}, false
 	case c.state == beforeSections:
 		c.fail("%s comes before the first section: put it under [%s]", name, c.options[i].Section)
-		return Option{}, false
 	case c.options[i].Section != c.section:
 		c.fail("%s does not belong in [%s]: put it under [%s]", name, c.section, c.options[i].Section)
-		return Option{}, false
+	default:
+		return c.options[i], true
 	}
-	return c.options[i], true
+	return Option{}, false
 }
 
 func (c *configFile) suggest(name string) string {

@@ -14,7 +14,7 @@ func doctorVerb() Verb {
 			{"write-test", "besides, set, read and delete one key of its own in the cluster, by k2hdkclinetool"},
 		},
 		Flags:    doctorOptions(),
-		Sections: []string{"", "k2hr3", "slave", "chmpx", "agent"},
+		Sections: everySection(),
 	}
 }
 

@@ -58,6 +58,16 @@ func (o *Options) inputs() []render.Taken {
 	return files
 }
 
+// MetricsFiles lists the files that the agent shows its metrics by, under the options that name
+// them.
+func (o *Options) MetricsFiles() []render.Taken {
+	files := named(render.Taken{What: "metrics-textfile", Path: o.MetricsTextfile})
+	if o.MetricsListen.Network == "unix" {
+		files = append(files, render.Taken{What: "metrics-listen", Path: o.MetricsListen.Address})
+	}
+	return files
+}
+
 // named leaves out the files that nobody has named.
 func named(files ...render.Taken) []render.Taken {
 	return slices.DeleteFunc(files, func(f render.Taken) bool { return f.Path == "" })

@@ -144,19 +144,14 @@ func (o *Options) fromVariable(key, name, value string) {
 	if _, given := o.settings[key]; given || strings.TrimSpace(value) == "" {
 		return
 	}
-	s := Setting{Option: lookup(key), Text: strings.TrimSpace(value), Source: Source{Kind: FromEnvironment, Name: name}}
-	if err := s.applyTo(o, ""); err != nil {
-		o.deferred[key] = s.Source.blame(key, err)
-		return
-	}
-	o.settings[key] = s
+	o.found(key, value, Source{Kind: FromEnvironment, Name: name})
 }
 
 func setFlavour(o *Options, value string) { o.Flavour = Flavour(value) }
 
 func setUserTokenFile(o *Options, value string) error {
-	if k2hr3.HoldsToken(path.Base(value)) {
-		return errors.New("the value (not shown) looks like a token itself: put the token into a file that only the agent can read, and name that file")
+	if err := noToken(value); err != nil {
+		return err
 	}
 	return absolute(func(o *Options) *string { return &o.UserTokenFile })(o, value)
 }

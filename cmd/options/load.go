@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"strings"
@@ -43,11 +44,8 @@ func LoadLenient(v Verb, args []string, h System) (*Options, error) {
 		o.ConfigFile = name
 		readConfig(h, name, named, o.settings, p)
 	}
-	for _, stronger := range []map[string]Setting{env, flags} {
-		for key, s := range stronger {
-			o.settings[key] = s
-		}
-	}
+	maps.Copy(o.settings, env)
+	maps.Copy(o.settings, flags)
 	o.apply(v, p)
 	o.complete(v, p)
 	return o, p.err(v)
@@ -68,16 +66,13 @@ func readEnvironment(h System, p *problems) map[string]Setting {
 		if !strings.HasPrefix(name, EnvPrefix) {
 			continue
 		}
-		opt, ok := byName[name]
-		if !ok && h.isServiceVariable(name) {
-			continue
-		}
-		if !ok {
+		switch opt, ok := byName[name]; {
+		case ok:
+			found[opt.Key] = Setting{Option: opt, Text: value, Source: Source{Kind: FromEnvironment, Name: name}}
+		case !h.isServiceVariable(name):
 			asEnv := func(key string) string { return Option{Key: key}.Env() }
 			p.add(fmt.Errorf("environment: %s is not an option%s", name, suggest(strings.TrimPrefix(name, EnvPrefix), keys, asEnv)))
-			continue
 		}
-		found[opt.Key] = Setting{Option: opt, Text: value, Source: Source{Kind: FromEnvironment, Name: name}}
 	}
 	return found
 }
@@ -202,7 +197,12 @@ func (o *Options) fromAntpickax(key, file, what string) {
 		o.deferred[key] = fmt.Errorf("%s is not known: %s is empty; set %s to do without that file", what, name, key)
 		return
 	}
-	s := Setting{Option: opt, Text: strings.TrimSpace(text), Source: Source{Kind: FromFile, Name: name}}
+	o.found(key, text, Source{Kind: FromFile, Name: name})
+}
+
+// found takes an option that nobody set from elsewhere.
+func (o *Options) found(key, text string, from Source) {
+	s := Setting{Option: lookup(key), Text: strings.TrimSpace(text), Source: from}
 	if err := s.applyTo(o, ""); err != nil {
 		o.deferred[key] = s.Source.blame(key, err)
 		return

@@ -56,6 +56,9 @@ const EnvPrefix = "K2HDKC_SLAVE_"
 // Sections lists the sections of the configuration file, in the order of the help.
 func Sections() []string { return []string{"k2hr3", "slave", "chmpx", "agent"} }
 
+// everySection is the Sections of a verb that goes by all options.
+func everySection() []string { return append([]string{""}, Sections()...) }
+
 // Table lists every option, by section, in the order of the help.
 func Table() []Option {
 	return slices.Concat(fileOptions(), k2hr3Options(), slaveOptions(), chmpxOptions(), agentOptions())
@@ -376,6 +379,17 @@ func agentOptions() []Option {
 	})
 }
 
+// OfSection lists the options of a section of the configuration file, of "" those outside of it.
+func OfSection(section string) (list []Option) {
+	for _, o := range Table() {
+		if o.Section == section {
+			list = append(list, o)
+		}
+	}
+	return list
+}
+
+// inSection puts options into a section.
 func inSection(section string, list []Option) []Option {
 	for i := range list {
 		list[i].Section = section

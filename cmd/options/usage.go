@@ -75,10 +75,8 @@ func writeOptions(b *strings.Builder, v Verb) {
 		} else {
 			fmt.Fprintf(b, "\n[%s] in the configuration file:\n", section)
 		}
-		for _, opt := range Table() {
-			if opt.Section == section {
-				writeOption(b, opt)
-			}
+		for _, opt := range OfSection(section) {
+			writeOption(b, opt)
 		}
 	}
 	if len(v.Sections) > 0 {

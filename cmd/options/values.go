@@ -146,13 +146,21 @@ func program(field func(*Options) *string) func(*Options, string) error {
 }
 
 func setRoleTokenFile(o *Options, value string) error {
-	if k2hr3.HoldsToken(path.Base(value)) {
-		return errors.New("the value (not shown) looks like a token itself: put the token into a file that only the agent can read, and name that file")
+	if err := noToken(value); err != nil {
+		return err
 	}
 	if k2hr3.HoldsUserDataAddress(value) {
 		return errors.New("the value (not shown) is the address of user data, which is as secret as a token: put it into a file that only the agent can read, and name that file")
 	}
 	return absolute(func(o *Options) *string { return &o.RoleTokenFile })(o, value)
+}
+
+// noToken refuses a token in place of the name of its file.
+func noToken(value string) error {
+	if k2hr3.HoldsToken(path.Base(value)) {
+		return errors.New("the value (not shown) looks like a token itself: put the token into a file that only the agent can read, and name that file")
+	}
+	return nil
 }
 
 func setOutput(o *Options, value string) error {

@@ -73,7 +73,6 @@ func LookupVerb(name string) (Verb, error) {
 
 // Verbs lists the verbs, in the order of the help.
 func Verbs() []Verb {
-	everything := []string{"", "k2hr3", "slave", "chmpx", "agent"}
 	done, failed := Exit{0, "done"}, Exit{1, "failed"}
 	return []Verb{
 		{
@@ -82,9 +81,9 @@ func Verbs() []Verb {
 			Long: "Registers this host in the role, then keeps the output file and chmpx right until SIGTERM. It stops chmpx only if reload = restart or restart-unconfirmed = yes asks for that, or heal restarts a chmpx that servers refuse. " +
 				"The end of the agent never stops chmpx.",
 			Exits:    []Exit{{0, "ended by SIGTERM"}, failed},
-			Sections: everything,
+			Sections: everySection(),
 		},
-		onceVerb(everything),
+		onceVerb(),
 		{
 			Name:     "check",
 			Args:     "[FILE]",
@@ -142,7 +141,7 @@ func Verbs() []Verb {
 				"both where the configuration file has them. The user data holds the token, so keep it as you keep that.",
 			Exits:     []Exit{done, failed},
 			Flags:     userDataOptions(),
-			Sections:  everything,
+			Sections:  everySection(),
 			elsewhere: true,
 		},
 		{Name: "version", Synopsis: "print the version", Exits: []Exit{done}},
@@ -166,11 +165,11 @@ func bugreportVerb() Verb {
 			"Run it as root: others see less.",
 		Exits:    []Exit{{0, "done"}, {1, "failed"}},
 		Switches: []Switch{{"anonymize", "replace addresses, host names and CUKs, the same by the same"}},
-		Sections: []string{"", "k2hr3", "slave", "chmpx", "agent"},
+		Sections: everySection(),
 	}
 }
 
-func onceVerb(everything []string) Verb {
+func onceVerb() Verb {
 	return Verb{
 		Name:     "once",
 		Synopsis: "do what run does once, then exit",
@@ -183,6 +182,6 @@ func onceVerb(everything []string) Verb {
 			{"dry-run", "print a unified diff of the output file and change nothing, not even the registration"},
 		},
 		Apart:    [][]string{{"register", "dry-run"}},
-		Sections: everything,
+		Sections: everySection(),
 	}
 }

@@ -102,8 +102,8 @@ func folders(a agentunit.Agent) (dirs []string) {
 	if o.ForgetBootstrapToken {
 		wanted = append(wanted, path.Dir(o.RoleTokenFile))
 	}
-	for _, file := range metricsFiles(o) {
-		wanted = append(wanted, path.Dir(file))
+	for _, file := range o.MetricsFiles() {
+		wanted = append(wanted, path.Dir(file.Path))
 	}
 	for _, dir := range wanted {
 		if path.IsAbs(dir) && dir != "/" && unitfile.Plain(dir) && !within(dir, append(a.Writable(), dirs...)) {
@@ -113,38 +113,20 @@ func folders(a agentunit.Agent) (dirs []string) {
 	return dirs
 }
 
-// metricsFiles are those that the agent shows its metrics by.
-func metricsFiles(o *options.Options) (files []string) {
-	if o.MetricsTextfile != "" {
-		files = append(files, o.MetricsTextfile)
-	}
-	if o.MetricsListen.Network == "unix" {
-		files = append(files, o.MetricsListen.Address)
-	}
-	return files
-}
-
 // showsElsewhere tells whether the agent shows its metrics in a folder of somebody else's than
 // root, such as node_exporter's user, where root without capabilities may not write.
 func showsElsewhere(files fs.FS, o *options.Options) bool {
-	return slices.ContainsFunc(metricsFiles(o), func(file string) bool {
-		info, err := fs.Stat(files, strings.TrimPrefix(path.Dir(file), "/"))
-		if err != nil {
-			return false
-		}
-		st, ok := info.Sys().(*syscall.Stat_t)
+	return slices.ContainsFunc(o.MetricsFiles(), func(file render.Taken) bool {
+		_, st, ok := stat(files, path.Dir(file.Path))
 		return ok && st.Uid != 0
 	})
 }
 
 // within tells whether a folder is one of dirs, or below one.
 func within(dir string, dirs []string) bool {
-	for _, d := range dirs {
-		if dir == d || strings.HasPrefix(dir, strings.TrimSuffix(d, "/")+"/") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(dirs, func(d string) bool {
+		return dir == d || strings.HasPrefix(dir, strings.TrimSuffix(d, "/")+"/")
+	})
 }
 
 // forSomebody tells whether the output file belongs, or has to belong, to somebody
@@ -154,12 +136,18 @@ func forSomebody(files fs.FS, o *options.Options, chmpx chmpxunit.Runs) bool {
 	if o.Owner != "" || o.Group != "" || o.Mode != nil && *o.Mode&others == 0 && !chmpx.ByRoot() {
 		return true
 	}
-	info, err := fs.Stat(files, strings.TrimPrefix(o.Output, "/"))
+	mode, st, ok := stat(files, o.Output)
+	return ok && (st.Uid != 0 || st.Gid != 0 || mode&others == 0 && !chmpx.ByRoot())
+}
+
+// stat looks at a file by its absolute path; ok is false where there is none to be seen.
+func stat(files fs.FS, name string) (mode fs.FileMode, st *syscall.Stat_t, ok bool) {
+	info, err := fs.Stat(files, strings.TrimPrefix(name, "/"))
 	if err != nil {
-		return false
+		return 0, nil, false
 	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	return ok && (st.Uid != 0 || st.Gid != 0 || info.Mode()&others == 0 && !chmpx.ByRoot())
+	st, ok = info.Sys().(*syscall.Stat_t)
+	return info.Mode(), st, ok
 }
 
 // namesSomebody tells whether the output file has an ACL, which names more users than its owner.
