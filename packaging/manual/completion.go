@@ -2,7 +2,6 @@ package main
 
 import (
 	_ "embed"
-	"io"
 	"slices"
 	"strings"
 	"text/template"
@@ -19,22 +18,27 @@ var zshTemplate string
 //go:embed fish.tmpl
 var fishTemplate string
 
-func bash(w io.Writer) error { return complete(w, bashTemplate) }
-func zsh(w io.Writer) error  { return complete(w, zshTemplate) }
-func fish(w io.Writer) error { return complete(w, fishTemplate) }
-
-// complete writes a completion from its template.
-func complete(w io.Writer, text string) error {
-	t, err := template.New("").Funcs(template.FuncMap{
-		"join":    strings.Join,
-		"quote":   quote,
-		"zshText": zshText,
-		"values":  zshValues,
-	}).Parse(text)
-	if err != nil {
-		return err
+// completion makes a completion from its template.
+func completion(text string) func() (string, error) {
+	return func() (string, error) {
+		return fill(text, commandLine(), template.FuncMap{
+			"join":    strings.Join,
+			"quote":   quote,
+			"zshText": zshText,
+			"values":  zshValues,
+		})
 	}
-	return t.Execute(w, commandLine())
+}
+
+// fill executes a template.
+func fill(text string, data any, funcs template.FuncMap) (string, error) {
+	t, err := template.New("").Funcs(funcs).Parse(text)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	err = t.Execute(&b, data)
+	return b.String(), err
 }
 
 // command is what may be typed.

@@ -2,10 +2,10 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"strings"
 
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/cmd/prose"
 )
 
 // configHead is the beginning of the configuration file that comes with the
@@ -19,18 +19,17 @@ const configHead = `# Configuration of k2hdkc-slave-agent(8). What each option d
 # at once. What has a value below has that as its default.
 `
 
-// config writes the configuration file with every option in it, none of them set.
-func config(w io.Writer) error {
+// config is the configuration file with every option in it, none of them set.
+func config() (string, error) {
 	var b strings.Builder
 	b.WriteString(configHead)
 	for _, section := range options.Sections() {
 		fmt.Fprintf(&b, "\n[%s]\n", section)
-		for _, o := range inSection(section) {
+		for _, o := range options.OfSection(section) {
 			configOption(&b, o)
 		}
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
+	return b.String(), nil
 }
 
 func configOption(b *strings.Builder, o options.Option) {
@@ -43,19 +42,5 @@ func configOption(b *strings.Builder, o options.Option) {
 		about += " Default: " + strings.TrimSuffix(o.DefaultNote, ".") + "."
 		value = o.Placeholder
 	}
-	fmt.Fprintf(b, "\n%s#%s = %s\n", comment(about, 80), o.Key, value)
-}
-
-// comment breaks a text into lines of a comment.
-func comment(text string, width int) string {
-	var b strings.Builder
-	line := "#"
-	for _, word := range strings.Fields(text) {
-		if len(line)+1+len(word) > width {
-			b.WriteString(line + "\n")
-			line = "#"
-		}
-		line += " " + word
-	}
-	return b.String() + line + "\n"
+	fmt.Fprintf(b, "\n# %s\n#%s = %s\n", strings.Join(prose.Wrap(about, 78), "\n# "), o.Key, value)
 }

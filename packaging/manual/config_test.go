@@ -15,11 +15,11 @@ import (
 
 func written(t *testing.T) string {
 	t.Helper()
-	var b strings.Builder
-	if err := config(&b); err != nil {
+	text, err := config()
+	if err != nil {
 		t.Fatal(err)
 	}
-	return b.String()
+	return text
 }
 
 // load lets the agent read a configuration file, beside those that K2HR3's

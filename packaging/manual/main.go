@@ -13,10 +13,8 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -31,18 +29,18 @@ func main() {
 
 // file is a file that is written, named by its path below packaging.
 type file struct {
-	path  string
-	write func(io.Writer) error
+	path string
+	text func() (string, error)
 }
 
 func files() []file {
 	return []file{
 		{"slave-agent.ini", config},
-		{"man/k2hdkc-slave-agent.8", page8},
-		{"man/slave-agent.ini.5", page5},
-		{"completions/k2hdkc-slave-agent.bash", bash},
-		{"completions/_k2hdkc-slave-agent", zsh},
-		{"completions/k2hdkc-slave-agent.fish", fish},
+		{"man/k2hdkc-slave-agent.8", page(template8)},
+		{"man/slave-agent.ini.5", page(template5)},
+		{"completions/k2hdkc-slave-agent.bash", completion(bashTemplate)},
+		{"completions/_k2hdkc-slave-agent", completion(zshTemplate)},
+		{"completions/k2hdkc-slave-agent.fish", completion(fishTemplate)},
 		{"k2hdkc-slave-agent.catalog", catalog},
 		{"../docs/journal.md", journalDoc},
 		{"../cmd/service/eventids.go", eventIDs},
@@ -54,19 +52,19 @@ func writeAll(dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, "manual")); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("there is no %s/manual here: run it at the root of the source", dir)
 	}
-	made := map[string][]byte{}
+	made := map[string]string{}
 	for _, f := range files() {
-		var b bytes.Buffer
-		if err := f.write(&b); err != nil {
+		text, err := f.text()
+		if err != nil {
 			return fmt.Errorf("%s: %w", f.path, err)
 		}
-		made[filepath.Join(dir, f.path)] = b.Bytes()
+		made[filepath.Join(dir, f.path)] = text
 	}
-	for path, b := range made {
+	for path, text := range made {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(path, b, 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			return err
 		}
 	}

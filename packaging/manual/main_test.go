@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,15 +10,15 @@ import (
 
 func TestCommittedFilesAreWhatIsWritten(t *testing.T) {
 	for _, f := range files() {
-		var want bytes.Buffer
-		if err := f.write(&want); err != nil {
+		want, err := f.text()
+		if err != nil {
 			t.Fatal(err)
 		}
 		got, err := os.ReadFile(filepath.Join("..", f.path))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(want.String(), string(got)); diff != "" {
+		if diff := cmp.Diff(want, string(got)); diff != "" {
 			t.Errorf("packaging/%s is old: run `go run ./packaging/manual` (-to be written +there):\n%s", f.path, diff)
 		}
 	}

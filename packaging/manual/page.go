@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	_ "embed"
 	"fmt"
-	"io"
 	"regexp"
 	"strings"
 	"text/template"
@@ -20,35 +18,26 @@ var template8 string
 //go:embed slave-agent.ini.5.tmpl
 var template5 string
 
-func page8(w io.Writer) error { return page(w, template8) }
-func page5(w io.Writer) error { return page(w, template5) }
-
-// page writes a man page from its template.
-func page(w io.Writer, text string) error {
-	t, err := template.New("").Funcs(template.FuncMap{
-		"text":     roffText,
-		"sentence": sentence,
-		"values":   pageValues,
-		"title":    sectionTitle,
-		"join":     strings.Join,
-		"in":       inSection,
-	}).Parse(text)
-	if err != nil {
-		return err
+// page makes a man page from its template.
+func page(text string) func() (string, error) {
+	return func() (string, error) {
+		made, err := fill(text, struct {
+			Verbs    []options.Verb
+			Sections []string
+		}{options.Verbs(), options.Sections()}, template.FuncMap{
+			"text":     roffText,
+			"sentence": sentence,
+			"values":   pageValues,
+			"title":    sectionTitle,
+			"join":     strings.Join,
+			"in":       options.OfSection,
+		})
+		var b strings.Builder
+		for line := range strings.Lines(made) {
+			b.WriteString(roff(line))
+		}
+		return b.String(), err
 	}
-	var made strings.Builder
-	err = t.Execute(&made, struct {
-		Verbs    []options.Verb
-		Sections []string
-	}{options.Verbs(), options.Sections()})
-	if err != nil {
-		return err
-	}
-	b := bufio.NewWriter(w)
-	for line := range strings.Lines(made.String()) {
-		b.WriteString(roff(line))
-	}
-	return b.Flush()
 }
 
 var code = regexp.MustCompile("`([^`]+)`")
@@ -85,17 +74,6 @@ func sentence(text string) string {
 		return text + "."
 	}
 	return strings.ToUpper(text[:1]) + strings.TrimSuffix(text[1:], ".") + "."
-}
-
-// inSection lists the options of a section of the configuration file.
-func inSection(section string) []options.Option {
-	var list []options.Option
-	for _, o := range options.Table() {
-		if o.Section == section {
-			list = append(list, o)
-		}
-	}
-	return list
 }
 
 // sectionTitle is what the options of a section are listed under.
