@@ -19,9 +19,8 @@ func agentChecks() []check {
 var onlyTheAgentKnows = []string{"resource_contradictory", "file_unwritable"}
 
 func lookAgent(_ context.Context, x *exam) *finding {
-	a := x.agent()
 	looked := x.Options.RunDir
-	d := a.document
+	d, err := x.Agent()
 	switch d.Agent.State {
 	case status.Running:
 	case status.Stopped:
@@ -35,9 +34,9 @@ func lookAgent(_ context.Context, x *exam) *finding {
 			"the agent runs, and waits for a configuration").at("%s", looked)
 	default:
 		if !isRoot() {
-			return unseen("whether the agent runs: %v", a.err).at("%s", looked)
+			return unseen("whether the agent runs: %v", err).at("%s", looked)
 		}
-		return warn("look at the permissions of "+looked, "cannot see whether the agent runs: %v", a.err).at("%s", looked)
+		return warn("look at the permissions of "+looked, "cannot see whether the agent runs: %v", err).at("%s", looked)
 	}
 	for _, c := range d.Conditions {
 		if c.Status == status.Active && slices.Contains(onlyTheAgentKnows, c.Code) {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/chmpx/tool"
+	"k2hdkc-slave-agent/cmd/prose"
 )
 
 func applicationChecks() []check {
@@ -32,7 +33,7 @@ func lookApplication(_ context.Context, x *exam) *finding {
 	path := x.Memory(c.Group, max(c.SelfCtlPort, 0))
 	joined := ""
 	if st.Clients > 0 {
-		joined = "; joined by " + count(st.Clients, "program")
+		joined = "; joined by " + prose.Count(st.Clients, "program")
 	}
 	info, err := os.Stat(path)
 	switch {

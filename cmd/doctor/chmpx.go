@@ -17,6 +17,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/chmpx/daemon"
+	"k2hdkc-slave-agent/cmd/prose"
 	"k2hdkc-slave-agent/render/regularfile"
 )
 
@@ -45,7 +46,7 @@ func lookLimits(_ context.Context, x *exam) *finding {
 		return skip("the file names certificates that are not there").after("certificates")
 	}
 	if p.err == nil && p.status.MaxNodes > 0 && len(c.Servers) >= p.status.MaxNodes {
-		return bad("raise MAXCHMPX in the RESOURCE, and restart chmpx", "chmpx has room for %d nodes, and the file lists %s", p.status.MaxNodes, count(len(c.Servers), "server node"))
+		return bad("raise MAXCHMPX in the RESOURCE, and restart chmpx", "chmpx has room for %d nodes, and the file lists %s", p.status.MaxNodes, prose.Count(len(c.Servers), "server node"))
 	}
 	most, err := x.number("sys/fs/mqueue/msg_max")
 	if err != nil {
@@ -69,11 +70,11 @@ func lookChmpx(_ context.Context, x *exam) *finding {
 	case p.err == nil:
 		return good("chmpx runs: pid %d, since %s", p.status.PID, p.status.Started.Format(time.RFC3339))
 	case errors.Is(p.err, errNoFile):
-		return unavailable("the file names certificates that are not there").after("certificates")
+		return blind(skip("the file names certificates that are not there")).after("certificates")
 	case command == "":
-		return unavailable("status-command is empty, so nothing shows whether chmpx runs")
+		return blind(skip("status-command is empty, so nothing shows whether chmpx runs"))
 	case errors.Is(p.err, daemon.ErrNotInstalled):
-		return unavailable("%v, so nothing shows whether chmpx runs: install chmpx, or name the program in status-command", p.err)
+		return blind(skip("%v, so nothing shows whether chmpx runs: install chmpx, or name the program in status-command", p.err))
 	case errors.Is(p.err, daemon.ErrNotRunning):
 		start := "start chmpx"
 		if x.Options.Unit != "" {
@@ -81,26 +82,15 @@ func lookChmpx(_ context.Context, x *exam) *finding {
 		}
 		return bad(start, "no chmpx runs with the GROUP and SELFCTLPORT of the file").after(append([]string{"unit", "drop-in", "rivals", "limits"}, whyChmpxEnds...)...)
 	case errors.Is(p.err, fs.ErrPermission) && !isRoot():
-		f := unseen("chmpx's memory: %v", p.err)
-		f.blind = true
-		return f
+		return blind(unseen("chmpx's memory: %v", p.err))
 	case errors.Is(p.err, fs.ErrPermission):
-		f := warn("run doctor as chmpx's user", "%v", p.err)
-		f.blind = true
-		return f
+		return blind(warn("run doctor as chmpx's user", "%v", p.err))
 	case errors.Is(p.err, daemon.ErrCannotRun):
 		return bad("install chmpx anew: a library is missing, or it is of another architecture", "%v", p.err)
 	case errors.Is(p.err, daemon.ErrTimeout), errors.Is(p.err, context.DeadlineExceeded):
 		return bad("look what it hangs on: the disk of chmpx's memory, or a file system; the agent goes by its interval meanwhile", "%s hangs", command)
 	}
 	return bad("run "+command+" -conf "+x.File.Path+" by hand", "%v", p.err)
-}
-
-// unavailable is a skip that leaves the checks of the running chmpx nothing to look at.
-func unavailable(format string, args ...any) *finding {
-	f := skip(format, args...)
-	f.blind = true
-	return f
 }
 
 // confirmWithin is how long chmpx may take to load a file that was replaced just now.
@@ -132,11 +122,7 @@ func lookRevision(ctx context.Context, x *exam) *finding {
 
 // stopped tells whether a signal or a debugger has stopped a process; what cannot be seen is not.
 func (x *exam) stopped(pid int) bool {
-	b, err := regularfile.Read(filepath.Join(x.Proc, strconv.Itoa(pid), "status"), regularfile.Small)
-	if err != nil {
-		return false
-	}
-	_, state, _ := strings.Cut(string(b), "\nState:\t")
+	state := x.process(pid)["State"]
 	return strings.HasPrefix(state, "T") || strings.HasPrefix(state, "t")
 }
 
@@ -245,10 +231,10 @@ func lookServers(ctx context.Context, x *exam) *finding {
 		}
 	}
 	if len(down) == 0 && others == 0 {
-		return good("all %s are up", count(up, "server node"))
+		return good("all %s are up", prose.Count(up, "server node"))
 	}
 	if len(down) == 0 {
-		return warn("the agent asks K2HR3 for the difference by itself; if it lasts, the server is not registered in K2HR3", "chmpx knows %s that the file does not list", count(others, "server node")).after("revision")
+		return warn("the agent asks K2HR3 for the difference by itself; if it lasts, the server is not registered in K2HR3", "chmpx knows %s that the file does not list", prose.Count(others, "server node")).after("revision")
 	}
 	words := strings.Join(reach(ctx, down[:min(len(down), maxProbes)]), "; ")
 	if len(down) > maxProbes {

@@ -24,9 +24,7 @@ func lookConfig(_ context.Context, x *exam) *finding {
 	o := x.Options
 	switch {
 	case x.Wrong != nil && errors.Is(x.Wrong, fs.ErrPermission) && !isRoot():
-		f := unseen("the agent's configuration: %v", x.Wrong)
-		f.blind = true
-		return f.at("%s", o.ConfigFile)
+		return blind(unseen("the agent's configuration: %v", x.Wrong)).at("%s", o.ConfigFile)
 	case x.Wrong != nil:
 		return bad("correct what the message names; where two places set an option, a flag beats the environment, which beats "+o.ConfigFile+
 			", which beats the files in "+o.AntpickaxDir, "%s", strings.ReplaceAll(x.Wrong.Error(), "\n", "; ")).at("%s, the environment and %s", o.ConfigFile, o.AntpickaxDir)

@@ -90,6 +90,13 @@ func unseen(format string, args ...any) *finding {
 	return skip("run as root to see %s", fmt.Sprintf(format, args...))
 }
 
+// blind makes of a finding that it cannot be seen, so that the checks that need this one have
+// nothing to look at either.
+func blind(f *finding) *finding {
+	f.blind = true
+	return f
+}
+
 // at says what was looked at.
 func (f *finding) at(format string, args ...any) *finding {
 	f.lookedAt = fmt.Sprintf(format, args...)
@@ -119,28 +126,20 @@ func IDs() []string {
 // Select returns the ids of a list such as "tcp,file" and of all checks that these need. An id that
 // there is none of is an error; an empty list means all.
 func Select(list string) ([]string, error) {
-	all := table()
 	if strings.TrimSpace(list) == "" {
 		return IDs(), nil
 	}
 	wanted := map[string]bool{}
-	var want func(id string) error
-	want = func(id string) error {
-		i := slices.IndexFunc(all, func(c check) bool { return c.id == id })
-		if i < 0 {
-			return fmt.Errorf("there is no check %.40q: the checks are %s", id, strings.Join(IDs(), ", "))
+	for id := range strings.SplitSeq(list, ",") {
+		if id = strings.TrimSpace(id); !slices.Contains(IDs(), id) {
+			return nil, fmt.Errorf("there is no check %.40q: the checks are %s", id, strings.Join(IDs(), ", "))
 		}
 		wanted[id] = true
-		for _, need := range all[i].needs {
-			if err := want(need); err != nil {
-				return err
-			}
-		}
-		return nil
 	}
-	for id := range strings.SplitSeq(list, ",") {
-		if err := want(strings.TrimSpace(id)); err != nil {
-			return nil, err
+	all := table()
+	for i := len(all) - 1; i >= 0; i-- { // what a check needs comes before it
+		for _, need := range all[i].needs {
+			wanted[need] = wanted[need] || wanted[all[i].id]
 		}
 	}
 	return slices.DeleteFunc(IDs(), func(id string) bool { return !wanted[id] }), nil
@@ -174,7 +173,7 @@ func resolve(c check, f *finding, firsts map[string]string) Result {
 		r.LookedAt = c.about
 	}
 	blames := c.needs
-	if f.status == Failed || f.status == Warning || f.status == Skipped {
+	if f.status != OK {
 		blames = append(slices.Clone(blames), f.because...)
 	}
 	for _, id := range blames {
@@ -205,21 +204,18 @@ type begun struct {
 // that waits for what it finds. A check that needs one which is not good does not look.
 func (x *exam) begin(ctx context.Context, checks []check) []func() *finding {
 	all := map[string]*begun{}
+	called := func(ids []string) (list []*begun) {
+		for _, id := range ids {
+			if b := all[id]; b != nil {
+				list = append(list, b)
+			}
+		}
+		return list
+	}
 	var found []func() *finding
 	for _, c := range checks {
 		b := &begun{done: make(chan struct{})}
-		var needs []*begun
-		for _, id := range c.needs {
-			if need := all[id]; need != nil {
-				needs = append(needs, need)
-			}
-		}
-		var behind []*begun
-		for _, id := range c.behind {
-			if before := all[id]; before != nil {
-				behind = append(behind, before)
-			}
-		}
+		needs, behind := called(c.needs), called(c.behind)
 		go func() {
 			defer close(b.done)
 			for _, before := range behind {

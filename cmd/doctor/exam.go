@@ -66,8 +66,7 @@ type exam struct {
 	standing func() standing
 	inPlace  func() inPlace
 	chmpx    func() probed
-	unit     func() unit
-	agent    func() agent
+	unit     func() (daemon.UnitState, error) // chmpx's
 
 	// answer is the RESOURCE, once the check resource is good. text is what comes of it, and fit
 	// says that the agent would put it in place, once the check text is done.
@@ -86,15 +85,10 @@ func newExam(ctx context.Context, s Subject) *exam {
 	x.standing = sync.OnceValue(func() standing { return x.stand(ctx) })
 	x.inPlace = sync.OnceValue(func() inPlace { return x.readFile(ctx) })
 	x.chmpx = sync.OnceValue(func() probed { return x.probe(ctx) })
-	x.unit = sync.OnceValue(func() unit {
+	x.unit = sync.OnceValues(func() (daemon.UnitState, error) {
 		ctx, cancel := context.WithTimeout(ctx, unitLimit)
 		defer cancel()
-		st, err := x.Unit(ctx, x.Options.Unit)
-		return unit{st, err}
-	})
-	x.agent = sync.OnceValue(func() agent {
-		d, err := x.Agent()
-		return agent{d, err}
+		return x.Unit(ctx, x.Options.Unit)
 	})
 	return x
 }
@@ -144,18 +138,6 @@ func (x *exam) probe(ctx context.Context) probed {
 	case <-ctx.Done(): // the kernel may keep chmpxstatus for longer
 		return probed{err: ctx.Err()}
 	}
-}
-
-// unit is chmpx's.
-type unit struct {
-	state daemon.UnitState
-	err   error
-}
-
-// agent is the one that runs.
-type agent struct {
-	document status.Document
-	err      error
 }
 
 // explained turns an error into what happened and what helps.

@@ -19,6 +19,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/chmpx/daemon"
+	"k2hdkc-slave-agent/cmd/prose"
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/render/regularfile"
 )
@@ -53,9 +54,7 @@ func lookFile(_ context.Context, x *exam) *finding {
 		return bad("the agent writes it as soon as K2HR3 has a good text: see the checks before, and journalctl -u k2hdkc-slave-agent", "there is no %s yet", p).
 			at("%s", p).after("name", "tcp", "tls", "k2hr3", "store", "membership", "resource", "text", "certificates", "agent", "folder")
 	case errors.Is(now.err, fs.ErrPermission) && !isRoot():
-		f := unseen("what is in %s", p).at("%s", p)
-		f.blind = true
-		return f
+		return blind(unseen("what is in %s", p)).at("%s", p)
 	case now.err != nil:
 		return bad("put it out of the way; "+self, "%v", now.err).at("%s", p).after("folder")
 	}
@@ -90,7 +89,7 @@ func lookLinks(ctx context.Context, x *exam) *finding {
 	p := x.File.Path
 	if n := x.File.OtherNames(); n > 0 {
 		return bad(fmt.Sprintf("remove them (find %s -xdev -samefile %s): as long as there is one, chmpx notices no replacement", filepath.Dir(p), p),
-			"%s has %s besides", p, count(n, "other name")+" (hard links)")
+			"%s has %s besides", p, prose.Count(n, "other name")+" (hard links)")
 	}
 	holders, err := daemon.Holders(ctx, p, daemon.Inode{})
 	if len(holders) > 0 && sleep(ctx, again) {
@@ -135,12 +134,12 @@ func (x *exam) reader() (r reader, ok bool) {
 			return r, true
 		}
 	}
-	u := x.unit()
-	if x.Options.Unit == "" || u.err != nil {
+	u, err := x.unit()
+	if x.Options.Unit == "" || err != nil {
 		return reader{}, false
 	}
-	name := u.state.User
-	if u.state.RunsHelper() {
+	name := u.User
+	if u.RunsHelper() {
 		name, _ = daemon.HelperUser(regularfile.Dir("/"), x.Options.AntpickaxDir)
 	}
 	if name == "" || name == "root" {
@@ -149,25 +148,30 @@ func (x *exam) reader() (r reader, ok bool) {
 	return account(name)
 }
 
-// processUser reads whom a process runs as.
-func (x *exam) processUser(pid int) (reader, bool) {
+// process is what the kernel shows of a process, by name (proc_pid_status(5)); nil: nothing.
+func (x *exam) process(pid int) map[string]string {
 	b, err := regularfile.Read(filepath.Join(x.Proc, strconv.Itoa(pid), "status"), regularfile.Small)
 	if err != nil {
-		return reader{}, false
+		return nil
 	}
-	r := reader{uid: -1}
+	shown := map[string]string{}
 	for line := range strings.Lines(string(b)) {
 		key, value, _ := strings.Cut(line, ":")
-		ids := strings.Fields(value)
-		switch {
-		case key == "Uid" && len(ids) > 1:
-			r.uid, _ = strconv.Atoi(ids[1])
-		case key == "Gid" && len(ids) > 1, key == "Groups":
-			for _, id := range ids {
-				if n, err := strconv.Atoi(id); err == nil {
-					r.groups = append(r.groups, n)
-				}
-			}
+		shown[key] = strings.TrimSpace(value)
+	}
+	return shown
+}
+
+// processUser reads whom a process runs as.
+func (x *exam) processUser(pid int) (reader, bool) {
+	p := x.process(pid)
+	r := reader{uid: -1}
+	if ids := strings.Fields(p["Uid"]); len(ids) > 1 {
+		r.uid, _ = strconv.Atoi(ids[1])
+	}
+	for _, id := range strings.Fields(p["Gid"] + " " + p["Groups"]) {
+		if n, err := strconv.Atoi(id); err == nil {
+			r.groups = append(r.groups, n)
 		}
 	}
 	r.name = fmt.Sprintf("uid %d", r.uid)
@@ -312,7 +316,7 @@ func lookCertificates(_ context.Context, x *exam) *finding {
 	if soonest < renewBefore {
 		return soon
 	}
-	return good("%s, all there; %s", count(len(files), "file"), "the first one ends in "+days(soonest))
+	return good("%s, all there; the first one ends in %s", prose.Count(len(files), "file"), days(soonest))
 }
 
 // wanted is the configuration that chmpx should run on: K2HR3's, else the one in place. Files that

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/cmd/prose"
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/watcher"
 	"k2hdkc-slave-agent/watcher/k2hr3"
@@ -117,8 +118,7 @@ func lookMembership(ctx context.Context, x *exam) *finding {
 		f = bad("put a role token into /etc/k2hdkc/role-token (or name its file with role-token-file); the agent registers at once. If this host was a member: somebody removed it, or K2HR3's store is down",
 			"%s, and has no role token to register with", not)
 	case errors.Is(s.tokenErr, fs.ErrPermission) && !isRoot():
-		f = unseen("why %s", not)
-		f.blind = true
+		f = blind(unseen("why %s", not))
 	case s.tokenErr != nil:
 		f = bad("see why the agent does not register: journalctl -u k2hdkc-slave-agent", "%s; of the role token: %v", not, s.tokenErr).after("token")
 	case !s.taken:
@@ -217,14 +217,7 @@ func (x *exam) revision() int {
 }
 
 func nodes(c *chmpx.Config) string {
-	return fmt.Sprintf("%s, %s", count(len(c.Servers), "server node"), count(len(c.Slaves), "slave node"))
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return fmt.Sprintf("%s, %s", prose.Count(len(c.Servers), "server node"), prose.Count(len(c.Slaves), "slave node"))
 }
 
 // grave are the findings for which a file is not put in place.

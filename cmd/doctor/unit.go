@@ -25,17 +25,18 @@ func unitChecks() []check {
 // ownDropIn is what the agent's package adds to chmpx's unit.
 const ownDropIn = "50-k2hdkc-slave-agent.conf"
 
-// notHere is the finding for a host without systemd, or one whose systemd cannot be asked.
-func notHere(u unit) (*finding, bool) {
+// notHere is the finding for a host without systemd, or one whose systemd cannot be asked; nil: it
+// can.
+func notHere(err error) *finding {
 	switch {
-	case errors.Is(u.err, daemon.ErrNoSystemd):
-		return skip("there is no systemd here"), true
-	case u.err != nil && !isRoot():
-		return unseen("the unit: %v", u.err), true
-	case u.err != nil:
-		return warn("look at systemd and its bus (systemctl status dbus)", "cannot see the unit: %v", u.err), true
+	case errors.Is(err, daemon.ErrNoSystemd):
+		return skip("there is no systemd here")
+	case err != nil && !isRoot():
+		return unseen("the unit: %v", err)
+	case err != nil:
+		return warn("look at systemd and its bus (systemctl status dbus)", "cannot see the unit: %v", err)
 	}
-	return nil, false
+	return nil
 }
 
 func lookUnit(_ context.Context, x *exam) *finding {
@@ -43,11 +44,10 @@ func lookUnit(_ context.Context, x *exam) *finding {
 	if name == "" {
 		return skip("unit is empty: chmpx is not run by systemd here")
 	}
-	u := x.unit()
-	if f, ok := notHere(u); ok {
+	s, err := x.unit()
+	if f := notHere(err); f != nil {
 		return f.at("%s", name)
 	}
-	s := u.state
 	logs := "see why: journalctl -u " + name
 	switch {
 	case s.LoadState == "not-found":
@@ -77,16 +77,17 @@ func lookUnit(_ context.Context, x *exam) *finding {
 var whyChmpxEnds = []string{"file", "looks", "certificates"}
 
 func lookDropIn(_ context.Context, x *exam) *finding {
-	o, u := x.Options, x.unit()
+	o := x.Options
+	u, err := x.unit()
 	if o.Unit == "" {
 		return skip("unit is empty: chmpx is not run by systemd here")
 	}
-	if f, ok := notHere(u); ok {
+	if f := notHere(err); f != nil {
 		f.status, f.waits = Skipped, "unit"
 		return f
 	}
-	dropIn := slices.ContainsFunc(u.state.DropIns, func(p string) bool { return filepath.Base(p) == ownDropIn })
-	if u.state.RunsHelper() {
+	dropIn := slices.ContainsFunc(u.DropIns, func(p string) bool { return filepath.Base(p) == ownDropIn })
+	if u.RunsHelper() {
 		runs, said, err := daemon.HelperFile(regularfile.Dir("/"), o.AntpickaxDir)
 		how := "remove the mask: rm /etc/systemd/system/" + o.Unit + ".d/" + ownDropIn + " && systemctl daemon-reload; or have " + o.AntpickaxDir +
 			"/override.conf say chmpx-service-helper.conf:CHMPX_INI_CONF_FILE = " + o.Output
@@ -100,11 +101,11 @@ func lookDropIn(_ context.Context, x *exam) *finding {
 		}
 		return good("chmpx's own helper runs it on %s", runs)
 	}
-	if i := slices.Index(u.state.Args, "-conf"); i >= 0 && i+1 < len(u.state.Args) && filepath.Clean(u.state.Args[i+1]) != o.Output {
-		return bad("name the same file in output and in a drop-in of the unit (systemctl edit "+o.Unit+")", "the unit runs chmpx on %s, and not on %s", u.state.Args[i+1], o.Output)
+	if i := slices.Index(u.Args, "-conf"); i >= 0 && i+1 < len(u.Args) && filepath.Clean(u.Args[i+1]) != o.Output {
+		return bad("name the same file in output and in a drop-in of the unit (systemctl edit "+o.Unit+")", "the unit runs chmpx on %s, and not on %s", u.Args[i+1], o.Output)
 	}
 	if !dropIn {
-		return good("the unit runs %s, without the drop-in of the agent's package", u.state.Command)
+		return good("the unit runs %s, without the drop-in of the agent's package", u.Command)
 	}
 	return good("the unit runs chmpx on %s, as the drop-in of the agent's package says", o.Output)
 }
@@ -125,7 +126,7 @@ func lookRivals(ctx context.Context, x *exam) *finding {
 			}
 		}
 	}
-	if pid := x.process(getResourceHelper); pid != 0 {
+	if pid := x.running(getResourceHelper); pid != 0 {
 		active = append(active, fmt.Sprintf("process %d (%s)", pid, getResourceHelper))
 	}
 	if len(active) == 0 {
@@ -146,8 +147,8 @@ func lookRivals(ctx context.Context, x *exam) *finding {
 // maxProcesses bounds the search for a program.
 const maxProcesses = 1 << 16
 
-// process returns a process that runs a script or program of this name, 0 if there is none.
-func (x *exam) process(name string) int {
+// running returns a process that runs a script or program of this name, 0 if there is none.
+func (x *exam) running(name string) int {
 	d, err := regularfile.OpenFolder(x.Proc)
 	if err != nil {
 		return 0

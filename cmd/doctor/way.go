@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"k2hdkc-slave-agent/cmd/prose"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
 
@@ -89,13 +90,7 @@ func lookTLS(_ context.Context, x *exam) *finding {
 	}
 }
 
-func days(d time.Duration) string {
-	n := int(d / (24 * time.Hour))
-	if n == 1 {
-		return "1 day"
-	}
-	return fmt.Sprintf("%d days", n)
-}
+func days(d time.Duration) string { return prose.Count(int(d/(24*time.Hour)), "day") }
 
 func lookK2HR3(_ context.Context, x *exam) *finding {
 	w := x.way()

@@ -1,7 +1,9 @@
-// Package prose makes a text that anybody may have written fit to be read, on a terminal too.
+// Package prose makes a text that anybody may have written fit to be read, on a terminal too, and
+// numbers of things.
 package prose
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 )
@@ -18,6 +20,14 @@ func Plain(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, string(unicode.ReplacementChar)))
+}
+
+// Count is a number of things: "1 server", "3 servers".
+func Count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
 
 // Wrap breaks a text into lines of at most width runes, between words where it can; width 0: one

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"k2hdkc-slave-agent/cmd/status"
@@ -46,7 +47,7 @@ func escaped(b []byte) []byte {
 		case !odd(r):
 			out.WriteRune(r)
 		case r > 0xffff:
-			high, low := 0xd800+(r-0x10000)>>10, 0xdc00+(r-0x10000)&0x3ff
+			high, low := utf16.EncodeRune(r)
 			fmt.Fprintf(&out, `\u%04x\u%04x`, high, low)
 		default:
 			fmt.Fprintf(&out, `\u%04x`, r)

@@ -34,7 +34,7 @@ func (s Screen) Redraw(d status.Document) string {
 	lines := s.lines(d)
 	if s.Height > 2 && len(lines) > s.Height-1 {
 		left := len(lines) - (s.Height - 2)
-		lines = append(lines[:s.Height-2], s.paint(dim, fmt.Sprintf("… and %s more", count(left, "line"))))
+		lines = append(lines[:s.Height-2], s.paint(dim, fmt.Sprintf("… and %s more", prose.Count(left, "line"))))
 	}
 	return home + strings.Join(lines, clearLine+"\n") + clearLine + "\n" + clearRest
 }
@@ -59,13 +59,11 @@ func (s Screen) lines(d status.Document) []string {
 	p.servers(d)
 	p.changes(d)
 	p.agent(d)
-	for i, n := range d.Notes {
-		label := "Notes"
-		if i > 0 {
-			label = ""
-		}
-		p.section(label, line{text: n})
+	var notes []line
+	for _, n := range d.Notes {
+		notes = append(notes, line{text: n})
 	}
+	p.section("Notes", notes...)
 	return p.lines
 }
 
@@ -74,7 +72,7 @@ func (s Screen) Brief(d status.Document) string {
 	text, ink := s.summary(d)
 	text = s.paint(ink, text)
 	if d.File.Present {
-		text += fmt.Sprintf("; revision %d with %s", d.File.Revision, count(d.File.Servers, "server"))
+		text += fmt.Sprintf("; revision %d with %s", d.File.Revision, prose.Count(d.File.Servers, "server"))
 	}
 	return text + "\n"
 }

@@ -17,11 +17,10 @@ func (p *page) verdict(d status.Document) {
 
 // conditions are those that there are, and the one that was.
 func (p *page) conditions(d status.Document) {
-	label := "Conditions"
+	var lines []line
 	add := func(how string, i ink, text, about string) {
 		head := pad(how, 9)
-		p.section(label, line{ink: i, head: head, text: text}, line{ink: dim, head: strings.Repeat(" ", len(head)), text: about})
-		label = ""
+		lines = append(lines, line{ink: i, head: head, text: text}, line{ink: dim, head: strings.Repeat(" ", len(head)), text: about})
 	}
 	if len(d.Conditions) > 0 || d.Previous != nil {
 		p.blank()
@@ -54,6 +53,7 @@ func (p *page) conditions(d status.Document) {
 		}
 		add("before", dim, c.Message, about)
 	}
+	p.section("Conditions", lines...)
 }
 
 // longCUK is how long a CUK may be to be shown: that of a VM has 36 characters.
@@ -173,9 +173,9 @@ func (p *page) file(d status.Document) {
 		p.section("File", line{text: path}, line{ink: red, text: "there is no good one yet"})
 		return
 	}
-	text := fmt.Sprintf("revision %d with %s", f.Revision, count(f.Servers, "server"))
+	text := fmt.Sprintf("revision %d with %s", f.Revision, prose.Count(f.Servers, "server"))
 	if f.Slaves > 0 {
-		text += " and " + count(f.Slaves, "slave")
+		text += " and " + prose.Count(f.Slaves, "slave")
 	}
 	if !f.ReplacedAt.IsZero() {
 		text += "; in place since " + p.at(f.ReplacedAt) + p.since(" (%s)", f.ReplacedAt)
@@ -232,18 +232,15 @@ func (p *page) changes(d status.Document) {
 		p.section("Changes", line{ink: dim, text: words})
 		return
 	}
-	label := "Changes"
-	for i, c := range d.Changes {
-		if i == 10 {
-			break
-		}
+	var lines []line
+	for _, c := range d.Changes[:min(10, len(d.Changes))] {
 		revision := fmt.Sprintf("revision %d", c.Revision)
 		if p.Width > 0 && p.Width < narrow {
 			revision = fmt.Sprint(c.Revision)
 		}
-		p.section(label, line{head: p.at(c.At) + "  " + revision + "  ", text: c.Words})
-		label = ""
+		lines = append(lines, line{head: p.at(c.At) + "  " + revision + "  ", text: c.Words})
 	}
+	p.section("Changes", lines...)
 }
 
 func (p *page) agent(d status.Document) {

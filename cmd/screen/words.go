@@ -32,14 +32,6 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d d", d/day)
 }
 
-// count is a number of things: "1 server", "3 servers".
-func count(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return fmt.Sprintf("%d %ss", n, thing)
-}
-
 // pad fills a text up with blanks to a width in runes, and cuts what is longer.
 func pad(s string, width int) string {
 	n := len([]rune(s))
