@@ -114,17 +114,6 @@ func (p Platform) image(version string, created time.Time) (v1.Image, error) {
 func (p Platform) files(created time.Time) ([]byte, error) {
 	var b bytes.Buffer
 	t := tar.NewWriter(&b)
-	add := func(path string, mode int64, content []byte) error {
-		h := tar.Header{Typeflag: tar.TypeReg, Name: path, Mode: mode, Size: int64(len(content)), ModTime: created, Format: tar.FormatPAX}
-		if strings.HasSuffix(path, "/") {
-			h.Typeflag = tar.TypeDir
-		}
-		if err := t.WriteHeader(&h); err != nil {
-			return err
-		}
-		_, err := t.Write(content)
-		return err
-	}
 	for _, f := range []struct {
 		path    string
 		mode    int64
@@ -142,12 +131,25 @@ func (p Platform) files(created time.Time) ([]byte, error) {
 		{"usr/share/doc/" + name + "/", 0o755, nil},
 		{"usr/share/doc/" + name + "/sbom.cdx.json", 0o644, p.SBOM},
 	} {
-		if err := add(f.path, f.mode, f.content); err != nil {
+		if err := add(t, f.path, f.mode, f.content, created); err != nil {
 			return nil, err
 		}
 	}
 	err := t.Close()
 	return b.Bytes(), err
+}
+
+// add writes a file, or a folder if its name ends in /.
+func add(t *tar.Writer, path string, mode int64, content []byte, created time.Time) error {
+	h := tar.Header{Typeflag: tar.TypeReg, Name: path, Mode: mode, Size: int64(len(content)), ModTime: created, Format: tar.FormatPAX}
+	if strings.HasSuffix(path, "/") {
+		h.Typeflag = tar.TypeDir
+	}
+	if err := t.WriteHeader(&h); err != nil {
+		return err
+	}
+	_, err := t.Write(content)
+	return err
 }
 
 // roots are the authorities of the web, for a K2HR3 whose certificate is of one of them. They are
@@ -172,17 +174,13 @@ func archive(w io.Writer, dir string, created time.Time) error {
 			return err
 		}
 		if d.IsDir() {
-			return t.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: rel + "/", Mode: 0o755, ModTime: created, Format: tar.FormatPAX})
+			return add(t, rel+"/", 0o755, nil, created)
 		}
 		content, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
-		if err := t.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: rel, Mode: 0o644, Size: int64(len(content)), ModTime: created, Format: tar.FormatPAX}); err != nil {
-			return err
-		}
-		_, err = t.Write(content)
-		return err
+		return add(t, rel, 0o644, content, created)
 	})
 	if err != nil {
 		return err
