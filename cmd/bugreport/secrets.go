@@ -159,10 +159,7 @@ var percent = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
 // decoded undoes percent-encoding, as far as there is any.
 func decoded(text string) string {
 	return percent.ReplaceAllStringFunc(text, func(s string) string {
-		b, err := hex.DecodeString(s[1:])
-		if err != nil {
-			return s
-		}
+		b, _ := hex.DecodeString(s[1:]) // there is nothing else in it
 		return string(b)
 	})
 }

@@ -18,7 +18,7 @@ import (
 	"k2hdkc-slave-agent/watcher"
 )
 
-// Limit is how long a look takes at most, where it is not set otherwise.
+// Limit is how long a look takes at most.
 const Limit = time.Second
 
 // endGrace is how long a program that was killed at the limit may take to end.
@@ -33,8 +33,7 @@ type Look struct {
 	// saying.
 	Chmpx     func(context.Context) (daemon.Status, error)
 	UnitState func(context.Context) (daemon.UnitState, error)
-	Unit      string        // the unit's name
-	Limit     time.Duration // 0: Limit
+	Unit      string // the unit's name
 }
 
 // seen is what one look found.
@@ -46,13 +45,9 @@ type seen[T any] struct {
 // Add looks, and adds what it finds to the document. Where the agent does not do its work, only
 // what is found counts for the file and chmpx, and their conditions are made anew.
 func (l Look) Add(ctx context.Context, d *status.Document, now time.Time) {
-	limit := l.Limit
-	if limit <= 0 {
-		limit = Limit
-	}
-	none := fmt.Errorf("%w within %v", errNoAnswer, limit)
-	late, stop := context.WithTimeoutCause(ctx, limit+endGrace, none)
-	ctx, cancel := context.WithTimeoutCause(ctx, limit, none)
+	none := fmt.Errorf("%w within %v", errNoAnswer, Limit)
+	late, stop := context.WithTimeoutCause(ctx, Limit+endGrace, none)
+	ctx, cancel := context.WithTimeoutCause(ctx, Limit, none)
 	defer cancel()
 	defer stop()
 
@@ -269,10 +264,6 @@ const (
 	ringDiffers = string(watcher.RingDiffers)
 	half        = string(watcher.HalfConnected)
 	serverDown  = string(watcher.ServerDown)
-
-	// They are the cause where there is no file.
-	notConfigured      = status.CodeNotConfigured
-	configurationWrong = status.CodeConfigurationWrong
 )
 
 // judge makes the conditions of the file and chmpx anew for an agent that does not do it.
@@ -294,7 +285,7 @@ func judge(d *status.Document) {
 	}
 	var without []string // what there is no file for
 	for _, c := range list {
-		if c.Code == notConfigured || c.Code == configurationWrong {
+		if c.Code == status.CodeNotConfigured || c.Code == status.CodeConfigurationWrong {
 			without = append(without, c.Code)
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"time"
 
@@ -121,7 +120,7 @@ func (p *program) chmpxstatus(o *options.Options, dir string) func(context.Conte
 // versions are those of what has to fit together. Where there is no dpkg there is rpm.
 func versions(ctx context.Context) ([]byte, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s (%s, %s/%s)\n", options.Program, versionName(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_ = writeVersion(&b)
 	packages := []string{options.Program, "chmpx", "k2hdkc", "libchmpx1", "libk2hdkc1", "libfullock1", "k2hash", "systemd"}
 	for _, command := range [][]string{
 		{"uname", "-srm"}, {"systemctl", "--version"},

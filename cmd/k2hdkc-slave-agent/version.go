@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 	"runtime/debug"
 
@@ -11,8 +12,10 @@ import (
 // release is set by the package build.
 var release = ""
 
-func (p *program) version() error {
-	_, err := fmt.Fprintf(p.stdout, "%s %s (%s, %s/%s)\n", options.Program, versionName(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+func (p *program) version() error { return writeVersion(p.stdout) }
+
+func writeVersion(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "%s %s (%s, %s/%s)\n", options.Program, versionName(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
 }
 

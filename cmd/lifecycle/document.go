@@ -55,10 +55,7 @@ func document(r Round, s watcher.Status) status.Document {
 		Revision: p.Revision, ConfirmedAt: moment(p.ConfirmedAt), Unit: d.Chmpx.Unit, Clients: p.Clients,
 	}
 	for _, n := range s.Nodes.Items() {
-		d.Servers = append(d.Servers, status.Server{
-			Name: n.Name, CtlPort: n.CtlPort, CUK: n.CUK, RingState: n.RingState,
-			Connections: n.Connections, InFile: n.InFile, InRing: n.InRing,
-		})
+		d.Servers = append(d.Servers, status.Server(n))
 	}
 	for _, c := range s.Changes.Items() {
 		d.Changes = append(d.Changes, status.Change{At: moment(c.At), Revision: c.Revision, Words: c.Words})

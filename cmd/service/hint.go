@@ -111,12 +111,9 @@ func readOnly(mounts, path string) bool {
 
 // hidden tells whether a path is below what ProtectHome= hides.
 func hidden(path string) bool {
-	for _, dir := range []string{"/home/", "/root/", "/run/user/"} {
-		if strings.HasPrefix(path+"/", dir) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc([]string{"/home/", "/root/", "/run/user/"}, func(dir string) bool {
+		return strings.HasPrefix(path+"/", dir)
+	})
 }
 
 // lacksRight reports whether err is about a file that the agent lacks a right to. chown and

@@ -49,10 +49,7 @@ func flags(u unitfile.Unit, environ []string) ([]string, error) {
 // load is options.LoadLenient for `run`. Where the flags cannot be parsed, it goes
 // by the rest.
 func load(files fs.FS, flags, environ []string) (*options.Options, error) {
-	run, err := options.LookupVerb("run")
-	if err != nil {
-		return nil, err
-	}
+	run, _ := options.LookupVerb("run") // there is one
 	system := options.System{Files: files, Environ: environ, Dir: "/"}
 	o, err := options.LoadLenient(run, flags, system)
 	if o == nil {
