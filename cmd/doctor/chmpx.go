@@ -2,7 +2,6 @@ package doctor
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -191,7 +190,7 @@ func (x *exam) listens(port int) (bool, error) {
 				continue
 			}
 			_, at, _ := strings.Cut(f[1], ":")
-			if two, err := hex.DecodeString(at); err == nil && len(two) == 2 && int(two[0])<<8|int(two[1]) == port {
+			if n, err := strconv.ParseUint(at, 16, 16); err == nil && int(n) == port {
 				return true, nil
 			}
 		}

@@ -16,11 +16,9 @@ func configured(o *options.Options) status.Document {
 		Chmpx:    status.Chmpx{Unit: o.Unit},
 	}
 	d.Membership.State = "unknown"
+	d.K2HR3.API = o.APIURI.String()
 	if !o.Role.IsZero() {
 		d.Identity.Role, d.Identity.Resource = o.Role.String(), o.Resource.String()
-	}
-	if !o.APIURI.IsZero() {
-		d.K2HR3.API = o.APIURI.String()
 	}
 	return d
 }

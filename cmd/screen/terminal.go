@@ -28,13 +28,8 @@ func On(w io.Writer, getenv func(string) string, now time.Time) Screen {
 	if s.Width == 0 {
 		s.Width = usualWidth
 	}
-	s.Redraws = capable(getenv)
+	term := getenv("TERM")
+	s.Redraws = term != "" && term != "dumb"
 	s.Colour = s.Redraws && getenv("NO_COLOR") == ""
 	return s
-}
-
-// capable tells whether a terminal understands more than text.
-func capable(getenv func(string) string) bool {
-	term := getenv("TERM")
-	return term != "" && term != "dumb"
 }
