@@ -1,7 +1,6 @@
 package k2hr3
 
 import (
-	"context"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -20,56 +19,38 @@ func TestCanLeave(t *testing.T) {
 	}
 }
 
-// listen serves K2HR3's root on an address of loopback and tells where requests come from.
-func listen(t *testing.T, address string) (api API, from <-chan string) {
-	t.Helper()
-	l, err := net.Listen("tcp", address)
-	if err != nil {
-		t.Skipf("cannot listen on %s here: %v", address, err)
-	}
-	seen := make(chan string, 8)
-	s := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		host, _, _ := net.SplitHostPort(r.RemoteAddr)
-		seen <- host
-		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		w.Write([]byte(`{"version":["v1"]}`))
-	})}}
-	s.Start()
-	t.Cleanup(s.Close)
-	api, err = ParseAPI("http://" + l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return api, seen
-}
-
-func TestConnectsFromTheAddressGiven(t *testing.T) {
-	api, from := listen(t, "127.0.0.1:0")
-	c, err := New(Config{API: api, From: netip.MustParseAddr("127.0.0.9")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Ping(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	if got := <-from; got != "127.0.0.9" {
-		t.Errorf("came from %s", got)
-	}
-}
-
-func TestConnectsOverIPv6WhereThereIsNoIPv4(t *testing.T) {
-	api, from := listen(t, "[::1]:0")
-	c, err := New(Config{API: api})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Ping(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	if got := <-from; got != "::1" {
-		t.Errorf("came from %s", got)
-	}
-	if addr, err := c.LocalAddress(context.Background()); err != nil || addr.String() != "::1" {
-		t.Errorf("local address %v, %v", addr, err)
+func TestWhereRequestsComeFrom(t *testing.T) {
+	for name, tt := range map[string]struct {
+		at   string
+		from netip.Addr
+		want string
+	}{
+		"the address given":            {"127.0.0.1:0", netip.MustParseAddr("127.0.0.9"), "127.0.0.9"},
+		"IPv6, where there is no IPv4": {"[::1]:0", netip.Addr{}, "::1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", tt.at)
+			if err != nil {
+				t.Skipf("cannot listen on %s here: %v", tt.at, err)
+			}
+			from := make(chan string, 1)
+			s := &httptest.Server{Listener: l, Config: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				host, _, _ := net.SplitHostPort(r.RemoteAddr)
+				from <- host
+				pong(w, r)
+			})}}
+			s.Start()
+			t.Cleanup(s.Close)
+			c := newClient(t, Config{API: must(ParseAPI(s.URL)), From: tt.from})
+			if err := c.Ping(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := <-from; got != tt.want {
+				t.Errorf("came from %s", got)
+			}
+			if addr, err := c.LocalAddress(t.Context()); !tt.from.IsValid() && (err != nil || addr.String() != tt.want) {
+				t.Errorf("local address %v, %v", addr, err)
+			}
+		})
 	}
 }

@@ -111,11 +111,7 @@ func TestAProxysRefusalIsNotTakenForK2HR3s(t *testing.T) {
 
 func TestEndOfTheContextIsNoFailureOfK2HR3(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		silent := fake(func(r *http.Request) (*http.Response, error) {
-			<-r.Context().Done()
-			return nil, r.Context().Err()
-		})
-		for name, op := range operations(newClient(t, Config{Transport: silent}), newToken(t)) {
+		for name, op := range operations(newClient(t, Config{Transport: fake(silence)}), newToken(t)) {
 			canceled, cancel := context.WithCancel(t.Context())
 			time.AfterFunc(time.Second, cancel)
 			err := op(canceled)
@@ -134,23 +130,19 @@ func TestEndOfTheContextIsNoFailureOfK2HR3(t *testing.T) {
 
 func TestSilenceEndsWithATimeoutOfOurs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tries := 0
-		silent := fake(func(r *http.Request) (*http.Response, error) {
-			tries++
-			<-r.Context().Done()
-			return nil, r.Context().Err()
-		})
-		for name, op := range operations(newClient(t, Config{Transport: silent, Timeout: 7 * time.Second}), newToken(t)) {
-			tries = 0
-			start := time.Now()
-			err := op(t.Context())
-			var e *Error
-			if kindOf(t, err) != ErrTransport || !errors.As(err, &e) || !e.Timeout() ||
-				errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no whole answer within 7s") {
-				t.Errorf("%s: %v", name, err)
-			}
-			if took := time.Since(start); took != 7*time.Second || tries != 1 {
-				t.Errorf("%s: gave up after %v and %d tries", name, took, tries)
+		for timeout, limit := range map[time.Duration]time.Duration{0: DefaultTimeout, 7 * time.Second: 7 * time.Second} {
+			for name := range operations(nil, Token{}) {
+				s := &script{steps: []fake{silence}}
+				start := time.Now()
+				err := operations(newClient(t, Config{Transport: s, Timeout: timeout}), newToken(t))[name](t.Context())
+				var e *Error
+				if kindOf(t, err) != ErrTransport || !errors.As(err, &e) || !e.Timeout() ||
+					errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), fmt.Sprint("no whole answer within ", limit)) {
+					t.Errorf("%s: %v", name, err)
+				}
+				if took := time.Since(start); took != limit || len(s.at) != 1 {
+					t.Errorf("%s: gave up after %v and %d tries", name, took, len(s.at))
+				}
 			}
 		}
 	})

@@ -12,7 +12,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
 
 const (
@@ -65,6 +69,24 @@ func always(status int, body string, pairs ...string) fake {
 	return func(*http.Request) (*http.Response, error) { return response(status, body, pairs...), nil }
 }
 
+// silence takes each request and never answers.
+func silence(r *http.Request) (*http.Response, error) {
+	<-r.Context().Done()
+	return nil, r.Context().Err()
+}
+
+// slowly answers each request alike, so much later.
+func slowly(takes time.Duration, status int, pairs ...string) fake {
+	return func(r *http.Request) (*http.Response, error) {
+		select {
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		case <-time.After(takes):
+			return response(status, "", pairs...), nil
+		}
+	}
+}
+
 // newClient returns a client of cfg, with an API of its own if cfg has none.
 func newClient(t testing.TB, cfg Config) *Client {
 	t.Helper()
@@ -112,14 +134,20 @@ func operations(c *Client, token Token) map[string]func(context.Context) error {
 			_, err := c.Resource(ctx, Query{Resource: role.Resource(), Role: role, CUK: cuk})
 			return err
 		},
+		"UserDataToken": func(ctx context.Context) error {
+			_, err := c.UserDataToken(ctx, must(parseUserDataAddress("http://k2hr3.example:18080/v1/userdata/abcdef")), role)
+			return err
+		},
 	}
 }
 
-// retried are the operations that are tried again by the client itself.
+// retried are the operations that are tried again by the client itself. For user data the kinds of
+// errors are others (TestStatusesOfUserData).
 func retried(c *Client, token Token) map[string]func(context.Context) error {
 	ops := operations(c, token)
 	delete(ops, "Resource")
 	delete(ops, "Resource by address")
+	delete(ops, "UserDataToken")
 	return ops
 }
 
@@ -166,3 +194,40 @@ func (j *journal) logger() *slog.Logger {
 }
 
 func quote(s string) string { return strconv.Quote(s) }
+
+const vm = "10.0.0.7"
+
+// stand is a stand-in K2HR3 with one cluster, and a client of it at vm.
+type stand struct {
+	*fakek2hr3.Server
+	cluster   *fakek2hr3.Cluster
+	client    *Client
+	transport *http.Transport
+	role      Role
+	log       journal
+}
+
+// newStand returns a stand for use in a bubble.
+func newStand(t *testing.T) *stand {
+	t.Helper()
+	s := &stand{Server: fakek2hr3.New()}
+	s.cluster = s.AddCluster("shop", "orders")
+	s.cluster.Join("10.0.0.1", "srv-1", "server1.shop.example")
+	s.role = must(ParseRole(s.cluster.SlaveRole()))
+	cfg := Config{Logger: s.log.logger()}
+	transport, err := newTransport(cfg, newDialer(cfg.From), new(atomic.Bool))
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory := fakek2hr3.Listen(s.Server)
+	transport.base.Proxy = nil
+	transport.base.DialContext = memory.Dialer(vm)
+	s.transport, cfg.Transport = transport.base, transport
+	s.client = newClient(t, cfg)
+	t.Cleanup(memory.Close)
+	return s
+}
+
+func (s *stand) byAddress() Query {
+	return Query{Resource: s.role.Resource(), Role: s.role, CUK: cuk}
+}

@@ -198,6 +198,29 @@ func underEnvironment(t *testing.T, variables ...string) bool {
 	return false
 }
 
+func TestTheProxyOfTheEnvironmentIsUsed(t *testing.T) {
+	var asked []string
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.Method+" "+r.RequestURI)
+		pong(w, r)
+	}))
+	defer proxy.Close()
+	if underEnvironment(t, "HTTP_PROXY="+proxy.URL) {
+		c := newClient(t, Config{API: must(ParseAPI("http://k2hr3.invalid:18080"))})
+		if err := c.Ping(t.Context()); err != nil {
+			t.Error(err)
+		}
+		// The name of the API does not even resolve here.
+		if got, err := c.LocalAddress(t.Context()); err != nil || got.String() != "127.0.0.1" {
+			t.Errorf("address towards the proxy: %v, %v", got, err)
+		}
+		return
+	}
+	if len(asked) != 1 || asked[0] != "GET http://k2hr3.invalid:18080/" {
+		t.Errorf("the proxy was asked %q", asked)
+	}
+}
+
 // closed is an address that nothing listens at.
 const closed = "127.0.0.1:1"
 

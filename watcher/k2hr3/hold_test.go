@@ -22,8 +22,7 @@ func (s *server) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func (s *server) answer(r *http.Request) (*http.Response, error) {
 	if s.silent {
-		<-r.Context().Done()
-		return nil, r.Context().Err()
+		return silence(r)
 	}
 	return response(s.status, `{"result":true,"resource":"x"}`, "Preference-Applied", s.applied), nil
 }
@@ -82,17 +81,6 @@ func TestHowLongASilenceMayLast(t *testing.T) {
 			})
 		})
 	}
-}
-
-func TestSilenceIsShortWhereHoldingIsNotAskedFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := newClient(t, Config{Transport: &server{silent: true}})
-		start := time.Now()
-		_, err := c.Resource(t.Context(), Query{Resource: role.Resource(), Token: newToken(t), ETag: etag})
-		if took := time.Since(start); kindOf(t, err) != ErrTransport || took != DefaultTimeout {
-			t.Errorf("%v after %v", err, took)
-		}
-	})
 }
 
 func TestEndOfTheCallersContextTeachesNothing(t *testing.T) {

@@ -54,12 +54,7 @@ func TestAllRequestsOfAllClientsAreLimited(t *testing.T) {
 		var workers sync.WaitGroup
 		for range 4 {
 			c := newClient(t, Config{Transport: count, Limiter: &limiter})
-			ops := operations(c, newToken(t))
-			ops["UserDataToken"] = func(ctx context.Context) error {
-				_, err := c.UserDataToken(ctx, userData(t, "http://k2hr3.example:18080"), role)
-				return err
-			}
-			for _, op := range ops {
+			for _, op := range operations(c, newToken(t)) {
 				workers.Go(func() {
 					for ctx.Err() == nil {
 						_ = op(ctx)
@@ -79,15 +74,6 @@ func TestAllRequestsOfAllClientsAreLimited(t *testing.T) {
 			t.Errorf("%d requests in five minutes: nobody gets a turn", len(at))
 		}
 	})
-}
-
-func userData(t *testing.T, api string) UserDataAddress {
-	t.Helper()
-	_, at, err := ParseTokenFile(api + "/v1/userdata/abcdef")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return at
 }
 
 // Whoever gives up leaves the queue, and takes nobody's turn away.
@@ -117,15 +103,7 @@ func TestWaitingForATurnEndsWithTheContext(t *testing.T) {
 
 func TestTheWaitForATurnIsNeitherOursNorK2HR3s(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slow := fake(func(r *http.Request) (*http.Response, error) {
-			select {
-			case <-r.Context().Done():
-				return nil, r.Context().Err()
-			case <-time.After(900 * time.Millisecond):
-				return response(204, ""), nil
-			}
-		})
-		c := newClient(t, Config{Transport: slow, Timeout: time.Second})
+		c := newClient(t, Config{Transport: slowly(900*time.Millisecond, 204), Timeout: time.Second})
 		var all sync.WaitGroup
 		for range burst + 10 {
 			all.Go(func() {

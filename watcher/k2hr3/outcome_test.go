@@ -32,10 +32,7 @@ func TestEachRequestIsObserved(t *testing.T) {
 		{"busy", after(response(429, ""), nil), []Asked{{OutcomeServerError, takes}}},
 		{"out of order", after(response(502, ""), nil), []Asked{{OutcomeServerError, takes}}},
 		{"no answer", after(nil, io.ErrUnexpectedEOF), []Asked{{OutcomeNoAnswer, 0}}},
-		{"silence", func(r *http.Request) (*http.Response, error) {
-			<-r.Context().Done()
-			return nil, r.Context().Err()
-		}, []Asked{{OutcomeNoAnswer, 0}}},
+		{"silence", silence, []Asked{{OutcomeNoAnswer, 0}}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -65,8 +62,7 @@ func TestTriesAndTheirEndAreObserved(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		c = newClient(t, Config{Observe: observe, Transport: fake(func(r *http.Request) (*http.Response, error) {
 			cancel()
-			<-r.Context().Done()
-			return nil, r.Context().Err()
+			return silence(r)
 		})})
 		if err := c.Ping(ctx); !errors.Is(err, context.Canceled) {
 			t.Error(err)

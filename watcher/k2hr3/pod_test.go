@@ -1,9 +1,7 @@
 package k2hr3
 
 import (
-	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -79,7 +77,7 @@ func TestWhatAPodIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStand(t)
 		s.cluster = s.AddPodCluster("shop", "orders", "")
-		s.token = must(NewToken(s.cluster.RoleToken("slave", 0)))
+		token := must(NewToken(s.cluster.RoleToken("slave", 0)))
 		c, ctx := s.client, t.Context()
 		user := must(NewUserToken(s.UnscopedToken("shop")))
 		check := func(what string, err, kind error, says ...string) {
@@ -95,9 +93,9 @@ func TestWhatAPodIsRefused(t *testing.T) {
 			}
 		}
 		elsewhere := must(ParseCUK(fakek2hr3.PodCUK("slvpod-0", "10.7.7.7", "10.8.8.8", "1")))
-		err := c.Register(ctx, s.role, s.token, Registration{CUK: elsewhere, Tag: "slvpod-0", Extra: Kubernetes})
+		err := c.Register(ctx, s.role, token, Registration{CUK: elsewhere, Tag: "slvpod-0", Extra: Kubernetes})
 		check("another address", err, ErrBadRequest, "10.7.7.7", "10.8.8.8")
-		err = c.Register(ctx, s.role, s.token, Registration{CUK: cuk, Tag: "slvpod-0", Extra: Kubernetes})
+		err = c.Register(ctx, s.role, token, Registration{CUK: cuk, Tag: "slvpod-0", Extra: Kubernetes})
 		check("a VM's CUK", err, ErrBadRequest, "not one of a pod")
 		_, err = c.RoleToken(ctx, user, must(ParseRole("yrn:yahoo:::shop:role:nosuch/slave")), time.Hour)
 		check("no role", err, ErrNotFound, "there is no such role")
@@ -116,17 +114,7 @@ func TestWhatAPodIsRefused(t *testing.T) {
 
 func TestUserTokenIsHidden(t *testing.T) {
 	const secret = "gAAAAABmZm9vYmFy-_x"
-	token := must(NewUserToken(" U=" + secret + "\r\n"))
-	b, err := json.Marshal(struct{ T UserToken }{token})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var log journal
-	log.logger().Info("m", "token", token, "any", struct{ t UserToken }{token})
-	all := fmt.Sprintf("%v %s %+v %#v %x %d", token, token, struct{ t UserToken }{token}, &token, token, token) + string(b) + log.String() + token.String()
-	if strings.Contains(all, secret) || !strings.Contains(all, "user token (hidden)") {
-		t.Errorf("%s", all)
-	}
+	checkHidden(t, must(NewUserToken(" U="+secret+"\r\n")), secret, "user token (hidden)")
 	for text, want := range map[string]string{
 		"": "is empty", "R=abc": "role token", "q z": "blank", "a\nb": "more than one line", "grün": "sign", strings.Repeat("x", 9000): "9000 bytes",
 	} {

@@ -213,22 +213,6 @@ func TestOnlyAnETagIsSentAsOne(t *testing.T) {
 	}
 }
 
-func TestTheInterfaceIsAtTheRootOfTheAPI(t *testing.T) {
-	for api, want := range map[string]string{
-		"http://[fd00::1]:18080":      "http://[fd00::1]:18080/v1/role/" + roleYRN + "?cuk=" + ownCUK,
-		"http://k2hr3.example:18080/": "http://k2hr3.example:18080/v1/role/" + roleYRN + "?cuk=" + ownCUK,
-	} {
-		var got string
-		c := newClient(t, Config{API: must(ParseAPI(api)), Transport: fake(func(r *http.Request) (*http.Response, error) {
-			got = r.URL.String()
-			return response(204, ""), nil
-		})})
-		if _, _, err := c.IsMember(t.Context(), role, cuk); err != nil || got != want {
-			t.Errorf("%s: asked %s (%v), want %s", api, got, err, want)
-		}
-	}
-}
-
 func TestClientsThatCannotBe(t *testing.T) {
 	if _, err := New(Config{}); err == nil {
 		t.Error("a client without an API")

@@ -224,15 +224,7 @@ func TestRetryAfterReachesTheCaller(t *testing.T) {
 // Whoever waits for an exchange knows when it must be over.
 func TestAnExchangeTakesNoLongerThanItSays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		busy := fake(func(r *http.Request) (*http.Response, error) {
-			select {
-			case <-r.Context().Done():
-				return nil, r.Context().Err()
-			case <-time.After(19 * time.Second):
-				return response(503, "", "Retry-After", "30"), nil
-			}
-		})
-		c := newClient(t, Config{Transport: busy})
+		c := newClient(t, Config{Transport: slowly(19*time.Second, 503, "Retry-After", "30")})
 		for name, op := range retried(c, newToken(t)) {
 			start := time.Now()
 			err := op(t.Context())
@@ -261,11 +253,7 @@ func TestEndOfTheContextEndsTheTries(t *testing.T) {
 func TestNothingIsLoggedAboveDebug(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log journal
-		silent := fake(func(r *http.Request) (*http.Response, error) {
-			<-r.Context().Done()
-			return nil, r.Context().Err()
-		})
-		for _, step := range []fake{failing(refused), failing(io.EOF), always(503, ""), always(401, ""), broken(io.ErrUnexpectedEOF), silent} {
+		for _, step := range []fake{failing(refused), failing(io.EOF), always(503, ""), always(401, ""), broken(io.ErrUnexpectedEOF), silence} {
 			c := newClient(t, Config{Transport: step, Logger: log.logger()})
 			for _, op := range operations(c, newToken(t)) {
 				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

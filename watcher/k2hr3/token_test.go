@@ -74,31 +74,34 @@ func TestWhatIsNoTokenIsRefusedWithoutShowingIt(t *testing.T) {
 }
 
 func TestTokenIsNeverShown(t *testing.T) {
-	token := newToken(t)
-	type inside struct{ token Token }
-	type outside struct{ Token Token }
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%p", "%t"} {
-		for _, value := range []any{
-			token, &token, inside{token}, &inside{token}, outside{token},
-			[]Token{token}, []inside{{token}}, map[string]inside{"k": {token}}, Query{Token: token},
-		} {
-			text := fmt.Sprintf(verb, value)
-			if strings.Contains(text, secret) || strings.Contains(text, fmt.Sprintf("%x", secret)) {
-				t.Errorf("%s of %T shows it: %s", verb, value, text)
-			}
-		}
-	}
-	encoded, err := json.Marshal(outside{token})
-	if err != nil || !strings.Contains(string(encoded), hiddenToken) {
-		t.Errorf("as JSON: %s, %v", encoded, err)
-	}
-	var log bytes.Buffer
-	slog.New(slog.NewTextHandler(&log, nil)).Info("text", "token", token, "in", inside{token}, "query", Query{Token: token})
-	slog.New(slog.NewJSONHandler(&log, nil)).Info("json", "token", token, "in", inside{token}, "query", Query{Token: token})
-	if strings.Contains(log.String(), secret) || !strings.Contains(log.String(), hiddenToken) {
-		t.Errorf("log: %s", log.String())
-	}
+	checkHidden(t, newToken(t), secret, hiddenToken)
+	checkHidden(t, Query{Token: newToken(t)}, secret, hiddenToken)
 	if got := fmt.Sprint(Token{}); got != noToken {
 		t.Errorf("no token is printed as %q", got)
+	}
+}
+
+// checkHidden fails the test if printing, encoding or logging a value shows the secret in it, be it
+// within other values. In JSON and in logs words stand in its place.
+func checkHidden[T any](t *testing.T, v T, secret, words string) {
+	t.Helper()
+	type inside struct{ v T }
+	type outside struct{ V T }
+	var text, logged bytes.Buffer
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%p", "%t"} {
+		for _, value := range []any{v, &v, inside{v}, &inside{v}, outside{v}, []T{v}, []inside{{v}}, map[string]inside{"k": {v}}} {
+			fmt.Fprintf(&text, verb+"\n", value)
+		}
+	}
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("text", "v", v, "in", inside{v})
+	slog.New(slog.NewJSONHandler(&logged, nil)).Info("json", "v", v, "in", inside{v})
+	encoded := string(must(json.Marshal(outside{v})))
+	if !strings.Contains(encoded, words) || !strings.Contains(logged.String(), words) {
+		t.Errorf("%T: no %q in %s or in %s", v, words, encoded, &logged)
+	}
+	for _, shown := range []string{text.String(), encoded, logged.String()} {
+		if strings.Contains(shown, secret) || strings.Contains(strings.ToLower(shown), fmt.Sprintf("%x", secret)) {
+			t.Errorf("%T shows it: %s", v, shown)
+		}
 	}
 }

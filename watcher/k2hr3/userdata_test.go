@@ -3,17 +3,14 @@ package k2hr3
 import (
 	"bytes"
 	"compress/gzip"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 )
@@ -135,77 +132,10 @@ func TestARegisterpathMayBeginWithAnyLetter(t *testing.T) {
 func TestTheAddressOfUserDataIsNotShown(t *testing.T) {
 	at := must(parseUserDataAddress("https://k2hr3.example:18080/v1/userdata/" + secretPath))
 	const want = "user data at https://k2hr3.example:18080"
-	encoded := must(json.Marshal(at))
-	var log bytes.Buffer
-	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "at", at, "within", struct{ U UserDataAddress }{at})
-	for _, shown := range []string{fmt.Sprint(at), fmt.Sprintf("%v %+v %#v %s %q %x", at, at, at, at, at, at),
-		fmt.Sprintf("%#v", struct{ u UserDataAddress }{at}), string(encoded), log.String()} {
-		if strings.Contains(shown, secretPath) || strings.Contains(shown, fmt.Sprintf("%x", secretPath)) {
-			t.Errorf("shown: %s", shown)
-		}
-	}
+	checkHidden(t, at, secretPath, want)
 	if fmt.Sprint(at) != want {
 		t.Errorf("%v, want %s", at, want)
 	}
-}
-
-// address returns an address of a stand-in's user data.
-func (s *stand) address(section string, token string) UserDataAddress {
-	return must(parseUserDataAddress("http://k2hr3.example:18080/v1/" + section + "/" + s.cluster.RegisterPath(token)))
-}
-
-func TestTheTokenInUserDataIsTheOneOfTheRole(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStand(t)
-		issued := s.cluster.RoleToken("slave", 0)
-		for _, section := range []string{"userdata", "extdata/trove"} {
-			token, err := s.client.UserDataToken(t.Context(), s.address(section, issued), s.role)
-			if err != nil {
-				t.Fatalf("%s: %v", section, err)
-			}
-			if token != must(NewToken(issued)) {
-				t.Errorf("%s: another token", section)
-			}
-			if err := s.client.Register(t.Context(), s.role, token, host); err != nil {
-				t.Errorf("%s: %v", section, err)
-			}
-		}
-		for range 1000 {
-			decoded := must(url.PathUnescape(s.cluster.RegisterPath(issued)))
-			if !strings.HasPrefix(decoded, "/") { // one in 64 does
-				continue
-			}
-			for _, section := range []string{"userdata", "extdata/trove"} {
-				if _, err := s.client.UserDataToken(t.Context(), must(parseUserDataAddress("http://k2hr3.example/v1/"+section+"/"+decoded)), s.role); err != nil {
-					t.Errorf("%s, decoded: %v", section, err)
-				}
-			}
-			return
-		}
-		t.Error("no registerpath begins with a slash")
-	})
-}
-
-func TestAnAddressThatK2HR3CannotRead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStand(t)
-		server := s.cluster.RoleToken("server", 0)
-		for _, tt := range []struct {
-			name, path string
-			want       error
-			words      string
-		}{
-			{"cut off", "userdata/AAAA", ErrUserData, "cut off"},
-			{"of the servers", "userdata/" + s.cluster.RegisterPath(server), ErrOtherRole, s.cluster.SlaveRole()},
-			{"extdata cut off", "extdata/trove/AAAA", ErrBadRequest, "check the address"},
-			{"a section that is not there", "extdata/nosuch/" + s.cluster.RegisterPath(server), ErrBadRequest, "check the address"},
-		} {
-			_, err := s.client.UserDataToken(t.Context(), must(parseUserDataAddress("http://k2hr3.example/v1/"+tt.path)), s.role)
-			if kindOf(t, err) != tt.want || !strings.Contains(err.Error(), tt.words) {
-				t.Errorf("%s: %v", tt.name, err)
-			}
-		}
-	})
 }
 
 func TestNeitherLogNorErrorNamesTheAddressOrTheToken(t *testing.T) {
@@ -334,9 +264,11 @@ func TestStatusesOfUserData(t *testing.T) {
 	for status, tt := range map[int]struct {
 		kind  error
 		tries int
+		words string
 	}{
-		301: {ErrAnswer, 1}, 302: {ErrAnswer, 1}, 307: {ErrAnswer, 1}, 400: {ErrBadRequest, 1}, 401: {ErrAnswer, 1},
-		404: {ErrNotFound, 1}, 407: {ErrAnswer, 1}, 500: {ErrServer, 1}, 503: {ErrServer, maxTries}, 204: {ErrAnswer, 1},
+		301: {ErrAnswer, 1, ""}, 302: {ErrAnswer, 1, ""}, 307: {ErrAnswer, 1, ""}, 401: {ErrAnswer, 1, ""}, 204: {ErrAnswer, 1, ""},
+		404: {ErrNotFound, 1, ""}, 407: {ErrAnswer, 1, ""}, 500: {ErrServer, 1, ""}, 503: {ErrServer, maxTries, ""},
+		400: {ErrBadRequest, 1, "check the address"}, // as for a section that is not there
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			tries := 0
@@ -345,7 +277,7 @@ func TestStatusesOfUserData(t *testing.T) {
 				return response(status, "secret", "Location", "http://elsewhere.example/v1/userdata/secret"), nil
 			})})
 			_, err := c.UserDataToken(t.Context(), must(parseUserDataAddress("http://h.example/v1/userdata/secret")), role)
-			if kindOf(t, err) != tt.kind || tries != tt.tries {
+			if kindOf(t, err) != tt.kind || tries != tt.tries || !strings.Contains(err.Error(), tt.words) {
 				t.Errorf("%d: %v after %d tries", status, err, tries)
 			}
 			if err != nil && strings.Contains(err.Error(), "secret") {
@@ -353,16 +285,4 @@ func TestStatusesOfUserData(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestUserDataThatDoesNotComeInTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newStand(t)
-		s.Fault(fakek2hr3.Fault{Name: fakek2hr3.Hang})
-		start := time.Now()
-		_, err := s.client.UserDataToken(t.Context(), s.address("userdata", s.cluster.RoleToken("slave", 0)), s.role)
-		if kindOf(t, err) != ErrTransport || time.Since(start) > DefaultTimeout {
-			t.Errorf("%v after %v", err, time.Since(start))
-		}
-	})
 }
