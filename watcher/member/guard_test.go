@@ -206,23 +206,3 @@ func TestWhatAnotherUserHasIsLoggedOnce(t *testing.T) {
 		t.Errorf("log:\n%s", &log)
 	}
 }
-
-func TestATokenOfTheAdministratorsIsClosedToAllButAGroup(t *testing.T) {
-	for mode, want := range map[fs.FileMode]fs.FileMode{0o644: 0o600, 0o604: 0o600, 0o640: 0o640, 0o600: 0o600, 0o400: 0o400, 0o666: 0o600} {
-		var g Guard
-		var log bytes.Buffer
-		path := filepath.Join(t.TempDir(), "role-token")
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		os.Chmod(path, mode)
-		g.CloseFile(path, slog.New(slog.NewTextHandler(&log, nil)))
-		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
-			t.Errorf("%04o became %04o, want %04o (%v)", mode, info.Mode().Perm(), want, err)
-		}
-		if logged := log.Len() > 0; logged != (mode != want) {
-			t.Errorf("%04o: %s", mode, &log)
-		}
-		g.CloseFile(filepath.Join(t.TempDir(), "none"), slog.New(slog.NewTextHandler(&log, nil)))
-	}
-}

@@ -3,11 +3,9 @@ package member
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +19,15 @@ const oldAddr = "10.20.0.12"
 // self is what K2HR3 knows the host by once it is registered as it is.
 func (h *host) self() Identity {
 	return Identity{Role: h.Role.String(), CUK: h.CUK.String(), Tag: h.tag, Address: h.addr}
+}
+
+// but returns what the host is known by, with a change.
+func but(change func(h *host, known *Identity)) func(h *host) Identity {
+	return func(h *host) Identity {
+		known := h.self()
+		change(h, &known)
+		return known
+	}
 }
 
 // keep sees to the membership, and that no error has a secret in it.
@@ -80,6 +87,7 @@ func TestKeepRegistersOnlyForAReason(t *testing.T) {
 	const is, no, registers = "HEAD/no token", "HEAD/no token, HEAD/no token", "HEAD/no token, HEAD/no token, PUT/user-made token, HEAD/no token"
 	const again = "HEAD/no token, PUT/user-made token, HEAD/no token"
 	listed := func(h *host) { h.cluster.AddSlave(addr, cuk, "vm-7.shop.example") }
+	another := but(func(_ *host, k *Identity) { k.CUK, k.Tag, k.Address = "vm-6-of-shop", "vm-6.shop.example", oldAddr })
 	for _, tt := range []struct {
 		name   string
 		set    func(h *host)
@@ -91,96 +99,58 @@ func TestKeepRegistersOnlyForAReason(t *testing.T) {
 		{"never registered", nil, nil, registers, "no member yet", "vm-7.shop.example"},
 		{"never registered by the agent, and a member", listed, nil, is, "", "vm-7.shop.example"},
 		{"a member as known", listed, (*host).self, is, "", "vm-7.shop.example"},
-		{"another role in the state", nil, func(h *host) Identity {
-			k := h.self()
-			k.Role = "yrn:yahoo:::shop:role:invoices/slave"
-			return k
-		}, registers, "no member yet", "vm-7.shop.example"},
-		{"another CUK in the state", nil, func(h *host) Identity {
-			k := h.self()
-			k.CUK = "vm-6-of-shop"
-			return k
-		}, no + ", DELETE/no token, PUT/user-made token, HEAD/no token", "no member yet", "vm-7.shop.example"},
-		{"another CUK in the state, and a member already", listed, func(h *host) Identity {
-			return Identity{Role: h.Role.String(), CUK: "vm-6-of-shop", Tag: "vm-6.shop.example", Address: oldAddr}
-		}, is, "", "vm-7.shop.example"},
-		{"another CUK in the state, and no full name", func(h *host) { h.tag = "" }, func(h *host) Identity {
-			return Identity{Role: h.Role.String(), CUK: "vm-6-of-shop", Tag: "vm-6.shop.example", Address: oldAddr}
-		}, registers, "no member yet", addr},
+		{"another role in the state", nil, but(func(_ *host, k *Identity) { k.Role = "yrn:yahoo:::shop:role:invoices/slave" }), registers, "no member yet", "vm-7.shop.example"},
+		{"another CUK in the state", nil, but(func(_ *host, k *Identity) { k.CUK = "vm-6-of-shop" }), no + ", DELETE/no token, PUT/user-made token, HEAD/no token", "no member yet", "vm-7.shop.example"},
+		{"another CUK in the state, and a member already", listed, another, is, "", "vm-7.shop.example"},
+		{"another CUK in the state, and no full name", func(h *host) { h.tag = "" }, another, registers, "no member yet", addr},
 		{"another fixed tag", func(h *host) { listed(h); h.FixedTag = "seven" }, (*host).self, again, "its tag has changed from vm-7.shop.example to seven", "seven"},
-		{"the same fixed tag", func(h *host) { listed(h); h.FixedTag, h.tag = "vm-7.shop.example", "other" }, func(h *host) Identity {
-			k := h.self()
-			k.Tag = h.FixedTag
-			return k
-		}, is, "", "vm-7.shop.example"},
-		{"the full name resolves at last", listed, func(h *host) Identity {
-			k := h.self()
-			k.Tag = addr
-			return k
-		}, again, "its tag has changed from " + addr + " to vm-7.shop.example", "vm-7.shop.example"},
-		{"another full name", func(h *host) { listed(h); h.tag = "seven.shop.example" }, func(h *host) Identity {
-			k := h.self()
-			k.Tag = "vm-7.shop.example"
-			return k
-		}, again, "to seven.shop.example", "seven.shop.example"},
-		{"the full name resolves no longer", func(h *host) { listed(h); h.tag = "" }, func(h *host) Identity {
-			k := h.self()
-			k.Tag = "vm-7.shop.example"
-			return k
-		}, is, "", "vm-7.shop.example"},
-		{"the full name never resolved", func(h *host) { listed(h); h.tag = "" }, func(h *host) Identity {
-			k := h.self()
-			k.Tag = addr
-			return k
-		}, is, "", addr},
-		{"nothing is remembered of the tag", listed, func(h *host) Identity {
-			k := h.self()
-			k.Tag = ""
-			return k
-		}, is, "", "vm-7.shop.example"},
+		{"the same fixed tag", func(h *host) { listed(h); h.FixedTag, h.tag = "vm-7.shop.example", "other" }, but(func(h *host, k *Identity) { k.Tag = h.FixedTag }), is, "", "vm-7.shop.example"},
+		{"the full name resolves at last", listed, but(func(_ *host, k *Identity) { k.Tag = addr }), again, "its tag has changed from " + addr + " to vm-7.shop.example", "vm-7.shop.example"},
+		{"another full name", func(h *host) { listed(h); h.tag = "seven.shop.example" }, but(func(_ *host, k *Identity) { k.Tag = "vm-7.shop.example" }), again, "to seven.shop.example", "seven.shop.example"},
+		{"the full name resolves no longer", func(h *host) { listed(h); h.tag = "" }, but(func(_ *host, k *Identity) { k.Tag = "vm-7.shop.example" }), is, "", "vm-7.shop.example"},
+		{"the full name never resolved", func(h *host) { listed(h); h.tag = "" }, but(func(_ *host, k *Identity) { k.Tag = addr }), is, "", addr},
+		{"nothing is remembered of the tag", listed, but(func(_ *host, k *Identity) { k.Tag = "" }), is, "", "vm-7.shop.example"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				if tt.set != nil {
-					tt.set(h)
-				}
-				var known Identity
-				if tt.known != nil {
-					known = tt.known(h)
-				}
-				now, err := h.keep(known)
-				if err != nil {
-					t.Fatal(err)
-				}
-				want := Identity{Role: h.Role.String(), CUK: cuk, Tag: tt.tag, Address: addr}
-				if now != want {
-					t.Errorf("known as %+v, want %+v", now, want)
-				}
-				if got := h.asked(); got != tt.asked {
-					t.Errorf("requests: %s\nwant %s", got, tt.asked)
-				}
-				n := 0
-				if tt.reason != "" {
-					n = 1
-				}
-				if got := h.logged("registered with K2HR3", "reason=", tt.reason); got != n {
-					t.Errorf("%d words in the log with %q, want %d:\n%s", got, tt.reason, n, h.log.String())
-				}
-				if got := h.members(); tt.reason != "" && got != addr+"="+tt.tag {
-					t.Errorf("members: %s", got)
-				}
-				if n := h.logged("WARN"); n != 0 {
-					t.Errorf("%d warnings:\n%s", n, h.log.String())
-				}
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			if tt.set != nil {
+				tt.set(h)
+			}
+			var known Identity
+			if tt.known != nil {
+				known = tt.known(h)
+			}
+			now, err := h.keep(known)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := Identity{Role: h.Role.String(), CUK: cuk, Tag: tt.tag, Address: addr}
+			if now != want {
+				t.Errorf("known as %+v, want %+v", now, want)
+			}
+			if got := h.asked(); got != tt.asked {
+				t.Errorf("requests: %s\nwant %s", got, tt.asked)
+			}
+			n := 0
+			if tt.reason != "" {
+				n = 1
+			}
+			if got := h.logged("registered with K2HR3", "reason=", tt.reason); got != n {
+				t.Errorf("%d words in the log with %q, want %d:\n%s", got, tt.reason, n, h.log.String())
+			}
+			if got := h.members(); tt.reason != "" && got != addr+"="+tt.tag {
+				t.Errorf("members: %s", got)
+			}
+			if n := h.logged("WARN"); n != 0 {
+				t.Errorf("%d warnings:\n%s", n, h.log.String())
+			}
 
-				h.asked()
-				if next, err := h.keep(now); next != now || err != nil {
-					t.Errorf("once more: %+v, %v", next, err)
-				}
-				if got := h.asked(); got != is {
-					t.Errorf("once more: %s", got)
-				}
-			})
+			h.asked()
+			if next, err := h.keep(now); next != now || err != nil {
+				t.Errorf("once more: %+v, %v", next, err)
+			}
+			if got := h.asked(); got != is {
+				t.Errorf("once more: %s", got)
+			}
 		})
 	}
 }
@@ -204,39 +174,37 @@ func TestThreeMissesInARowAreAReason(t *testing.T) {
 		{"xxsss.xx", "mmeee.mm"},
 		{"xxxxxx", "mmRmmR"},
 	} {
-		t.Run(tt.steps, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				got, known := "", h.self()
-				for _, step := range tt.steps {
-					h.api.ClearFaults()
-					h.cluster.DropSlave(addr, cuk)
-					switch step {
-					case '.':
-						h.cluster.AddSlave(addr, cuk, h.tag)
-					case 'p':
-						h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.InternalError, On: []fakek2hr3.Op{fakek2hr3.OpRoot}})
-					case 's':
-						h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second})
-					case 'i':
-						h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.InternalError, On: []fakek2hr3.Op{fakek2hr3.OpProbe}})
-					}
-					before := h.registrations
-					_, err := h.keep(known)
-					switch {
-					case h.registrations != before && err == nil:
-						got += "R"
-					case errors.Is(err, ErrMissing):
-						got += "m"
-					case err != nil:
-						got += "e"
-					default:
-						got += "."
-					}
+		onHost(t, tt.steps, func(t *testing.T, h *host) {
+			got, known := "", h.self()
+			for _, step := range tt.steps {
+				h.api.ClearFaults()
+				h.cluster.DropSlave(addr, cuk)
+				switch step {
+				case '.':
+					h.cluster.AddSlave(addr, cuk, h.tag)
+				case 'p':
+					h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.InternalError, On: []fakek2hr3.Op{fakek2hr3.OpRoot}})
+				case 's':
+					h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second})
+				case 'i':
+					h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.InternalError, On: []fakek2hr3.Op{fakek2hr3.OpProbe}})
 				}
-				if got != tt.want {
-					t.Errorf("got %s, want %s\n%s", got, tt.want, h.log.String())
+				before := h.registrations
+				_, err := h.keep(known)
+				switch {
+				case h.registrations != before && err == nil:
+					got += "R"
+				case errors.Is(err, ErrMissing):
+					got += "m"
+				case err != nil:
+					got += "e"
+				default:
+					got += "."
 				}
-			})
+			}
+			if got != tt.want {
+				t.Errorf("got %s, want %s\n%s", got, tt.want, h.log.String())
+			}
 		})
 	}
 }
@@ -250,41 +218,6 @@ func TestWhatIsSaidOfAMissTellsBothReasonsAndAsksForPatience(t *testing.T) {
 			}
 		}
 	})
-}
-
-func TestNobodyIsRegisteredAnewBecauseOfAStoreThatIsDown(t *testing.T) {
-	for name, delay := range map[string]time.Duration{"and says so at once": 0, "and says so after 14 s": 14 * time.Second} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.cluster.AddSlave(addr, cuk, h.tag)
-				known := h.self()
-				h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: delay})
-				h.api.ForgetRequests()
-				for range 6 * 12 {
-					if _, err := h.keep(known); err == nil {
-						t.Error("it is said to be a member")
-					}
-					time.Sleep(5 * time.Minute)
-				}
-				for _, r := range h.api.Requests() {
-					if r.Op == fakek2hr3.OpRegister && r.Status != http.StatusUnauthorized || r.Op == fakek2hr3.OpLeave {
-						t.Errorf("%v", r)
-					}
-				}
-				h.api.ClearFaults()
-				h.asked()
-				if now, err := h.keep(known); err != nil || now != known {
-					t.Errorf("afterwards: %+v, %v", now, err)
-				}
-				if got := h.asked(); got != "HEAD/no token" {
-					t.Errorf("afterwards: %s", got)
-				}
-				if n := h.Registrations(); n != 0 {
-					t.Errorf("registered %d times", n)
-				}
-			})
-		})
-	}
 }
 
 // unusable makes every connection from an old address fail as the kernel does.
@@ -321,39 +254,37 @@ func TestAHostWithAnotherAddressLeavesUnderTheOldOneFirst(t *testing.T) {
 		{"and its tag is its address", func(h *host) { h.tag = "" },
 			probes + " " + leaves + " " + joins, addr + "=" + addr, false},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.cluster.AddSlave(oldAddr, cuk, h.tag)
-				known := h.self()
-				known.Address = oldAddr
-				if tt.set != nil {
-					tt.set(h)
-				}
-				if h.tag == "" {
-					known.Tag = oldAddr
-				}
-				now, err := h.keep(known)
-				if err != nil || now.Address != addr {
-					t.Fatalf("%+v, %v", now, err)
-				}
-				if got := h.trail(); got != tt.trail {
-					t.Errorf("requests: %s\nwant %s", got, tt.trail)
-				}
-				if got := h.members(); got != tt.members {
-					t.Errorf("members: %s, want %s", got, tt.members)
-				}
-				if n := h.logged("registered with K2HR3", "its address has changed from "+oldAddr+" to "+addr); n != 1 {
-					t.Errorf("the log does not say the reason:\n%s", h.log.String())
-				}
-				stays := h.logged("WARN", "the old address stays", oldAddr, cuk, known.Role, "administrator")
-				if (stays == 1) != tt.stays || h.logged("WARN") != stays {
-					t.Errorf("the log:\n%s", h.log.String())
-				}
-				left := !tt.stays && tt.name != "which is not listed any more"
-				if (h.logged("left the role under the old address", oldAddr) == 1) != left {
-					t.Errorf("the log:\n%s", h.log.String())
-				}
-			})
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			h.cluster.AddSlave(oldAddr, cuk, h.tag)
+			known := h.self()
+			known.Address = oldAddr
+			if tt.set != nil {
+				tt.set(h)
+			}
+			if h.tag == "" {
+				known.Tag = oldAddr
+			}
+			now, err := h.keep(known)
+			if err != nil || now.Address != addr {
+				t.Fatalf("%+v, %v", now, err)
+			}
+			if got := h.trail(); got != tt.trail {
+				t.Errorf("requests: %s\nwant %s", got, tt.trail)
+			}
+			if got := h.members(); got != tt.members {
+				t.Errorf("members: %s, want %s", got, tt.members)
+			}
+			if n := h.logged("registered with K2HR3", "its address has changed from "+oldAddr+" to "+addr); n != 1 {
+				t.Errorf("the log does not say the reason:\n%s", h.log.String())
+			}
+			stays := h.logged("WARN", "the old address stays", oldAddr, cuk, known.Role, "administrator")
+			if (stays == 1) != tt.stays || h.logged("WARN") != stays {
+				t.Errorf("the log:\n%s", h.log.String())
+			}
+			left := !tt.stays && tt.name != "which is not listed any more"
+			if (h.logged("left the role under the old address", oldAddr) == 1) != left {
+				t.Errorf("the log:\n%s", h.log.String())
+			}
 		})
 	}
 }
@@ -372,31 +303,29 @@ func TestAnAddressThatIsNoneInTheStateIsNoReasonToFail(t *testing.T) {
 // K2HR3 again and again to take out what is out.
 func TestWhatTheOldAddressLeavesBehindIsDoneAndToldOnce(t *testing.T) {
 	for name, lose := range map[string]bool{"the old address can be used": false, "the old address is lost": true} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.cluster.AddSlave(oldAddr, cuk, h.tag)
-				known := h.self()
-				known.Address = oldAddr
-				if lose {
-					h.ClientFrom = h.unusable
+		onHost(t, name, func(t *testing.T, h *host) {
+			h.cluster.AddSlave(oldAddr, cuk, h.tag)
+			known := h.self()
+			known.Address = oldAddr
+			if lose {
+				h.ClientFrom = h.unusable
+			}
+			h.cluster.Revoke(h.token)
+			for range 50 {
+				if _, err := h.keep(known); !errors.Is(err, k2hr3.ErrUnauthorized) {
+					t.Fatalf("%v", err)
 				}
-				h.cluster.Revoke(h.token)
-				for range 50 {
-					if _, err := h.keep(known); !errors.Is(err, k2hr3.ErrUnauthorized) {
-						t.Fatalf("%v", err)
-					}
-				}
-				if n := h.logged("the old address"); n != 1 {
-					t.Errorf("the old address is logged %d times", n)
-				}
-				if n := strings.Count(h.trail(), "leave/"); n > 1 {
-					t.Errorf("K2HR3 was asked %d times to take it out", n)
-				}
-				h.use(h.cluster.RoleToken("slave", 0))
-				if now, err := h.keep(known); err != nil || now.Address != addr {
-					t.Errorf("with a good token: %+v, %v", now, err)
-				}
-			})
+			}
+			if n := h.logged("the old address"); n != 1 {
+				t.Errorf("the old address is logged %d times", n)
+			}
+			if n := strings.Count(h.trail(), "leave/"); n > 1 {
+				t.Errorf("K2HR3 was asked %d times to take it out", n)
+			}
+			h.use(h.cluster.RoleToken("slave", 0))
+			if now, err := h.keep(known); err != nil || now.Address != addr {
+				t.Errorf("with a good token: %+v, %v", now, err)
+			}
 		})
 	}
 }
@@ -412,19 +341,17 @@ func TestAHostThatCannotRegisterUnderItsNewAddressDoesNotLeaveUnderTheOldOne(t *
 		"the probe fails":   {func(h *host) { h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.InternalError}) }, k2hr3.ErrServer},
 		"the store is down": {func(h *host) { h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second}) }, errSlowNo},
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.cluster.AddSlave(oldAddr, cuk, h.tag)
-				known := h.self()
-				known.Address = oldAddr
-				tt.set(h)
-				if _, err := h.keep(known); err == nil || tt.want != nil && !errors.Is(err, tt.want) {
-					t.Errorf("got %v, want %v", err, tt.want)
-				}
-				if got := h.members(); got != oldAddr+"=vm-7.shop.example" {
-					t.Errorf("members: %s", got)
-				}
-			})
+		onHost(t, name, func(t *testing.T, h *host) {
+			h.cluster.AddSlave(oldAddr, cuk, h.tag)
+			known := h.self()
+			known.Address = oldAddr
+			tt.set(h)
+			if _, err := h.keep(known); err == nil || tt.want != nil && !errors.Is(err, tt.want) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+			if got := h.members(); got != oldAddr+"=vm-7.shop.example" {
+				t.Errorf("members: %s", got)
+			}
 		})
 	}
 }
@@ -459,35 +386,27 @@ func TestACloneLeavesTheOriginalAlone(t *testing.T) {
 	})
 }
 
+// Which addresses these are is k2hr3.CanLeave's matter.
 func TestAnAddressThatK2HR3CouldNeverRemoveIsRefused(t *testing.T) {
-	for from, fit := range map[string]bool{
-		"10.20.0.21": true, "::ffff:10.20.0.21": true, "2001:db8::1": true, "2001:db8::12:f": true,
-		"2001:db8::12": false, "2001:db8::": false, "2001:db8::1:ab": false,
-	} {
-		t.Run(from, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.moveTo(netip.MustParseAddr(from).String())
-				_, err := h.keep(Identity{})
-				if fit {
-					if err != nil || len(h.cluster.Slaves()) != 1 {
-						t.Errorf("%v; members: %s", err, h.members())
-					}
-					return
-				}
-				if !errors.Is(err, ErrUnfit) {
-					t.Fatalf("got %v", err)
-				}
-				for _, words := range []string{from, "never remove", "IPv4"} {
-					if !strings.Contains(err.Error(), words) {
-						t.Errorf("%q is not in %v", words, err)
-					}
-				}
-				if got := h.asked(); strings.Contains(got, "PUT") {
-					t.Errorf("requests: %s", got)
-				}
-			})
-		})
-	}
+	inBubble(t, func(t *testing.T, h *host) {
+		h.moveTo("2001:db8::12")
+		_, err := h.keep(Identity{})
+		if !errors.Is(err, ErrUnfit) {
+			t.Fatalf("got %v", err)
+		}
+		for _, words := range []string{"2001:db8::12", "never remove", "IPv4"} {
+			if !strings.Contains(err.Error(), words) {
+				t.Errorf("%q is not in %v", words, err)
+			}
+		}
+		if got := h.asked(); strings.Contains(got, "PUT") {
+			t.Errorf("requests: %s", got)
+		}
+		h.moveTo("2001:db8::12:f")
+		if _, err := h.keep(Identity{}); err != nil || len(h.cluster.Slaves()) != 1 {
+			t.Errorf("%v; members: %s", err, h.members())
+		}
+	})
 }
 
 func TestAMemberUnderAnUnfitAddressIsLeftAlone(t *testing.T) {
@@ -498,25 +417,6 @@ func TestAMemberUnderAnUnfitAddressIsLeftAlone(t *testing.T) {
 			t.Errorf("%+v, %v", now, err)
 		}
 	})
-}
-
-func TestWhatWouldBreakEveryNodesFileIsNotSent(t *testing.T) {
-	for name, tag := range map[string]string{
-		"a line end": "vm-7\nPORT = 1", "a control character": "vm\x007", "a blank": " ", "brackets and commas": "vm[1-3],db", "not UTF-8": "vm-\xff",
-	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.FixedTag = tag
-				_, err := h.keep(Identity{})
-				if !errors.Is(err, k2hr3.ErrBadRequest) || !strings.Contains(err.Error(), "neither a host name nor an address") {
-					t.Errorf("got %v", err)
-				}
-				if got := h.asked(); strings.Contains(got, "PUT") {
-					t.Errorf("requests: %s", got)
-				}
-			})
-		})
-	}
 }
 
 func TestAFullNameThatIsNoTagIsNotUsed(t *testing.T) {
@@ -534,26 +434,24 @@ func TestNoHostIsRegisteredAsLocalhost(t *testing.T) {
 		"localhost", "localhost.localdomain", "localhost4", "localhost6.localdomain6", "ip6-localhost", "ip6-loopback",
 		"LocalHost.", "localhost.shop.example", "vm-7.localhost",
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.tag = name
-				now, err := h.keep(Identity{})
-				if err != nil || now.Tag != h.addr || h.members() != h.addr+"="+h.addr {
-					t.Errorf("%+v, %v, members %s, want the address for a tag", now, err, h.members())
-				}
-				// An agent before this one may have registered it so.
-				h.cluster.AddSlave(h.addr, cuk, name)
-				known := now
-				known.Tag = name
-				now, err = h.keep(known)
-				if err != nil || now.Tag != h.addr || h.members() != h.addr+"="+h.addr {
-					t.Errorf("%+v, %v, members %s, want it registered anew", now, err, h.members())
-				}
-				h.FixedTag = name
-				if _, err := h.keep(Identity{}); err == nil && !strings.Contains(h.members(), h.addr+"="+h.addr) {
-					t.Errorf("members %s", h.members())
-				}
-			})
+		onHost(t, name, func(t *testing.T, h *host) {
+			h.tag = name
+			now, err := h.keep(Identity{})
+			if err != nil || now.Tag != h.addr || h.members() != h.addr+"="+h.addr {
+				t.Errorf("%+v, %v, members %s, want the address for a tag", now, err, h.members())
+			}
+			// An agent before this one may have registered it so.
+			h.cluster.AddSlave(h.addr, cuk, name)
+			known := now
+			known.Tag = name
+			now, err = h.keep(known)
+			if err != nil || now.Tag != h.addr || h.members() != h.addr+"="+h.addr {
+				t.Errorf("%+v, %v, members %s, want it registered anew", now, err, h.members())
+			}
+			h.FixedTag = name
+			if _, err := h.keep(Identity{}); err == nil && !strings.Contains(h.members(), h.addr+"="+h.addr) {
+				t.Errorf("members %s", h.members())
+			}
 		})
 	}
 }
@@ -594,28 +492,6 @@ func TestRenamedIsAskedOnlyWhereTheTagIsTheHostsName(t *testing.T) {
 	})
 }
 
-func TestATagThatLooksLikeANumberIsSentAsText(t *testing.T) {
-	for _, tag := range []string{"12345", "true", "null", "1e3"} {
-		t.Run(tag, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.FixedTag = tag
-				if now, err := h.keep(Identity{}); err != nil || now.Tag != tag {
-					t.Errorf("%+v, %v", now, err)
-				}
-				for _, r := range h.api.Requests() {
-					q, _ := url.ParseQuery(r.Query)
-					if want := fmt.Sprintf("%q", tag); r.Op == fakek2hr3.OpRegister && q.Get("tag") != want {
-						t.Errorf("sent as %s, want %s", q.Get("tag"), want)
-					}
-				}
-				if got := h.members(); got != addr+"="+tag {
-					t.Errorf("members: %s", got)
-				}
-			})
-		})
-	}
-}
-
 func TestMovedComparesWithWhatIsKnown(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		known := h.self()
@@ -651,39 +527,29 @@ func TestLeaveTakesTheHostOutUnderBothItsAddresses(t *testing.T) {
 	}{
 		{"as known", nil, (*host).self, "leave/" + addr, true, oldAddr + "=old", false},
 		{"never known", nil, func(*host) Identity { return Identity{} }, "leave/" + addr, true, oldAddr + "=old", false},
-		{"known under an old address", nil, func(h *host) Identity {
-			k := h.self()
-			k.Address = oldAddr
-			return k
-		}, "leave/" + oldAddr + " leave/" + addr, true, "", false},
-		{"known under an address it has lost", func(h *host) { h.ClientFrom = h.unusable }, func(h *host) Identity {
-			k := h.self()
-			k.Address = oldAddr
-			return k
-		}, "leave/" + addr, true, oldAddr + "=old", true},
+		{"known under an old address", nil, but(func(_ *host, k *Identity) { k.Address = oldAddr }), "leave/" + oldAddr + " leave/" + addr, true, "", false},
+		{"known under an address it has lost", func(h *host) { h.ClientFrom = h.unusable }, but(func(_ *host, k *Identity) { k.Address = oldAddr }), "leave/" + addr, true, oldAddr + "=old", true},
 		{"no member any more", func(h *host) { h.cluster.DropSlave(addr, cuk) }, (*host).self, "leave/" + addr, false, oldAddr + "=old", false},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.cluster.AddSlave(addr, cuk, h.tag)
-				h.cluster.AddSlave(oldAddr, cuk, "old")
-				if tt.set != nil {
-					tt.set(h)
-				}
-				left, err := h.Leave(t.Context(), tt.known(h))
-				if left != tt.left || err != nil {
-					t.Errorf("%v, %v", left, err)
-				}
-				if got := h.trail(); got != tt.trail {
-					t.Errorf("requests: %s, want %s", got, tt.trail)
-				}
-				if got := h.members(); got != tt.members {
-					t.Errorf("members: %q, want %q", got, tt.members)
-				}
-				if warned := h.logged("WARN", oldAddr) == 1; warned != tt.warned {
-					t.Errorf("the log:\n%s", h.log.String())
-				}
-			})
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			h.cluster.AddSlave(addr, cuk, h.tag)
+			h.cluster.AddSlave(oldAddr, cuk, "old")
+			if tt.set != nil {
+				tt.set(h)
+			}
+			left, err := h.Leave(t.Context(), tt.known(h))
+			if left != tt.left || err != nil {
+				t.Errorf("%v, %v", left, err)
+			}
+			if got := h.trail(); got != tt.trail {
+				t.Errorf("requests: %s, want %s", got, tt.trail)
+			}
+			if got := h.members(); got != tt.members {
+				t.Errorf("members: %q, want %q", got, tt.members)
+			}
+			if warned := h.logged("WARN", oldAddr) == 1; warned != tt.warned {
+				t.Errorf("the log:\n%s", h.log.String())
+			}
 		})
 	}
 }
@@ -696,23 +562,21 @@ func TestALeaveThatFailsSaysWhatIsLeftAndHowToCleanUp(t *testing.T) {
 		"a gateway": {Name: fakek2hr3.BadGateway},
 		"a page":    {Name: fakek2hr3.Redirect, Status: 403},
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.cluster.AddSlave(addr, cuk, h.tag)
-				h.api.Fault(fault)
-				left, err := h.Leave(t.Context(), h.self())
-				if left || err == nil {
-					t.Fatalf("%v, %v", left, err)
+		onHost(t, name, func(t *testing.T, h *host) {
+			h.cluster.AddSlave(addr, cuk, h.tag)
+			h.api.Fault(fault)
+			left, err := h.Leave(t.Context(), h.self())
+			if left || err == nil {
+				t.Fatalf("%v, %v", left, err)
+			}
+			for _, words := range []string{cuk, h.Role.String(), "may still be listed", "unregister again", "remove the host from the role"} {
+				if !strings.Contains(err.Error(), words) {
+					t.Errorf("%q is not in %v", words, err)
 				}
-				for _, words := range []string{cuk, h.Role.String(), "may still be listed", "unregister again", "remove the host from the role"} {
-					if !strings.Contains(err.Error(), words) {
-						t.Errorf("%q is not in %v", words, err)
-					}
-				}
-				if strings.Contains(h.asked(), "user-made") {
-					t.Error("the token was sent")
-				}
-			})
+			}
+			if strings.Contains(h.asked(), "user-made") {
+				t.Error("the token was sent")
+			}
 		})
 	}
 }
@@ -753,30 +617,28 @@ func TestACUKThatHasChangedIsTakenOutWhereItWasRegistered(t *testing.T) {
 		{"by the host that this one, a member, is a copy of", oldAddr, true, "", oldAddr + "=former " + addr + "=vm-7.shop.example", false},
 		{"and K2HR3 cannot be asked to", addr, true, fakek2hr3.Hang, addr + "=former " + addr + "=vm-7.shop.example", true},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.cluster.AddSlave(tt.former, "former", "former")
-				if tt.listed {
-					h.cluster.AddSlave(addr, cuk, "vm-7.shop.example")
-				}
-				if tt.fault != "" {
-					h.api.Fault(fakek2hr3.Fault{Name: tt.fault, On: []fakek2hr3.Op{fakek2hr3.OpLeave}})
-				}
-				known := Identity{Role: h.Role.String(), CUK: "former", Tag: "former", Address: tt.former}
-				now, err := h.keep(known)
-				if (err != nil) != tt.fails {
-					t.Fatal(err)
-				}
-				if want := h.self(); !tt.fails && now != want || tt.fails && now != known {
-					t.Errorf("known as %+v", now)
-				}
-				if got := h.members(); got != tt.members {
-					t.Errorf("members %q, want %q", got, tt.members)
-				}
-				if tt.former == oldAddr && strings.Contains(h.asked(), "DELETE") {
-					t.Error("something was taken out")
-				}
-			})
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			h.cluster.AddSlave(tt.former, "former", "former")
+			if tt.listed {
+				h.cluster.AddSlave(addr, cuk, "vm-7.shop.example")
+			}
+			if tt.fault != "" {
+				h.api.Fault(fakek2hr3.Fault{Name: tt.fault, On: []fakek2hr3.Op{fakek2hr3.OpLeave}})
+			}
+			known := Identity{Role: h.Role.String(), CUK: "former", Tag: "former", Address: tt.former}
+			now, err := h.keep(known)
+			if (err != nil) != tt.fails {
+				t.Fatal(err)
+			}
+			if want := h.self(); !tt.fails && now != want || tt.fails && now != known {
+				t.Errorf("known as %+v", now)
+			}
+			if got := h.members(); got != tt.members {
+				t.Errorf("members %q, want %q", got, tt.members)
+			}
+			if tt.former == oldAddr && strings.Contains(h.asked(), "DELETE") {
+				t.Error("something was taken out")
+			}
 		})
 	}
 }

@@ -74,6 +74,12 @@ func inBubble(t *testing.T, f func(t *testing.T, h *host)) {
 	})
 }
 
+// onHost runs f as a subtest, on a host of its own.
+func onHost(t *testing.T, name string, f func(t *testing.T, h *host)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { inBubble(t, f) })
+}
+
 // client returns a client whose requests come from an address.
 func (h *host) client(from string) *k2hr3.Client {
 	api, _ := k2hr3.ParseAPI("http://k2hr3.shop.example:18080")
@@ -179,24 +185,22 @@ func TestJoin(t *testing.T) {
 			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.InternalError, On: []fakek2hr3.Op{fakek2hr3.OpProbe}})
 		}, false, k2hr3.ErrServer, "", probe},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				tt.set(h)
-				registered, err := h.Join(t.Context())
-				if registered != tt.registered {
-					t.Errorf("registered: %v", registered)
-				}
-				fails := tt.want != nil || tt.words != ""
-				if (err != nil) != fails || tt.want != nil && !errors.Is(err, tt.want) {
-					t.Errorf("got %v, want %v", err, tt.want)
-				}
-				if err != nil && (!strings.Contains(err.Error(), tt.words) || strings.Contains(err.Error(), "password1")) {
-					t.Errorf("got %q, want words such as %q and no secret", err, tt.words)
-				}
-				if got := h.asked(); got != tt.asked {
-					t.Errorf("requests: %s\nwant %s", got, tt.asked)
-				}
-			})
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			tt.set(h)
+			registered, err := h.Join(t.Context())
+			if registered != tt.registered {
+				t.Errorf("registered: %v", registered)
+			}
+			fails := tt.want != nil || tt.words != ""
+			if (err != nil) != fails || tt.want != nil && !errors.Is(err, tt.want) {
+				t.Errorf("got %v, want %v", err, tt.want)
+			}
+			if err != nil && (!strings.Contains(err.Error(), tt.words) || strings.Contains(err.Error(), "password1")) {
+				t.Errorf("got %q, want words such as %q and no secret", err, tt.words)
+			}
+			if got := h.asked(); got != tt.asked {
+				t.Errorf("requests: %s\nwant %s", got, tt.asked)
+			}
 		})
 	}
 }
@@ -266,47 +270,6 @@ func TestTheRightThatIsGoodIsToldOnce(t *testing.T) {
 	})
 }
 
-func TestJoinRegistersCUKAndTag(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		if _, err := h.Join(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		got := h.cluster.Slaves()
-		want := fakek2hr3.Host{Addr: addr, CUK: cuk, Tag: h.tag, Extra: "openstack-auto-v1"}
-		if len(got) != 1 || got[0] != want {
-			t.Errorf("members: %+v, want %+v", got, want)
-		}
-		if !strings.Contains(h.log.String(), "registered with K2HR3") {
-			t.Error("the log does not say so")
-		}
-	})
-}
-
-func TestLeaveCanBeRepeated(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		if left, err := h.Leave(t.Context(), Identity{}); left || err != nil {
-			t.Errorf("of no member: %v, %v", left, err)
-		}
-		h.cluster.AddSlave(addr, cuk, "vm-7")
-		if left, err := h.Leave(t.Context(), Identity{}); !left || err != nil {
-			t.Errorf("of a member: %v, %v", left, err)
-		}
-		if left, err := h.Leave(t.Context(), Identity{}); left || err != nil {
-			t.Errorf("once more: %v, %v", left, err)
-		}
-		if len(h.cluster.Slaves()) != 0 || strings.Contains(h.asked(), "user-made") {
-			t.Error("it is still a member, or its token was sent")
-		}
-		if err := h.read(t); err != nil {
-			t.Errorf("the token does not work any more: %v", err)
-		}
-		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Cut})
-		if left, err := h.Leave(t.Context(), Identity{}); left || !errors.Is(err, k2hr3.ErrTransport) {
-			t.Errorf("without an answer: %v, %v", left, err)
-		}
-	})
-}
-
 func TestTheAddressIsTriedFirstThenTheTokenAndWhatWorkedIsKept(t *testing.T) {
 	const byAddress, byToken, byDeadToken = "GET/no token", "GET/user-made token", "GET/unknown token"
 	inBubble(t, func(t *testing.T, h *host) {
@@ -356,23 +319,21 @@ func TestATokenFileThatIsOfNoUseDoesNotKeepAHostFromReadingByItsAddress(t *testi
 		"a folder":  func(h *host) error { return errors.Join(os.Remove(h.file), os.Mkdir(h.file, 0o700)) },
 		"not known": func(h *host) error { h.file = ""; return nil },
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				if err := h.read(t); err != nil { // by the token
-					t.Fatal(err)
-				}
-				if err := spoil(h); err != nil {
-					t.Fatal(err)
-				}
-				err := h.read(t)
-				if !errors.Is(err, k2hr3.ErrNotMember) || strings.Contains(err.Error(), "password1") {
-					t.Errorf("no member: %v", err)
-				}
-				h.cluster.AddSlave(addr, cuk, "vm-7")
-				if err := h.read(t); err != nil {
-					t.Errorf("a member: %v", err)
-				}
-			})
+		onHost(t, name, func(t *testing.T, h *host) {
+			if err := h.read(t); err != nil { // by the token
+				t.Fatal(err)
+			}
+			if err := spoil(h); err != nil {
+				t.Fatal(err)
+			}
+			err := h.read(t)
+			if !errors.Is(err, k2hr3.ErrNotMember) || strings.Contains(err.Error(), "password1") {
+				t.Errorf("no member: %v", err)
+			}
+			h.cluster.AddSlave(addr, cuk, "vm-7")
+			if err := h.read(t); err != nil {
+				t.Errorf("a member: %v", err)
+			}
 		})
 	}
 }
@@ -442,30 +403,28 @@ func TestTheTokenIsDeletedOnceTheHostReadsWithoutIt(t *testing.T) {
 		{"not wanted", false, false, false},
 		{"read by the token only", true, true, false},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.ForgetToken = tt.wanted
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			h.ForgetToken = tt.wanted
+			if err := h.read(t); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(h.file); err != nil {
+				t.Error("deleted before K2HR3 counted the host as a member")
+			}
+			if _, err := h.Keep(t.Context(), Identity{}); err != nil {
+				t.Fatal(err)
+			}
+			if tt.byToken {
+				h.cluster.DropSlave(addr, cuk)
+			}
+			for range 2 {
 				if err := h.read(t); err != nil {
 					t.Fatal(err)
 				}
-				if _, err := os.Stat(h.file); err != nil {
-					t.Error("deleted before K2HR3 counted the host as a member")
-				}
-				if _, err := h.Keep(t.Context(), Identity{}); err != nil {
-					t.Fatal(err)
-				}
-				if tt.byToken {
-					h.cluster.DropSlave(addr, cuk)
-				}
-				for range 2 {
-					if err := h.read(t); err != nil {
-						t.Fatal(err)
-					}
-				}
-				if _, err := os.Stat(h.file); errors.Is(err, os.ErrNotExist) != tt.gone {
-					t.Errorf("token file: %v", err)
-				}
-			})
+			}
+			if _, err := os.Stat(h.file); errors.Is(err, os.ErrNotExist) != tt.gone {
+				t.Errorf("token file: %v", err)
+			}
 		})
 	}
 }
@@ -501,15 +460,13 @@ func TestKnock(t *testing.T) {
 		"too late": {6 * time.Second, 6 * time.Second, ErrBusy},
 		"never":    {time.Hour, 2 * time.Minute, k2hr3.ErrTransport},
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Slow, Delay: tt.takes, On: []fakek2hr3.Op{fakek2hr3.OpRoot}})
-				began := time.Now()
-				took, err := h.Knock(t.Context())
-				if passed := time.Since(began); !errors.Is(err, tt.err) || passed > tt.most || took > passed || took < min(tt.takes, 10*time.Second) {
-					t.Errorf("after %v: it took %v, %v", passed, took, err)
-				}
-			})
+		onHost(t, name, func(t *testing.T, h *host) {
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Slow, Delay: tt.takes, On: []fakek2hr3.Op{fakek2hr3.OpRoot}})
+			began := time.Now()
+			took, err := h.Knock(t.Context())
+			if passed := time.Since(began); !errors.Is(err, tt.err) || passed > tt.most || took > passed || took < min(tt.takes, 10*time.Second) {
+				t.Errorf("after %v: it took %v, %v", passed, took, err)
+			}
 		})
 	}
 }

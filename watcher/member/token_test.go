@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -169,23 +168,21 @@ func TestUserDataThatIsOfNoUse(t *testing.T) {
 		}, nil, "not a regular file"},
 		{"a very long file", func(h *host) { h.write(strings.Repeat("x", 1<<20)) }, nil, "no role token"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				tt.set(h)
-				_, err := h.Join(t.Context())
-				if err == nil || errors.Is(err, ErrNoToken) || tt.want != nil && !errors.Is(err, tt.want) {
-					t.Fatalf("%v, want %v", err, tt.want)
-				}
-				if !strings.Contains(err.Error(), tt.words) || !strings.Contains(err.Error(), h.file) {
-					t.Errorf("%q does not say %q and which file", err, tt.words)
-				}
-				if strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), h.token) {
-					t.Errorf("a secret is shown: %v", err)
-				}
-				if strings.Contains(h.asked(), "PUT") {
-					t.Error("registered")
-				}
-			})
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			tt.set(h)
+			_, err := h.Join(t.Context())
+			if err == nil || errors.Is(err, ErrNoToken) || tt.want != nil && !errors.Is(err, tt.want) {
+				t.Fatalf("%v, want %v", err, tt.want)
+			}
+			if !strings.Contains(err.Error(), tt.words) || !strings.Contains(err.Error(), h.file) {
+				t.Errorf("%q does not say %q and which file", err, tt.words)
+			}
+			if strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), h.token) {
+				t.Errorf("a secret is shown: %v", err)
+			}
+			if strings.Contains(h.asked(), "PUT") {
+				t.Error("registered")
+			}
 		})
 	}
 }
@@ -212,38 +209,24 @@ func TestAnAddressIsNotTakenFromAnotherUsersFile(t *testing.T) {
 	})
 }
 
+// k2hr3.NewToken says what is none.
 func TestWhatIsNoTokenIsNotSentAndItsFileIsNamed(t *testing.T) {
-	for name, tt := range map[string]struct {
-		change func(token string) string
-		words  string
-	}{
-		"63 digits":     {func(s string) string { return s[:63] }, "has 63 digits"},
-		"65 digits":     {func(s string) string { return s + "0" }, "has 65 digits"},
-		"quotes":        {strconv.Quote, "is in quotes"},
-		"capitals":      {func(s string) string { return "ABCDEF" + s[6:] }, "has capital letters"},
-		"two lines":     {func(s string) string { return s[:32] + "\n" + s[32:] }, "more than one line"},
-		"a word before": {func(s string) string { return "token " + s }, "contains a blank"},
-		"an O for a 0":  {func(s string) string { return "O" + s[1:] }, "something else than the digits"},
-	} {
-		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.write(tt.change(h.token) + "\n")
-				_, errJoin := h.Join(t.Context())
-				for what, err := range map[string]error{"register": errJoin, "read": h.read(t)} {
-					if err == nil || !strings.Contains(err.Error(), h.file+": role token") || !strings.Contains(err.Error(), tt.words) || strings.Contains(err.Error(), h.token[10:30]) {
-						t.Errorf("%s: %v, want %s and %q in it", what, err, h.file, tt.words)
-					}
-				}
-				if got := h.asked(); strings.Contains(strings.ReplaceAll(got, "no token", ""), "token") {
-					t.Errorf("requests: %s", got)
-				}
-				h.write(h.token)
-				if _, err := h.Join(t.Context()); err != nil {
-					t.Error(err)
-				}
-			})
-		})
-	}
+	inBubble(t, func(t *testing.T, h *host) {
+		h.write(h.token[:63] + "\n")
+		_, errJoin := h.Join(t.Context())
+		for what, err := range map[string]error{"register": errJoin, "read": h.read(t)} {
+			if err == nil || !strings.Contains(err.Error(), h.file+": role token has 63 digits") || strings.Contains(err.Error(), h.token[10:30]) {
+				t.Errorf("%s: %v, want %s in it", what, err, h.file)
+			}
+		}
+		if got := h.asked(); strings.Contains(strings.ReplaceAll(got, "no token", ""), "token") {
+			t.Errorf("requests: %s", got)
+		}
+		h.write(h.token)
+		if _, err := h.Join(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 func TestATokenFileThatOthersCanReadIsClosedWithAWarning(t *testing.T) {
@@ -253,6 +236,7 @@ func TestATokenFileThatOthersCanReadIsClosedWithAWarning(t *testing.T) {
 		warns  int
 	}{
 		"its own":              {func(t *testing.T, h *host) { chmod(t, h.file, 0o600) }, true, 0},
+		"its own to read":      {func(t *testing.T, h *host) { chmod(t, h.file, 0o400) }, true, 0},
 		"a group's":            {func(t *testing.T, h *host) { chmod(t, h.file, 0o640) }, false, 0},
 		"everybody's":          {func(t *testing.T, h *host) { chmod(t, h.file, 0o644) }, true, 1},
 		"everybody's to write": {func(t *testing.T, h *host) { chmod(t, h.file, 0o666) }, true, 1},
@@ -274,33 +258,31 @@ func TestATokenFileThatOthersCanReadIsClosedWithAWarning(t *testing.T) {
 			}
 		}, false, 1},
 	} {
-		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.Guard = new(Guard)
-				tt.set(t, h)
-				for range 3 {
-					if err := h.read(t); err != nil {
-						t.Error(err)
-					}
+		onHost(t, strings.ReplaceAll(name, " ", "-"), func(t *testing.T, h *host) {
+			h.Guard = new(Guard)
+			tt.set(t, h)
+			for range 3 {
+				if err := h.read(t); err != nil {
+					t.Error(err)
 				}
-				info, err := os.Stat(h.file)
-				if closed := err == nil && info.Mode().Perm()&0o077 == 0; closed != tt.closed {
+			}
+			info, err := os.Stat(h.file)
+			if closed := err == nil && info.Mode().Perm()&0o077 == 0; closed != tt.closed {
+				t.Errorf("mode %v, %v", info.Mode(), err)
+			}
+			if n := h.logged("WARN", "role token"); n != tt.warns {
+				t.Errorf("%d warnings, want %d:\n%s", n, tt.warns, h.log.String())
+			}
+			// One that is put there later is closed too.
+			if tt.closed {
+				chmod(t, h.file, 0o604)
+				if err := h.read(t); err != nil {
+					t.Error(err)
+				}
+				if info, err := os.Stat(h.file); err != nil || info.Mode().Perm() != 0o600 {
 					t.Errorf("mode %v, %v", info.Mode(), err)
 				}
-				if n := h.logged("WARN", "role token"); n != tt.warns {
-					t.Errorf("%d warnings, want %d:\n%s", n, tt.warns, h.log.String())
-				}
-				// One that is put there later is closed too.
-				if tt.closed {
-					chmod(t, h.file, 0o604)
-					if err := h.read(t); err != nil {
-						t.Error(err)
-					}
-					if info, err := os.Stat(h.file); err != nil || info.Mode().Perm() != 0o600 {
-						t.Errorf("mode %v, %v", info.Mode(), err)
-					}
-				}
-			})
+			}
 		})
 	}
 }
