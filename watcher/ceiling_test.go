@@ -127,27 +127,6 @@ func alternating(other *fakek2hr3.Server) meddler {
 	}
 }
 
-func TestReplicasThatDisagreeAndHoldRequestsAreBounded(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		h.blind = true
-		h.api.Hold(time.Minute)
-		w := h.watchTraffic(nil)
-		h.applied()
-		stale := h.replica()
-		stale.Hold(time.Minute)
-		w.set(alternating(stale))
-		h.join(2)
-		h.pass(10 * time.Minute)
-		h.checkCeiling(w)
-		if n := len(h.replaced); n < 4 {
-			t.Errorf("%d replacements: the replicas do not disagree", n)
-		}
-		w.set(nil)
-		h.pass(time.Minute)
-		h.right("once they agree")
-	})
-}
-
 // signals sends many signals over a time, and returns when the last one was sent.
 func (h *host) signals(n int, over time.Duration) (last time.Time) {
 	for range n {
@@ -185,23 +164,21 @@ func TestFiveThousandSignals(t *testing.T) {
 			h.api.ClearFaults()
 		}, 0, alone},
 	} {
-		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				w := h.watchTraffic(nil)
-				h.applied()
-				tt.strike(h)
-				start := time.Now()
-				last := h.signals(5000, 9*time.Second)
-				if n := len(w.since(start)); n > tt.most {
-					t.Errorf("%d requests in 9 s, want %d at most", n, tt.most)
-				}
-				h.pass(tt.within)
-				if !w.readSince(last) {
-					t.Errorf("within %v no request for the RESOURCE has begun since the last signal", tt.within)
-				}
-				h.pass(alone)
-				h.checkCeiling(w)
-			})
+		onHost(t, strings.ReplaceAll(name, " ", "-"), func(t *testing.T, h *host) {
+			w := h.watchTraffic(nil)
+			h.applied()
+			tt.strike(h)
+			start := time.Now()
+			last := h.signals(5000, 9*time.Second)
+			if n := len(w.since(start)); n > tt.most {
+				t.Errorf("%d requests in 9 s, want %d at most", n, tt.most)
+			}
+			h.pass(tt.within)
+			if !w.readSince(last) {
+				t.Errorf("within %v no request for the RESOURCE has begun since the last signal", tt.within)
+			}
+			h.pass(alone)
+			h.checkCeiling(w)
 		})
 	}
 }
@@ -267,8 +244,7 @@ func happenings() []happening {
 // history is one, which ends with everything in order.
 func (h *host) history(seed uint64) {
 	w := h.watchTraffic(rand.New(rand.NewPCG(seed, 13)))
-	h.offset = new(atomic.Int64)
-	h.wall = func() time.Time { return time.Now().Add(time.Duration(h.offset.Load())) }
+	h.ownClock()
 	h.applied()
 	all := happenings()
 	var told []string

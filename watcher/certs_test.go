@@ -127,63 +127,61 @@ func encoded(kind string, der []byte) string {
 // so for new certificates, once they are good, and otherwise not.
 func TestNewCertificatesRestartChmpx(t *testing.T) {
 	for _, allowed := range []bool{false, true} {
-		t.Run(fmt.Sprintf("allowed %v", allowed), func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				ca := newAuthority(t)
-				dir := t.TempDir()
-				put := func(name, text string) { renew(t, dir, name, text, time.Now()) }
-				cert, key := issued(t, ca, 0)
-				for name, text := range map[string]string{"ca.crt": encoded("CERTIFICATE", ca.cert.Raw), "server.crt": cert, "server.key": key, "client.crt": cert, "client.key": key} {
-					put(name, text)
-				}
-				lines := "SSL = on\nSSL_VERIFY_PEER = on\n"
-				for key, name := range map[string]string{"CAPATH": "ca.crt", "SERVER_CERT": "server.crt", "SERVER_PRIKEY": "server.key", "SLAVE_CERT": "client.crt", "SLAVE_PRIKEY": "client.key"} {
-					lines += key + " = " + filepath.Join(dir, name) + "\n"
-				}
-				h.cluster.SetText(strings.Replace(without(h.textWithSelf(), "SSL "), "[SVRNODE]", lines+"\n[SVRNODE]", 1))
-				h.config.RestartUnconfirmed = allowed
-				h.unit = &fakeUnit{state: unitState("loaded", "active", "enabled"), restarted: h.chmpx.begin}
-				h.applied()
+		onHost(t, fmt.Sprintf("allowed %v", allowed), func(t *testing.T, h *host) {
+			ca := newAuthority(t)
+			dir := t.TempDir()
+			put := func(name, text string) { renew(t, dir, name, text, time.Now()) }
+			cert, key := issued(t, ca, 0)
+			for name, text := range map[string]string{"ca.crt": encoded("CERTIFICATE", ca.cert.Raw), "server.crt": cert, "server.key": key, "client.crt": cert, "client.key": key} {
+				put(name, text)
+			}
+			lines := "SSL = on\nSSL_VERIFY_PEER = on\n"
+			for key, name := range map[string]string{"CAPATH": "ca.crt", "SERVER_CERT": "server.crt", "SERVER_PRIKEY": "server.key", "SLAVE_CERT": "client.crt", "SLAVE_PRIKEY": "client.key"} {
+				lines += key + " = " + filepath.Join(dir, name) + "\n"
+			}
+			h.cluster.SetText(strings.Replace(without(h.textWithSelf(), "SSL "), "[SVRNODE]", lines+"\n[SVRNODE]", 1))
+			h.config.RestartUnconfirmed = allowed
+			h.unit = &fakeUnit{state: unitState("loaded", "active", "enabled"), restarted: h.chmpx.begin}
+			h.applied()
 
-				restarts := 0
-				step := func(what string, restart bool) {
-					t.Helper()
-					h.pass(2*certsEvery + time.Second)
-					if restart && allowed {
-						restarts++
-					}
-					if got := strings.Count(h.unit.jobs(), "restart"); got != restarts {
-						t.Errorf("%s: %d restarts, want %d", what, got, restarts)
-					}
+			restarts := 0
+			step := func(what string, restart bool) {
+				t.Helper()
+				h.pass(2*certsEvery + time.Second)
+				if restart && allowed {
+					restarts++
 				}
-				step("nothing has changed", false)
-				cert, key = issued(t, ca, 0)
-				put("client.crt", cert)
-				step("the certificate alone is there", false)
-				put("client.key", key)
-				step("its key is there, too", true)
-				cert, key = issued(t, ca, 0)
-				put("client.crt", cert)
-				put("client.key", key)
-				step("another, a short while after", false)
-				h.pass(leastRestart)
-				step("it had to wait", true)
-				h.pass(leastRestart)
-				cert, key = issued(t, ca, -3*time.Hour)
-				put("client.crt", cert)
-				put("client.key", key)
-				step("one that has ended", false)
-				cert, key = issued(t, newAuthority(t), 0)
-				put("client.crt", cert)
-				put("client.key", key)
-				step("one of an authority that no server trusts", false)
-				if n := h.log.count("certificates have changed, and chmpx cannot use the new ones"); (n >= 2) != allowed {
-					t.Errorf("told %d times that they cannot be used", n)
+				if got := strings.Count(h.unit.jobs(), "restart"); got != restarts {
+					t.Errorf("%s: %d restarts, want %d", what, got, restarts)
 				}
-				if n := h.log.count("certificates have changed; chmpx goes on with the previous ones"); n < 4 {
-					t.Errorf("told %d times that they have changed", n)
-				}
-			})
+			}
+			step("nothing has changed", false)
+			cert, key = issued(t, ca, 0)
+			put("client.crt", cert)
+			step("the certificate alone is there", false)
+			put("client.key", key)
+			step("its key is there, too", true)
+			cert, key = issued(t, ca, 0)
+			put("client.crt", cert)
+			put("client.key", key)
+			step("another, a short while after", false)
+			h.pass(leastRestart)
+			step("it had to wait", true)
+			h.pass(leastRestart)
+			cert, key = issued(t, ca, -3*time.Hour)
+			put("client.crt", cert)
+			put("client.key", key)
+			step("one that has ended", false)
+			cert, key = issued(t, newAuthority(t), 0)
+			put("client.crt", cert)
+			put("client.key", key)
+			step("one of an authority that no server trusts", false)
+			if n := h.log.count("certificates have changed, and chmpx cannot use the new ones"); (n >= 2) != allowed {
+				t.Errorf("told %d times that they cannot be used", n)
+			}
+			if n := h.log.count("certificates have changed; chmpx goes on with the previous ones"); n < 4 {
+				t.Errorf("told %d times that they have changed", n)
+			}
 		})
 	}
 }

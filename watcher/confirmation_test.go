@@ -26,20 +26,18 @@ func (h *host) change(server int) {
 
 func TestAChmpxThatTakesTheFileIsConfirmed(t *testing.T) {
 	for _, lag := range []time.Duration{0, 300 * time.Millisecond, 20 * time.Second} {
-		t.Run("after "+lag.String(), func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.applied()
-				h.chmpx.set(func(c *fakeChmpx) { c.lag = lag })
-				h.change(2)
-				h.pass(lag + 1100*time.Millisecond)
-				h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=2")
-				h.pass(time.Minute)
-				if h.revision() != 2 {
-					t.Errorf("revision %d", h.revision())
-				}
-				h.log.want(t, 0, "WARN")
-				h.log.want(t, 0, "ERROR")
-			})
+		onHost(t, "after "+lag.String(), func(t *testing.T, h *host) {
+			h.applied()
+			h.chmpx.set(func(c *fakeChmpx) { c.lag = lag })
+			h.change(2)
+			h.pass(lag + 1100*time.Millisecond)
+			h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=2")
+			h.pass(time.Minute)
+			if h.revision() != 2 {
+				t.Errorf("revision %d", h.revision())
+			}
+			h.log.want(t, 0, "WARN")
+			h.log.want(t, 0, "ERROR")
 		})
 	}
 }
@@ -69,7 +67,7 @@ func TestAFileThatChmpxMissedIsPutInPlaceOnceMore(t *testing.T) {
 
 func TestAChmpxThatTakesNothingIsToldOfLoudlyAndLeftAlone(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
-		h.unit = &fakeUnit{state: daemon.UnitState{LoadState: "loaded", ActiveState: "active", UnitFileState: "enabled"}}
+		h.unit = &fakeUnit{state: unitState("loaded", "active", "enabled")}
 		h.applied()
 		h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
 		h.change(2)
@@ -95,7 +93,7 @@ func TestAChmpxThatTakesNothingIsToldOfLoudlyAndLeftAlone(t *testing.T) {
 func TestAChmpxThatTakesNothingIsRestartedWhereThatIsWanted(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.config.RestartUnconfirmed = true
-		h.unit = &fakeUnit{state: daemon.UnitState{LoadState: "loaded", ActiveState: "active", UnitFileState: "enabled"}}
+		h.unit = &fakeUnit{state: unitState("loaded", "active", "enabled")}
 		h.unit.restarted = h.chmpx.begin
 		h.applied()
 		for round, revision := range []int{3, 5} {
@@ -120,7 +118,7 @@ func TestARestartWaitsForAReloadThatIsStillUnderWay(t *testing.T) {
 		h.unit.restarted = h.chmpx.begin
 		h.applied()
 		h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
-		h.unit.takes(20 * time.Second)
+		h.unit.set(func(u *fakeUnit) { u.lasts = 20 * time.Second })
 		h.change(2)
 		h.pass(time.Minute)
 		if jobs := h.unit.jobs(); !strings.HasSuffix(jobs, "restart") || strings.Count(jobs, "restart") != 1 {
@@ -132,13 +130,13 @@ func TestARestartWaitsForAReloadThatIsStillUnderWay(t *testing.T) {
 func TestARestartThatDoesNotHelpIsNotRepeated(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.config.RestartUnconfirmed = true
-		h.unit = &fakeUnit{state: daemon.UnitState{LoadState: "loaded", ActiveState: "active", UnitFileState: "enabled"}}
+		h.unit = &fakeUnit{state: unitState("loaded", "active", "enabled")}
 		h.applied()
 		h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
 		h.change(2)
 		h.pass(20 * time.Minute)
-		if jobs := h.unit.jobs(); jobs != "restart" {
-			t.Errorf("jobs: %s", jobs)
+		if jobs := h.unit.jobs(); jobs != "restart" || h.meter.restarts != 1 {
+			t.Errorf("jobs: %s; %d restarts are counted", jobs, h.meter.restarts)
 		}
 		h.log.want(t, 1, "ERROR", "restart chmpx")
 	})
@@ -236,37 +234,35 @@ func TestAChmpxThatMayHaveBeenStoppedGetsTheTextOnceMore(t *testing.T) {
 		"systemd is not there":                 {&fakeUnit{fails: daemon.ErrNoSystemd}, false, false, true},
 		"systemd knows that nobody stopped it": {&fakeUnit{state: unitState("loaded", "active", "enabled")}, false, false, false},
 	} {
-		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.unit = c.unit
-				h.chmpx.set(func(f *fakeChmpx) { f.left = c.left })
-				h.killed()
-				h.pass(10 * time.Minute)
-				if h.lists(2) {
-					t.Error("the text is back although chmpx does not run")
-				}
-				h.chmpx.set(func(f *fakeChmpx) { f.lag = 0 })
-				h.chmpx.start(t)
-				for range 3 {
-					if c.ends {
-						h.chmpx.set(func(f *fakeChmpx) { f.lag = time.Hour })
-						for range 600 {
-							if h.pass(time.Second); h.lists(2) {
-								h.chmpx.stop()
-							}
+		onHost(t, strings.ReplaceAll(name, " ", "-"), func(t *testing.T, h *host) {
+			h.unit = c.unit
+			h.chmpx.set(func(f *fakeChmpx) { f.left = c.left })
+			h.killed()
+			h.pass(10 * time.Minute)
+			if h.lists(2) {
+				t.Error("the text is back although chmpx does not run")
+			}
+			h.chmpx.set(func(f *fakeChmpx) { f.lag = 0 })
+			h.chmpx.start(t)
+			for range 3 {
+				if c.ends {
+					h.chmpx.set(func(f *fakeChmpx) { f.lag = time.Hour })
+					for range 600 {
+						if h.pass(time.Second); h.lists(2) {
+							h.chmpx.stop()
 						}
-						h.chmpx.set(func(f *fakeChmpx) { f.lag = 0 })
-						h.chmpx.start(t)
 					}
-					h.pass(10 * time.Minute)
+					h.chmpx.set(func(f *fakeChmpx) { f.lag = 0 })
+					h.chmpx.start(t)
 				}
-				if h.lists(2) != c.want {
-					t.Errorf("the text is in place: %v", !c.want)
-				}
-				if tries := h.log.count("slave.ini replaced", "revision="); c.ends && tries != 2 {
-					t.Errorf("%d replacements, want the text, and that once more", tries)
-				}
-			})
+				h.pass(10 * time.Minute)
+			}
+			if h.lists(2) != c.want {
+				t.Errorf("the text is in place: %v", !c.want)
+			}
+			if tries := h.log.count("slave.ini replaced", "revision="); c.ends && tries != 2 {
+				t.Errorf("%d replacements, want the text, and that once more", tries)
+			}
 		})
 	}
 }

@@ -98,12 +98,10 @@ func TestTheEndIsPromptAtEveryPoint(t *testing.T) {
 			h.start()
 		}},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				tt.set(t, h)
-				h.stop()
-				h.log.want(t, 0, "context canceled")
-			})
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			tt.set(t, h)
+			h.stop()
+			h.log.want(t, 0, "context canceled")
 		})
 	}
 }
@@ -145,22 +143,20 @@ func TestOnceEndsWithItsContext(t *testing.T) {
 			h.config.Confirm = 0
 		}},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				tt.set(h)
-				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
-				defer cancel()
-				start := time.Now()
-				err := h.make().Once(ctx)
-				if !errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("got %v", err)
-				}
-				if d := time.Since(start); d != 5*time.Second {
-					t.Errorf("it took %v", d)
-				}
-				synctest.Wait()
-				h.noTemporary()
-			})
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			tt.set(h)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			start := time.Now()
+			err := h.make().Once(ctx)
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("got %v", err)
+			}
+			if d := time.Since(start); d != 5*time.Second {
+				t.Errorf("it took %v", d)
+			}
+			synctest.Wait()
+			h.noTemporary()
 		})
 	}
 }

@@ -1,7 +1,6 @@
 package watcher
 
 import (
-	"cmp"
 	"testing"
 	"time"
 
@@ -9,54 +8,33 @@ import (
 	"k2hdkc-slave-agent/watcher/schedule"
 )
 
-// failures are what K2HR3, or what stands between, can do to a read.
-var failures = []struct {
-	name  string
-	fault fakek2hr3.Fault
-	takes time.Duration // one attempt
-	lasts time.Duration // 0: twenty minutes
-}{
-	{"the store is down", fakek2hr3.Fault{Name: fakek2hr3.BackendDown}, 0, 0},
-	{"403", fakek2hr3.Fault{Name: fakek2hr3.Redirect, Status: 403}, 0, 0},
-	{"404", fakek2hr3.Fault{Name: fakek2hr3.NotFound}, 0, 0},
-	{"500", fakek2hr3.Fault{Name: fakek2hr3.InternalError}, 0, 0},
-	{"502", fakek2hr3.Fault{Name: fakek2hr3.BadGateway}, 0, 0},
-	{"a redirect", fakek2hr3.Fault{Name: fakek2hr3.Redirect, Location: "http://portal.example/"}, 0, 0},
-	{"a broken template", fakek2hr3.Fault{Name: fakek2hr3.BrokenTemplate}, 0, 0},
-	{"an HTML page", fakek2hr3.Fault{Name: fakek2hr3.HTMLPage}, 0, 0},
-	{"a body that is cut", fakek2hr3.Fault{Name: fakek2hr3.Truncated}, 0, 0},
-	{"a body that is too large", fakek2hr3.Fault{Name: fakek2hr3.Oversized, Size: 1 << 20}, 0, 4 * time.Minute},
-	{"JSON without a text", fakek2hr3.Fault{Name: fakek2hr3.WrongJSON, Body: `{"result":true,"message":null}`}, 0, 0},
-	{"no connection", fakek2hr3.Fault{Name: fakek2hr3.Cut}, 0, 0},
-	{"no answer", fakek2hr3.Fault{Name: fakek2hr3.Hang}, 75 * time.Second, 0},
-}
-
+// The pauses; that the file stays, and what is said of each failure, is in the table of faults.
 func TestAFailureLeavesTheFileAndIsRetriedWithGrowingPauses(t *testing.T) {
-	for _, tt := range failures {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.blind = true
-				h.applied()
-				unchanged := h.untouched()
-				tt.fault.On = []fakek2hr3.Op{fakek2hr3.OpResource}
-				h.api.Fault(tt.fault)
-				h.join(2) // so that no 304 hides the fault
-				h.pass(70*time.Second + tt.takes)
-				h.forget()
-				h.askNow()
-				lasts := cmp.Or(tt.lasts, 20*time.Minute)
-				h.pass(lasts)
-				unchanged()
-				h.checkBackoff(tt.takes, lasts)
-				h.checkNag("cannot read the RESOURCE", lasts)
+	const lasts = 20 * time.Minute
+	for _, tt := range []struct {
+		fault fakek2hr3.FaultName
+		takes time.Duration // one attempt
+	}{{fakek2hr3.InternalError, 0}, {fakek2hr3.Hang, 75 * time.Second}} {
+		onHost(t, string(tt.fault), func(t *testing.T, h *host) {
+			h.blind = true
+			h.applied()
+			unchanged := h.untouched()
+			on(fakek2hr3.Fault{Name: tt.fault}, read)(h)
+			h.join(2) // so that no 304 hides the fault
+			h.pass(70*time.Second + tt.takes)
+			h.forget()
+			h.askNow()
+			h.pass(lasts)
+			unchanged()
+			h.checkBackoff(tt.takes, lasts)
+			h.checkNag("cannot read the RESOURCE", lasts)
 
-				h.api.ClearFaults()
-				h.pass(h.config.Interval + 2*time.Second + tt.takes)
-				if !h.lists(2) {
-					t.Error("it did not recover by itself")
-				}
-				h.log.want(t, 1, "K2HR3 answers again")
-			})
+			h.api.ClearFaults()
+			h.pass(h.config.Interval + 2*time.Second + tt.takes)
+			if !h.lists(2) {
+				t.Error("it did not recover by itself")
+			}
+			h.log.want(t, 1, "K2HR3 answers again")
 		})
 	}
 }
@@ -137,41 +115,6 @@ func (h *host) checkNag(words string, lasted time.Duration) {
 	}
 }
 
-func TestTheFirstPausesAfterAFailureAreShort(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		h.blind = true
-		h.applied()
-		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.InternalError, On: []fakek2hr3.Op{fakek2hr3.OpResource}})
-		h.askNow()
-		h.pass(time.Minute)
-		limit := time.Second
-		for _, gap := range gaps(h.reads())[:4] {
-			if gap > schedule.LeastPause+limit {
-				t.Errorf("paused for %v, want at most %v", gap, schedule.LeastPause+limit)
-			}
-			limit *= 2
-		}
-	})
-}
-
-func TestWithoutAGoodFileThePausesStayShort(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.InternalError, On: []fakek2hr3.Op{fakek2hr3.OpResource}})
-		h.start()
-		h.pass(20 * time.Minute)
-		for _, gap := range gaps(h.reads()) {
-			if gap > schedule.LeastPause+15*time.Second {
-				t.Errorf("paused for %v", gap)
-			}
-		}
-		h.api.ClearFaults()
-		h.pass(schedule.LeastPause + schedule.Hurry)
-		if !h.lists(1) {
-			t.Error("no file")
-		}
-	})
-}
-
 // Only a change of the ring cuts the pause short that K2HR3 asks for, and not again and again.
 func TestAServerThatWantsToBeLeftAloneIs(t *testing.T) {
 	busy := fakek2hr3.Fault{Name: fakek2hr3.Unavailable, RetryAfter: "25", On: []fakek2hr3.Op{fakek2hr3.OpResource}}
@@ -195,21 +138,6 @@ func TestAServerThatWantsToBeLeftAloneIs(t *testing.T) {
 			if gap < 25*time.Second {
 				t.Errorf("it was asked again after %v", gap)
 			}
-		}
-	})
-}
-
-func TestThePendingChangeIsAppliedWhenK2HR3FailsBeforeTheBurstIsOver(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		h.api.Hold(time.Minute)
-		h.blind = true
-		h.applied()
-		h.join(2)
-		h.pass(50 * time.Millisecond)
-		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Cut})
-		h.pass(settle)
-		if !h.lists(2) {
-			t.Error("what was known is not applied")
 		}
 	})
 }

@@ -317,17 +317,17 @@ func (c *fakeChmpx) status(group string, ctlPort int) (daemon.Status, error) {
 		return daemon.Status{}, daemon.ErrNotRunning
 	}
 	shot.PID, shot.Start = c.pid, c.began.Unix()
-	if c.young > 0 {
+	young := c.young > 0
+	if young {
 		c.young--
 		shot.FileVersion = 0
-		var printed bytes.Buffer
-		fakechmpx.WriteStatus(&printed, shot, "/nowhere")
-		return daemon.ParseStatus(printed.Bytes())
 	}
 	var printed bytes.Buffer
 	fakechmpx.WriteStatus(&printed, shot, "/nowhere")
 	st, err := daemon.ParseStatus(printed.Bytes())
-	c.known = &st
+	if !young {
+		c.known = &st
+	}
 	return st, err
 }
 
@@ -412,19 +412,11 @@ func (u *fakeUnit) job(ctx context.Context, what string, effect func() error) er
 	return nil
 }
 
-// takes sets how long the jobs that come take.
-func (u *fakeUnit) takes(d time.Duration) {
+// set changes how it is.
+func (u *fakeUnit) set(f func(u *fakeUnit)) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.lasts = d
-}
-
-// sticks has the jobs that come last until release is closed, whatever their
-// limit.
-func (u *fakeUnit) sticks(release chan struct{}) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	u.stuck = release
+	f(u)
 }
 
 // jobs returns what was done to the unit, in one line.

@@ -107,7 +107,7 @@ func stateInstead(name string, put func(path string) error) fault {
 				h.t.Fatal(err)
 			}
 			h.start()
-		}, sees: 5 * time.Second, asks: 60, says: []string{"cannot use the saved state"}, once: true}
+		}, sees: 5 * time.Second, asks: 60, also: (*host).asksOnceForAll, says: []string{"cannot use the saved state"}, once: true}
 }
 
 // chattr makes the file immutable, or lets it be replaced again.

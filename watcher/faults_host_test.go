@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,12 +18,8 @@ func timeFaults() []fault {
 	step := func(d time.Duration) func(h *host) {
 		return func(h *host) { h.offset.Store(int64(d)) }
 	}
-	before := func(h *host) {
-		h.offset = new(atomic.Int64)
-		h.wall = func() time.Time { return time.Now().Add(time.Duration(h.offset.Load())) }
-	}
 	row := func(name, wrong string, d time.Duration) fault {
-		return fault{name: name, wrong: wrong, does: "asks at once, and goes on at its rhythm", before: before, strike: step(d),
+		return fault{name: name, wrong: wrong, does: "asks at once, and goes on at its rhythm", before: (*host).ownClock, strike: step(d),
 			sees: 15 * time.Second, asks: 70, says: []string{"the clock jumped"}, once: true}
 	}
 	return []fault{
@@ -76,9 +73,7 @@ func diskFaults() []fault {
 				}
 			}, edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 45, says: []string{"symbolic link"}},
 		{name: "the file is a directory", wrong: "a container runtime makes a directory where the file should be", does: "says so; puts the file back once that is gone",
-			strike: func(h *host) {
-				h.edit(func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) })
-			}, heal: func(h *host) { h.edit(os.Remove) },
+			strike: func(h *host) { h.edit(asDirectory) }, heal: func(h *host) { h.edit(os.Remove) },
 			edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 45, says: []string{"cannot restore slave.ini"}},
 		{name: "the directory vanishes", wrong: "the directory of the file is moved away, and comes back", does: "goes on, says so, and is right when it is back",
 			strike: func(h *host) { h.rename(h.dir, h.dir+".away") }, heal: func(h *host) { h.rename(h.dir+".away", h.dir) },
@@ -92,7 +87,11 @@ func diskFaults() []fault {
 			}, edit: true, late: true, sees: time.Second, writes: -1, within: 2 * time.Minute, asks: 45, says: []string{"its directory is not there"}},
 		{name: "the second opinion is against it", wrong: "chmpxconftest does not take the new file", does: "keeps the file, leaves nothing behind",
 			strike: func(h *host) { h.object(func(context.Context) error { return errors.New("chmpxconftest says no") }) },
-			heal:   func(h *host) { h.object(nil) }, asks: 110, says: []string{"chmpxconftest says no"}, tries: true},
+			heal:   func(h *host) { h.object(nil) }, also: func(h *host) {
+				if h.revision() != 2 {
+					h.t.Errorf("revision %d: those of the files that were refused are used up", h.revision())
+				}
+			}, asks: 110, says: []string{"chmpxconftest says no"}, tries: true},
 	}, mountFaults()...)
 }
 
@@ -127,6 +126,9 @@ func stateFaults() []fault {
 	const told = "cannot use the saved state"
 	quick := func(f fault) fault {
 		f.sees, f.asks = 5*time.Second, 60
+		if strings.HasPrefix(f.does, starts) {
+			f.also = (*host).asksOnceForAll
+		}
 		return f
 	}
 	return []fault{
@@ -163,6 +165,19 @@ func stateFaults() []fault {
 	}
 }
 
+// asksOnceForAll looks whether K2HR3 was asked once for its text as for one that is not known.
+func (h *host) asksOnceForAll() {
+	whole := 0
+	for _, r := range h.reads() {
+		if r.IfNoneMatch == "" {
+			whole++
+		}
+	}
+	if whole != 1 {
+		h.t.Errorf("%d requests for the whole text, want 1", whole)
+	}
+}
+
 func chmpxFaults() []fault {
 	set := func(f func(c *fakeChmpx)) func(h *host) { return func(h *host) { h.chmpx.set(f) } }
 	restarted := func(h *host) {
@@ -177,9 +192,7 @@ func chmpxFaults() []fault {
 		return fault{name: name, wrong: wrong, does: "replaces the file all the same; does not touch the unit",
 			before: unit("loaded", "active", "enabled"), strike: func(h *host) {
 				h.chmpx.stop()
-				h.unit.mu.Lock()
-				h.unit.state = unitState(load, active, file)
-				h.unit.mu.Unlock()
+				h.unit.set(func(u *fakeUnit) { u.state = unitState(load, active, file) })
 			}, heal: func(h *host) {
 				if jobs := h.unit.jobs(); jobs != "" {
 					h.t.Errorf("jobs: %s", jobs)
@@ -259,15 +272,11 @@ func chmpxFaults() []fault {
 		stopped("the unit is stopped", "the operator has stopped chmpx's unit", "loaded", "inactive", "enabled", ""),
 		{name: "systemd does not answer", wrong: "systemd's bus does not answer", does: "keeps the file right; says so",
 			before: unit("loaded", "active", "enabled"), strike: func(h *host) {
-				h.unit.mu.Lock()
-				h.unit.fails = daemon.ErrTimeout
-				h.unit.mu.Unlock()
+				h.unit.set(func(u *fakeUnit) { u.fails = daemon.ErrTimeout })
 			}, sees: 5 * time.Second, asks: 50, says: []string{"chmpx's unit"}},
 		{name: "systemd is gone", wrong: "there is no systemd any more", does: "keeps the file right; says so once",
 			before: unit("loaded", "active", "enabled"), strike: func(h *host) {
-				h.unit.mu.Lock()
-				h.unit.fails = daemon.ErrNoSystemd
-				h.unit.mu.Unlock()
+				h.unit.set(func(u *fakeUnit) { u.fails = daemon.ErrNoSystemd })
 			}, sees: 5 * time.Second, asks: 45, says: []string{"no systemd here"}, once: true},
 	}
 }

@@ -231,23 +231,21 @@ func TestNobodyRestartsWhatTheUnitDoesNotRun(t *testing.T) {
 		"heal by servers":  {func(h *host) { h.unit.fails = daemon.ErrNoSystemd }, HealServers, ""},
 		"a program joined": {func(h *host) { h.chmpx.join(1) }, HealIdle, "programs have joined it"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.half(HealNever)
-				h.stop()
-				h.config.Heal = tt.heal
-				tt.unit(h)
-				h.log.forget()
-				h.start()
-				h.pass(10 * time.Minute)
-				if n := h.restarts(); n != 0 {
-					t.Errorf("%d restarts", n)
-				}
-				if tt.why != "" {
-					h.log.want(t, 1, "WARN", "chmpx is half connected; keys of the servers that it is not connected to fail", tt.why)
-				}
-				h.wants(Degraded, "half_connected")
-			})
+		onHost(t, name, func(t *testing.T, h *host) {
+			h.half(HealNever)
+			h.stop()
+			h.config.Heal = tt.heal
+			tt.unit(h)
+			h.log.forget()
+			h.start()
+			h.pass(10 * time.Minute)
+			if n := h.restarts(); n != 0 {
+				t.Errorf("%d restarts", n)
+			}
+			if tt.why != "" {
+				h.log.want(t, 1, "WARN", "chmpx is half connected; keys of the servers that it is not connected to fail", tt.why)
+			}
+			h.wants(Degraded, "half_connected")
 		})
 	}
 }
@@ -280,22 +278,20 @@ func TestWhatIsNotHalfConnected(t *testing.T) {
 			h.chmpx.start(h.t)
 		}, "server_down"},
 	} {
-		t.Run(strings.ReplaceAll(tt.name, " ", "-"), func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.half(HealIdle)
-				h.refuse()
-				h.pass(2 * time.Minute)
-				h.wants(Healthy, "")
-				before := h.restarts()
-				tt.do(h)
-				h.pass(10 * time.Minute)
-				if n := h.restarts() - before; n != 0 {
-					t.Errorf("%d restarts", n)
-				}
-				if got := h.latest().conditions(); got != tt.want {
-					t.Errorf("conditions %q, want %q", got, tt.want)
-				}
-			})
+		onHost(t, strings.ReplaceAll(tt.name, " ", "-"), func(t *testing.T, h *host) {
+			h.half(HealIdle)
+			h.refuse()
+			h.pass(2 * time.Minute)
+			h.wants(Healthy, "")
+			before := h.restarts()
+			tt.do(h)
+			h.pass(10 * time.Minute)
+			if n := h.restarts() - before; n != 0 {
+				t.Errorf("%d restarts", n)
+			}
+			if got := h.latest().conditions(); got != tt.want {
+				t.Errorf("conditions %q, want %q", got, tt.want)
+			}
 		})
 	}
 }
@@ -312,21 +308,19 @@ func TestAChmpxThatHasNeverReachedAServerIsNotHealthyForLong(t *testing.T) {
 		{"never reached", func(h *host) { h.refuse(1, 2, 3); h.chmpx.start(h.t) }, Failed, "server_down"},
 		{"lost", func(h *host) { h.chmpx.setRing() }, Healthy, "(server_down)"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.half(HealNever)
-				h.refuse()
-				h.chmpx.start(t)
-				h.pass(time.Minute)
-				h.wants(Healthy, "")
-				tt.lost(h)
-				h.pass(5 * time.Second)
-				h.wants(Healthy, "(server_down)")
-				h.pass(halfFor)
-				h.wants(tt.after, tt.says)
-				h.pass(30 * time.Second)
-				h.wants(Failed, "server_down")
-			})
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			h.half(HealNever)
+			h.refuse()
+			h.chmpx.start(t)
+			h.pass(time.Minute)
+			h.wants(Healthy, "")
+			tt.lost(h)
+			h.pass(5 * time.Second)
+			h.wants(Healthy, "(server_down)")
+			h.pass(halfFor)
+			h.wants(tt.after, tt.says)
+			h.pass(30 * time.Second)
+			h.wants(Failed, "server_down")
 		})
 	}
 }
@@ -389,9 +383,7 @@ func freshSlave(t *testing.T, seed uint64, lasts time.Duration, change func(h *h
 		random := rand.New(rand.NewPCG(seed, 3))
 		h.unit = &fakeUnit{state: unitState("loaded", "inactive", "enabled"), lasts: 150 * time.Millisecond}
 		h.unit.started = func() error {
-			h.unit.mu.Lock()
-			h.unit.state.ActiveState = "active"
-			h.unit.mu.Unlock()
+			h.unit.set(func(u *fakeUnit) { u.state.ActiveState = "active" })
 			return h.chmpx.begin()
 		}
 		h.unit.restarted = func() error {

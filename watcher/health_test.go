@@ -1,7 +1,6 @@
 package watcher
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,7 +12,6 @@ import (
 
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/chmpx/daemon"
-	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/watcher/schedule"
 )
 
@@ -113,82 +111,6 @@ func (h *host) wants(verdict Verdict, conditions string) {
 	}
 }
 
-func TestConditionsOfALife(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		h.leave(1)
-		h.start()
-		h.wants(Failed, "no_file (no_server)")
-		h.pass(time.Minute)
-		h.wants(Failed, "no_server no_file")
-		h.join(1)
-		h.pass(time.Minute)
-		h.wants(Failed, "chmpx_down")
-		h.chmpx.start(t)
-		h.pass(5 * time.Second)
-		h.wants(Healthy, "")
-		if p := h.latest().Health.Previous; p == nil || p.Code != ChmpxNotRunning || p.Until.IsZero() {
-			t.Errorf("the previous condition: %+v", p)
-		}
-
-		h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
-		h.join(2)
-		h.askNow()
-		h.pass(5 * time.Second)
-		h.wants(Healthy, "(revision_unconfirmed)")
-		h.pass(time.Minute)
-		h.wants(Degraded, "revision_unconfirmed")
-		h.chmpx.set(func(c *fakeChmpx) { c.deaf = false })
-		h.pass(10 * time.Second)
-		h.wants(Healthy, "(server_down)") // the file has one that is not in the ring
-		h.pass(30 * time.Second)
-		h.wants(Degraded, "server_down")
-		h.chmpx.setRing(1, 2)
-		h.pass(3 * time.Second)
-		h.wants(Healthy, "")
-
-		h.chmpx.setRing(1, 2, 3)
-		h.pass(10 * time.Second)
-		h.wants(Healthy, "(ring_differs)")
-		h.pass(time.Minute)
-		h.wants(Degraded, "ring_differs")
-		h.chmpx.setRing(1, 2)
-		h.pass(3 * time.Second)
-		h.wants(Healthy, "")
-
-		refuse := refused(syscall.ECONNREFUSED)
-		h.meddle.Store(&refuse)
-		h.askNow()
-		h.pass(30 * time.Second)
-		h.wants(Healthy, "(k2hr3_unreachable)")
-		h.pass(time.Minute)
-		h.wants(Degraded, "k2hr3_unreachable")
-		unmeddled(h)
-		h.pass(5 * time.Minute)
-		h.wants(Healthy, "")
-
-		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.EmptyText})
-		h.askNow()
-		h.pass(15 * time.Second)
-		h.wants(Degraded, "resource_refused")
-		h.api.ClearFaults()
-		h.askNow()
-
-		h.edit(func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) })
-		h.pass(15 * time.Second)
-		h.wants(Failed, "file_unwritable")
-		h.edit(os.Remove)
-		h.pass(2 * time.Minute)
-		h.wants(Healthy, "")
-
-		h.chmpx.set(func(c *fakeChmpx) { c.failing = errors.New("boom") })
-		h.pass(time.Minute)
-		h.wants(Degraded, "chmpx_unseen")
-		h.chmpx.set(func(c *fakeChmpx) { c.failing, c.missing = nil, true })
-		h.pass(time.Minute)
-		h.wants(Healthy, "chmpx_unseen")
-	})
-}
-
 func TestStatusSaysWhatIsSeenOfChmpxAndK2HR3(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.applied()
@@ -218,8 +140,7 @@ func TestStatusSaysWhatIsSeenOfChmpxAndK2HR3(t *testing.T) {
 		if s.Talk.NextWhy != string(schedule.WhyRing) {
 			t.Errorf("it asks because of: %s", s.Talk.NextWhy)
 		}
-		down := refused(syscall.ECONNREFUSED)
-		h.meddle.Store(&down)
+		every(refused(syscall.ECONNREFUSED))(h)
 		h.askNow()
 		if k := h.latest().Talk; k.Failure != "connection refused" || k.FailedAt.IsZero() || k.NextWhy != string(schedule.WhyFailure) {
 			t.Errorf("K2HR3 while it is down: %+v", k)
@@ -391,8 +312,7 @@ func TestConditionsOutliveAChangeOfTheConfiguration(t *testing.T) {
 			t.Errorf("healthy since %v, want %v", since, healthy)
 		}
 
-		refuse := refused(syscall.ECONNREFUSED)
-		h.meddle.Store(&refuse)
+		every(refused(syscall.ECONNREFUSED))(h)
 		h.askNow()
 		h.chmpx.setRing(1, 2)
 		h.pass(40 * time.Second)

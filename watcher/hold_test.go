@@ -111,19 +111,17 @@ func TestAServerThatOnlyClaimsToHoldIsNotHammered(t *testing.T) {
 		{"304 at once", ""},
 		{"200 at once", fakek2hr3.NoETag},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.blind = true
-				h.api.Hold(time.Nanosecond)
-				if tt.fault != "" {
-					h.api.Fault(fakek2hr3.Fault{Name: tt.fault})
-				}
-				h.applied()
-				h.pass(30 * time.Minute)
-				if n := len(h.reads()); n < 25 || n > 80 {
-					t.Errorf("%d reads in 30 minutes", n)
-				}
-			})
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			h.blind = true
+			h.api.Hold(time.Nanosecond)
+			if tt.fault != "" {
+				h.api.Fault(fakek2hr3.Fault{Name: tt.fault})
+			}
+			h.applied()
+			h.pass(30 * time.Minute)
+			if n := len(h.reads()); n < 25 || n > 80 {
+				t.Errorf("%d reads in 30 minutes", n)
+			}
 		})
 	}
 }
@@ -172,16 +170,21 @@ func TestNobodyIsAskedToHoldWithWaitZero(t *testing.T) {
 	})
 }
 
-func TestAChangeIsAppliedThoughK2HR3HangsSince(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		h.held()
-		h.join(2)
-		h.pass(10 * time.Millisecond) // the change is told
-		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Hang, On: []fakek2hr3.Op{fakek2hr3.OpResource}})
-		h.pass(giveUp + time.Second)
-		if !h.lists(2) {
-			t.Error("the change waits for K2HR3")
-		}
-		h.api.ClearFaults()
-	})
+func TestAChangeIsAppliedThoughK2HR3FailsSince(t *testing.T) {
+	for fault, within := range map[fakek2hr3.FaultName]time.Duration{
+		fakek2hr3.Hang: giveUp + time.Second,
+		fakek2hr3.Cut:  settle, // before the burst is over
+	} {
+		onHost(t, string(fault), func(t *testing.T, h *host) {
+			h.held()
+			h.join(2)
+			h.pass(10 * time.Millisecond) // the change is told
+			on(fakek2hr3.Fault{Name: fault}, read)(h)
+			h.pass(within)
+			if !h.lists(2) {
+				t.Error("the change waits for K2HR3")
+			}
+			h.api.ClearFaults()
+		})
+	}
 }

@@ -94,6 +94,12 @@ func inBubble(t *testing.T, f func(t *testing.T, h *host)) {
 	})
 }
 
+// onHost runs f as a subtest, on a host of its own.
+func onHost(t *testing.T, name string, f func(t *testing.T, h *host)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { inBubble(t, f) })
+}
+
 func newHost(t *testing.T) *host {
 	h := &host{t: t, api: fakek2hr3.New(), log: &logbook{least: slog.LevelDebug}, dir: t.TempDir(), events: make(chan Event), addr: ownAddr}
 	h.net = fakek2hr3.Listen(h.api)
@@ -392,6 +398,12 @@ func (h *host) noTemporary(but ...string) {
 			h.t.Errorf("a file was left behind: %s", name)
 		}
 	}
+}
+
+// ownClock gives the host a clock that a test may set, by offset.
+func (h *host) ownClock() {
+	h.offset = new(atomic.Int64)
+	h.wall = func() time.Time { return time.Now().Add(time.Duration(h.offset.Load())) }
 }
 
 // pass lets time go by.

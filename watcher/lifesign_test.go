@@ -67,26 +67,24 @@ func (d *watchdog) quiet(t *testing.T) {
 
 func TestSignsOfLifeWhileAllIsWell(t *testing.T) {
 	for name, hold := range map[string]time.Duration{"K2HR3 does not hold requests": 0, "K2HR3 holds them for long": 10 * time.Minute} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				d := h.watched()
-				h.api.Hold(hold)
-				h.config.Wait = 10 * time.Minute
-				h.start()
-				if d.count() != 1 {
-					t.Errorf("%d signs at the beginning, want one", d.count())
-				}
-				h.pass(time.Hour)
-				if hold > 0 && h.api.Held() != 1 {
-					t.Error("no request is being held")
-				}
-				before := d.count()
-				h.pass(6 * time.Hour)
-				if n := d.count() - before; n != 360 {
-					t.Errorf("%d signs in six hours, want one a minute", n)
-				}
-				d.quiet(t)
-			})
+		onHost(t, name, func(t *testing.T, h *host) {
+			d := h.watched()
+			h.api.Hold(hold)
+			h.config.Wait = 10 * time.Minute
+			h.start()
+			if d.count() != 1 {
+				t.Errorf("%d signs at the beginning, want one", d.count())
+			}
+			h.pass(time.Hour)
+			if hold > 0 && h.api.Held() != 1 {
+				t.Error("no request is being held")
+			}
+			before := d.count()
+			h.pass(6 * time.Hour)
+			if n := d.count() - before; n != 360 {
+				t.Errorf("%d signs in six hours, want one a minute", n)
+			}
+			d.quiet(t)
 		})
 	}
 }
@@ -152,56 +150,51 @@ func TestNoSignOfLifeWhileSomethingIsStuck(t *testing.T) {
 		within time.Duration // of the beginning
 	}{
 		"the request to K2HR3": {func(h *host, release chan struct{}) {
-			m := hang(release)
-			h.meddle.Store(&m)
+			every(hang(release))(h)
 			h.send(AskNow)
 		}, "the request to K2HR3", 15 * time.Minute},
 		"a request that is held": {func(h *host, release chan struct{}) {
 			h.api.Hold(time.Minute)
-			m := hang(release)
-			h.meddle.Store(&m)
+			every(hang(release))(h)
 		}, "the request to K2HR3", 20 * time.Minute},
 		"the membership": {func(h *host, release chan struct{}) {
-			var m meddler = func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
+			every(func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
 				if req.Method == http.MethodHead {
 					<-release
 				}
 				return next.RoundTrip(req)
-			}
-			h.meddle.Store(&m)
+			})(h)
 			h.send(AskNow)
 		}, "the check of the membership", 40 * time.Minute},
 		"the look at chmpx": {func(h *host, release chan struct{}) {
 			h.chmpx.set(func(c *fakeChmpx) { c.stuck = release })
 		}, "the probe of chmpx", 3 * time.Minute},
 		"chmpx's unit": {func(h *host, release chan struct{}) {
-			h.unit.sticks(release)
+			h.unit.set(func(u *fakeUnit) { u.stuck = release })
 			h.join(2)
 			h.send(AskNow)
 		}, "the job of chmpx's unit", 7 * time.Minute},
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				d := h.watched()
-				h.unit = &fakeUnit{state: daemon.UnitState{LoadState: "loaded", ActiveState: "active", CanReload: true}}
-				h.applied()
-				release := make(chan struct{})
-				c.stick(h, release)
-				h.pass(2 * time.Minute)
-				d.quiet(t) // it may just be slow
-				h.pass(c.within + d.limit)
-				before := d.count()
-				h.pass(10 * time.Minute)
-				if n := d.count() - before; n != 0 || !d.bites() {
-					t.Errorf("%d signs", n)
-				}
-				h.log.want(t, 1, "ERROR", "is stuck", c.what)
-				close(release)
-				h.pass(2 * time.Minute)
-				if d.count() == before {
-					t.Error("no sign since it has come to its end")
-				}
-			})
+		onHost(t, name, func(t *testing.T, h *host) {
+			d := h.watched()
+			h.unit = &fakeUnit{state: daemon.UnitState{LoadState: "loaded", ActiveState: "active", CanReload: true}}
+			h.applied()
+			release := make(chan struct{})
+			c.stick(h, release)
+			h.pass(2 * time.Minute)
+			d.quiet(t) // it may just be slow
+			h.pass(c.within + d.limit)
+			before := d.count()
+			h.pass(10 * time.Minute)
+			if n := d.count() - before; n != 0 || !d.bites() {
+				t.Errorf("%d signs", n)
+			}
+			h.log.want(t, 1, "ERROR", "is stuck", c.what)
+			close(release)
+			h.pass(2 * time.Minute)
+			if d.count() == before {
+				t.Error("no sign since it has come to its end")
+			}
 		})
 	}
 }

@@ -44,9 +44,7 @@ func TestAChmpxThatWasRestartedJustBeforeTheReplacementIsJudgedAsItIs(t *testing
 		if h.revision() != 2 {
 			t.Errorf("chmpx got revision %d", h.revision())
 		}
-		h.restart(time.Second)
-		h.pass(10 * time.Second)
-		h.runsThe(text)
+		h.restartsInto(text, time.Second)
 	})
 }
 
@@ -65,27 +63,25 @@ func TestLooksWithoutChmpxstatusComeMoreOften(t *testing.T) {
 		"directly, without a timer":  {true, true, 200 * time.Millisecond, syscall.EMFILE},
 		"chmpxstatus, no server":     {false, false, 2 * time.Second, nil},
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.config.Peek, h.config.PeekDirect = 2*time.Second, 200*time.Millisecond
-				h.applied()
-				h.chmpx.set(func(f *fakeChmpx) { f.indirect, f.timers = !c.direct, c.timers })
-				if !c.servers {
-					h.chmpx.setRing()
+		onHost(t, name, func(t *testing.T, h *host) {
+			h.config.Peek, h.config.PeekDirect = 2*time.Second, 200*time.Millisecond
+			h.applied()
+			h.chmpx.set(func(f *fakeChmpx) { f.indirect, f.timers = !c.direct, c.timers })
+			if !c.servers {
+				h.chmpx.setRing()
+			}
+			h.pass(5 * time.Second)
+			before := len(h.chmpx.lookedAt())
+			h.pass(time.Minute)
+			looks := h.chmpx.lookedAt()[before:]
+			for i := 1; i < len(looks); i++ {
+				if gap := looks[i].Sub(looks[i-1]); gap > c.want {
+					t.Fatalf("look %d comes %v after the one before, want %v", i, gap, c.want)
 				}
-				h.pass(5 * time.Second)
-				before := len(h.chmpx.lookedAt())
-				h.pass(time.Minute)
-				looks := h.chmpx.lookedAt()[before:]
-				for i := 1; i < len(looks); i++ {
-					if gap := looks[i].Sub(looks[i-1]); gap > c.want {
-						t.Fatalf("look %d comes %v after the one before, want %v", i, gap, c.want)
-					}
-				}
-				if most := int(time.Minute / c.want * 3 / 2); len(looks) > most {
-					t.Errorf("%d looks in a minute, want %d at most", len(looks), most)
-				}
-			})
+			}
+			if most := int(time.Minute / c.want * 3 / 2); len(looks) > most {
+				t.Errorf("%d looks in a minute, want %d at most", len(looks), most)
+			}
 		})
 	}
 }

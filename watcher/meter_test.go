@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-
-	"k2hdkc-slave-agent/chmpx/daemon"
 )
 
 // counts are what a host's watcher has counted.
@@ -88,20 +86,6 @@ func TestRefusedTextsAreCountedByVerdict(t *testing.T) {
 		}
 		if h.meter.replaced != 1 {
 			t.Errorf("%d replacements", h.meter.replaced)
-		}
-	})
-}
-
-func TestRestartsAreCounted(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		h.config.RestartUnconfirmed = true
-		h.unit = &fakeUnit{state: daemon.UnitState{LoadState: "loaded", ActiveState: "active", UnitFileState: "enabled"}}
-		h.applied()
-		h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
-		h.change(2)
-		h.pass(20 * time.Minute)
-		if jobs := h.unit.jobs(); jobs != "restart" || h.meter.restarts != 1 {
-			t.Errorf("jobs: %s; %d restarts", jobs, h.meter.restarts)
 		}
 	})
 }

@@ -107,25 +107,23 @@ func TestOnce(t *testing.T) {
 			h.unit = &fakeUnit{state: unitState("loaded", "inactive", "enabled"), started: h.chmpx.begin, lasts: 10 * time.Second}
 		}, "", 1},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				tt.set(h)
-				err := h.once()
-				switch {
-				case tt.want == "" && err != nil:
-					t.Errorf("got %v", err)
-				case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
-					t.Errorf("got %v, want %q", err, tt.want)
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			tt.set(h)
+			err := h.once()
+			switch {
+			case tt.want == "" && err != nil:
+				t.Errorf("got %v", err)
+			case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+			if h.revision() != tt.revision {
+				t.Errorf("revision %d, want %d", h.revision(), tt.revision)
+			}
+			for _, r := range h.reads() {
+				if r.Prefer != "" {
+					t.Errorf("K2HR3 was asked to hold: %s", r.Prefer)
 				}
-				if h.revision() != tt.revision {
-					t.Errorf("revision %d, want %d", h.revision(), tt.revision)
-				}
-				for _, r := range h.reads() {
-					if r.Prefer != "" {
-						t.Errorf("K2HR3 was asked to hold: %s", r.Prefer)
-					}
-				}
-			})
+			}
 		})
 	}
 }
@@ -154,17 +152,15 @@ func TestOnceSaysAtOnceWhatItWaitsFor(t *testing.T) {
 		{"nothing, without chmpxstatus", func(h *host) { h.chmpx.missing = true }, "for=K2HR3", 0},
 		{"nothing, with chmpx not asked", func(h *host) { h.config.Confirm = 0 }, "for=K2HR3", 0},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				tt.set(h)
-				start := time.Now()
-				_ = h.once()
-				if took := time.Since(start); took < tt.takes || took > 4*tt.takes+time.Second {
-					t.Errorf("it took %v, want %v", took, tt.takes)
-				}
-				h.log.want(t, 1, "INFO waiting", tt.says)
-				h.log.want(t, 0, "INFO waiting", "at most", "for=K2HR3")
-			})
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			tt.set(h)
+			start := time.Now()
+			_ = h.once()
+			if took := time.Since(start); took < tt.takes || took > 4*tt.takes+time.Second {
+				t.Errorf("it took %v, want %v", took, tt.takes)
+			}
+			h.log.want(t, 1, "INFO waiting", tt.says)
+			h.log.want(t, 0, "INFO waiting", "at most", "for=K2HR3")
 		})
 	}
 }
@@ -181,20 +177,6 @@ func TestOnceTellsWhichKindOfErrorItWas(t *testing.T) {
 		if err := h.once(); !errors.Is(err, member.ErrNoToken) || !errors.Is(err, k2hr3.ErrNotMember) {
 			t.Errorf("no role token: %v", err)
 		}
-	})
-}
-
-func TestOnceWaitsForTheUnitsJob(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		h.unit = &fakeUnit{state: unitState("loaded", "inactive", "enabled"), started: h.chmpx.begin, lasts: 10 * time.Second}
-		start := time.Now()
-		if err := h.once(); err != nil {
-			t.Error(err)
-		}
-		if d := time.Since(start); d < 10*time.Second || d > 12*time.Second {
-			t.Errorf("it took %v", d)
-		}
-		h.log.want(t, 1, "chmpx runs the current slave.ini")
 	})
 }
 
@@ -234,47 +216,32 @@ func TestPreviewShowsTheNextFileAndChangesNothing(t *testing.T) {
 		{"no member", first, func(*host) {}, 0, "could be this host"},
 		{"nothing new", applied, func(*host) {}, 0, ""},
 		{"a new server", applied, func(h *host) { h.join(2) }, 2, ""},
+		{"a new server, beside a running agent", (*host).applied, func(h *host) { h.join(2) }, 2, ""},
 		{"a refused text", applied, func(h *host) { h.leave(1) }, 0, "no server nodes yet"},
 		{"K2HR3 is not there", applied, func(h *host) { h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Cut}) }, 0, "EOF"},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				tt.before(h)
-				tt.set(h)
-				before, looks := tree(t, h.dir), len(h.chmpx.lookedAt())
-				b, err := h.make().Preview(t.Context())
-				if got := revisionOf(string(b)); got != tt.want {
-					t.Errorf("it shows revision %d, want %d", got, tt.want)
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			tt.before(h)
+			tt.set(h)
+			before, looks := tree(t, h.dir), len(h.chmpx.lookedAt())
+			b, err := h.make().Preview(t.Context())
+			if got := revisionOf(string(b)); got != tt.want {
+				t.Errorf("it shows revision %d, want %d", got, tt.want)
+			}
+			if (err != nil) != (tt.wantErr != "") || err != nil && !strings.Contains(err.Error(), tt.wantErr) {
+				t.Errorf("got %v, want %q", err, tt.wantErr)
+			}
+			if d := cmp.Diff(before, tree(t, h.dir)); d != "" {
+				t.Errorf("files have changed: %s", d)
+			}
+			for _, r := range h.api.Requests() {
+				if r.Method != "GET" {
+					t.Errorf("%v", r)
 				}
-				if (err != nil) != (tt.wantErr != "") || err != nil && !strings.Contains(err.Error(), tt.wantErr) {
-					t.Errorf("got %v, want %q", err, tt.wantErr)
-				}
-				if d := cmp.Diff(before, tree(t, h.dir)); d != "" {
-					t.Errorf("files have changed: %s", d)
-				}
-				for _, r := range h.api.Requests() {
-					if r.Method != "GET" {
-						t.Errorf("%v", r)
-					}
-				}
-				if n := len(h.chmpx.lookedAt()) - looks; n != 0 {
-					t.Errorf("%d looks: each may write the probe file", n)
-				}
-			})
+			}
+			if n := len(h.chmpx.lookedAt()) - looks; n != 0 {
+				t.Errorf("%d looks: each may write the probe file", n)
+			}
 		})
 	}
-}
-
-func TestPreviewWorksBesideARunningAgent(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		h.applied()
-		h.join(2)
-		b, err := h.make().Preview(t.Context())
-		if err != nil || !strings.Contains(string(b), serverName(2)) {
-			t.Errorf("%v\n%s", err, b)
-		}
-		if h.lists(2) {
-			t.Error("it put the text in place")
-		}
-	})
 }

@@ -64,6 +64,17 @@ func (h *host) restart(gap time.Duration) {
 	h.chmpx.start(h.t)
 }
 
+// waits brings the host to where a text with another GROUP waits for a restart of chmpx, and
+// returns that.
+func (h *host) waits() (text string) {
+	h.applied()
+	text = dangers["GROUP"](h.cluster.Text())
+	h.cluster.SetText(text)
+	h.askNow()
+	h.pass(5 * time.Second)
+	return text
+}
+
 // runs fails the test unless chmpx runs the file in place, and that has the text.
 func (h *host) runsThe(text string) {
 	h.t.Helper()
@@ -80,6 +91,14 @@ func (h *host) runsThe(text string) {
 	}
 }
 
+// restartsInto fails the test unless chmpx, restarted after a while, runs the file with the text.
+func (h *host) restartsInto(text string, gap time.Duration) {
+	h.t.Helper()
+	h.restart(gap)
+	h.pass(10 * time.Second)
+	h.runsThe(text)
+}
+
 // body is a text without what the agent replaces.
 func body(text string) string {
 	return replaceRevision(strings.ReplaceAll(text, "__SELF_INSTANCE_ID__", ownCUK), 0)
@@ -90,22 +109,18 @@ func body(text string) string {
 func TestWhatTheRunningChmpxMustNotLoadWaitsForTheNextOne(t *testing.T) {
 	for name, change := range dangers {
 		for _, gap := range []time.Duration{10 * time.Millisecond, 50 * time.Millisecond, 300 * time.Millisecond, time.Second, 3 * time.Second} {
-			t.Run(name+" "+gap.String(), func(t *testing.T) {
-				inBubble(t, func(t *testing.T, h *host) {
-					h.tight()
-					unchanged := h.untouched()
-					text := change(h.cluster.Text())
-					h.cluster.SetText(text)
-					h.send(AskNow)
-					h.pass(time.Minute)
-					unchanged()
-					h.says("RESOURCE waits for a restart of chmpx since ", "keeping revision 2, run by chmpx since "+h.line()[len(h.line())-len(time.DateTime):])
-					h.log.want(t, 1, "WARN", "RESOURCE waits for a restart of chmpx", "restart chmpx")
-					h.restart(gap)
-					h.pass(10 * time.Second)
-					h.runsThe(text)
-					h.noTemporary()
-				})
+			onHost(t, name+" "+gap.String(), func(t *testing.T, h *host) {
+				h.tight()
+				unchanged := h.untouched()
+				text := change(h.cluster.Text())
+				h.cluster.SetText(text)
+				h.send(AskNow)
+				h.pass(time.Minute)
+				unchanged()
+				h.says("RESOURCE waits for a restart of chmpx since ", "keeping revision 2, run by chmpx since "+h.line()[len(h.line())-len(time.DateTime):])
+				h.log.want(t, 1, "WARN", "RESOURCE waits for a restart of chmpx", "restart chmpx")
+				h.restartsInto(text, gap)
+				h.noTemporary()
 			})
 		}
 	}
@@ -114,11 +129,7 @@ func TestWhatTheRunningChmpxMustNotLoadWaitsForTheNextOne(t *testing.T) {
 // A chmpx that has just started shows no revision yet, and is none of the file before.
 func TestAChmpxThatHasJustStartedIsNotTakenForTheOneBefore(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
-		h.applied()
-		text := dangers["GROUP"](h.cluster.Text())
-		h.cluster.SetText(text)
-		h.askNow()
-		h.pass(5 * time.Second)
+		text := h.waits()
 		h.chmpx.stop()
 		h.pass(10 * time.Millisecond)
 		h.chmpx.set(func(c *fakeChmpx) { c.young = 2 })
@@ -136,26 +147,22 @@ func TestATextThatFollowsAtTheStartOfChmpxIsJudgedByWhatThatRuns(t *testing.T) {
 		if name == "MAXCHMPX" {
 			continue
 		}
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.tight()
-				h.cluster.SetText(dangers["MAXCHMPX"](h.cluster.Text()))
-				h.send(AskNow)
-				h.pass(time.Minute)
-				h.chmpx.stop()
-				h.pass(100 * time.Millisecond)
-				first := h.cluster.Text()
-				text := change(first)
-				h.cluster.SetText(text)
-				h.askNow()
-				h.chmpx.start(t)
-				h.pass(10 * time.Second)
-				h.runsThe(first)
-				h.log.want(t, 2, "WARN", "RESOURCE waits for a restart of chmpx", "restart chmpx")
-				h.restart(time.Second)
-				h.pass(10 * time.Second)
-				h.runsThe(text)
-			})
+		onHost(t, name, func(t *testing.T, h *host) {
+			h.tight()
+			h.cluster.SetText(dangers["MAXCHMPX"](h.cluster.Text()))
+			h.send(AskNow)
+			h.pass(time.Minute)
+			h.chmpx.stop()
+			h.pass(100 * time.Millisecond)
+			first := h.cluster.Text()
+			text := change(first)
+			h.cluster.SetText(text)
+			h.askNow()
+			h.chmpx.start(t)
+			h.pass(10 * time.Second)
+			h.runsThe(first)
+			h.log.want(t, 2, "WARN", "RESOURCE waits for a restart of chmpx", "restart chmpx")
+			h.restartsInto(text, time.Second)
 		})
 	}
 }
@@ -163,32 +170,28 @@ func TestATextThatFollowsAtTheStartOfChmpxIsJudgedByWhatThatRuns(t *testing.T) {
 // A chmpx may start between the look that finds none and the rename.
 func TestAChmpxThatStartsAtTheWrongMomentSurvives(t *testing.T) {
 	for name, change := range dangers {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.tight()
-				text := change(h.cluster.Text())
-				h.chmpx.stop()
-				h.pass(10 * time.Second)
-				started := false
-				h.chmpx.set(func(c *fakeChmpx) {
-					c.after = func(err error) {
-						if errors.Is(err, daemon.ErrNotRunning) && !started {
-							started = true
-							h.chmpx.begin()
-						}
+		onHost(t, name, func(t *testing.T, h *host) {
+			h.tight()
+			text := change(h.cluster.Text())
+			h.chmpx.stop()
+			h.pass(10 * time.Second)
+			started := false
+			h.chmpx.set(func(c *fakeChmpx) {
+				c.after = func(err error) {
+					if errors.Is(err, daemon.ErrNotRunning) && !started {
+						started = true
+						h.chmpx.begin()
 					}
-				})
-				h.cluster.SetText(text)
-				h.askNow()
-				h.pass(30 * time.Second)
-				if !started || h.chmpx.slave == nil {
-					t.Fatal("chmpx was not started, or has ended")
 				}
-				h.restart(100 * time.Millisecond)
-				h.pass(10 * time.Second)
-				h.runsThe(text)
-				h.noTemporary()
 			})
+			h.cluster.SetText(text)
+			h.askNow()
+			h.pass(30 * time.Second)
+			if !started || h.chmpx.slave == nil {
+				t.Fatal("chmpx was not started, or has ended")
+			}
+			h.restartsInto(text, 100*time.Millisecond)
+			h.noTemporary()
 		})
 	}
 }
@@ -233,11 +236,8 @@ func TestARestartThatIsWantedIsMadeForWhatWaits(t *testing.T) {
 		h.unit = &fakeUnit{state: unitState("loaded", "active", "enabled"), lasts: 200 * time.Millisecond}
 		h.unit.restarted = func() error { h.restart(50 * time.Millisecond); return nil }
 		h.config.RestartUnconfirmed = true
-		h.applied()
-		text := dangers["GROUP"](h.cluster.Text())
-		h.cluster.SetText(text)
-		h.askNow()
-		h.pass(15 * time.Second)
+		text := h.waits()
+		h.pass(10 * time.Second)
 		h.runsThe(text)
 		if jobs := h.unit.jobs(); jobs != "restart" {
 			t.Errorf("jobs: %q", jobs)
@@ -248,11 +248,7 @@ func TestARestartThatIsWantedIsMadeForWhatWaits(t *testing.T) {
 // chmpx's unit puts the held file in place before it starts chmpx.
 func TestAFileThatChmpxsUnitHasPutInPlaceIsTakenUp(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
-		h.applied()
-		text := dangers["GROUP"](h.cluster.Text())
-		h.cluster.SetText(text)
-		h.askNow()
-		h.pass(5 * time.Second)
+		text := h.waits()
 		h.chmpx.stop()
 		if err := os.Rename(h.config.File.ParkedPath(), h.config.File.Path); err != nil {
 			t.Fatal(err)
@@ -268,40 +264,29 @@ func TestAFileThatChmpxsUnitHasPutInPlaceIsTakenUp(t *testing.T) {
 
 func TestWhatWaitsIsForgottenWhenK2HR3HasAnotherText(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
-		h.applied()
-		good := h.cluster.Text()
-		h.cluster.SetText(dangers["GROUP"](good))
-		h.askNow()
-		h.pass(5 * time.Second)
+		h.waits()
 		if _, err := h.config.File.Parked(); err != nil {
 			t.Fatal(err)
 		}
-		h.cluster.SetText(good)
+		h.cluster.ClearText()
+		good := h.cluster.Text()
 		h.askNow()
 		h.pass(5 * time.Second)
 		h.noTemporary()
-		h.restart(time.Second)
-		h.pass(10 * time.Second)
-		h.runsThe(good)
+		h.restartsInto(good, time.Second)
 	})
 }
 
 // An agent that ends leaves what waits to the unit, or to the next agent.
 func TestWhatWaitsOutlivesTheAgent(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
-		h.applied()
-		text := dangers["GROUP"](h.cluster.Text())
-		h.cluster.SetText(text)
-		h.askNow()
-		h.pass(5 * time.Second)
+		text := h.waits()
 		h.end()
 		<-h.done
 		h.end = nil
 		h.start()
 		h.pass(20 * time.Second)
-		h.restart(100 * time.Millisecond)
-		h.pass(10 * time.Second)
-		h.runsThe(text)
+		h.restartsInto(text, 100*time.Millisecond)
 		h.noTemporary()
 	})
 }
@@ -337,32 +322,30 @@ func TestAGuardThatIsNone(t *testing.T) {
 	for name, spoil := range map[string]struct{ guard, file string }{
 		"both": {"rubbish", "rubbish"}, "the guard": {"rubbish", ""}, "the guard is empty": {"", ""}, "the file": {"good", "rubbish"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				text := spoil.guard
-				if text == "good" {
-					text = h.textWithSelf()
+		onHost(t, name, func(t *testing.T, h *host) {
+			text := spoil.guard
+			if text == "good" {
+				text = h.textWithSelf()
+			}
+			h.guarded(text)
+			if spoil.file != "" {
+				if err := overwrite(spoil.file)(h.config.File.Path); err != nil {
+					t.Fatal(err)
 				}
-				h.guarded(text)
-				if spoil.file != "" {
-					if err := overwrite(spoil.file)(h.config.File.Path); err != nil {
-						t.Fatal(err)
-					}
-				}
-				h.start()
-				h.pass(time.Minute)
-				h.join(2)
-				h.askNow()
-				h.pass(10 * time.Second)
-				if !h.lists(2) {
-					t.Errorf("the file is\n%s", h.file())
-				}
-				h.chmpx.start(t)
-				h.pass(10 * time.Second)
-				if !h.lists(2) {
-					t.Errorf("with chmpx the file is\n%s", h.file())
-				}
-			})
+			}
+			h.start()
+			h.pass(time.Minute)
+			h.join(2)
+			h.askNow()
+			h.pass(10 * time.Second)
+			if !h.lists(2) {
+				t.Errorf("the file is\n%s", h.file())
+			}
+			h.chmpx.start(t)
+			h.pass(10 * time.Second)
+			if !h.lists(2) {
+				t.Errorf("with chmpx the file is\n%s", h.file())
+			}
 		})
 	}
 }

@@ -95,33 +95,31 @@ func TestUnchangedAnswersWriteNothing(t *testing.T) {
 		{"answered with 304", "", 304},
 		{"without ETags", fakek2hr3.NoETag, 200},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				if tt.fault != "" {
-					h.api.Fault(fakek2hr3.Fault{Name: tt.fault})
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			if tt.fault != "" {
+				h.api.Fault(fakek2hr3.Fault{Name: tt.fault})
+			}
+			h.applied()
+			unchanged := h.untouched()
+			state := identify(t, h.config.StateFile)
+			h.pass(time.Hour)
+			unchanged()
+			if identify(t, h.config.StateFile) != state {
+				t.Error("the state was written again")
+			}
+			reads, etag := h.reads(), h.savedState().ETag
+			if len(reads) < 11 {
+				t.Fatalf("%d reads in an hour", len(reads))
+			}
+			if (etag == "") != (tt.fault == fakek2hr3.NoETag) {
+				t.Errorf("the ETag remembered is %q", etag)
+			}
+			for _, r := range reads {
+				if r.Status != tt.status || r.IfNoneMatch != etag || r.Prefer != "wait=55" {
+					t.Errorf("%v If-None-Match=%q Prefer=%q, want %q", r, r.IfNoneMatch, r.Prefer, etag)
 				}
-				h.applied()
-				unchanged := h.untouched()
-				state := identify(t, h.config.StateFile)
-				h.pass(time.Hour)
-				unchanged()
-				if identify(t, h.config.StateFile) != state {
-					t.Error("the state was written again")
-				}
-				reads, etag := h.reads(), h.savedState().ETag
-				if len(reads) < 11 {
-					t.Fatalf("%d reads in an hour", len(reads))
-				}
-				if (etag == "") != (tt.fault == fakek2hr3.NoETag) {
-					t.Errorf("the ETag remembered is %q", etag)
-				}
-				for _, r := range reads {
-					if r.Status != tt.status || r.IfNoneMatch != etag || r.Prefer != "wait=55" {
-						t.Errorf("%v If-None-Match=%q Prefer=%q, want %q", r, r.IfNoneMatch, r.Prefer, etag)
-					}
-				}
-				h.log.want(t, 0, "slave.ini replaced")
-			})
+			}
+			h.log.want(t, 0, "slave.ini replaced")
 		})
 	}
 }
@@ -144,28 +142,26 @@ func TestAChangeChmpxDoesNotCompareWritesNothingAndItsETagIsUsed(t *testing.T) {
 		{"FILEVERSION", "FILEVERSION         = 1", "FILEVERSION         = 99"},
 	} {
 		for _, hold := range []time.Duration{0, time.Minute} {
-			t.Run(tt.name+" hold "+hold.String(), func(t *testing.T) {
-				inBubble(t, func(t *testing.T, h *host) {
-					h.api.Hold(hold)
-					h.blind = true
-					h.applied()
-					old, before := h.cluster.Text(), h.savedState().ETag
-					unchanged := h.untouched()
-					if !strings.Contains(old, tt.old) {
-						t.Fatal("the text has nothing to change")
-					}
-					h.cluster.SetText(strings.Replace(old, tt.old, tt.new, 1))
-					h.pass(3 * time.Minute)
-					unchanged()
-					reads := h.reads()
-					etag := reads[len(reads)-1].IfNoneMatch
-					if etag == before || etag != h.savedState().ETag {
-						t.Errorf("If-None-Match %q: before %q, remembered %q", etag, before, h.savedState().ETag)
-					}
-					if n := h.log.count(""); n != 0 {
-						t.Errorf("%d log lines", n)
-					}
-				})
+			onHost(t, tt.name+" hold "+hold.String(), func(t *testing.T, h *host) {
+				h.api.Hold(hold)
+				h.blind = true
+				h.applied()
+				old, before := h.cluster.Text(), h.savedState().ETag
+				unchanged := h.untouched()
+				if !strings.Contains(old, tt.old) {
+					t.Fatal("the text has nothing to change")
+				}
+				h.cluster.SetText(strings.Replace(old, tt.old, tt.new, 1))
+				h.pass(3 * time.Minute)
+				unchanged()
+				reads := h.reads()
+				etag := reads[len(reads)-1].IfNoneMatch
+				if etag == before || etag != h.savedState().ETag {
+					t.Errorf("If-None-Match %q: before %q, remembered %q", etag, before, h.savedState().ETag)
+				}
+				if n := h.log.count(""); n != 0 {
+					t.Errorf("%d log lines", n)
+				}
 			})
 		}
 	}
@@ -178,18 +174,16 @@ func TestSlavesOfAClusterSeeAChangeOfASettingByTheInterval(t *testing.T) {
 		slaves int
 		within time.Duration
 	}{{1, time.Minute}, {20, time.Minute}, {40, 2 * time.Minute}, {120, 5 * time.Minute}} {
-		t.Run(strconv.Itoa(tt.slaves), func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.others(tt.slaves - 1)
-				h.applied()
-				h.pass(30 * time.Minute)
-				h.checkGaps(tt.within)
-				h.cluster.SetText(strings.Replace(h.cluster.Text(), "RETRYCNT            = 500", "RETRYCNT            = 501", 1))
-				h.pass(tt.within * 11 / 10)
-				if !strings.Contains(h.file(), "RETRYCNT            = 501") {
-					t.Errorf("the change is not in the file after %v", tt.within)
-				}
-			})
+		onHost(t, strconv.Itoa(tt.slaves), func(t *testing.T, h *host) {
+			h.others(tt.slaves - 1)
+			h.applied()
+			h.pass(30 * time.Minute)
+			h.checkGaps(tt.within)
+			h.cluster.SetText(strings.Replace(h.cluster.Text(), "RETRYCNT            = 500", "RETRYCNT            = 501", 1))
+			h.pass(tt.within * 11 / 10)
+			if !strings.Contains(h.file(), "RETRYCNT            = 501") {
+				t.Errorf("the change is not in the file after %v", tt.within)
+			}
 		})
 	}
 }
@@ -203,49 +197,39 @@ func (h *host) others(n int) {
 
 func TestTheIntervalIsStretchedOnlyWhileAllIsWell(t *testing.T) {
 	const short, long = time.Minute, 5 * time.Minute
+	failing := func(h *host) { h.chmpx.set(func(c *fakeChmpx) { c.failing = daemon.ErrTimeout }) }
 	for _, tt := range []struct {
-		name string
-		set  func(h *host)
-		want time.Duration
+		name   string
+		before func(h *host) // nil: all is well
+		later  func(h *host)
+		want   time.Duration
 	}{
-		{"chmpx runs the file and the ring agrees", func(h *host) {}, long},
-		{"no chmpxstatus is configured", func(h *host) { h.blind = true }, short},
-		{"chmpxstatus is not installed", func(h *host) { h.chmpx.missing = true }, short},
-		{"chmpxstatus fails", func(h *host) { h.chmpx.failing = daemon.ErrTimeout }, short},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.others(schedule.ManySlaves)
-				tt.set(h)
-				h.applied()
-				h.pass(25 * time.Minute)
-				h.checkGaps(tt.want)
-			})
-		})
-	}
-}
-
-func TestTheStretchEndsWhenChmpxIsNoLongerSeenWell(t *testing.T) {
-	for name, spoil := range map[string]func(h *host){
-		"chmpx is down": func(h *host) { h.chmpx.stop() },
-		"chmpx runs another revision": func(h *host) {
+		{"chmpx runs the file and the ring agrees", nil, nil, long},
+		{"no chmpxstatus is configured", func(h *host) { h.blind = true }, nil, short},
+		{"chmpxstatus is not installed", func(h *host) { h.chmpx.missing = true }, nil, short},
+		{"chmpxstatus fails", failing, nil, short},
+		{"chmpxstatus fails later", nil, failing, short},
+		{"chmpx is down later", nil, func(h *host) { h.chmpx.stop() }, short},
+		{"chmpx runs another revision later", nil, func(h *host) {
 			h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
 			h.join(2)
 			h.askNow()
-		},
-		"the ring has another server": func(h *host) { h.chmpx.setRing(1, 9) },
-		"cannot probe chmpx":          func(h *host) { h.chmpx.set(func(c *fakeChmpx) { c.failing = daemon.ErrTimeout }) },
+		}, short},
+		{"the ring has another server later", nil, func(h *host) { h.chmpx.setRing(1, 9) }, short},
 	} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.others(schedule.ManySlaves)
-				h.applied()
-				spoil(h)
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			h.others(schedule.ManySlaves)
+			if tt.before != nil {
+				tt.before(h)
+			}
+			h.applied()
+			if tt.later != nil {
+				tt.later(h)
 				h.pass(6 * time.Minute) // what was planned before
 				h.forget()
-				h.pass(20 * time.Minute)
-				h.checkGaps(time.Minute)
-			})
+			}
+			h.pass(25 * time.Minute)
+			h.checkGaps(tt.want)
 		})
 	}
 }

@@ -1,14 +1,11 @@
 package watcher
 
 import (
-	"context"
-	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/watcher/schedule"
 )
 
@@ -44,48 +41,46 @@ var refusals = []struct {
 func TestARefusedTextLeavesTheFileAndALaterGoodOneIsApplied(t *testing.T) {
 	for _, tt := range refusals {
 		for _, hold := range []time.Duration{0, time.Minute} {
-			t.Run(tt.name+" hold "+hold.String(), func(t *testing.T) {
-				inBubble(t, func(t *testing.T, h *host) {
-					h.blind = true
-					h.api.Hold(hold)
-					h.applied()
-					unchanged := h.untouched()
-					etag := h.savedState().ETag
-					good := h.cluster.Text()
-					h.cluster.SetText(tt.text(good))
-					h.pass(70 * time.Second)
-					h.forget()
-					h.pass(20 * time.Minute)
-					unchanged()
-					for _, r := range h.reads() {
-						if r.IfNoneMatch != etag {
-							t.Errorf("If-None-Match %q is not the ETag of what was applied, %q", r.IfNoneMatch, etag)
-						}
+			onHost(t, tt.name+" hold "+hold.String(), func(t *testing.T, h *host) {
+				h.blind = true
+				h.api.Hold(hold)
+				h.applied()
+				unchanged := h.untouched()
+				etag := h.savedState().ETag
+				good := h.cluster.Text()
+				h.cluster.SetText(tt.text(good))
+				h.pass(70 * time.Second)
+				h.forget()
+				h.pass(20 * time.Minute)
+				unchanged()
+				for _, r := range h.reads() {
+					if r.IfNoneMatch != etag {
+						t.Errorf("If-None-Match %q is not the ETag of what was applied, %q", r.IfNoneMatch, etag)
 					}
-					if slices.Contains(gaps(h.reads()), settle) {
-						t.Error("a text that was refused before is waited for to settle")
-					}
-					if n := len(h.reads()); n < 20 || n > 100 {
-						t.Errorf("%d reads in 20 minutes", n)
-					}
-					if n := h.log.count("RESOURCE not applied; slave.ini unchanged", tt.says); n < 2 || n > 5 {
-						t.Errorf("the refusal was logged %d times", n)
-					}
-					for _, words := range []string{"line 0", "register this host again"} {
-						h.log.want(t, 0, words)
-					}
+				}
+				if slices.Contains(gaps(h.reads()), settle) {
+					t.Error("a text that was refused before is waited for to settle")
+				}
+				if n := len(h.reads()); n < 20 || n > 100 {
+					t.Errorf("%d reads in 20 minutes", n)
+				}
+				if n := h.log.count("RESOURCE not applied; slave.ini unchanged", tt.says); n < 2 || n > 5 {
+					t.Errorf("the refusal was logged %d times", n)
+				}
+				for _, words := range []string{"line 0", "register this host again"} {
+					h.log.want(t, 0, words)
+				}
 
-					h.cluster.SetText(good) // with the ETag of what is in place
-					h.pass(2 * time.Minute)
-					unchanged()
-					h.log.want(t, 1, "usable again")
-					h.cluster.ClearText()
-					h.join(2)
-					h.pass(70 * time.Second)
-					if !h.lists(2) {
-						t.Error("a later good text is not applied")
-					}
-				})
+				h.cluster.SetText(good) // with the ETag of what is in place
+				h.pass(2 * time.Minute)
+				unchanged()
+				h.log.want(t, 1, "usable again")
+				h.cluster.ClearText()
+				h.join(2)
+				h.pass(70 * time.Second)
+				if !h.lists(2) {
+					t.Error("a later good text is not applied")
+				}
 			})
 		}
 	}
@@ -93,79 +88,20 @@ func TestARefusedTextLeavesTheFileAndALaterGoodOneIsApplied(t *testing.T) {
 
 func TestARefusedTextIsNoFirstFile(t *testing.T) {
 	for _, tt := range refusals {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.cluster.SetText(tt.text(h.textWithSelf()))
-				h.start()
-				h.pass(time.Minute)
-				if h.file() != "" || len(h.texts()) != 0 {
-					t.Fatal("it was staged")
-				}
-				h.log.want(t, 1, "RESOURCE not applied; there is no slave.ini yet")
-				h.log.want(t, 0, "unchanged")
-				h.cluster.ClearText()
-				h.pass(schedule.Hurry + schedule.LeastPause)
-				if !h.lists(1) {
-					t.Error("the good one that follows is not applied")
-				}
-			})
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			h.cluster.SetText(tt.text(h.textWithSelf()))
+			h.start()
+			h.pass(time.Minute)
+			if h.file() != "" || len(h.texts()) != 0 {
+				t.Fatal("it was staged")
+			}
+			h.log.want(t, 1, "RESOURCE not applied; there is no slave.ini yet")
+			h.log.want(t, 0, "unchanged")
+			h.cluster.ClearText()
+			h.pass(schedule.Hurry + schedule.LeastPause)
+			if !h.lists(1) {
+				t.Error("the good one that follows is not applied")
+			}
 		})
 	}
-}
-
-func TestFewerServersThanWantedAreRefused(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		h.config.MinServers = 2
-		h.join(2)
-		h.start()
-		unchanged := h.untouched()
-		h.leave(2)
-		h.pass(10 * time.Minute)
-		unchanged()
-		if h.log.count("min-servers (2)") == 0 {
-			t.Error("the log does not say why")
-		}
-		h.join(3)
-		h.pass(time.Minute + time.Second)
-		if !h.lists(3) {
-			t.Error("two servers are not applied")
-		}
-	})
-}
-
-func TestASecondOpinionAgainstATextIsHeeded(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		h.applied()
-		h.object(func(context.Context) error { return errors.New("chmpxconftest takes no fancy to it") })
-		before, revision := h.file(), h.revision()
-		h.join(2)
-		h.askNow()
-		h.pass(10 * time.Minute)
-		if h.file() != before {
-			t.Error("the text is in place all the same")
-		}
-		h.noTemporary()
-		if n := h.log.count("takes no fancy"); n < 2 || n > 4 {
-			t.Errorf("logged %d times", n)
-		}
-		h.object(nil)
-		h.pass(time.Minute + time.Second)
-		if !h.lists(2) || h.revision() != revision+1 {
-			t.Errorf("revision %d after %d", h.revision(), revision)
-		}
-	})
-}
-
-func TestTheGapWhileThisHostRegistersAgainIsNotApplied(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		h.applied()
-		unchanged := h.untouched()
-		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, CUK: ownCUK, Next: 1, On: []fakek2hr3.Op{fakek2hr3.OpResource}})
-		h.askNow()
-		h.pass(5 * time.Minute)
-		unchanged()
-		if n := len(h.requests(fakek2hr3.OpRegister)); n != 0 {
-			t.Errorf("%d registrations of a member", n)
-		}
-	})
 }

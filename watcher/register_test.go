@@ -79,33 +79,31 @@ func TestAFailedRegistrationDoesNotStopReading(t *testing.T) {
 		{Name: fakek2hr3.InternalError, On: []fakek2hr3.Op{fakek2hr3.OpProbe}},
 		{Name: fakek2hr3.Cut, On: []fakek2hr3.Op{fakek2hr3.OpRegister}},
 	} {
-		t.Run(string(fault.On[0]), func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.blind = true
-				// Listed under another address: readable by the token only.
-				h.cluster.AddSlave("10.20.9.9", ownCUK, ownAddr)
-				h.api.Fault(fault)
-				h.start()
-				h.pass(2 * time.Second) // the registration is tried again
-				if !h.lists(1) {
-					t.Fatal("no file")
-				}
-				h.join(2)
-				h.pass(70 * time.Second)
-				if !h.lists(2) {
-					t.Error("no second file")
-				}
-				h.pass(time.Hour)
-				if n := len(h.requests(fakek2hr3.OpProbe)); n < 12 || n > 120 { // each asks twice
-					t.Errorf("%d attempts to join in an hour", n)
-				}
-				h.checkNag("membership unconfirmed", 61*time.Minute)
-				h.api.ClearFaults()
-				h.pass(schedule.LongestCheckPause + time.Minute)
-				if n := len(h.cluster.Slaves()); n != 2 {
-					t.Errorf("%d members, want this host among them", n)
-				}
-			})
+		onHost(t, string(fault.On[0]), func(t *testing.T, h *host) {
+			h.blind = true
+			// Listed under another address: readable by the token only.
+			h.cluster.AddSlave("10.20.9.9", ownCUK, ownAddr)
+			h.api.Fault(fault)
+			h.start()
+			h.pass(2 * time.Second) // the registration is tried again
+			if !h.lists(1) {
+				t.Fatal("no file")
+			}
+			h.join(2)
+			h.pass(70 * time.Second)
+			if !h.lists(2) {
+				t.Error("no second file")
+			}
+			h.pass(time.Hour)
+			if n := len(h.requests(fakek2hr3.OpProbe)); n < 12 || n > 120 { // each asks twice
+				t.Errorf("%d attempts to join in an hour", n)
+			}
+			h.checkNag("membership unconfirmed", 61*time.Minute)
+			h.api.ClearFaults()
+			h.pass(schedule.LongestCheckPause + time.Minute)
+			if n := len(h.cluster.Slaves()); n != 2 {
+				t.Errorf("%d members, want this host among them", n)
+			}
 		})
 	}
 }
@@ -117,72 +115,34 @@ func TestAHostThatK2HR3ForgotRegistersAgain(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
 		hold  time.Duration
-		token bool
 		after time.Duration
 	}{
-		{"held requests", time.Minute, true, 3*time.Second + rejoins},
-		{"stock K2HR3", 0, true, 68*time.Second + rejoins},
+		{"held requests", time.Minute, 3*time.Second + rejoins},
+		{"stock K2HR3", 0, 68*time.Second + rejoins},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.blind = true
-				h.api.Hold(tt.hold)
-				h.applied()
-				h.pass(10 * time.Second)
-				unchanged := h.untouched()
-				h.cluster.DropSlave(ownAddr, ownCUK)
-				h.pass(tt.after)
-				if len(h.cluster.Slaves()) != 1 {
-					t.Error("it is no member again")
-				}
-				if n := len(h.requests(fakek2hr3.OpRegister)); n != 1 {
-					t.Errorf("%d registrations", n)
-				}
-				h.pass(10 * time.Minute)
-				unchanged()
-				h.join(2)
-				h.pass(68 * time.Second)
-				if !h.lists(2) {
-					t.Error("the next change is not applied")
-				}
-			})
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			h.blind = true
+			h.api.Hold(tt.hold)
+			h.applied()
+			h.pass(10 * time.Second)
+			unchanged := h.untouched()
+			h.cluster.DropSlave(ownAddr, ownCUK)
+			h.pass(tt.after)
+			if len(h.cluster.Slaves()) != 1 {
+				t.Error("it is no member again")
+			}
+			if n := len(h.requests(fakek2hr3.OpRegister)); n != 1 {
+				t.Errorf("%d registrations", n)
+			}
+			h.pass(10 * time.Minute)
+			unchanged()
+			h.join(2)
+			h.pass(68 * time.Second)
+			if !h.lists(2) {
+				t.Error("the next change is not applied")
+			}
 		})
 	}
-}
-
-func TestAHostWithoutATokenThatK2HR3ForgotKeepsItsFile(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		h.applied()
-		h.removeToken()
-		unchanged := h.untouched()
-		h.cluster.DropSlave(ownAddr, ownCUK)
-		h.askNow()
-		h.pass(20 * time.Minute)
-		unchanged()
-		if h.log.count("membership unconfirmed", "no role token") == 0 {
-			t.Error("the log does not say so")
-		}
-		h.cluster.AddSlave(ownAddr, ownCUK, ownAddr)
-		h.join(2)
-		h.pass(65 * time.Second)
-		if !h.lists(2) {
-			t.Error("it did not recover")
-		}
-	})
-}
-
-func TestAHostThatMovedRegistersUnderItsNewAddress(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		h.cluster.AddSlave("10.20.9.9", ownCUK, ownAddr)
-		h.start()
-		var addrs []string
-		for _, s := range h.cluster.Slaves() {
-			addrs = append(addrs, s.Addr)
-		}
-		if got := strings.Join(addrs, " "); got != ownAddr+" 10.20.9.9" {
-			t.Errorf("members: %s", got)
-		}
-	})
 }
 
 func TestAHostThatIsReadByItsTokenFindsOutThatItIsNoMember(t *testing.T) {
@@ -199,20 +159,18 @@ func TestAHostThatIsReadByItsTokenFindsOutThatItIsNoMember(t *testing.T) {
 			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Redirect, Status: 401, Next: 1, On: []fakek2hr3.Op{fakek2hr3.OpResource}})
 		}, func(h *host) { h.cluster.DropSlave(ownAddr, ownCUK) }},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.blind = true
-				tt.before(h)
-				h.applied()
-				tt.lose(h)
-				h.pass(150 * time.Second)
-				if !slices.ContainsFunc(h.cluster.Slaves(), func(s fakek2hr3.Host) bool { return s.Addr == ownAddr }) {
-					t.Error("it is no member again")
-				}
-				if n := len(h.requests(fakek2hr3.OpRegister)); n != 1 {
-					t.Errorf("%d registrations", n)
-				}
-			})
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			h.blind = true
+			tt.before(h)
+			h.applied()
+			tt.lose(h)
+			h.pass(150 * time.Second)
+			if !slices.ContainsFunc(h.cluster.Slaves(), func(s fakek2hr3.Host) bool { return s.Addr == ownAddr }) {
+				t.Error("it is no member again")
+			}
+			if n := len(h.requests(fakek2hr3.OpRegister)); n != 1 {
+				t.Errorf("%d registrations", n)
+			}
 		})
 	}
 }
@@ -228,50 +186,6 @@ func TestARegistrationWithoutEffectIsReported(t *testing.T) {
 		}
 		if n := len(h.requests(fakek2hr3.OpRegister)); n < 6 || n > 90 {
 			t.Errorf("%d registrations in half an hour", n)
-		}
-	})
-}
-
-func TestNobodyRegistersWhileTheStoreIsDown(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		h.applied()
-		unchanged := h.untouched()
-		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second})
-		h.askNow()
-		h.pass(10 * time.Minute)
-		unchanged()
-		h.api.ClearFaults()
-		h.pass(schedule.LongestPause + time.Minute)
-		if got := len(h.cluster.Slaves()); got != 1 {
-			t.Errorf("%d members", got)
-		}
-		for _, r := range h.requests(fakek2hr3.OpRegister) {
-			if r.Status == 201 {
-				t.Error("a member was registered again")
-			}
-		}
-		h.log.want(t, 1, "K2HR3 answers again")
-	})
-}
-
-func TestARotatedRoleTokenIsUsedAtOnce(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		h.blind = true
-		// Readable by the token only.
-		h.cluster.AddSlave("10.20.9.9", ownCUK, ownAddr)
-		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Cut, On: []fakek2hr3.Op{fakek2hr3.OpRegister}})
-		h.applied()
-		h.cluster.Revoke(h.token)
-		h.pass(10 * time.Minute)
-		if h.log.count("cannot read the RESOURCE", "role token") == 0 {
-			t.Error("the log does not tell of the token")
-		}
-		h.join(2)
-		h.setToken(h.cluster.RoleToken("slave", 0))
-		h.askNow()
-		h.pass(2 * time.Second)
-		if !h.lists(2) {
-			t.Error("the new token is not used")
 		}
 	})
 }

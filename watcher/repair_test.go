@@ -1,6 +1,7 @@
 package watcher
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,44 +30,36 @@ var edits = map[string]func(path string) error{
 	},
 }
 
+// asDirectory makes a directory of the file.
+func asDirectory(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) }
+
 func TestAFileThatSomebodyElseChangedIsPutBackAtOnceUnderTheNextRevision(t *testing.T) {
 	for name, edit := range edits {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.blind = true
-				h.applied()
-				good := h.file()
-				h.edit(edit)
-				want := strings.Replace(good, "FILEVERSION         = 1\n", "FILEVERSION         = 2\n", 1)
-				if want == good || h.file() != want {
-					t.Errorf("the file is\n%s\nwant\n%s", h.file(), want)
+		onHost(t, name, func(t *testing.T, h *host) {
+			h.blind = true
+			h.applied()
+			good := h.file()
+			h.edit(edit)
+			want := strings.Replace(good, "FILEVERSION         = 1\n", "FILEVERSION         = 2\n", 1)
+			if want == good || h.file() != want {
+				t.Errorf("the file is\n%s\nwant\n%s", h.file(), want)
+			}
+			h.log.want(t, 1, "WARN", "restoring the last good one")
+			if n := len(h.reads()); n != 0 {
+				t.Errorf("K2HR3 was asked %d times", n)
+			}
+			h.send(OutputTouched) // of the repair itself
+			if h.revision() != 2 {
+				t.Error("the repair was taken for another edit")
+			}
+			h.pass(10 * time.Minute)
+			for _, r := range h.reads() {
+				if r.Status != 304 {
+					t.Errorf("%v: the ETag was lost", r)
 				}
-				h.log.want(t, 1, "WARN", "restoring the last good one")
-				if n := len(h.reads()); n != 0 {
-					t.Errorf("K2HR3 was asked %d times", n)
-				}
-				h.send(OutputTouched) // of the repair itself
-				if h.revision() != 2 {
-					t.Error("the repair was taken for another edit")
-				}
-				h.pass(10 * time.Minute)
-				for _, r := range h.reads() {
-					if r.Status != 304 {
-						t.Errorf("%v: the ETag was lost", r)
-					}
-				}
-			})
+			}
 		})
 	}
-}
-
-func TestChmpxRunsTheFileThatWasPutBack(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		h.applied()
-		h.edit(edits["deleted"])
-		h.pass(time.Second)
-		h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=2")
-	})
 }
 
 func TestRepairsOfAFileThatKeepsChangingAreAMinuteApartAtMost(t *testing.T) {
@@ -119,12 +112,7 @@ func TestAFileThatCannotBePutBackIsTriedAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.blind = true
 		h.applied()
-		h.edit(func(path string) error {
-			if err := os.Remove(path); err != nil {
-				return err
-			}
-			return os.Mkdir(path, 0o755)
-		})
+		h.edit(asDirectory)
 		h.pass(20 * time.Second)
 		if n := strings.Count(strings.Join(h.log.all(), "\n"), "cannot restore slave.ini"); n != 5 { // most of them for debugging
 			t.Errorf("%d attempts in the first 20 seconds", n)

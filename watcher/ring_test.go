@@ -89,22 +89,20 @@ func TestAServerThatLeavesTheRingIsAskedForOnce(t *testing.T) {
 		{"left for good", true, false},
 		{"restarted", false, true},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.join(2)
-				h.applied()
-				if tt.gone {
-					h.leave(2)
-				}
-				h.chmpx.setRing(1)
-				h.pass(30 * time.Second)
-				if n := len(h.reads()); n != 1 {
-					t.Errorf("%d reads", n)
-				}
-				if h.lists(2) != tt.after {
-					t.Errorf("listed: %v", h.lists(2))
-				}
-			})
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			h.join(2)
+			h.applied()
+			if tt.gone {
+				h.leave(2)
+			}
+			h.chmpx.setRing(1)
+			h.pass(30 * time.Second)
+			if n := len(h.reads()); n != 1 {
+				t.Errorf("%d reads", n)
+			}
+			if h.lists(2) != tt.after {
+				t.Errorf("listed: %v", h.lists(2))
+			}
 		})
 	}
 }

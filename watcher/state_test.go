@@ -1,7 +1,6 @@
 package watcher
 
 import (
-	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -46,88 +45,6 @@ func TestARestartedWatcherSendsTheETagAndWritesNothing(t *testing.T) {
 	})
 }
 
-func TestAStateThatIsOfNoUseCostsOneRequest(t *testing.T) {
-	spoil := func(f func(s *state)) func(t *testing.T, h *host) {
-		return func(t *testing.T, h *host) {
-			s := h.savedState()
-			f(&s)
-			b, err := json.Marshal(s)
-			if err == nil {
-				err = os.WriteFile(h.config.StateFile, b, 0o600)
-			}
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	write := func(text string) func(t *testing.T, h *host) {
-		return func(t *testing.T, h *host) {
-			if err := os.WriteFile(h.config.StateFile, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	for _, tt := range []struct {
-		name  string
-		spoil func(t *testing.T, h *host)
-		said  int
-	}{
-		{"lost", func(t *testing.T, h *host) {
-			if err := os.Remove(h.config.StateFile); err != nil {
-				t.Fatal(err)
-			}
-		}, 0},
-		{"empty", write(""), 1},
-		{"cut", write(`{"version":1,"ori`), 1},
-		{"garbage", write("\x00\x00\x00\x00"), 1},
-		{"of another version", spoil(func(s *state) { s.Version = 7 }), 1},
-		{"of another origin", spoil(func(s *state) { s.Origin = "http://elsewhere" }), 0},
-		{"of another file", spoil(func(s *state) { s.Sum = "4711" }), 0},
-		{"a directory", func(t *testing.T, h *host) {
-			err := errors.Join(os.Remove(h.config.StateFile), os.Mkdir(h.config.StateFile, 0o755))
-			if err != nil {
-				t.Fatal(err)
-			}
-		}, 1},
-	} {
-		for _, hold := range []time.Duration{0, time.Minute} {
-			t.Run(tt.name+" hold "+hold.String(), func(t *testing.T) {
-				inBubble(t, func(t *testing.T, h *host) {
-					h.api.Hold(hold)
-					h.applied()
-					h.stop()
-					tt.spoil(t, h)
-					h.forget()
-					unchanged := h.untouched()
-					h.start()
-					h.pass(10 * time.Minute)
-					unchanged()
-					h.log.want(t, tt.said, "cannot use the saved state")
-					whole := 0
-					for _, r := range h.reads() {
-						if r.IfNoneMatch == "" {
-							whole++
-						}
-					}
-					if whole != 1 {
-						t.Errorf("%d requests for the whole text, want 1", whole)
-					}
-				})
-			})
-		}
-	}
-}
-
-func TestAStateDirectoryThatIsNotThereIsNoReasonToStop(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		h.config.StateFile = h.dir + "/state/not/there.json"
-		h.start()
-		h.change(2)
-		h.log.want(t, 4, "WARN", "cannot save the state")
-		h.config.StateFile = h.dir + "/state/state.json" // for the look at what was left behind
-	})
-}
-
 func TestTheRevisionGoesUpByOneWithEachWriteAndStartsAgainAfterTheLargest(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.blind = true
@@ -167,25 +84,23 @@ func TestTheRevisionIsNeverTheOneThatChmpxRuns(t *testing.T) {
 			return errors.Join(overwrite(replaceRevision(h.file(), 1))(h.config.File.Path), os.Remove(h.config.StateFile))
 		}},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.applied()
-				for n := 1; n < tt.runs; n++ {
-					h.change(9)
-					h.pass(time.Second)
-				}
-				h.stop()
-				if err := tt.spoil(h); err != nil {
-					t.Fatal(err)
-				}
-				h.chmpx.set(func(c *fakeChmpx) { c.deaf = true }) // it has not looked yet
-				h.join(2)
-				h.start()
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			h.applied()
+			for n := 1; n < tt.runs; n++ {
+				h.change(9)
 				h.pass(time.Second)
-				if got := h.revision(); got == tt.runs || !h.lists(2) {
-					t.Errorf("revision %d, and chmpx runs %d", got, tt.runs)
-				}
-			})
+			}
+			h.stop()
+			if err := tt.spoil(h); err != nil {
+				t.Fatal(err)
+			}
+			h.chmpx.set(func(c *fakeChmpx) { c.deaf = true }) // it has not looked yet
+			h.join(2)
+			h.start()
+			h.pass(time.Second)
+			if got := h.revision(); got == tt.runs || !h.lists(2) {
+				t.Errorf("revision %d, and chmpx runs %d", got, tt.runs)
+			}
 		})
 	}
 }

@@ -100,100 +100,126 @@ func (h *host) says(begin, end string) {
 	}
 }
 
+// A life with much that can be wrong, in the line that the watcher says of itself, and in its
+// conditions.
 func TestTheWatcherSaysHowItIs(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.leave(1)
-		var m meddler = func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
+		every(func(req *http.Request, next http.RoundTripper) (*http.Response, error) {
 			time.Sleep(time.Second)
 			return next.RoundTrip(req)
-		}
-		h.meddle.Store(&m)
+		})(h)
 		h.start()
 		h.says("registering", "")
+		h.pass(10 * time.Second)
+		h.wants(Failed, "no_file (no_server)")
 		h.pass(time.Minute)
 		h.says("waiting for the first server of orders/slave", "")
+		h.wants(Failed, "no_server no_file")
 		unmeddled(h)
 
 		h.join(1)
 		h.pass(time.Minute)
 		h.says("revision 1 with 1 server; chmpx is not running; asking K2HR3 about every 1m", "")
+		h.wants(Failed, "chmpx_down")
 		h.chmpx.start(t)
 		h.pass(2 * time.Second)
 		runs := time.Now().Format(time.DateTime)
 		h.says("revision 1 with 1 server, run by chmpx since "+runs[:len(runs)-1], "; asking K2HR3 about every 1m")
+		h.pass(3 * time.Second)
+		h.wants(Healthy, "")
+		if p := h.latest().Health.Previous; p == nil || p.Code != ChmpxNotRunning || p.Until.IsZero() {
+			t.Errorf("the previous condition: %+v", p)
+		}
 
 		h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
 		h.join(2)
 		h.askNow()
 		h.pass(schedule.LeastAskPause)
 		h.says("revision 2 with 2 servers, not loaded by chmpx yet; ", "every 1m")
+		h.pass(5 * time.Second)
+		h.wants(Healthy, "(revision_unconfirmed)")
 		h.pass(2 * time.Minute)
 		h.says("revision 3 with 2 servers, not loaded by chmpx: restart chmpx; ", "")
+		h.wants(Degraded, "revision_unconfirmed")
 		h.chmpx.set(func(c *fakeChmpx) { c.deaf = false })
 		h.pass(10 * time.Second)
 		h.says("revision 3 with 2 servers, run by chmpx since ", "")
+		h.wants(Healthy, "(server_down)") // the file has one that is not in the ring
+		h.pass(30 * time.Second)
+		h.wants(Degraded, "server_down")
+		h.chmpx.setRing(1, 2)
+		h.pass(3 * time.Second)
+		h.wants(Healthy, "")
 
 		h.chmpx.setRing(1, 2, 3)
 		h.pass(10 * time.Second)
 		h.says("revision 3 with 2 servers, run by chmpx since ", "; chmpx has other servers, asking K2HR3")
+		h.wants(Healthy, "(ring_differs)")
+		h.pass(time.Minute)
+		h.wants(Degraded, "ring_differs")
 		h.chmpx.setRing(1, 2)
-		h.pass(10 * time.Second)
+		h.pass(3 * time.Second)
+		h.wants(Healthy, "")
 
-		down := refused(syscall.ECONNREFUSED)
-		h.meddle.Store(&down)
+		every(refused(syscall.ECONNREFUSED))(h)
 		h.askNow()
 		h.pass(10 * time.Second)
 		since := time.Now().Format(time.DateTime)
 		h.says("K2HR3 cannot be reached since "+since[:len(since)-2], " (connection refused); keeping revision 3, run by chmpx since "+h.line()[len(h.line())-len(since):])
 		first := h.line()
+		h.pass(20 * time.Second)
+		h.wants(Healthy, "(k2hr3_unreachable)")
 		h.pass(time.Hour)
 		h.says(first, "") // the time is that of the beginning, the last digits too
+		h.wants(Degraded, "k2hr3_unreachable")
 		unmeddled(h)
 		h.pass(5 * time.Minute)
 		h.says("revision 3 with 2 servers, run by chmpx since ", "every 1m")
+		h.wants(Healthy, "")
 
 		h.chmpx.stop()
 		h.pass(10 * time.Second)
 		h.says("revision 3 with 2 servers; chmpx is not running; ", "")
+		h.chmpx.start(t)
+		h.pass(5 * time.Second)
 		h.chmpx.set(func(c *fakeChmpx) { c.failing = errors.New("boom") })
 		h.pass(10 * time.Second)
 		h.says("revision 3 with 2 servers; cannot probe chmpx; ", "")
-		h.chmpx.set(func(c *fakeChmpx) { c.missing = true })
-		h.pass(10 * time.Second)
+		h.pass(50 * time.Second)
+		h.wants(Degraded, "chmpx_unseen")
+		h.chmpx.set(func(c *fakeChmpx) { c.failing, c.missing = nil, true })
+		h.pass(time.Minute)
 		h.says("revision 3 with 2 servers; asking K2HR3", "")
+		h.wants(Healthy, "chmpx_unseen")
+		h.chmpx.set(func(c *fakeChmpx) { c.missing = false })
+		h.pass(absentPause + 5*time.Second)
+		h.wants(Healthy, "")
 
 		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.EmptyText})
 		h.askNow()
 		h.pass(time.Second)
-		h.says("RESOURCE refused since ", "; keeping revision 3")
+		h.says("RESOURCE refused since ", "; keeping revision 3, run by chmpx since "+h.line()[len(h.line())-len(since):])
+		h.pass(15 * time.Second)
+		h.wants(Degraded, "resource_refused")
 		h.api.ClearFaults()
-		h.api.Hold(time.Minute)
 		h.askNow()
-		h.pass(3 * time.Minute) // it takes an answer that is late to learn that
-		h.says("revision 3 with 2 servers; K2HR3 holds the request", "")
-	})
-}
 
-// A file that cannot be put back is told of until it is back, by whomever.
-func TestTheWatcherSaysThatTheFileCannotBeReplaced(t *testing.T) {
-	inBubble(t, func(t *testing.T, h *host) {
-		h.applied()
 		good := h.file()
-		h.edit(func(path string) error {
-			if err := os.Remove(path); err != nil {
-				return err
-			}
-			return os.Mkdir(path, 0o755)
-		})
+		h.edit(asDirectory)
 		h.says("cannot replace slave.ini since ", "")
-		h.edit(func(path string) error {
-			if err := os.Remove(path); err != nil {
-				return err
-			}
-			return os.WriteFile(path, []byte(good), 0o644)
-		})
+		h.pass(15 * time.Second)
+		h.wants(Failed, "file_unwritable")
+		// It is told of until the file is back, by whomever.
+		h.edit(func(path string) error { return errors.Join(os.Remove(path), os.WriteFile(path, []byte(good), 0o644)) })
 		h.pass(2 * time.Minute)
 		h.says("revision ", "every 1m")
+		h.wants(Healthy, "")
+
+		h.api.Hold(time.Minute)
+		h.askNow()
+		h.pass(15 * time.Minute) // it takes an answer that is late to learn that, and the pause after it
+		h.says("revision 3 with 2 servers, run by chmpx since ", "; K2HR3 holds the request")
 	})
 }
 
@@ -201,7 +227,7 @@ func TestTheWatcherSaysThatTheFileCannotBeReplaced(t *testing.T) {
 func TestErrorsInTheLogCarryTheirKind(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.applied()
-		h.edit(func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) })
+		h.edit(asDirectory)
 		if !h.log.hasError(render.ErrNotRegular) {
 			t.Error("a file that cannot be put back")
 		}

@@ -27,32 +27,30 @@ func TestTheUnitIsStartedOnlyForTheFirstGoodFileAndIfItIsEnabledAndDown(t *testi
 		{"there is none", unitState("not-found", "inactive", ""), true, ""},
 		{"active", unitState("loaded", "active", "enabled"), true, ""},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.config.Start = tt.start
-				h.unit = &fakeUnit{state: tt.state, started: h.chmpx.begin}
-				h.leave(1)
-				h.start()
-				h.pass(time.Minute)
-				if jobs := h.unit.jobs(); jobs != "" {
-					t.Errorf("jobs before there is a file: %s", jobs)
-				}
-				h.join(1)
-				h.pass(schedule.Hurry + time.Second)
-				if jobs := h.unit.jobs(); jobs != tt.want {
-					t.Errorf("jobs: %q, want %q", jobs, tt.want)
-				}
-				if tt.want == "start" {
-					h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=1")
-				}
-				h.chmpx.stop() // and it stays so
-				h.change(2)
-				h.edit(edits["deleted"])
-				h.pass(time.Minute)
-				if jobs := h.unit.jobs(); jobs != tt.want {
-					t.Errorf("jobs after a second file: %q, want %q", jobs, tt.want)
-				}
-			})
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			h.config.Start = tt.start
+			h.unit = &fakeUnit{state: tt.state, started: h.chmpx.begin}
+			h.leave(1)
+			h.start()
+			h.pass(time.Minute)
+			if jobs := h.unit.jobs(); jobs != "" {
+				t.Errorf("jobs before there is a file: %s", jobs)
+			}
+			h.join(1)
+			h.pass(schedule.Hurry + time.Second)
+			if jobs := h.unit.jobs(); jobs != tt.want {
+				t.Errorf("jobs: %q, want %q", jobs, tt.want)
+			}
+			if tt.want == "start" {
+				h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=1")
+			}
+			h.chmpx.stop() // and it stays so
+			h.change(2)
+			h.edit(edits["deleted"])
+			h.pass(time.Minute)
+			if jobs := h.unit.jobs(); jobs != tt.want {
+				t.Errorf("jobs after a second file: %q, want %q", jobs, tt.want)
+			}
 		})
 	}
 }
@@ -69,25 +67,23 @@ func TestWhatIsDoneToARunningUnitForANewFile(t *testing.T) {
 		{"restart", ReloadRestart, true, "restart"},
 		{"none", ReloadNone, true, ""},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.config.Reload = tt.reload
-				h.applied()
-				h.stop()
-				h.unit = &fakeUnit{state: unitState("loaded", "active", "enabled"), restarted: h.chmpx.begin}
-				h.unit.state.CanReload = tt.canReload
-				h.start()
-				h.pass(time.Minute)
-				if jobs := h.unit.jobs(); jobs != "" {
-					t.Errorf("jobs without a new file: %s", jobs)
-				}
-				h.change(2)
-				h.pass(time.Second)
-				if jobs := h.unit.jobs(); jobs != tt.want {
-					t.Errorf("jobs: %q, want %q", jobs, tt.want)
-				}
-				h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=2")
-			})
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			h.config.Reload = tt.reload
+			h.applied()
+			h.stop()
+			h.unit = &fakeUnit{state: unitState("loaded", "active", "enabled"), restarted: h.chmpx.begin}
+			h.unit.state.CanReload = tt.canReload
+			h.start()
+			h.pass(time.Minute)
+			if jobs := h.unit.jobs(); jobs != "" {
+				t.Errorf("jobs without a new file: %s", jobs)
+			}
+			h.change(2)
+			h.pass(time.Second)
+			if jobs := h.unit.jobs(); jobs != tt.want {
+				t.Errorf("jobs: %q, want %q", jobs, tt.want)
+			}
+			h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=2")
 		})
 	}
 }
@@ -118,26 +114,24 @@ func TestAJobThatFailsIsToldAndTheFileStaysGood(t *testing.T) {
 // next servers from the file.
 func TestANewerTextSupersedesAJobThatHangs(t *testing.T) {
 	for _, hold := range []time.Duration{0, time.Minute} {
-		t.Run("hold "+hold.String(), func(t *testing.T) {
-			inBubble(t, func(t *testing.T, h *host) {
-				h.api.Hold(hold)
-				h.unit = &fakeUnit{state: unitState("loaded", "active", "enabled")}
-				h.unit.state.CanReload = true
-				h.applied()
-				h.unit.takes(90 * time.Second)
-				h.change(2)
-				h.pass(5 * time.Second)
-				h.says("revision 2 with 2 servers, run by chmpx since ", "; waiting for systemd's job of chmpx's unit")
-				h.join(3)
-				h.send(AskNow)
-				h.pass(3 * time.Second)
-				if !h.lists(3) {
-					t.Error("the newer text waits for the job")
-				}
-				h.unit.takes(0)
-				h.pass(2 * time.Minute)
-				h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=3")
-			})
+		onHost(t, "hold "+hold.String(), func(t *testing.T, h *host) {
+			h.api.Hold(hold)
+			h.unit = &fakeUnit{state: unitState("loaded", "active", "enabled")}
+			h.unit.state.CanReload = true
+			h.applied()
+			h.unit.set(func(u *fakeUnit) { u.lasts = 90 * time.Second })
+			h.change(2)
+			h.pass(5 * time.Second)
+			h.says("revision 2 with 2 servers, run by chmpx since ", "; waiting for systemd's job of chmpx's unit")
+			h.join(3)
+			h.send(AskNow)
+			h.pass(3 * time.Second)
+			if !h.lists(3) {
+				t.Error("the newer text waits for the job")
+			}
+			h.unit.set(func(u *fakeUnit) { u.lasts = 0 })
+			h.pass(2 * time.Minute)
+			h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=3")
 		})
 	}
 }
