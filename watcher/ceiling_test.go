@@ -81,22 +81,39 @@ func (w *traffic) readSince(then time.Time) bool {
 // checkCeiling looks at everything that was sent, and at every replacement.
 func (h *host) checkCeiling(w *traffic) {
 	h.t.Helper()
-	var arrived, began []time.Time
-	for _, r := range h.api.Requests() {
-		arrived = append(arrived, r.Start)
-	}
+	h.checkArrivals()
+	var began []time.Time
 	for _, b := range w.since(time.Time{}) {
 		began = append(began, b.at)
 	}
-	for what, at := range map[string][]time.Time{"arrive": arrived, "begin": began} {
-		slices.SortFunc(at, time.Time.Compare)
-		for i := ceilingMost; i < len(at); i++ {
-			if took := at[i].Sub(at[i-ceilingMost]); took <= ceilingSpan {
-				h.t.Errorf("%d requests %s within %v", ceilingMost+1, what, took)
-				break
-			}
+	h.checkMoments("begin", began)
+	h.checkPace()
+}
+
+// checkArrivals looks at what K2HR3 has got since the last forget.
+func (h *host) checkArrivals() {
+	h.t.Helper()
+	var at []time.Time
+	for _, r := range h.api.Requests() {
+		at = append(at, r.Start)
+	}
+	h.checkMoments("arrive", at)
+}
+
+func (h *host) checkMoments(what string, at []time.Time) {
+	h.t.Helper()
+	slices.SortFunc(at, time.Time.Compare)
+	for i := ceilingMost; i < len(at); i++ {
+		if took := at[i].Sub(at[i-ceilingMost]); took <= ceilingSpan {
+			h.t.Errorf("%d requests %s within %v, from %v on", ceilingMost+1, what, took, at[i-ceilingMost])
+			return
 		}
 	}
+}
+
+// checkPace looks at every replacement.
+func (h *host) checkPace() {
+	h.t.Helper()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for i := 1; i < len(h.replaced); i++ {

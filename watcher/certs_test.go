@@ -131,6 +131,11 @@ func TestNewCertificatesRestartChmpx(t *testing.T) {
 			ca := newAuthority(t)
 			dir := t.TempDir()
 			put := func(name, text string) { renew(t, dir, name, text, time.Now()) }
+			putPair := func(by *authority, valid time.Duration) {
+				cert, key := issued(t, by, valid)
+				put("client.crt", cert)
+				put("client.key", key)
+			}
 			cert, key := issued(t, ca, 0)
 			for name, text := range map[string]string{"ca.crt": encoded("CERTIFICATE", ca.cert.Raw), "server.crt": cert, "server.key": key, "client.crt": cert, "client.key": key} {
 				put(name, text)
@@ -161,20 +166,14 @@ func TestNewCertificatesRestartChmpx(t *testing.T) {
 			step("the certificate alone is there", false)
 			put("client.key", key)
 			step("its key is there, too", true)
-			cert, key = issued(t, ca, 0)
-			put("client.crt", cert)
-			put("client.key", key)
+			putPair(ca, 0)
 			step("another, a short while after", false)
 			h.pass(leastRestart)
 			step("it had to wait", true)
 			h.pass(leastRestart)
-			cert, key = issued(t, ca, -3*time.Hour)
-			put("client.crt", cert)
-			put("client.key", key)
+			putPair(ca, -3*time.Hour)
 			step("one that has ended", false)
-			cert, key = issued(t, newAuthority(t), 0)
-			put("client.crt", cert)
-			put("client.key", key)
+			putPair(newAuthority(t), 0)
 			step("one of an authority that no server trusts", false)
 			if n := h.log.count("certificates have changed, and chmpx cannot use the new ones"); (n >= 2) != allowed {
 				t.Errorf("told %d times that they cannot be used", n)

@@ -23,7 +23,6 @@ func newToken(h *host) {
 }
 
 func tokenFaults() []fault {
-	const silent = "cannot read the RESOURCE from K2HR3; slave.ini unchanged"
 	healed := func(h *host) { h.api.ClearFaults(); newToken(h) }
 	write := func(text string) func(h *host) {
 		return func(h *host) {
@@ -76,7 +75,6 @@ func twoAddresses(h *host) {
 }
 
 func identityFaults() []fault {
-	const silent = "cannot read the RESOURCE from K2HR3; slave.ini unchanged"
 	forgotten := func(h *host) { h.cluster.DropSlave(ownAddr, ownCUK) }
 	name := func(s string) func(h *host) { return func(h *host) { h.name.Store(&s) } }
 	return []fault{
@@ -204,27 +202,17 @@ func (h *host) becomeCopy(addr, local string) {
 }
 
 // isNew: it goes by its own CUK and by no other.
-func (h *host) isNew() {
-	if !strings.Contains(h.file(), "SELFCUK             = "+copyCUK+"\n") {
-		h.t.Errorf("the file has not its CUK:\n%s", h.file())
-	}
-	for _, s := range h.cluster.Slaves() {
-		if s.CUK == ownCUK {
-			h.t.Errorf("it is still listed as who it was: %+v", h.cluster.Slaves())
-		}
-	}
-}
+func (h *host) isNew() { h.goesByItsCUK(false) }
 
-func (h *host) isCopy() {
+// isCopy: it goes by its own CUK, and the original by its.
+func (h *host) isCopy() { h.goesByItsCUK(true) }
+
+func (h *host) goesByItsCUK(original bool) {
 	if !strings.Contains(h.file(), "SELFCUK             = "+copyCUK+"\n") {
 		h.t.Errorf("the file has not its CUK:\n%s", h.file())
 	}
-	original := false
-	for _, s := range h.cluster.Slaves() {
-		original = original || s.Addr == ownAddr && s.CUK == ownCUK
-	}
-	if !original {
-		h.t.Errorf("the original is no member any more: %+v", h.cluster.Slaves())
+	if got := slices.ContainsFunc(h.cluster.Slaves(), func(s fakek2hr3.Host) bool { return s.CUK == ownCUK && (s.Addr == ownAddr || !original) }); got != original {
+		h.t.Errorf("the original is a member: %v, want %v: %+v", got, original, h.cluster.Slaves())
 	}
 }
 

@@ -56,8 +56,6 @@ func everySecond() meddler {
 }
 
 func networkFaults() []fault {
-	const silent = "cannot read the RESOURCE from K2HR3; slave.ini unchanged"
-	const keeps = "keeps the file; asks again with pauses that grow up to the interval"
 	rows := []fault{
 		{name: "connections are cut", wrong: "every connection ends before an answer", does: keeps,
 			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Cut}), asks: 220, says: []string{silent, "EOF"}},

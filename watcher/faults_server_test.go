@@ -24,8 +24,6 @@ func unmeddled(h *host) { h.meddle.Store(nil) }
 func status(code int) fakek2hr3.Fault { return fakek2hr3.Fault{Name: fakek2hr3.Redirect, Status: code} }
 
 func serverFaults() []fault {
-	const silent = "cannot read the RESOURCE from K2HR3; slave.ini unchanged"
-	const keeps = "keeps the file; asks again with pauses that grow up to the interval"
 	return []fault{
 		{name: "401 to every read", wrong: "K2HR3 refuses every read as unauthorized", does: keeps + "; tries address and token each time, and keeps the token",
 			strike: on(status(401), read), asks: 300, says: []string{silent, "401", "expired", "store is down"}},
@@ -94,8 +92,6 @@ func spoilt(what, with string) func(h *host) {
 func mended(h *host) { h.cluster.ClearText() }
 
 func wrongAnswerFaults() []fault {
-	const silent = "cannot read the RESOURCE from K2HR3; slave.ini unchanged"
-	const keeps = "keeps the file; asks again with pauses that grow up to the interval"
 	rows := []fault{
 		{name: "a web page", wrong: "a portal or proxy answers 200 with HTML", does: keeps,
 			strike: on(fakek2hr3.Fault{Name: fakek2hr3.HTMLPage}), asks: 130, says: []string{silent, "web page"}},
