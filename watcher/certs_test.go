@@ -30,12 +30,8 @@ func tlsFiles(t *testing.T) (*chmpx.Config, string) {
 func renew(t *testing.T, dir, name, text string, at time.Time) {
 	t.Helper()
 	path := filepath.Join(dir, name)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chtimes(path, at, at); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.WriteFile(path, []byte(text), 0o600))
+	noError(t, os.Chtimes(path, at, at))
 }
 
 func TestCertificatesThatChange(t *testing.T) {
@@ -91,9 +87,7 @@ func TestCertificatesThatAreMissing(t *testing.T) {
 	var log bytes.Buffer
 	c := certs{log: slog.New(slog.NewTextHandler(&log, nil))}
 	c.follow(time.Now(), config, time.Now())
-	if err := os.Remove(filepath.Join(dir, "server.key")); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.Remove(filepath.Join(dir, "server.key")))
 	for range 2 {
 		c.look(time.Now(), time.Now())
 	}

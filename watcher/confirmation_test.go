@@ -180,15 +180,11 @@ func TestARestoreThatFailsIsTriedAgain(t *testing.T) {
 		h.chmpx.set(func(c *fakeChmpx) { c.lag = time.Hour })
 		h.change(2)
 		next := filepath.Join(h.dir, ".slave.next.ini", "in the way")
-		if err := os.MkdirAll(next, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, os.MkdirAll(next, 0o755))
 		h.chmpx.stop()
 		h.pass(5 * time.Second)
 		h.log.want(t, 1, "ERROR", "cannot restore the slave.ini that chmpx ran before")
-		if err := os.RemoveAll(filepath.Dir(next)); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, os.RemoveAll(filepath.Dir(next)))
 		h.pass(10 * time.Minute)
 		if h.lists(2) {
 			t.Error("the text that ended chmpx is still in place")
@@ -335,9 +331,7 @@ func TestAChmpxThatRunsAnOlderRevisionAtTheAgentsStartIsBroughtUpToDate(t *testi
 		h.applied()
 		h.stop()
 		h.chmpx.set(func(c *fakeChmpx) { c.skip = 1 })
-		if err := overwrite(replaceRevision(h.file(), 9))(h.config.File.Path); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, overwrite(replaceRevision(h.file(), 9))(h.config.File.Path))
 		h.start()
 		h.pass(h.config.Confirm + 3*time.Second)
 		h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=10")

@@ -88,9 +88,7 @@ func (c *fakeChmpx) wouldEnd(b []byte) error {
 // start starts chmpx on the file in place.
 func (c *fakeChmpx) start(t *testing.T) {
 	t.Helper()
-	if err := c.begin(); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, c.begin())
 }
 
 func (c *fakeChmpx) begin() error {

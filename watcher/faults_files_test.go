@@ -93,9 +93,7 @@ func anotherAgent() fault {
 }
 
 func (h *host) removeLock() {
-	if err := os.Remove(filepath.Join(filepath.Dir(h.config.File.Path), ".slave.lock")); err != nil {
-		h.t.Fatal(err)
-	}
+	noError(h.t, os.Remove(filepath.Join(filepath.Dir(h.config.File.Path), ".slave.lock")))
 }
 
 // stateInstead is an agent that finds something else than a file as its state.
@@ -103,9 +101,7 @@ func stateInstead(name string, put func(path string) error) fault {
 	return fault{name: name, wrong: "the agent starts, and finds that", does: "starts without it and waits for nobody: asks for the whole text once, and writes nothing that has not changed",
 		strike: func(h *host) {
 			h.stop()
-			if err := errors.Join(os.Remove(h.config.StateFile), put(h.config.StateFile)); err != nil {
-				h.t.Fatal(err)
-			}
+			noError(h.t, errors.Join(os.Remove(h.config.StateFile), put(h.config.StateFile)))
 			h.start()
 		}, sees: 5 * time.Second, asks: 60, also: (*host).asksOnceForAll, says: []string{"cannot use the saved state"}, once: true}
 }

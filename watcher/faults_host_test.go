@@ -105,9 +105,7 @@ func stateFaults() []fault {
 	restart := func(spoil func(h *host) error) func(h *host) {
 		return func(h *host) {
 			h.stop()
-			if err := spoil(h); err != nil {
-				h.t.Fatal(err)
-			}
+			noError(h.t, spoil(h))
 			h.start()
 		}
 	}
@@ -148,14 +146,10 @@ func stateFaults() []fault {
 		quick(fault{name: "the state cannot be written", wrong: "the state directory cannot be written", does: "goes on without; says what that costs",
 			strike: func(h *host) {
 				dir := filepath.Dir(h.config.StateFile)
-				if err := errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)); err != nil {
-					h.t.Fatal(err)
-				}
+				noError(h.t, errors.Join(os.RemoveAll(dir), os.WriteFile(dir, nil, 0o600)))
 			}, heal: func(h *host) {
 				dir := filepath.Dir(h.config.StateFile)
-				if err := errors.Join(os.Remove(dir), os.Mkdir(dir, 0o755)); err != nil {
-					h.t.Fatal(err)
-				}
+				noError(h.t, errors.Join(os.Remove(dir), os.Mkdir(dir, 0o755)))
 			}, says: []string{"cannot save the state"}}),
 		quick(fault{name: "the agent is killed", wrong: "the agent ends at any moment, and starts again", does: "goes on where it was, writes nothing that has not changed",
 			strike: restart(func(*host) error { return nil }), hush: true}),

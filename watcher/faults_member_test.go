@@ -26,9 +26,7 @@ func tokenFaults() []fault {
 	healed := func(h *host) { h.api.ClearFaults(); newToken(h) }
 	write := func(text string) func(h *host) {
 		return func(h *host) {
-			if err := os.WriteFile(h.tokenFile(), []byte(text), 0o600); err != nil {
-				h.t.Fatal(err)
-			}
+			noError(h.t, os.WriteFile(h.tokenFile(), []byte(text), 0o600))
 		}
 	}
 	return []fault{

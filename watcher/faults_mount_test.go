@@ -40,9 +40,7 @@ func (h *host) mount() {
 		h.t.Skip(err)
 	}
 	h.t.Cleanup(func() { unix.Unmount(h.dir, unix.MNT_DETACH) })
-	if err := os.Mkdir(filepath.Dir(h.config.StateFile), 0o755); err != nil {
-		h.t.Fatal(err)
-	}
+	noError(h.t, os.Mkdir(filepath.Dir(h.config.StateFile), 0o755))
 	h.setToken(h.token)
 }
 

@@ -342,9 +342,7 @@ func TestFaultsDoc(t *testing.T) {
 	const file = "../tests/FAULTS.md"
 	want := faultsDoc()
 	if *updateDoc {
-		if err := os.WriteFile(file, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, os.WriteFile(file, want, 0o644))
 	}
 	got, err := os.ReadFile(file)
 	if err != nil || !bytes.Equal(got, want) {

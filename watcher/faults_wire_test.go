@@ -248,9 +248,7 @@ func store(t *testing.T, file string, c tls.Certificate) string {
 		text = append(text, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...)
 	}
 	// In one piece: it is read at any moment.
-	if err := errors.Join(os.WriteFile(file+".next", text, 0o600), os.Rename(file+".next", file)); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, errors.Join(os.WriteFile(file+".next", text, 0o600), os.Rename(file+".next", file)))
 	return file
 }
 
@@ -475,9 +473,7 @@ func (w *wire) silent(address string) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	if err := raw.Control(func(fd uintptr) { err = syscall.Listen(int(fd), 0) }); err != nil {
-		w.t.Fatal(err)
-	}
+	noError(w.t, raw.Control(func(fd uintptr) { err = syscall.Listen(int(fd), 0) }))
 	for range 10 { // until its queue is full
 		c, err := net.DialTimeout("tcp", at, 200*time.Millisecond)
 		if err != nil {

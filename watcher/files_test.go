@@ -30,9 +30,7 @@ func next(t *testing.T, touched <-chan string) string {
 
 func write(t *testing.T, path string) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.WriteFile(path, []byte("x"), 0o600))
 }
 
 func TestFilesTellsOfWhateverHappensToThem(t *testing.T) {
@@ -57,9 +55,7 @@ func TestFilesTellsOfWhateverHappensToThem(t *testing.T) {
 		}, one},
 		{"deleted", func() error { return os.Remove(two) }, two},
 	} {
-		if err := step.do(); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, step.do())
 		for path := next(t, touched); path != step.want; path = next(t, touched) {
 			if path != one && path != two {
 				t.Fatalf("%s: told of %s", step.name, path)
@@ -72,9 +68,7 @@ func TestFilesFollowsDirectoriesThatComeAndGo(t *testing.T) {
 	dir := t.TempDir()
 	deep := filepath.Join(dir, "a", "b", "file")
 	link := filepath.Join(dir, "link", "file") // by way of a link that leads nowhere yet
-	if err := os.Symlink(filepath.Join(dir, "target"), filepath.Join(dir, "link")); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.Symlink(filepath.Join(dir, "target"), filepath.Join(dir, "link")))
 	mark := filepath.Join(t.TempDir(), "mark")
 	touched := new(FileWatch).Files(t.Context(), slog.New(&logbook{}), deep, link, mark)
 	for _, step := range []struct {
@@ -210,9 +204,7 @@ func TestFilesTakesInotifyUpWhenItComesBack(t *testing.T) {
 	defer f.close()
 	f.begin()
 	f.lookAround()
-	if err := os.WriteFile(one, []byte("changed"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.WriteFile(one, []byte("changed"), 0o600))
 	w.inotify = nil
 	f.begin()
 	if len(f.waiting) != 1 || f.blind() {
@@ -225,9 +217,7 @@ func TestFilesTakesInotifyUpWhenItComesBack(t *testing.T) {
 		t.Errorf("%v is old", e)
 	default:
 	}
-	if err := os.Remove(one); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.Remove(one))
 	if e := <-f.notify.Events; e.Name != one {
 		t.Errorf("told of %v", e)
 	}

@@ -100,6 +100,14 @@ func onHost(t *testing.T, name string, f func(t *testing.T, h *host)) {
 	t.Run(name, func(t *testing.T) { inBubble(t, f) })
 }
 
+// noError fails the test at once if there is one.
+func noError(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func newHost(t *testing.T) *host {
 	h := &host{t: t, api: fakek2hr3.New(), log: &logbook{least: slog.LevelDebug}, dir: t.TempDir(), events: make(chan Event), addr: ownAddr}
 	h.net = fakek2hr3.Listen(h.api)
@@ -115,9 +123,7 @@ func newHost(t *testing.T) *host {
 		Interval: time.Minute, Wait: 55 * time.Second, Confirm: 30 * time.Second, Peek: 2 * time.Second,
 		Start: true,
 	}
-	if err := os.Mkdir(filepath.Join(h.dir, "state"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.Mkdir(filepath.Join(h.dir, "state"), 0o755))
 	h.chmpx = &fakeChmpx{path: h.config.File.Path, indirect: *indirect}
 	t.Cleanup(h.check)
 	t.Cleanup(func() { h.stop() })
@@ -168,9 +174,7 @@ func (h *host) setToken(token string) {
 	h.mu.Lock()
 	h.secrets = append(h.secrets, token)
 	h.mu.Unlock()
-	if err := os.WriteFile(h.tokenFile(), []byte(token+"\n"), 0o600); err != nil {
-		h.t.Fatal(err)
-	}
+	noError(h.t, os.WriteFile(h.tokenFile(), []byte(token+"\n"), 0o600))
 }
 
 // secret reports whether a role token is in the text.
@@ -181,9 +185,7 @@ func (h *host) secret(text string) bool {
 }
 
 func (h *host) removeToken() {
-	if err := os.Remove(h.tokenFile()); err != nil {
-		h.t.Fatal(err)
-	}
+	noError(h.t, os.Remove(h.tokenFile()))
 }
 
 // place is where the host is.
@@ -429,9 +431,7 @@ func (h *host) askNow() {
 // inotify would.
 func (h *host) edit(f func(path string) error) {
 	h.t.Helper()
-	if err := f(h.config.File.Path); err != nil {
-		h.t.Fatal(err)
-	}
+	noError(h.t, f(h.config.File.Path))
 	h.send(OutputTouched)
 }
 

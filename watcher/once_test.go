@@ -29,9 +29,7 @@ func (h *host) once() error {
 func (h *host) placed() {
 	confirm := h.config.Confirm
 	h.config.Confirm = 0
-	if err := h.once(); err != nil {
-		h.t.Fatal(err)
-	}
+	noError(h.t, h.once())
 	h.config.Confirm = confirm
 	h.forget()
 }

@@ -250,9 +250,7 @@ func TestAFileThatChmpxsUnitHasPutInPlaceIsTakenUp(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		text := h.waits()
 		h.chmpx.stop()
-		if err := os.Rename(h.config.File.ParkedPath(), h.config.File.Path); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, os.Rename(h.config.File.ParkedPath(), h.config.File.Path))
 		h.chmpx.start(t)
 		h.send(OutputTouched)
 		h.pass(10 * time.Second)
@@ -298,9 +296,7 @@ func (h *host) guarded(text string) {
 	h.pass(3 * time.Minute)
 	h.stop()
 	h.chmpx.stop()
-	if err := os.WriteFile(filepath.Join(h.dir, ".slave.previous.ini"), []byte(text), 0o644); err != nil {
-		h.t.Fatal(err)
-	}
+	noError(h.t, os.WriteFile(filepath.Join(h.dir, ".slave.previous.ini"), []byte(text), 0o644))
 }
 
 // What is done to the file while another one is guarded is undone when that is over.
@@ -329,9 +325,7 @@ func TestAGuardThatIsNone(t *testing.T) {
 			}
 			h.guarded(text)
 			if spoil.file != "" {
-				if err := overwrite(spoil.file)(h.config.File.Path); err != nil {
-					t.Fatal(err)
-				}
+				noError(t, overwrite(spoil.file)(h.config.File.Path))
 			}
 			h.start()
 			h.pass(time.Minute)

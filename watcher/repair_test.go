@@ -98,9 +98,7 @@ func TestRepairsOfAFileThatKeepsChangingAreAMinuteApartAtMost(t *testing.T) {
 func TestAChangeThatNoEventToldOfIsRepairedAtTheNextAnswer(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.applied()
-		if err := edits["deleted"](h.config.File.Path); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, edits["deleted"](h.config.File.Path))
 		h.pass(5*time.Minute + 30*time.Second)
 		if h.revision() != 2 {
 			t.Error("it was not")
@@ -132,9 +130,7 @@ func TestAFileThatCannotBePutBackIsTriedAgain(t *testing.T) {
 func TestAFileThatWasNeverGoodIsNotPutBack(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.leave(1)
-		if err := os.WriteFile(h.config.File.Path, []byte("[GLOBAL]\nGROUP = orders\n"), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, os.WriteFile(h.config.File.Path, []byte("[GLOBAL]\nGROUP = orders\n"), 0o644))
 		h.start()
 		h.edit(overwrite("# the operator is at work\n"))
 		h.pass(time.Minute)

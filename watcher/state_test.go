@@ -62,9 +62,7 @@ func TestTheRevisionGoesUpByOneWithEachWriteAndStartsAgainAfterTheLargest(t *tes
 			}
 			if i == 3 { // the agent restarts, and its state is lost
 				h.stop()
-				if err := os.Remove(h.config.StateFile); err != nil {
-					t.Fatal(err)
-				}
+				noError(t, os.Remove(h.config.StateFile))
 				h.start()
 			}
 		}
@@ -91,9 +89,7 @@ func TestTheRevisionIsNeverTheOneThatChmpxRuns(t *testing.T) {
 				h.pass(time.Second)
 			}
 			h.stop()
-			if err := tt.spoil(h); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, tt.spoil(h))
 			h.chmpx.set(func(c *fakeChmpx) { c.deaf = true }) // it has not looked yet
 			h.join(2)
 			h.start()

@@ -231,9 +231,7 @@ func TestErrorsInTheLogCarryTheirKind(t *testing.T) {
 		if !h.log.hasError(render.ErrNotRegular) {
 			t.Error("a file that cannot be put back")
 		}
-		if err := errors.Join(os.RemoveAll(h.config.StateFile), os.Mkdir(h.config.StateFile, 0o755), os.Remove(h.config.File.Path)); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, errors.Join(os.RemoveAll(h.config.StateFile), os.Mkdir(h.config.StateFile, 0o755), os.Remove(h.config.File.Path)))
 		h.pass(2 * time.Minute)
 		if !h.log.hasError(fs.ErrExist) {
 			t.Error("a state file that cannot be saved")

@@ -19,9 +19,7 @@ const webName = "web-1.shop.internal"
 func dnsAnswer(t testing.TB, query []byte, change func(*dnsmessage.Message)) []byte {
 	t.Helper()
 	var m dnsmessage.Message
-	if err := m.Unpack(query); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, m.Unpack(query))
 	m.Response = true
 	m.Answers = []dnsmessage.Resource{{
 		Header: dnsmessage.ResourceHeader{Name: m.Questions[0].Name, Class: dnsmessage.ClassINET, TTL: 60},

@@ -70,9 +70,7 @@ func TestARenamingIsSeenOnceItHasSettled(t *testing.T) {
 	hosts, resolv := filepath.Join(dir, "hosts"), filepath.Join(dir, "resolv.conf")
 	write := func(name, text string) {
 		t.Helper()
-		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, os.WriteFile(name, []byte(text), 0o644))
 	}
 	write(hosts, "10.0.0.7 vm-7\n")
 	r := newRenaming([]string{hosts, resolv})
@@ -89,13 +87,9 @@ func TestARenamingIsSeenOnceItHasSettled(t *testing.T) {
 	step("and goes on writing", false)
 	step("and has written", true)
 	step("which is reported once", false)
-	if err := os.Remove(resolv); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.Remove(resolv))
 	step("a file is gone", false)
-	if err := syscall.Mkfifo(resolv, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, syscall.Mkfifo(resolv, 0o644))
 	step("and is no file any more", false)
 	step("which nobody waits for", true)
 	step("once", false)

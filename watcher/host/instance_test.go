@@ -31,26 +31,28 @@ func newVM(t *testing.T) *vm {
 			return string(b), err
 		},
 	}}
-	if err := os.Mkdir(filepath.Dir(v.Record), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.Mkdir(filepath.Dir(v.Record), 0o755))
 	v.write(v.CUKFile, "vm-1")
 	v.write(v.IDFile, "vm-1\n")
 	return v
 }
 
+// noError fails the test at once if there is one.
+func noError(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (v *vm) write(name, text string) {
 	v.t.Helper()
-	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-		v.t.Fatal(err)
-	}
+	noError(v.t, os.WriteFile(name, []byte(text), 0o600))
 }
 
 func (v *vm) remove(name string) {
 	v.t.Helper()
-	if err := os.RemoveAll(name); err != nil {
-		v.t.Fatal(err)
-	}
+	noError(v.t, os.RemoveAll(name))
 }
 
 // update brings the record up to date and returns what the recorder said.
@@ -200,9 +202,7 @@ func TestALeftoverIsLoggedOnceAndNotRecorded(t *testing.T) {
 
 func TestARecordThatCannotBeWrittenIsLoggedOnce(t *testing.T) {
 	v := newVM(t)
-	if err := os.Mkdir(v.Record, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.Mkdir(v.Record, 0o755))
 	if said := v.update(); strings.Count(said, "level=WARN") != 1 {
 		t.Errorf("said: %s", said)
 	}

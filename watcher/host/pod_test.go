@@ -97,9 +97,7 @@ func TestTheCUKOfAnotherTool(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(p.File(), []byte(cuk.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.WriteFile(p.File(), []byte(cuk.String()), 0o600))
 	if kept, made := keep(t, p); made || kept != cuk.String() {
 		t.Errorf("made %v: %s, want %s", made, kept, cuk)
 	}
@@ -121,9 +119,7 @@ func TestWhatAPodLacks(t *testing.T) {
 	if _, err := p.CUK(); err == nil || !strings.Contains(err.Error(), "K2HDKC_NODE_IP") {
 		t.Errorf("error %v", err)
 	}
-	if err := os.WriteFile(p.File(), []byte("vm-1"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.WriteFile(p.File(), []byte("vm-1"), 0o600))
 	if _, err := p.CUK(); err == nil || !strings.Contains(err.Error(), "no CUK of a pod") {
 		t.Errorf("error %v", err)
 	}

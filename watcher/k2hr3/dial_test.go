@@ -42,9 +42,7 @@ func TestWhereRequestsComeFrom(t *testing.T) {
 			s.Start()
 			t.Cleanup(s.Close)
 			c := newClient(t, Config{API: must(ParseAPI(s.URL)), From: tt.from})
-			if err := c.Ping(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, c.Ping(t.Context()))
 			if got := <-from; got != tt.want {
 				t.Errorf("came from %s", got)
 			}

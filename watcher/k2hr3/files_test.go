@@ -25,9 +25,7 @@ func TestCertificatesMayBeAnything(t *testing.T) {
 		"a folder":   func(path string) error { return os.Mkdir(path, 0o700) },
 	} {
 		odd := filepath.Join(t.TempDir(), "odd.pem")
-		if err := put(odd); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, put(odd))
 		if _, err := newFresh(&http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}, odd); err == nil {
 			t.Errorf("%s is taken as ca-file", name)
 		}
@@ -37,16 +35,12 @@ func TestCertificatesMayBeAnything(t *testing.T) {
 			}
 		}
 		moving := filepath.Join(t.TempDir(), "moving.pem")
-		if err := os.Link(cert, moving); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, os.Link(cert, moving))
 		conf, err := newTLS(Config{CertFile: moving, KeyFile: key}, new(atomic.Bool))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(os.Remove(moving), os.Rename(odd, moving)); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, errors.Join(os.Remove(moving), os.Rename(odd, moving)))
 		if _, err := conf.GetClientCertificate(nil); err == nil {
 			t.Errorf("%s is taken at a handshake", name)
 		}

@@ -40,6 +40,14 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+// noError fails the test at once if there is one.
+func noError(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // fake is a transport that answers by itself, and is connected at once.
 type fake func(*http.Request) (*http.Response, error)
 

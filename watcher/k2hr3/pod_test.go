@@ -46,9 +46,7 @@ func TestTheLifeOfAPod(t *testing.T) {
 			t.Fatal(err)
 		}
 		key := pod("1")
-		if err := c.Register(ctx, s.role, token, Registration{CUK: key, Tag: "slvpod-0", Extra: Kubernetes}); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, c.Register(ctx, s.role, token, Registration{CUK: key, Tag: "slvpod-0", Extra: Kubernetes}))
 		for cuk, want := range map[CUK]bool{key: true, pod("2"): false} {
 			if is, _, err := c.IsMember(ctx, s.role, cuk); is != want || err != nil {
 				t.Errorf("member %v, %v; want %v", is, err, want)

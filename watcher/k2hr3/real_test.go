@@ -202,9 +202,7 @@ func TestARealK2HR3IsSparedWhatIsGivenUp(t *testing.T) {
 	}
 	next := func() time.Duration {
 		began := time.Now()
-		if err := reading(client())(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, reading(client())(t.Context()))
 		return time.Since(began)
 	}
 	after := func(request func() func(context.Context) error) time.Duration {

@@ -41,17 +41,13 @@ func (a *authority) pem(t *testing.T) []byte { return must(os.ReadFile(a.file)) 
 // write writes a file in place, replace by a rename.
 func write(t *testing.T, path string, content []byte) {
 	t.Helper()
-	if err := os.WriteFile(path, content, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.WriteFile(path, content, 0o644))
 }
 
 func replace(t *testing.T, path string, content []byte) {
 	t.Helper()
 	write(t, path+".next", content)
-	if err := os.Rename(path+".next", path); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.Rename(path+".next", path))
 }
 
 // want asks K2HR3 once.
@@ -72,14 +68,10 @@ func TestAnAuthorityThatChangesOnTheDiskIsTakenUp(t *testing.T) {
 		"by a link": func(t *testing.T, path string, content []byte) { // as Kubernetes does
 			dir := t.TempDir()
 			write(t, filepath.Join(dir, "ca.pem"), content)
-			if err := errors.Join(os.Remove(path), os.Symlink(filepath.Join(dir, "ca.pem"), path)); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, errors.Join(os.Remove(path), os.Symlink(filepath.Join(dir, "ca.pem"), path)))
 		},
 		"by removal, and again": func(t *testing.T, path string, content []byte) {
-			if err := os.Remove(path); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, os.Remove(path))
 			write(t, path, content)
 		},
 	} {
@@ -121,13 +113,13 @@ func TestAuthoritiesThatCannotBeReadJustNowAreThoseFromBefore(t *testing.T) {
 		spoil func(t *testing.T, path string)
 		words string
 	}{
-		"gone":       {func(t *testing.T, path string) { must(0, os.Remove(path)) }, "no such file"},
+		"gone":       {func(t *testing.T, path string) { noError(t, os.Remove(path)) }, "no such file"},
 		"half there": {func(t *testing.T, path string) { write(t, path, must(os.ReadFile(path))[:100]) }, "no certificate in it"},
 		"empty":      {func(t *testing.T, path string) { write(t, path, nil) }, "no certificate in it"},
 		"a FIFO": {func(t *testing.T, path string) {
-			must(0, errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o644)))
+			noError(t, errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o644)))
 		}, "not a regular file"},
-		"too large": {func(t *testing.T, path string) { must(0, os.Truncate(path, 1<<40)) }, "more than"},
+		"too large": {func(t *testing.T, path string) { noError(t, os.Truncate(path, 1<<40)) }, "more than"},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
 			r := newRotation(t)
@@ -162,7 +154,7 @@ func TestTheSystemsAuthoritiesThatChangeAreTakenUp(t *testing.T) {
 		"the second folder": func(t *testing.T, dir string) string {
 			t.Setenv("SSL_CERT_FILE", filepath.Join(dir, "none"))
 			t.Setenv("SSL_CERT_DIR", filepath.Join(dir, "none")+":"+dir)
-			must(0, syscall.Mkfifo(filepath.Join(dir, "fifo.pem"), 0o644)) // nobody waits for it
+			noError(t, syscall.Mkfifo(filepath.Join(dir, "fifo.pem"), 0o644)) // nobody waits for it
 			return filepath.Join(dir, "own.pem")
 		},
 	} {
@@ -177,7 +169,7 @@ func TestTheSystemsAuthoritiesThatChangeAreTakenUp(t *testing.T) {
 			r.want(c, "with another certificate", unsigned)
 			replace(t, file, r.new.pem(t))
 			r.want(c, "with the new authority", "")
-			must(0, os.Remove(file))
+			noError(t, os.Remove(file))
 			r.want(c, "without it", unsigned)
 		})
 	}

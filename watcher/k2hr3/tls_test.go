@@ -62,9 +62,7 @@ func (a *authority) issue(t *testing.T, name string, template *x509.Certificate)
 
 func writePEM(t *testing.T, file, kind string, der []byte) {
 	t.Helper()
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600))
 }
 
 func forServer() *x509.Certificate {
@@ -109,9 +107,7 @@ func TestSessionsAreResumed(t *testing.T) {
 	})
 	c := newClient(t, Config{API: api, CAFile: ca.file})
 	for range 3 {
-		if err := c.Ping(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, c.Ping(t.Context()))
 	}
 	if len(resumed) != 3 || resumed[0] || !resumed[1] || !resumed[2] {
 		t.Errorf("resumed: %v", resumed)
@@ -134,20 +130,14 @@ func TestClientCertificate(t *testing.T) {
 	})
 
 	c := newClient(t, Config{API: api, CAFile: ca.file, CertFile: certFile, KeyFile: keyFile})
-	if err := c.Ping(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, c.Ping(t.Context()))
 	ca.issue(t, "client", forClient())
-	if err := c.Ping(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, c.Ping(t.Context()))
 	if len(serials) != 2 || serials[0] == serials[1] {
 		t.Errorf("after a renewal on disk: certificates %v", serials)
 	}
 
-	if err := os.Remove(keyFile); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.Remove(keyFile))
 	if err := c.Ping(t.Context()); kindOf(t, err) != ErrTransport || !strings.Contains(err.Error(), keyFile) {
 		t.Errorf("without the file: %v", err)
 	}
@@ -158,9 +148,7 @@ func TestCertificateFilesThatCannotBeUsedAreNamed(t *testing.T) {
 	certFile, keyFile := ca.issue(t, "client", forClient())
 	_, otherKey := ca.issue(t, "other", forClient())
 	empty := filepath.Join(t.TempDir(), "empty.pem")
-	if err := os.WriteFile(empty, []byte("nothing\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.WriteFile(empty, []byte("nothing\n"), 0o600))
 	for name, tt := range map[string]struct {
 		cfg    Config
 		reason []string

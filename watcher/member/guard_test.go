@@ -26,9 +26,7 @@ const leftToken = "k2hr3-role-token"
 
 func newLeft(t *testing.T) *left {
 	l := &left{t: t, dir: filepath.Join(t.TempDir(), "antpickax")}
-	if err := os.Mkdir(l.dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.Mkdir(l.dir, 0o700))
 	for _, name := range []string{leftToken, "k2hr3-role-name", "k2hr3-cuk"} {
 		l.write(name, "x")
 		l.chmod(name, 0o644)
@@ -40,15 +38,11 @@ func newLeft(t *testing.T) *left {
 func (l *left) path(name string) string { return filepath.Join(l.dir, name) }
 
 func (l *left) write(name, text string) {
-	if err := os.WriteFile(l.path(name), []byte(text), 0o600); err != nil {
-		l.t.Fatal(err)
-	}
+	noError(l.t, os.WriteFile(l.path(name), []byte(text), 0o600))
 }
 
 func (l *left) chmod(name string, mode fs.FileMode) {
-	if err := os.Chmod(l.path(name), mode); err != nil {
-		l.t.Fatal(err)
-	}
+	noError(l.t, os.Chmod(l.path(name), mode))
 }
 
 // modes returns the permissions of the folder and of what is in it.
@@ -146,13 +140,9 @@ func TestTheModeOfAnotherFileIsNotChanged(t *testing.T) {
 			l.chmod("", 0o755)
 			os.Remove(l.path(leftToken))
 			other := filepath.Join(t.TempDir(), "passwd")
-			if err := os.WriteFile(other, nil, 0o600); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, os.WriteFile(other, nil, 0o600))
 			os.Chmod(other, 0o644)
-			if err := tt.put(l.path(leftToken), other); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, tt.put(l.path(leftToken), other))
 			before := l.modes()
 			l.want(0, tt.undone)
 			if diff := cmp.Diff(before, l.modes()); diff != "" {
@@ -170,9 +160,7 @@ func TestAFolderThatIsALinkIsNotFollowed(t *testing.T) {
 	l := newLeft(t)
 	to := l.dir
 	l.dir += "-link"
-	if err := os.Symlink(to, l.dir); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.Symlink(to, l.dir))
 	l.want(0, 1)
 	l.want(0, 0)
 	l.dir = to

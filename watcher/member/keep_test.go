@@ -588,9 +588,7 @@ func TestATokenThatIsDeletedIsLoggedOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 5 { // the file is named by the configuration, whether it is there or not
-			if err := h.read(t); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, h.read(t))
 		}
 		if n := h.logged("no longer needs"); n != 1 {
 			t.Errorf("logged %d times", n)

@@ -80,6 +80,14 @@ func onHost(t *testing.T, name string, f func(t *testing.T, h *host)) {
 	t.Run(name, func(t *testing.T) { inBubble(t, f) })
 }
 
+// noError fails the test at once if there is one.
+func noError(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // client returns a client whose requests come from an address.
 func (h *host) client(from string) *k2hr3.Client {
 	api, _ := k2hr3.ParseAPI("http://k2hr3.shop.example:18080")
@@ -99,9 +107,7 @@ func (h *host) use(token string) {
 }
 
 func (h *host) write(text string) {
-	if err := os.WriteFile(h.file, []byte(text), 0o600); err != nil {
-		h.t.Fatal(err)
-	}
+	noError(h.t, os.WriteFile(h.file, []byte(text), 0o600))
 }
 
 // asked returns the requests since the last call, such as "GET/user-made token".
@@ -323,9 +329,7 @@ func TestATokenFileThatIsOfNoUseDoesNotKeepAHostFromReadingByItsAddress(t *testi
 			if err := h.read(t); err != nil { // by the token
 				t.Fatal(err)
 			}
-			if err := spoil(h); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, spoil(h))
 			err := h.read(t)
 			if !errors.Is(err, k2hr3.ErrNotMember) || strings.Contains(err.Error(), "password1") {
 				t.Errorf("no member: %v", err)
@@ -405,9 +409,7 @@ func TestTheTokenIsDeletedOnceTheHostReadsWithoutIt(t *testing.T) {
 	} {
 		onHost(t, tt.name, func(t *testing.T, h *host) {
 			h.ForgetToken = tt.wanted
-			if err := h.read(t); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, h.read(t))
 			if _, err := os.Stat(h.file); err != nil {
 				t.Error("deleted before K2HR3 counted the host as a member")
 			}
@@ -418,9 +420,7 @@ func TestTheTokenIsDeletedOnceTheHostReadsWithoutIt(t *testing.T) {
 				h.cluster.DropSlave(addr, cuk)
 			}
 			for range 2 {
-				if err := h.read(t); err != nil {
-					t.Fatal(err)
-				}
+				noError(t, h.read(t))
 			}
 			if _, err := os.Stat(h.file); errors.Is(err, os.ErrNotExist) != tt.gone {
 				t.Errorf("token file: %v", err)
@@ -435,13 +435,9 @@ func TestATokenThatCannotBeDeletedIsLoggedOnce(t *testing.T) {
 		if _, err := h.Keep(t.Context(), Identity{}); err != nil {
 			t.Fatal(err)
 		}
-		if err := errors.Join(os.Remove(h.file), os.MkdirAll(filepath.Join(h.file, "x"), 0o700)); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, errors.Join(os.Remove(h.file), os.MkdirAll(filepath.Join(h.file, "x"), 0o700)))
 		for range 3 {
-			if err := h.read(t); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, h.read(t))
 		}
 		if n := strings.Count(h.log.String(), "cannot delete it"); n != 1 {
 			t.Errorf("logged %d times", n)

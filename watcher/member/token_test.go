@@ -70,17 +70,13 @@ func TestUserDataIsAskedForWhenATokenIsNeeded(t *testing.T) {
 		if _, err := h.Join(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := h.read(t); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, h.read(t))
 		if n := h.fetches(); n != 0 {
 			t.Errorf("a member that reads by its address asked %d times", n)
 		}
 		h.cluster.DropSlave(addr, cuk)
 		for range 3 {
-			if err := h.read(t); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, h.read(t))
 		}
 		if n := h.fetches(); n != 1 {
 			t.Errorf("three reads by token asked %d times", n)
@@ -91,9 +87,7 @@ func TestUserDataIsAskedForWhenATokenIsNeeded(t *testing.T) {
 func TestATokenThatK2HR3RefusesIsFetchedAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.useUserData(h.cluster.RoleToken("slave", 0))
-		if err := h.read(t); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, h.read(t))
 		h.fetches()
 		undo := h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.TokensExpired})
 		if err := h.read(t); !errors.Is(err, k2hr3.ErrUnauthorized) {
@@ -130,9 +124,7 @@ func TestANewAddressCountsAtOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		old := h.cluster.RoleToken("slave", 0)
 		h.useUserData(old)
-		if err := h.read(t); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, h.read(t))
 		h.cluster.Revoke(old)
 		h.useUserData(h.cluster.RoleToken("slave", 0))
 		if err := h.read(t); err != nil {
@@ -162,9 +154,7 @@ func TestUserDataThatIsOfNoUse(t *testing.T) {
 		{"no address", func(h *host) { h.write("#include\nhttp://k2hr3.shop.example/secret") }, nil, "leads elsewhere"},
 		{"a pipe", func(h *host) {
 			os.Remove(h.file)
-			if err := syscall.Mkfifo(h.file, 0o600); err != nil {
-				h.t.Fatal(err)
-			}
+			noError(h.t, syscall.Mkfifo(h.file, 0o600))
 		}, nil, "not a regular file"},
 		{"a very long file", func(h *host) { h.write(strings.Repeat("x", 1<<20)) }, nil, "no role token"},
 	} {
@@ -243,9 +233,7 @@ func TestATokenFileThatOthersCanReadIsClosedWithAWarning(t *testing.T) {
 		"a link to everybody's": {func(t *testing.T, h *host) {
 			chmod(t, h.file, 0o644)
 			link := filepath.Join(t.TempDir(), "link")
-			if err := os.Symlink(h.file, link); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, os.Symlink(h.file, link))
 			h.file = link
 		}, false, 1},
 		"another user's": {func(t *testing.T, h *host) {
@@ -253,9 +241,7 @@ func TestATokenFileThatOthersCanReadIsClosedWithAWarning(t *testing.T) {
 				t.Skip("only root can give a file away")
 			}
 			chmod(t, h.file, 0o644)
-			if err := os.Chown(h.file, 4242, 4242); err != nil {
-				t.Fatal(err)
-			}
+			noError(t, os.Chown(h.file, 4242, 4242))
 		}, false, 1},
 	} {
 		onHost(t, strings.ReplaceAll(name, " ", "-"), func(t *testing.T, h *host) {
@@ -289,9 +275,7 @@ func TestATokenFileThatOthersCanReadIsClosedWithAWarning(t *testing.T) {
 
 func chmod(t *testing.T, path string, mode fs.FileMode) {
 	t.Helper()
-	if err := os.Chmod(path, mode); err != nil {
-		t.Fatal(err)
-	}
+	noError(t, os.Chmod(path, mode))
 }
 
 func TestAForgottenAddressIsForgottenWithItsToken(t *testing.T) {
@@ -301,9 +285,7 @@ func TestAForgottenAddressIsForgottenWithItsToken(t *testing.T) {
 		if _, err := h.Join(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if err := h.read(t); err != nil {
-			t.Fatal(err)
-		}
+		noError(t, h.read(t))
 		if _, err := os.Stat(h.file); err == nil || !h.fetched.token.IsZero() {
 			t.Errorf("the file: %v; a token in memory: %v", err, !h.fetched.token.IsZero())
 		}
