@@ -56,7 +56,7 @@ func everySecond() meddler {
 }
 
 func networkFaults() []fault {
-	rows := []fault{
+	return []fault{
 		{name: "connections are cut", wrong: "every connection ends before an answer", does: keeps,
 			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Cut}), asks: 220, says: []string{silent, "EOF"}},
 		{name: "reads are cut", wrong: "every read ends before an answer", does: keeps,
@@ -93,5 +93,4 @@ func networkFaults() []fault {
 		{name: "every second exchange fails", wrong: "the network loses every second exchange", does: "asks again soon each time",
 			strike: every(everySecond()), heal: unmeddled, sees: 10 * time.Second, asks: 50, says: []string{silent}, each: 40},
 	}
-	return rows
 }

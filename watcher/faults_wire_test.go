@@ -31,6 +31,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/dns/dnsmessage"
+
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
@@ -386,35 +388,36 @@ func (n *nameServer) set(name string, addrs ...string) {
 
 // serve answers until its connection is closed: the question again, and the addresses for it.
 func (n *nameServer) serve() {
-	const header, a, aaaa = 12, 1, 28
 	b := make([]byte, 512)
 	for {
 		size, from, err := n.conn.ReadFrom(b)
 		if err != nil {
 			return
 		}
-		name, end := "", header
-		for end < size && b[end] != 0 {
-			name += string(b[end+1:end+1+int(b[end])]) + "."
-			end += 1 + int(b[end])
+		var m dnsmessage.Message
+		if err := m.Unpack(b[:size]); err != nil {
+			continue
 		}
-		end += 5
-		kind := int(b[end-4])<<8 | int(b[end-3])
+		q := m.Questions[0]
 		n.mu.Lock()
-		addrs := n.names[name]
+		addrs := n.names[q.Name.String()]
 		n.mu.Unlock()
-		reply := append([]byte{b[0], b[1], 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0}, b[header:end]...)
+		reply := dnsmessage.Message{Header: dnsmessage.Header{ID: m.ID, Response: true, RecursionAvailable: true}, Questions: m.Questions}
 		if len(addrs) == 0 {
-			reply[3] = 0x83 // no such name
+			reply.RCode = dnsmessage.RCodeNameError
 		}
+		head := dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class}
 		for _, addr := range addrs {
-			if kind == a && addr.Is4() || kind == aaaa && addr.Is6() {
-				data := addr.AsSlice()
-				reply[7]++
-				reply = append(append(reply, 0xc0, header, 0, byte(kind), 0, 1, 0, 0, 0, 0, 0, byte(len(data))), data...)
+			switch {
+			case q.Type == dnsmessage.TypeA && addr.Is4():
+				reply.Answers = append(reply.Answers, dnsmessage.Resource{Header: head, Body: &dnsmessage.AResource{A: addr.As4()}})
+			case q.Type == dnsmessage.TypeAAAA && addr.Is6():
+				reply.Answers = append(reply.Answers, dnsmessage.Resource{Header: head, Body: &dnsmessage.AAAAResource{AAAA: addr.As16()}})
 			}
 		}
-		n.conn.WriteTo(reply, from)
+		if packed, err := reply.Pack(); err == nil {
+			n.conn.WriteTo(packed, from)
+		}
 	}
 }
 

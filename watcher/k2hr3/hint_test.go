@@ -61,6 +61,24 @@ func resets(conn net.Conn) {
 	_ = conn.(*net.TCPConn).SetLinger(0)
 }
 
+// says fails the test unless there is an error that has all the words, and none that would mislead.
+func says(t *testing.T, what string, err error, words, misleading []string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("%s: no error", what)
+	}
+	for _, w := range words {
+		if !strings.Contains(err.Error(), w) {
+			t.Errorf("%s: %v\nwant %q in it", what, err, w)
+		}
+	}
+	for _, w := range misleading {
+		if strings.Contains(err.Error(), w) {
+			t.Errorf("%s: %v\nthat is misleading: %q", what, err, w)
+		}
+	}
+}
+
 // TestHintsSayWhatIsWrongAndWhatHelps goes by what an operator would do about each.
 func TestHintsSayWhatIsWrongAndWhatHelps(t *testing.T) {
 	ca, other := newAuthority(t), newAuthority(t)
@@ -139,20 +157,7 @@ func TestHintsSayWhatIsWrongAndWhatHelps(t *testing.T) {
 				},
 				"IsMember": func() error { _, _, err := c.IsMember(t.Context(), role, cuk); return err },
 			} {
-				err := do()
-				if err == nil {
-					t.Fatalf("%s: no error", op)
-				}
-				for _, words := range tt.says {
-					if !strings.Contains(err.Error(), words) {
-						t.Errorf("%s: %v\nwant %q in it", op, err, words)
-					}
-				}
-				for _, words := range tt.not {
-					if strings.Contains(err.Error(), words) {
-						t.Errorf("%s: %v\nthat is misleading: %q", op, err, words)
-					}
-				}
+				says(t, op, do(), tt.says, tt.not)
 			}
 		})
 	}
@@ -245,20 +250,7 @@ func TestATroubleOfTheProxyIsCalledThat(t *testing.T) {
 				return
 			}
 			c := newClient(t, Config{API: must(ParseAPI(tt.api))})
-			err := c.Ping(t.Context())
-			if err == nil {
-				t.Fatal("no error")
-			}
-			for _, words := range tt.says {
-				if !strings.Contains(err.Error(), words) {
-					t.Errorf("%v\nwant %q in it", err, words)
-				}
-			}
-			for _, words := range tt.not {
-				if strings.Contains(err.Error(), words) {
-					t.Errorf("%v\nthat is misleading: %q", err, words)
-				}
-			}
+			says(t, "Ping", c.Ping(t.Context()), tt.says, tt.not)
 		})
 	}
 }
@@ -283,10 +275,7 @@ func TestAProxyThatRefusesIsCalledThat(t *testing.T) {
 				underEnvironment(t, at+"=1", "HTTP_PROXY="+proxy.URL, "HTTPS_PROXY="+proxy.URL)
 				return
 			}
-			err := newClient(t, Config{API: must(ParseAPI(tt.api))}).Ping(t.Context())
-			if err == nil || !strings.Contains(err.Error(), tt.says) {
-				t.Errorf("%v\nwant %q in it", err, tt.says)
-			}
+			says(t, "Ping", newClient(t, Config{API: must(ParseAPI(tt.api))}).Ping(t.Context()), []string{tt.says}, nil)
 		})
 	}
 }

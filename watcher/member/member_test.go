@@ -80,6 +80,16 @@ func onHost(t *testing.T, name string, f func(t *testing.T, h *host)) {
 	t.Run(name, func(t *testing.T) { inBubble(t, f) })
 }
 
+// says fails the test unless there is an error that has all the words.
+func says(t *testing.T, err error, words ...string) {
+	t.Helper()
+	for _, w := range words {
+		if err == nil || !strings.Contains(err.Error(), w) {
+			t.Errorf("got %v, want %q in it", err, w)
+		}
+	}
+}
+
 // noError fails the test at once if there is one.
 func noError(t testing.TB, err error) {
 	t.Helper()
@@ -349,11 +359,7 @@ func TestBothRefusalsAreReportedAndATroubleIsNoReasonToTryTheOtherRight(t *testi
 		if !errors.Is(err, k2hr3.ErrNotMember) || !errors.Is(err, k2hr3.ErrUnauthorized) {
 			t.Errorf("got %v", err)
 		}
-		for _, words := range []string{"by address and CUK:", "by role token:"} {
-			if err == nil || !strings.Contains(err.Error(), words) {
-				t.Errorf("got %v, want %q", err, words)
-			}
-		}
+		says(t, err, "by address and CUK:", "by role token:")
 		h.asked()
 		h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.InternalError})
 		if err := h.read(t); !errors.Is(err, k2hr3.ErrServer) {
