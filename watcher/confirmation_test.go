@@ -33,9 +33,7 @@ func TestAChmpxThatTakesTheFileIsConfirmed(t *testing.T) {
 			h.pass(lag + 1100*time.Millisecond)
 			h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=2")
 			h.pass(time.Minute)
-			if h.revision() != 2 {
-				t.Errorf("revision %d", h.revision())
-			}
+			h.wantRevision(2)
 			h.log.want(t, 0, "WARN")
 			h.log.want(t, 0, "ERROR")
 		})
@@ -48,9 +46,7 @@ func TestAFileThatChmpxMissedIsPutInPlaceOnceMore(t *testing.T) {
 		h.chmpx.set(func(c *fakeChmpx) { c.skip = 1 })
 		h.change(2)
 		h.pass(h.config.Confirm - time.Second)
-		if h.revision() != 2 {
-			t.Error("not enough time was given")
-		}
+		h.wantRevision(2) // it gets its time
 		h.pass(3 * time.Second)
 		if h.revision() != 3 || !h.lists(2) {
 			t.Errorf("revision %d", h.revision())
@@ -72,16 +68,12 @@ func TestAChmpxThatTakesNothingIsToldOfLoudlyAndLeftAlone(t *testing.T) {
 		h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
 		h.change(2)
 		h.pass(10 * time.Minute)
-		if h.revision() != 3 {
-			t.Errorf("revision %d: it is put in place once more, and that once only", h.revision())
-		}
+		h.wantRevision(3) // it is put in place once more, and that once only
 		h.log.want(t, 1, "ERROR", "does not load slave.ini", "restart chmpx")
 		h.change(3)
 		h.pass(10 * time.Minute)
 		h.log.want(t, 2, "ERROR", "does not load slave.ini")
-		if jobs := h.unit.jobs(); jobs != "" {
-			t.Errorf("jobs: %s", jobs)
-		}
+		h.wantJobs("")
 
 		h.chmpx.set(func(c *fakeChmpx) { c.deaf = false })
 		h.chmpx.start(t) // the operator restarts it
@@ -209,9 +201,7 @@ func TestAFileThatEndsChmpxIsTakenBackUntilThereIsAnotherText(t *testing.T) {
 		h.checkNag("RESOURCE not applied; slave.ini unchanged", time.Hour)
 		h.join(3)
 		h.pass(2 * h.config.Interval)
-		if !h.lists(3) {
-			t.Error("the next text was not put in place")
-		}
+		h.wantListed(3, "the next text was not put in place")
 	})
 }
 
@@ -275,9 +265,7 @@ func TestAFileThatChmpxRanBeforeIsNotBlamedForItsEnd(t *testing.T) {
 		h.log.want(t, 1, "another program changed slave.ini")
 		h.log.want(t, 1, "ERROR", "chmpx ended; slave.ini is good, so look for the cause in chmpx's log")
 		h.log.want(t, 0, "chmpx ended on the new slave.ini")
-		if h.revision() != 2 {
-			t.Errorf("in place is revision %d, want 2", h.revision())
-		}
+		h.wantRevision(2)
 		h.chmpx.set(func(c *fakeChmpx) { c.lag = 0 })
 		h.chmpx.start(t)
 		h.askNow()
@@ -293,9 +281,7 @@ func TestAReloadOfTheAgentTriesAFileAgainThatHasEndedChmpx(t *testing.T) {
 		h.chmpx.start(t)
 		h.askNow()
 		h.pass(3 * time.Second)
-		if !h.lists(2) {
-			t.Error("not tried again")
-		}
+		h.wantListed(2, "not tried again")
 	})
 }
 
@@ -361,9 +347,7 @@ func TestWithConfirmZeroNothingIsSaidOfARevisionThatIsNotTaken(t *testing.T) {
 		h.chmpx.set(func(c *fakeChmpx) { c.deaf = true })
 		h.change(2)
 		h.pass(10 * time.Minute)
-		if h.revision() != 2 {
-			t.Errorf("revision %d", h.revision())
-		}
+		h.wantRevision(2)
 		h.log.want(t, 0, "does not load")
 	})
 }
@@ -376,9 +360,7 @@ func TestANewTextWhileOneIsBeingConfirmedIsAppliedAndConfirmed(t *testing.T) {
 		h.pass(2 * time.Second)
 		h.join(3)
 		h.pass(2 * time.Second)
-		if !h.lists(3) {
-			t.Error("the second text waits for the first to be confirmed")
-		}
+		h.wantListed(3, "the second text waits for the first to be confirmed")
 		h.pass(10 * time.Second)
 		h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=3")
 		h.log.want(t, 0, "WARN")
@@ -398,9 +380,7 @@ func TestLooksDoNotPileUpBehindOneThatHangs(t *testing.T) {
 		h.log.want(t, 1, "cannot probe chmpx")
 		h.join(3)
 		h.pass(68 * time.Second)
-		if !h.lists(3) {
-			t.Error("the file is not kept any more")
-		}
+		h.wantListed(3, "the file is not kept any more")
 		if n := len(h.requests(fakek2hr3.OpResource)); n > 10 {
 			t.Errorf("%d reads", n)
 		}

@@ -31,9 +31,7 @@ func TestAFailureLeavesTheFileAndIsRetriedWithGrowingPauses(t *testing.T) {
 
 			h.api.ClearFaults()
 			h.pass(h.config.Interval + 2*time.Second + tt.takes)
-			if !h.lists(2) {
-				t.Error("it did not recover by itself")
-			}
+			h.wantListed(2, "it did not recover by itself")
 			h.log.want(t, 1, "K2HR3 answers again")
 		})
 	}
@@ -61,9 +59,7 @@ func TestAfterASilenceK2HR3IsFirstAskedWhetherItIsThere(t *testing.T) {
 		}
 		h.api.ClearFaults()
 		h.pass(schedule.LongestPause + time.Minute)
-		if !h.lists(2) {
-			t.Error("it did not recover by itself")
-		}
+		h.wantListed(2, "it did not recover by itself")
 		h.forget()
 		h.askNow()
 		h.pass(time.Minute)

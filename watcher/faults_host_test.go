@@ -188,9 +188,7 @@ func chmpxFaults() []fault {
 				h.chmpx.stop()
 				h.unit.set(func(u *fakeUnit) { u.state = unitState(load, active, file) })
 			}, heal: func(h *host) {
-				if jobs := h.unit.jobs(); jobs != "" {
-					h.t.Errorf("jobs: %s", jobs)
-				}
+				h.wantJobs("")
 				h.chmpx.start(h.t)
 			}, sees: 6 * time.Minute, asks: 50, says: []string{"chmpx's unit is not running; not starting it", why}, once: true}
 	}

@@ -38,9 +38,7 @@ func TestAChangeIsAppliedWithinASecond(t *testing.T) {
 		h.held()
 		h.join(2)
 		h.pass(600 * time.Millisecond)
-		if !h.lists(2) {
-			t.Error("it was not")
-		}
+		h.wantListed(2, "not within 600 ms")
 		h.pass(time.Second)
 		if h.api.Held() != 1 {
 			t.Error("no request is being held afterwards")
@@ -84,9 +82,7 @@ func TestChangesThatDoNotEndAreAppliedSoonAllTheSame(t *testing.T) {
 		if d := time.Since(first); d > 1400*time.Millisecond {
 			t.Errorf("the first replacement came %v after the first change", d)
 		}
-		if !h.lists(10) {
-			t.Error("the first change is missing")
-		}
+		h.wantListed(10, "the first change is missing")
 	})
 }
 
@@ -137,9 +133,7 @@ func TestTheNextChangeAfterOneOfNoConcernIsSeenAtOnce(t *testing.T) {
 		h.cluster.ClearText()
 		h.join(2)
 		h.pass(600 * time.Millisecond)
-		if !h.lists(2) {
-			t.Error("it was not")
-		}
+		h.wantListed(2, "not within 600 ms")
 	})
 }
 
@@ -181,9 +175,7 @@ func TestAChangeIsAppliedThoughK2HR3FailsSince(t *testing.T) {
 			h.pass(10 * time.Millisecond) // the change is told
 			on(fakek2hr3.Fault{Name: fault}, read)(h)
 			h.pass(within)
-			if !h.lists(2) {
-				t.Error("the change waits for K2HR3")
-			}
+			h.wantListed(2, "the change waits for K2HR3")
 			h.api.ClearFaults()
 		})
 	}

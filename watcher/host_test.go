@@ -451,6 +451,31 @@ func (h *host) file() string {
 // lists reports whether the file in place lists a server.
 func (h *host) lists(n int) bool { return strings.Contains(h.file(), serverName(n)) }
 
+// wantListed fails the test unless the file in place lists a server, and says what it means that
+// it does not.
+func (h *host) wantListed(n int, otherwise string) {
+	h.t.Helper()
+	if !h.lists(n) {
+		h.t.Errorf("%s: server %d is not in the file", otherwise, n)
+	}
+}
+
+// wantRevision fails the test unless the file in place has this revision.
+func (h *host) wantRevision(n int) {
+	h.t.Helper()
+	if got := h.revision(); got != n {
+		h.t.Errorf("revision %d is in place, want %d", got, n)
+	}
+}
+
+// wantJobs fails the test unless this, in one line, was done to chmpx's unit.
+func (h *host) wantJobs(jobs string) {
+	h.t.Helper()
+	if got := h.unit.jobs(); got != jobs {
+		h.t.Errorf("jobs: %q, want %q", got, jobs)
+	}
+}
+
 // revision is that of the file in place, 0 without one.
 func (h *host) revision() int {
 	h.t.Helper()

@@ -22,9 +22,7 @@ func TestAChmpxThatEndedJustBeforeTheReplacementDidNotEndByIt(t *testing.T) {
 		h.chmpx.start(t)
 		h.pass(10 * time.Second)
 		h.log.want(t, 0, "ERROR")
-		if !h.lists(2) {
-			t.Error("the file was restored to the one before")
-		}
+		h.wantListed(2, "the file was restored to the one before")
 	})
 }
 
@@ -41,9 +39,7 @@ func TestAChmpxThatWasRestartedJustBeforeTheReplacementIsJudgedAsItIs(t *testing
 		h.cluster.SetText(text)
 		h.send(AskNow)
 		h.log.want(t, 1, "WARN", "RESOURCE waits for a restart of chmpx")
-		if h.revision() != 2 {
-			t.Errorf("chmpx got revision %d", h.revision())
-		}
+		h.wantRevision(2)
 		h.restartsInto(text, time.Second)
 	})
 }

@@ -114,9 +114,7 @@ func TestOnce(t *testing.T) {
 			case tt.want != "" && (err == nil || !strings.Contains(err.Error(), tt.want)):
 				t.Errorf("got %v, want %q", err, tt.want)
 			}
-			if h.revision() != tt.revision {
-				t.Errorf("revision %d, want %d", h.revision(), tt.revision)
-			}
+			h.wantRevision(tt.revision)
 			for _, r := range h.reads() {
 				if r.Prefer != "" {
 					t.Errorf("K2HR3 was asked to hold: %s", r.Prefer)

@@ -239,9 +239,7 @@ func TestARestartThatIsWantedIsMadeForWhatWaits(t *testing.T) {
 		text := h.waits()
 		h.pass(10 * time.Second)
 		h.runsThe(text)
-		if jobs := h.unit.jobs(); jobs != "restart" {
-			t.Errorf("jobs: %q", jobs)
-		}
+		h.wantJobs("restart")
 	})
 }
 

@@ -26,9 +26,7 @@ func TestTheFirstFileIsInPlaceAtOnceWithOwnCUKAndRevision(t *testing.T) {
 		if got := h.file(); got != want {
 			t.Errorf("the file is\n%s\nwant\n%s", got, want)
 		}
-		if h.revision() != 1 {
-			t.Errorf("revision %d, want 1", h.revision())
-		}
+		h.wantRevision(1)
 		h.log.want(t, 1, "slave.ini replaced", "first file", "revision=1", "servers=1", "slaves=1")
 	})
 }
@@ -45,9 +43,7 @@ func TestWithoutAStampTheTextsOwnRevisionStays(t *testing.T) {
 		h.cluster.SetText(strings.Replace(text, "4711", "4712", 1))
 		h.askNow()
 		h.pass(schedule.LeastAskPause + leastReplacePause)
-		if h.revision() != 4712 {
-			t.Errorf("revision %d: with the stamp off a new FILEVERSION is a change", h.revision())
-		}
+		h.wantRevision(4712) // with the stamp off a new FILEVERSION is a change
 	})
 }
 
@@ -68,9 +64,7 @@ func TestAClusterWithoutServersIsWaitedFor(t *testing.T) {
 		}
 		h.join(2)
 		h.pass(schedule.Hurry + time.Second)
-		if !h.lists(2) {
-			t.Error("the first server was not applied")
-		}
+		h.wantListed(2, "the first server was not applied")
 	})
 }
 

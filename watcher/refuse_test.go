@@ -78,9 +78,7 @@ func TestARefusedTextLeavesTheFileAndALaterGoodOneIsApplied(t *testing.T) {
 				h.cluster.ClearText()
 				h.join(2)
 				h.pass(70 * time.Second)
-				if !h.lists(2) {
-					t.Error("a later good text is not applied")
-				}
+				h.wantListed(2, "a later good text is not applied")
 			})
 		}
 	}
@@ -99,9 +97,7 @@ func TestARefusedTextIsNoFirstFile(t *testing.T) {
 			h.log.want(t, 0, "unchanged")
 			h.cluster.ClearText()
 			h.pass(schedule.Hurry + schedule.LeastPause)
-			if !h.lists(1) {
-				t.Error("the good one that follows is not applied")
-			}
+			h.wantListed(1, "the good one that follows is not applied")
 		})
 	}
 }

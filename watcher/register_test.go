@@ -53,9 +53,7 @@ func TestAMemberIsNotRegisteredAgain(t *testing.T) {
 		if n := len(h.requests(fakek2hr3.OpProbe)); n < 5+5 || n > 5+7 {
 			t.Errorf("%d looks for membership, want one for each time it was told to and one every ten minutes", n)
 		}
-		if !h.lists(1) {
-			t.Error("no file")
-		}
+		h.wantListed(1, "no file")
 	})
 }
 
@@ -68,9 +66,7 @@ func TestWithoutARoleTokenTheLogSaysWhatToDoAndOneThatComesIsUsedAtOnce(t *testi
 		h.log.want(t, h.log.count("membership unconfirmed"), "no role token", "/etc/k2hdkc/role-token", "role-token-file")
 		h.setToken(h.token)
 		h.askNow()
-		if !h.lists(1) {
-			t.Error("no file")
-		}
+		h.wantListed(1, "no file")
 	})
 }
 
@@ -91,9 +87,7 @@ func TestAFailedRegistrationDoesNotStopReading(t *testing.T) {
 			}
 			h.join(2)
 			h.pass(70 * time.Second)
-			if !h.lists(2) {
-				t.Error("no second file")
-			}
+			h.wantListed(2, "no second file")
 			h.pass(time.Hour)
 			if n := len(h.requests(fakek2hr3.OpProbe)); n < 12 || n > 120 { // each asks twice
 				t.Errorf("%d attempts to join in an hour", n)
@@ -138,9 +132,7 @@ func TestAHostThatK2HR3ForgotRegistersAgain(t *testing.T) {
 			unchanged()
 			h.join(2)
 			h.pass(68 * time.Second)
-			if !h.lists(2) {
-				t.Error("the next change is not applied")
-			}
+			h.wantListed(2, "the next change is not applied")
 		})
 	}
 }

@@ -49,9 +49,7 @@ func TestAFileThatSomebodyElseChangedIsPutBackAtOnceUnderTheNextRevision(t *test
 				t.Errorf("K2HR3 was asked %d times", n)
 			}
 			h.send(OutputTouched) // of the repair itself
-			if h.revision() != 2 {
-				t.Error("the repair was taken for another edit")
-			}
+			h.wantRevision(2)     // the repair is not taken for another edit
 			h.pass(10 * time.Minute)
 			for _, r := range h.reads() {
 				if r.Status != 304 {
@@ -100,9 +98,7 @@ func TestAChangeThatNoEventToldOfIsRepairedAtTheNextAnswer(t *testing.T) {
 		h.applied()
 		noError(t, edits["deleted"](h.config.File.Path))
 		h.pass(5*time.Minute + 30*time.Second)
-		if h.revision() != 2 {
-			t.Error("it was not")
-		}
+		h.wantRevision(2)
 	})
 }
 
@@ -120,9 +116,7 @@ func TestAFileThatCannotBePutBackIsTriedAgain(t *testing.T) {
 		h.checkNag("restoring the last good one", 10*time.Minute)
 		h.edit(os.Remove)
 		h.pass(maxRepairPause + time.Second)
-		if !h.lists(1) {
-			t.Error("it was not put back once it could be")
-		}
+		h.wantListed(1, "it was not put back once it could be")
 		h.log.want(t, 1, "slave.ini restored")
 	})
 }
@@ -139,8 +133,6 @@ func TestAFileThatWasNeverGoodIsNotPutBack(t *testing.T) {
 		}
 		h.join(1)
 		h.pass(schedule.Hurry + time.Second)
-		if !h.lists(1) {
-			t.Error("the first good text is not applied")
-		}
+		h.wantListed(1, "the first good text is not applied")
 	})
 }

@@ -39,9 +39,7 @@ func TestARestartedWatcherSendsTheETagAndWritesNothing(t *testing.T) {
 			}
 		}
 		h.change(2)
-		if h.revision() != 2 {
-			t.Errorf("revision %d", h.revision())
-		}
+		h.wantRevision(2)
 	})
 }
 
@@ -57,9 +55,7 @@ func TestTheRevisionGoesUpByOneWithEachWriteAndStartsAgainAfterTheLargest(t *tes
 		h.start()
 		for i, want := range []int{render.MaxRevision - 1, render.MaxRevision, 1, 2, 3} {
 			h.change(2 + i)
-			if h.revision() != want {
-				t.Errorf("revision %d, want %d", h.revision(), want)
-			}
+			h.wantRevision(want)
 			if i == 3 { // the agent restarts, and its state is lost
 				h.stop()
 				noError(t, os.Remove(h.config.StateFile))

@@ -33,14 +33,10 @@ func TestTheUnitIsStartedOnlyForTheFirstGoodFileAndIfItIsEnabledAndDown(t *testi
 			h.leave(1)
 			h.start()
 			h.pass(time.Minute)
-			if jobs := h.unit.jobs(); jobs != "" {
-				t.Errorf("jobs before there is a file: %s", jobs)
-			}
+			h.wantJobs("") // as long as there is no file
 			h.join(1)
 			h.pass(schedule.Hurry + time.Second)
-			if jobs := h.unit.jobs(); jobs != tt.want {
-				t.Errorf("jobs: %q, want %q", jobs, tt.want)
-			}
+			h.wantJobs(tt.want)
 			if tt.want == "start" {
 				h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=1")
 			}
@@ -48,9 +44,7 @@ func TestTheUnitIsStartedOnlyForTheFirstGoodFileAndIfItIsEnabledAndDown(t *testi
 			h.change(2)
 			h.edit(edits["deleted"])
 			h.pass(time.Minute)
-			if jobs := h.unit.jobs(); jobs != tt.want {
-				t.Errorf("jobs after a second file: %q, want %q", jobs, tt.want)
-			}
+			h.wantJobs(tt.want) // and nothing for a second file
 		})
 	}
 }
@@ -75,14 +69,10 @@ func TestWhatIsDoneToARunningUnitForANewFile(t *testing.T) {
 			h.unit.state.CanReload = tt.canReload
 			h.start()
 			h.pass(time.Minute)
-			if jobs := h.unit.jobs(); jobs != "" {
-				t.Errorf("jobs without a new file: %s", jobs)
-			}
+			h.wantJobs("") // nothing without a new file
 			h.change(2)
 			h.pass(time.Second)
-			if jobs := h.unit.jobs(); jobs != tt.want {
-				t.Errorf("jobs: %q, want %q", jobs, tt.want)
-			}
+			h.wantJobs(tt.want)
 			h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=2")
 		})
 	}
@@ -126,9 +116,7 @@ func TestANewerTextSupersedesAJobThatHangs(t *testing.T) {
 			h.join(3)
 			h.send(AskNow)
 			h.pass(3 * time.Second)
-			if !h.lists(3) {
-				t.Error("the newer text waits for the job")
-			}
+			h.wantListed(3, "the newer text waits for the job")
 			h.unit.set(func(u *fakeUnit) { u.lasts = 0 })
 			h.pass(2 * time.Minute)
 			h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=3")
@@ -150,8 +138,6 @@ func TestAChmpxThatAnEarlierAgentDidNotLiveToStartIsStarted(t *testing.T) {
 		h.chmpx.stop() // by the operator, so that the next agent leaves it alone
 		h.start()
 		h.pass(time.Minute)
-		if jobs := h.unit.jobs(); jobs != "start" {
-			t.Errorf("jobs: %q", jobs)
-		}
+		h.wantJobs("start")
 	})
 }
