@@ -24,6 +24,14 @@ func (h *host) half(heal Heal) {
 	h.applied()
 }
 
+// healBy starts the agent anew with another heal.
+func (h *host) healBy(heal Heal) {
+	h.stop()
+	h.config.Heal = heal
+	h.log.forget()
+	h.start()
+}
+
 // refuse has servers not list the host from now on, and all others list it.
 func (h *host) refuse(servers ...int) {
 	h.chmpx.tellRing(func(ring []fakechmpx.Member) {
@@ -62,10 +70,7 @@ func (h *host) restarts() int { return strings.Count(h.unit.jobs(), "restart") }
 func TestAHalfConnectedChmpxIsRestartedUntilItIsWhole(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.half(HealNever)
-		h.stop()
-		h.config.Heal = HealIdle
-		h.log.forget()
-		h.start()
+		h.healBy(HealIdle)
 		var restarts []time.Duration
 		began := time.Now()
 		for range 5 * 60 {
@@ -180,9 +185,7 @@ func TestAHalfConnectedChmpxWithClientsIsLeftAlone(t *testing.T) {
 func TestAProgramJoinsAtTheLastMoment(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.half(HealNever)
-		h.stop()
-		h.config.Heal = HealIdle
-		h.start()
+		h.healBy(HealIdle)
 		h.chmpx.set(func(c *fakeChmpx) {
 			c.after = func(error) {
 				if len(h.latest().Health.Conditions.Items()) > 0 {
@@ -233,11 +236,8 @@ func TestNobodyRestartsWhatTheUnitDoesNotRun(t *testing.T) {
 	} {
 		onHost(t, name, func(t *testing.T, h *host) {
 			h.half(HealNever)
-			h.stop()
-			h.config.Heal = tt.heal
 			tt.unit(h)
-			h.log.forget()
-			h.start()
+			h.healBy(tt.heal)
 			h.pass(10 * time.Minute)
 			if n := h.restarts(); n != 0 {
 				t.Errorf("%d restarts", n)

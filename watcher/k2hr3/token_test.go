@@ -21,7 +21,7 @@ func newToken(t testing.TB) Token {
 }
 
 func TestTokenIsTakenAsFilesHoldIt(t *testing.T) {
-	for _, in := range []string{secret, secret + "\n", " " + secret + "\r\n"} {
+	for _, in := range []string{secret, secret + "\n", " " + secret + "\r\n", secret + "\t"} {
 		token, err := NewToken(in)
 		if err != nil || token != newToken(t) || token.IsZero() {
 			t.Errorf("NewToken(%q) = %v, %v", in, token, err)
@@ -40,7 +40,6 @@ func TestWhatIsNoTokenIsRefusedWithoutShowingIt(t *testing.T) {
 		"R=" + secret:              `begins with "R="`,
 		"U=" + secret:              "user token",
 		secret + " " + secret:      "blank",
-		secret + "\t":              "",
 		secret + "\x00x":           "control character",
 		secret + "é":               "not ASCII",
 		strings.Repeat(secret, 20): "has 1280 digits",
@@ -60,9 +59,6 @@ func TestWhatIsNoTokenIsRefusedWithoutShowingIt(t *testing.T) {
 		"\ufeff" + secret:          "not ASCII",
 	} {
 		token, err := NewToken(in)
-		if reason == "" {
-			continue
-		}
 		if err == nil || !strings.Contains(err.Error(), reason) {
 			t.Errorf("%q: error %v, want one with %q", in, err, reason)
 			continue

@@ -30,6 +30,12 @@ func but(change func(h *host, known *Identity)) func(h *host) Identity {
 	}
 }
 
+// registeredAtOldAddr has K2HR3 list the host under its old address, and returns what it is known by.
+func (h *host) registeredAtOldAddr() Identity {
+	h.cluster.AddSlave(oldAddr, cuk, h.tag)
+	return but(func(_ *host, k *Identity) { k.Address = oldAddr })(h)
+}
+
 // keep sees to the membership, and that no error has a secret in it.
 func (h *host) keep(known Identity) (Identity, error) {
 	h.t.Helper()
@@ -251,9 +257,7 @@ func TestAHostWithAnotherAddressLeavesUnderTheOldOneFirst(t *testing.T) {
 			probes + " " + leaves + " " + joins, addr + "=" + addr, false},
 	} {
 		onHost(t, tt.name, func(t *testing.T, h *host) {
-			h.cluster.AddSlave(oldAddr, cuk, h.tag)
-			known := h.self()
-			known.Address = oldAddr
+			known := h.registeredAtOldAddr()
 			if tt.set != nil {
 				tt.set(h)
 			}
@@ -300,9 +304,7 @@ func TestAnAddressThatIsNoneInTheStateIsNoReasonToFail(t *testing.T) {
 func TestWhatTheOldAddressLeavesBehindIsDoneAndToldOnce(t *testing.T) {
 	for name, lose := range map[string]bool{"the old address can be used": false, "the old address is lost": true} {
 		onHost(t, name, func(t *testing.T, h *host) {
-			h.cluster.AddSlave(oldAddr, cuk, h.tag)
-			known := h.self()
-			known.Address = oldAddr
+			known := h.registeredAtOldAddr()
 			if lose {
 				h.ClientFrom = h.unusable
 			}
@@ -338,9 +340,7 @@ func TestAHostThatCannotRegisterUnderItsNewAddressDoesNotLeaveUnderTheOldOne(t *
 		"the store is down": {func(h *host) { h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second}) }, errSlowNo},
 	} {
 		onHost(t, name, func(t *testing.T, h *host) {
-			h.cluster.AddSlave(oldAddr, cuk, h.tag)
-			known := h.self()
-			known.Address = oldAddr
+			known := h.registeredAtOldAddr()
 			tt.set(h)
 			if _, err := h.keep(known); err == nil || tt.want != nil && !errors.Is(err, tt.want) {
 				t.Errorf("got %v, want %v", err, tt.want)
