@@ -41,7 +41,7 @@ func must[T any](v T, err error) T {
 }
 
 // noError fails the test at once if there is one.
-func noError(t testing.TB, err error) {
+func noError(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -96,7 +96,7 @@ func slowly(takes time.Duration, status int, pairs ...string) fake {
 }
 
 // newClient returns a client of cfg, with an API of its own if cfg has none.
-func newClient(t testing.TB, cfg Config) *Client {
+func newClient(t *testing.T, cfg Config) *Client {
 	t.Helper()
 	if cfg.API.IsZero() {
 		cfg.API = must(ParseAPI("http://k2hr3.example:18080"))
@@ -110,7 +110,7 @@ func newClient(t testing.TB, cfg Config) *Client {
 }
 
 // serve runs a real server on the loopback and returns a client of it.
-func serve(t testing.TB, h http.HandlerFunc) *Client {
+func serve(t *testing.T, h http.HandlerFunc) *Client {
 	t.Helper()
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
@@ -160,7 +160,7 @@ func retried(c *Client, token Token) map[string]func(context.Context) error {
 }
 
 // kindOf returns the one sentinel err is.
-func kindOf(t testing.TB, err error) error {
+func kindOf(t *testing.T, err error) error {
 	t.Helper()
 	var found []error
 	for _, kind := range []error{ErrUnauthorized, ErrNotMember, ErrNotAllowed, ErrTemplate, ErrNotFound,

@@ -11,7 +11,7 @@ import (
 
 const secret = "5ec2e7c0ffee5ec2e7c0ffee5ec2e7c0ffee5ec2e7c0ffee5ec2e7c0ffee5ec2"
 
-func newToken(t testing.TB) Token {
+func newToken(t *testing.T) Token {
 	t.Helper()
 	token, err := NewToken(secret)
 	if err != nil {
