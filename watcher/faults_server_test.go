@@ -212,7 +212,8 @@ func holdFaults() []fault {
 			}, sees: 5 * time.Second, writes: -1, asks: 80, hush: true},
 		{name: "replicas disagree and hold", wrong: "two replicas of K2HR3 behind one address have different texts and answer in turn, at once because the ETag differs", does: "asks with growing pauses up to the interval, and says that K2HR3 contradicts itself",
 			before: holds, strike: replicasInTurn, heal: func(h *host) {
-				// At pauses up to the interval, by chance: 68 on average, 4.4 off, 82 at most of 278 times.
+				// At pauses up to the interval, by chance: 68 on average, 4.4 off, 82 at
+				// most of 278 times.
 				if n := len(h.texts()); n > 90 {
 					h.t.Errorf("%d replacements", n)
 				}

@@ -30,7 +30,8 @@ func but(change func(h *host, known *Identity)) func(h *host) Identity {
 	}
 }
 
-// registeredAtOldAddr has K2HR3 list the host under its old address, and returns what it is known by.
+// registeredAtOldAddr has K2HR3 list the host under its old address, and returns what it is known
+// by.
 func (h *host) registeredAtOldAddr() Identity {
 	h.cluster.AddSlave(oldAddr, cuk, h.tag)
 	return but(func(_ *host, k *Identity) { k.Address = oldAddr })(h)
