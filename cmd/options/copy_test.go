@@ -43,8 +43,8 @@ func TestFilesOfTheScriptMayEndInAnyWay(t *testing.T) {
 		if err != nil || cuk.String() != instance || o.Role.String() != shopRole || o.RequireK2HR3() != nil || o.APIURI.String() != "http://k2hr3.example:18080" {
 			t.Errorf("%q: CUK %q, role %q, API %v, %v, %v", end, cuk, o.Role, o.APIURI, err, o.RequireK2HR3())
 		}
-		if o.RoleTokenFile != "/etc/antpickax/k2hr3-role-token" {
-			t.Errorf("%q: token file %q", end, o.RoleTokenFile)
+		if o.RoleTokenFile != "/etc/antpickax/k2hr3-role-token" || o.Source("api-uri").String() != "/etc/antpickax/k2hr3-api-uri" {
+			t.Errorf("%q: token file %q, API from %s", end, o.RoleTokenFile, o.Source("api-uri"))
 		}
 	}
 }

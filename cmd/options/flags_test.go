@@ -34,8 +34,7 @@ func TestUsageErrorsSayWhatToType(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := Load(verb(t, tt.verb), tt.args, system(nil))
 			wantError(t, err, tt.want...)
-			var usage *UsageError
-			if !errors.As(err, &usage) {
+			if !isUsage(err) {
 				t.Errorf("%v is not a usage error", err)
 			}
 		})
@@ -44,8 +43,7 @@ func TestUsageErrorsSayWhatToType(t *testing.T) {
 
 func TestBadConfigurationIsNoUsageError(t *testing.T) {
 	err := failLoad(t, configured("x"), nil, "slave-agent.ini:1")
-	var usage *UsageError
-	if errors.As(err, &usage) {
+	if isUsage(err) {
 		t.Errorf("%v is a usage error", err)
 	}
 }

@@ -35,23 +35,6 @@ func TestResourceFollowsFromRole(t *testing.T) {
 	}
 }
 
-func TestFilesOfTheInitScript(t *testing.T) {
-	o := mustLoad(t, system(map[string]string{
-		"/etc/antpickax/k2hr3-api-uri":    "http://10.0.0.1:18080\n",
-		"/etc/antpickax/k2hr3-role-name":  shopRole,
-		"/etc/antpickax/k2hr3-role-token": token,
-	}))
-	if err := o.RequireK2HR3(); err != nil {
-		t.Fatal(err)
-	}
-	if o.APIURI.String() != "http://10.0.0.1:18080" || o.Role.String() != shopRole || o.RoleTokenFile != "/etc/antpickax/k2hr3-role-token" {
-		t.Errorf("got %s, %s, %s", o.APIURI, o.Role, o.RoleTokenFile)
-	}
-	if got := o.Source("api-uri").String(); got != "/etc/antpickax/k2hr3-api-uri" {
-		t.Errorf("source %s", got)
-	}
-}
-
 // Only verbs that talk to K2HR3 ask for it; the others work on any host.
 func TestK2HR3IsRequiredLate(t *testing.T) {
 	const uri, role = "/etc/antpickax/k2hr3-api-uri", "/etc/antpickax/k2hr3-role-name"

@@ -167,30 +167,6 @@ func TestPrecedence(t *testing.T) {
 	}
 }
 
-func TestPrecedenceOverDefault(t *testing.T) {
-	ini := "[k2hr3]\ninterval = 61s"
-	tests := []struct {
-		name   string
-		system System
-		args   []string
-		want   time.Duration
-		source string
-	}{
-		{"default", system(nil), nil, 60 * time.Second, "default"},
-		{"file", configured(ini), nil, 61 * time.Second, "/etc/k2hdkc/slave-agent.ini:2"},
-		{"environment", configured(ini, "K2HDKC_SLAVE_INTERVAL=62s"), nil, 62 * time.Second, "environment K2HDKC_SLAVE_INTERVAL"},
-		{"flag", configured(ini, "K2HDKC_SLAVE_INTERVAL=62s"), []string{"--interval=63s"}, 63 * time.Second, "flag --interval"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			o := mustLoad(t, tt.system, tt.args...)
-			if o.Interval != tt.want || o.Source("interval").String() != tt.source {
-				t.Errorf("%s from %s, want %s from %s", o.Interval, o.Source("interval"), tt.want, tt.source)
-			}
-		})
-	}
-}
-
 func TestWhichConfigurationFile(t *testing.T) {
 	h := system(map[string]string{
 		"/srv/env.ini":                "[agent]\nlog-level = error",
@@ -247,8 +223,7 @@ func TestConfigurationFileThatCannotBeRead(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			err := failLoad(t, tt.system, tt.args, tt.want...)
-			var usage *UsageError
-			if errors.As(err, &usage) != tt.usage {
+			if isUsage(err) != tt.usage {
 				t.Errorf("usage error: %v, want %v", !tt.usage, tt.usage)
 			}
 		})
@@ -265,8 +240,7 @@ func TestMisspeltEnvironmentVariable(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.entry, func(t *testing.T) {
 			err := failLoad(t, system(nil, tt.entry), nil, tt.want)
-			var usage *UsageError
-			if errors.As(err, &usage) {
+			if isUsage(err) {
 				t.Error("the environment makes it a usage error")
 			}
 		})
@@ -297,8 +271,7 @@ func TestVariablesOfKubernetesServicesAreNoOptions(t *testing.T) {
 func TestEverythingWrongIsToldAtOnce(t *testing.T) {
 	h := configured("[k2hr3]\nwiat = 5s\n[chmpx]\npeek = 5\n", "K2HDKC_SLAVE_STAMP=maybe")
 	err := failLoad(t, h, []string{"--mode=9"}, "slave-agent.ini:2:", "slave-agent.ini:4: peek:", "environment K2HDKC_SLAVE_STAMP", "flag --mode")
-	var usage *UsageError
-	if !errors.As(err, &usage) {
+	if !isUsage(err) {
 		t.Error("a bad flag among other errors is a usage error")
 	}
 	wantError(t, err, "try: k2hdkc-slave-agent run --help")

@@ -8,11 +8,15 @@ func TestNearest(t *testing.T) {
 		{"role", "role"},
 		{"rolle", "role"},
 		{"roel", "role"},
+		{"rale", "role"},
+		{"rol", "role"},
 		{"ROLE", "role"},
 		{"ressource", "resource"},
 		{"state_dir", "state-dir"},
 		{"statedir", "state-dir"},
 		{"restart-unconfirmd", "restart-unconfirmed"},
+		{"erstartuncofnirmed", "restart-unconfirmed"},
+		{"erstartuncofnirmde", ""},
 		{"restart", ""},
 		{"x", ""},
 		{"", ""},
@@ -21,21 +25,6 @@ func TestNearest(t *testing.T) {
 	for _, tt := range tests {
 		if got, _ := nearest(tt.name, known); got != tt.want {
 			t.Errorf("nearest to %q is %q, want %q", tt.name, got, tt.want)
-		}
-	}
-}
-
-func TestDistance(t *testing.T) {
-	tests := []struct {
-		a, b string
-		want int
-	}{
-		{"", "", 0}, {"", "abc", 3}, {"abc", "", 3}, {"abc", "abc", 0},
-		{"abc", "ab", 1}, {"abc", "abcd", 1}, {"abc", "axc", 1}, {"abc", "acb", 1}, {"abcd", "badc", 2}, {"kitten", "sitting", 3},
-	}
-	for _, tt := range tests {
-		if got := distance(tt.a, tt.b); got != tt.want {
-			t.Errorf("distance of %q and %q is %d, want %d", tt.a, tt.b, got, tt.want)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package options
 
 import (
+	"errors"
 	"io/fs"
 	"strings"
 	"testing"
@@ -96,3 +97,5 @@ func wantError(t *testing.T, err error, want ...string) {
 		t.Errorf("error %q tells the token", err)
 	}
 }
+
+func isUsage(err error) bool { return errors.As(err, new(*UsageError)) }

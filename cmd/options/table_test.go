@@ -77,19 +77,3 @@ func TestEveryOptionIsExplained(t *testing.T) {
 		}
 	}
 }
-
-func TestKeysAreUnique(t *testing.T) {
-	seen := map[string]bool{}
-	for _, o := range Table() {
-		if seen[o.Key] {
-			t.Errorf("%s is there twice", o.Key)
-		}
-		seen[o.Key] = true
-	}
-}
-
-func TestNameOfEnvironmentVariable(t *testing.T) {
-	if got := lookup("restart-unconfirmed").Env(); got != "K2HDKC_SLAVE_RESTART_UNCONFIRMED" {
-		t.Errorf("got %s", got)
-	}
-}

@@ -2,7 +2,6 @@ package options
 
 import (
 	"bytes"
-	"errors"
 	"flag"
 	"os"
 	"path/filepath"
@@ -117,8 +116,7 @@ func TestParseVerb(t *testing.T) {
 	for _, tt := range bad {
 		_, _, err := ParseVerb(tt.args)
 		wantError(t, err, tt.want)
-		var usage *UsageError
-		if !errors.As(err, &usage) {
+		if !isUsage(err) {
 			t.Errorf("%q: %v is not a usage error", tt.args, err)
 		}
 	}

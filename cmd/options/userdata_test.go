@@ -1,7 +1,6 @@
 package options
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -90,8 +89,7 @@ func TestElsewhereRefuses(t *testing.T) {
 		}
 		_, _, err := elsewhere(t, h, tt.args...).Elsewhere(nil)
 		wantError(t, err, tt.want)
-		var usage *UsageError
-		if errors.As(err, &usage) != (tt.args != nil) {
+		if isUsage(err) != (tt.args != nil) {
 			t.Errorf("%s: usage error: %v", tt.name, err)
 		}
 	}
