@@ -14,21 +14,13 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/chmpx/tool"
+	"k2hdkc-slave-agent/tests/actor"
 	"k2hdkc-slave-agent/tests/fakechmpx"
 )
 
-// The test binary is the odd checkers too: under the name of an actor it plays
-// it.
-func TestMain(m *testing.M) {
-	if act, ok := actors[filepath.Base(os.Args[0])]; ok {
-		act()
-		os.Exit(0)
-	}
-	// Race detection makes every process wait a second at its end; not these.
-	os.Setenv("GORACE", "atexit_sleep_ms=0")
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { actor.Main(m, actors) }
 
+// actors are odd checkers.
 var actors = map[string]func(){
 	"arguments": func() {
 		fmt.Fprintln(os.Stderr, "[ERR] absolute:", filepath.IsAbs(os.Args[2]), strings.Join(os.Args[1:], " "))
@@ -39,15 +31,13 @@ var actors = map[string]func(){
 	},
 	"loads-and-hangs": func() {
 		fmt.Println("configuration{\n\tGROUP = orders")
-		for {
-			time.Sleep(time.Hour)
-		}
+		actor.Sleep()
 	},
 	"loads-and-floods": func() {
 		fmt.Println("configuration{")
-		flood()
+		actor.Flood(os.Stdout)
 	},
-	"floods":   flood,
+	"floods":   func() { actor.Flood(os.Stdout) },
 	"mute":     func() {},
 	"mentions": func() { fmt.Println("# configuration{ would have been here") },
 	"notes":    func() { fmt.Println("[NOTICE]\nThere is nothing to see.") },
@@ -60,27 +50,9 @@ var actors = map[string]func(){
 	"complains-to-all": func() { fmt.Println("[CHMPX-ERR] no function here") },
 }
 
-func flood() {
-	line := []byte(strings.Repeat("flood ", 1000) + "\n")
-	for range 100 << 20 / len(line) {
-		os.Stdout.Write(line)
-	}
-}
-
-func actor(t *testing.T, name string) Checker {
+func checker(t *testing.T, name string) Checker {
 	t.Helper()
-	if _, ok := actors[name]; !ok {
-		t.Fatalf("no actor %q", name)
-	}
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	command := filepath.Join(t.TempDir(), name)
-	if err := os.Symlink(exe, command); err != nil {
-		t.Fatal(err)
-	}
-	return Checker{Command: command, Timeout: 30 * time.Second}
+	return Checker{Command: actor.Program(t, name), Timeout: 30 * time.Second}
 }
 
 // good is a file that loads anywhere.
@@ -223,7 +195,7 @@ func TestOddCheckers(t *testing.T) {
 		{"mute", func(c *Checker) { c.Command = "no-such-chmpxconftest" }, ErrNotInstalled, ""},
 	}
 	for _, tt := range tests {
-		c := actor(t, tt.actor)
+		c := checker(t, tt.actor)
 		if tt.set != nil {
 			tt.set(&c)
 		}
@@ -326,7 +298,7 @@ func TestACrashOverThisFileAloneIsARefusal(t *testing.T) {
 func TestTheReasonsAreShortAndPlain(t *testing.T) {
 	t.Parallel()
 	path := write(t, "slave.ini", good)
-	err := actor(t, "complains").Check(t.Context(), path)
+	err := checker(t, "complains").Check(t.Context(), path)
 	var refused *RefusedError
 	if !errors.As(err, &refused) {
 		t.Fatalf("error %v", err)
@@ -343,7 +315,7 @@ func TestTheReasonsAreShortAndPlain(t *testing.T) {
 func TestTheCommandLine(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
-	err := actor(t, "arguments").Check(t.Context(), "{odd.ini")
+	err := checker(t, "arguments").Check(t.Context(), "{odd.ini")
 	var refused *RefusedError
 	if !errors.As(err, &refused) {
 		t.Fatalf("error %v", err)

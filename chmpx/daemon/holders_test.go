@@ -17,6 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
+
+	"k2hdkc-slave-agent/tests/actor"
 )
 
 // actHolder opens the files it is given, says so, and has them open until its
@@ -35,16 +37,7 @@ func actHolder() {
 // to end it.
 func keepOpen(t *testing.T, paths ...string) (Holder, func()) {
 	t.Helper()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	// The kernel's name of a process is that of the file it runs.
-	command := filepath.Join(t.TempDir(), "holds")
-	if err := os.Symlink(exe, command); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(command, paths...)
+	cmd := exec.Command(actor.Program(t, "holds"), paths...) // the kernel's name of a process is that of the file it runs
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -199,23 +199,6 @@ func TestParseStatusRefusesEveryCut(t *testing.T) {
 	}
 }
 
-func TestParseStatusOfAThousandServers(t *testing.T) {
-	text := manyServers(t, 1024)
-	if len(text) > MaxOutput {
-		t.Fatalf("%d bytes do not fit into MaxOutput", len(text))
-	}
-	st, err := ParseStatus([]byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := len(st.Servers); got != 1024 {
-		t.Fatalf("%d servers", got)
-	}
-	if got, want := st.Servers[1023].Name, "store-1023.example"; got != want {
-		t.Errorf("the last is %q, want %q", got, want)
-	}
-}
-
 func TestNodeStateWords(t *testing.T) {
 	tests := []struct {
 		state         string

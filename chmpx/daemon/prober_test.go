@@ -15,19 +15,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/chmpx/ini"
+	"k2hdkc-slave-agent/tests/actor"
 )
 
-// The test binary is chmpxstatus too: under the name of an actor it plays it.
-func TestMain(m *testing.M) {
-	if act, ok := actors[filepath.Base(os.Args[0])]; ok {
-		act()
-		os.Exit(0)
-	}
-	// Race detection makes every process wait a second at its end; not these.
-	os.Setenv("GORACE", "atexit_sleep_ms=0")
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { actor.Main(m, actors) }
 
+// actors play chmpxstatus.
 var actors = map[string]func(){
 	"prints":  func() { printAnswer() },
 	"foreign": func() { fmt.Println("hello") },
@@ -47,15 +40,8 @@ var actors = map[string]func(){
 		}
 		printAnswer()
 	},
-	"hangs": sleepForEver,
+	"hangs": actor.Sleep,
 	"holds": actHolder,
-}
-
-// sleepForEver sleeps, for an empty select is a deadlock to Go.
-func sleepForEver() {
-	for {
-		time.Sleep(time.Hour)
-	}
 }
 
 func cannotAttach() {
@@ -80,24 +66,13 @@ func printAnswer() {
 }
 
 // newProber makes a prober whose chmpxstatus is an actor.
-func newProber(t testing.TB, actor string) *Prober {
+func newProber(t *testing.T, name string) *Prober {
 	t.Helper()
-	if _, ok := actors[actor]; !ok {
-		t.Fatalf("no actor %q", actor)
-	}
-	dir, bin := t.TempDir(), t.TempDir()
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	command := filepath.Join(bin, actor)
-	if err := os.Symlink(exe, command); err != nil {
-		t.Fatal(err)
-	}
+	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "answer"), []byte(healthyText(t)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return &Prober{Command: command, Dir: dir, Timeout: 30 * time.Second,
+	return &Prober{Command: actor.Program(t, name), Dir: dir, Timeout: 30 * time.Second,
 		access: func(string, uint32) error { return unix.ENOENT }}
 }
 
@@ -122,7 +97,7 @@ func TestProberReadsAThousandServers(t *testing.T) {
 		t.Fatal(err)
 	}
 	st, err := p.Status(t.Context(), "orders", 9021)
-	if err != nil || len(st.Servers) != 1024 {
+	if err != nil || len(st.Servers) != 1024 || st.Servers[1023].Name != "store-1023.example" {
 		t.Fatalf("%d servers, error %v", len(st.Servers), err)
 	}
 }
@@ -179,6 +154,7 @@ func TestProberErrors(t *testing.T) {
 		{"memory of another user", "absent", denied(unix.EACCES), ErrNoAccess, "orders-9021.chmpx"},
 		{"memory on a read-only mount", "absent", denied(unix.EROFS), ErrNoAccess, "read-only"},
 		{"memory of another user, as a class", "absent", denied(unix.EACCES), fs.ErrPermission, ""},
+		{"hangs", "hangs", func(p *Prober) { p.Timeout = 100 * time.Millisecond }, ErrTimeout, ""},
 		{"fails otherwise", "fails", nil, nil, `\x1b[31mshop is closed"`},
 		{"a foreign format", "foreign", nil, ErrFormat, "foreign"},
 		{"neither folder nor program", "prints", func(p *Prober) { p.Dir, p.Command = filepath.Join(noDir, "none"), "no-such-chmpxstatus" }, ErrNotInstalled, ""},
@@ -216,15 +192,6 @@ func TestProberErrors(t *testing.T) {
 				t.Errorf("error %q has control characters", err)
 			}
 		})
-	}
-}
-
-func TestProberTimeout(t *testing.T) {
-	t.Parallel()
-	p := newProber(t, "hangs")
-	p.Timeout = 100 * time.Millisecond
-	if _, err := p.Status(t.Context(), "orders", 9021); !errors.Is(err, ErrTimeout) {
-		t.Errorf("error %v, want ErrTimeout", err)
 	}
 }
 

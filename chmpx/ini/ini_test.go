@@ -100,38 +100,6 @@ func TestUnquote(t *testing.T) {
 	}
 }
 
-// TestReplaceValue: putting other bytes between ValueStart and ValueEnd changes
-// that value, and nothing else.
-func TestReplaceValue(t *testing.T) {
-	for _, c := range []struct{ line, want string }{
-		{"FILEVERSION = 1", "FILEVERSION = 42"},
-		{"FILEVERSION=1\r", "FILEVERSION=42\r"},
-		{"FILEVERSION\t=\t1\t", "FILEVERSION\t=\t42\t"},
-		{"FILEVERSION = 1 # one", "FILEVERSION = 42 # one"},
-		{"FILEVERSION = \"1\"\t# one", "FILEVERSION = 42\t# one"},
-		{"FILEVERSION =", "FILEVERSION =42"},
-		{"FILEVERSION =   ", "FILEVERSION =42   "},
-		{"FILEVERSION", "FILEVERSION = 42"},
-		{"FILEVERSION # one", "FILEVERSION = 42 # one"},
-		{"'FILEVERSION'  ", "'FILEVERSION' = 42  "},
-		{"FILEVERSION = 1\x002", "FILEVERSION = 42\x002"},
-	} {
-		text := "# x\n[GLOBAL]\n" + c.line + "\nB = 2"
-		l := lines(text)[2]
-		value := "42"
-		if l.NoEquals {
-			value = " = 42"
-		}
-		got := text[:l.ValueStart] + value + text[l.ValueEnd:]
-		if want := "# x\n[GLOBAL]\n" + c.want + "\nB = 2"; got != want {
-			t.Errorf("%q: %q, want %q", c.line, got, want)
-		}
-		if again := lines(got)[2]; again.Key != "FILEVERSION" || again.Value != "42" {
-			t.Errorf("%q: reads back as %q = %q", c.line, again.Key, again.Value)
-		}
-	}
-}
-
 func TestStopsWhenToldTo(t *testing.T) {
 	n := 0
 	for range Lines([]byte("a\nb\nc\n")) {

@@ -14,19 +14,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"k2hdkc-slave-agent/tests/actor"
 )
 
-// The test binary is the programs too: under the name of an actor it plays it,
-// with the folder for its notes as its argument.
-func TestMain(m *testing.M) {
-	if act, ok := actors[filepath.Base(os.Args[0])]; ok {
-		act()
-		os.Exit(0)
-	}
-	// Race detection makes every process wait a second at its end; not these.
-	os.Setenv("GORACE", "atexit_sleep_ms=0")
-	os.Exit(m.Run())
-}
+// An actor has the folder for its notes as its argument.
+func TestMain(m *testing.M) { actor.Main(m, actors) }
 
 var actors = map[string]func(){
 	"prints": func() {
@@ -43,13 +36,13 @@ var actors = map[string]func(){
 		fmt.Println("wait")
 		startSleeper(&syscall.SysProcAttr{})
 		note("leader", os.Getpid())
-		sleepForEver()
+		actor.Sleep()
 	},
 	"floods": func() {
 		note("leader", os.Getpid())
-		flood(os.Stdout)
+		actor.Flood(os.Stdout)
 	},
-	"complains": func() { flood(os.Stderr) },
+	"complains": func() { actor.Flood(os.Stderr) },
 	"leaves-child": func() {
 		startSleeper(&syscall.SysProcAttr{})
 		fmt.Println("the answer")
@@ -58,22 +51,7 @@ var actors = map[string]func(){
 		startSleeper(&syscall.SysProcAttr{Setsid: true})
 		fmt.Println("the answer")
 	},
-	"sleeps": sleepForEver,
-}
-
-// sleepForEver sleeps, for an empty select is a deadlock to Go.
-func sleepForEver() {
-	for {
-		time.Sleep(time.Hour)
-	}
-}
-
-// flood writes a hundred megabytes.
-func flood(f *os.File) {
-	line := bytes.Repeat([]byte("flood "), 1000)
-	for range 100 << 20 / len(line) {
-		f.Write(line)
-	}
+	"sleeps": actor.Sleep,
 }
 
 // startSleeper starts a child that keeps the output open and never ends.
@@ -105,20 +83,9 @@ func note(role string, pid int) {
 func notes(c Call) string { return c.Args[0] }
 
 // newCall makes a call of an actor.
-func newCall(t testing.TB, actor string) Call {
+func newCall(t *testing.T, name string) Call {
 	t.Helper()
-	if _, ok := actors[actor]; !ok {
-		t.Fatalf("no actor %q", actor)
-	}
-	exe, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	command := filepath.Join(t.TempDir(), actor)
-	if err := os.Symlink(exe, command); err != nil {
-		t.Fatal(err)
-	}
-	return Call{Command: command, Args: []string{t.TempDir()}, Timeout: 30 * time.Second, MaxOutput: 1 << 20}
+	return Call{Command: actor.Program(t, name), Args: []string{t.TempDir()}, Timeout: 30 * time.Second, MaxOutput: 1 << 20}
 }
 
 // pidOf waits for an actor's note.
