@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // The cases in testdata/judge stand one after the other:
@@ -42,9 +44,7 @@ func readCases(t testing.TB) []testCase {
 	var cases []testCase
 	for _, file := range files {
 		b, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		for _, one := range strings.Split("\n"+string(b), "\n== ")[1:] {
 			cases = append(cases, parseCase(t, file, one))
 		}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // Work is counted in allocations, which do not depend on what else the machine
@@ -21,9 +23,7 @@ const (
 // work is bounded, and what it says holds together.
 func FuzzJudge(f *testing.F) {
 	stock, err := os.ReadFile("testdata/stock.ini")
-	if err != nil {
-		f.Fatal(err)
-	}
+	fatal.If(f, err)
 	f.Add(stock)
 	f.Add([]byte(cluster))
 	for _, c := range readCases(f) {

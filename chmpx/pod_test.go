@@ -10,6 +10,7 @@ import (
 
 	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // TestAPodsFile judges what K2HR3 renders for a pod of Kubernetes, with TLS (docs/flavours.md 6.1).
@@ -52,9 +53,7 @@ func TestAPodsFile(t *testing.T) {
 				if name == tt.missing {
 					continue
 				}
-				if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
-					t.Fatal(err)
-				}
+				fatal.If(t, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
 			}
 			c := fakek2hr3.New().AddPodCluster("shop", "orders", dir)
 			c.Join("10.244.1.17", fakek2hr3.PodCUK("svrpod-orders-0", "10.244.1.17", node, "s"), "svrpod-orders-0")
@@ -84,9 +83,7 @@ func TestAPodsFile(t *testing.T) {
 				}
 			}
 			file := filepath.Join(dir, "slave.ini")
-			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, os.WriteFile(file, []byte(text), 0o600))
 			h := fakechmpx.Host{Names: []string{"localhost", "127.0.0.1", addr}}
 			loaded, err := fakechmpx.ReadConfig(file, h)
 			if err == nil {

@@ -25,6 +25,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx/conftest"
 	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/netns"
 )
 
@@ -100,12 +101,8 @@ func newRealShop(t *testing.T) *realShop {
 	etc := t.TempDir()
 	put := func(name, text string) {
 		path := filepath.Join(etc, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		fatal.If(t, os.WriteFile(path, []byte(text), 0o600))
 	}
 	put("hosts", `127.0.0.1 localhost
 10.20.0.31 web-1.shop.internal web-1 web.shop.example cname.shop.internal
@@ -133,9 +130,7 @@ func newRealShop(t *testing.T) *realShop {
 		}
 		return os.Mkdir("/var/lib/antpickax", 0o755)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	r.conftest = r.host.Program(t, programs.Conftest)
 	return r
 }
@@ -144,18 +139,12 @@ func newRealShop(t *testing.T) *realShop {
 func certificate(t *testing.T) (cert, key string) {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	about := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
 	der, err := x509.CreateCertificate(rand.Reader, about, about, &k.PublicKey, k)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	private, err := x509.MarshalPKCS8PrivateKey(k)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	text := func(kind string, b []byte) string {
 		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}))
 	}
@@ -165,9 +154,7 @@ func certificate(t *testing.T) (cert, key string) {
 // try gives a text to chmpxconftest, and to chmpx if it loads.
 func (r *realShop) try(t *testing.T, text string) (is outcome, said string) {
 	t.Helper()
-	if err := os.WriteFile(r.conf, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(r.conf, []byte(text), 0o644))
 	err := r.host.Do(func() error {
 		checker := conftest.Checker{Command: r.conftest, Timeout: realLimit}
 		err := checker.Check(t.Context(), r.conf)
@@ -182,9 +169,7 @@ func (r *realShop) try(t *testing.T, text string) (is outcome, said string) {
 		is, said, err = r.start(t)
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	return is, said
 }
 
@@ -198,9 +183,7 @@ func (r *realShop) print(t *testing.T) string {
 		text, err = exec.CommandContext(ctx, r.programs.Conftest, "-conf", r.conf, "-no_check_update").Output()
 		return err
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	_, rest, _ := strings.Cut(string(text), "configuration{\n")
 	return withoutDate("configuration{\n" + rest)
 }
@@ -263,19 +246,13 @@ type realProcess struct {
 // run starts chmpx, which ends with the test.
 func (r *realShop) run(t *testing.T, text string) *realProcess {
 	t.Helper()
-	if err := os.WriteFile(r.conf, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(r.conf, []byte(text), 0o644))
 	ctx, cancel := context.WithTimeout(context.Background(), 3*realLimit)
 	cmd := exec.CommandContext(ctx, r.programs.Chmpx, "-conf", r.conf, "-d", "msg")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := r.host.Do(cmd.Start); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
+	fatal.If(t, r.host.Do(cmd.Start))
 	t.Cleanup(func() {
 		cancel()
 		cmd.Wait()
@@ -297,12 +274,8 @@ const (
 func (p *realProcess) reload(t *testing.T, text string) (changed bool) {
 	t.Helper()
 	next := p.conf + ".next"
-	if err := os.WriteFile(next, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(next, p.conf); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(next, []byte(text), 0o644))
+	fatal.If(t, os.Rename(next, p.conf))
 	p.until(t, replaced)
 	return p.until(t, idle, noChange) == idle
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // outcome is what becomes of a chmpx that is started on a text.
@@ -113,9 +114,7 @@ func TestStandinSeesTheSameChanges(t *testing.T) {
 	load := func(t *testing.T, text string) *fakechmpx.Config {
 		t.Helper()
 		c, err := fakechmpx.Load([]byte(text), host)
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		return c
 	}
 	for _, c := range changeCases() {

@@ -5,15 +5,15 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // TestStockResourceIsAccepted: what the usual templates render, blank lines,
 // broken DATE and all, is accepted without a word on the host that is its slave.
 func TestStockResourceIsAccepted(t *testing.T) {
 	text, err := os.ReadFile("testdata/stock.ini")
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	host := Host{
 		Addrs: []string{"127.0.0.1", "10.20.0.31"},
 		Lookup: func(ctx context.Context, name string) ([]string, error) {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/render/regularfile"
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/turning"
 )
 
@@ -20,9 +21,7 @@ func TestAccountsByNameAndNumber(t *testing.T) {
 	many := strings.Repeat("somebody,", 10_000)
 	text := "# a comment: x:7:\n\nroot:x:0:\n  indented:x:4:\nwheel:x:10:" + many + "chmpx:x:11:\nbroken:x:many:\nnobody:x:4294967295:\n" +
 		"short:x:5\nchmpx:x:996:a,b\nchmpx:x:997:\n+:::\nlast:x:4294967294:"
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(path, []byte(text), 0o600))
 	for account, want := range map[string]int{"root": 0, "indented": 4, "wheel": 10, "chmpx": 996, "last": 4294967294, "0": 0, "12": 12, "4294967294": 4294967294} {
 		if got, err := accountID("group", account, path, MaxAccounts); err != nil || got != want {
 			t.Errorf("%s: %d, %v, want %d", account, got, err, want)

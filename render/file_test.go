@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func target(t *testing.T) File {
@@ -20,12 +22,8 @@ func target(t *testing.T) File {
 
 func write(t *testing.T, path, text string, mode fs.FileMode) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(path, mode); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(path, []byte(text), 0o600))
+	fatal.If(t, os.Chmod(path, mode))
 }
 
 func replace(t *testing.T, f File, text string) error {
@@ -40,18 +38,14 @@ func replace(t *testing.T, f File, text string) error {
 func content(t *testing.T, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	return string(b)
 }
 
 func onlyFile(t *testing.T, path string) {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Dir(path))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	for _, e := range entries {
 		if e.Name() != filepath.Base(path) {
 			t.Errorf("%s was left behind", e.Name())
@@ -61,9 +55,7 @@ func onlyFile(t *testing.T, path string) {
 
 func TestReplaceCreatesTheFirstFile(t *testing.T) {
 	f := target(t)
-	if err := replace(t, f, "one"); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, replace(t, f, "one"))
 	if got := content(t, f.Path); got != "one" {
 		t.Errorf("content %q", got)
 	}
@@ -79,12 +71,8 @@ func TestReplaceKeepsModeAndOwner(t *testing.T) {
 	}
 	f := target(t)
 	write(t, f.Path, "old", 0o640)
-	if err := os.Chown(f.Path, 12, 34); err != nil {
-		t.Fatal(err)
-	}
-	if err := replace(t, f, "new"); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.Chown(f.Path, 12, 34))
+	fatal.If(t, replace(t, f, "new"))
 	fi, _ := os.Stat(f.Path)
 	uid, gid := ids(fi)
 	if uid != 12 || gid != 34 || fi.Mode().Perm() != 0o640 {
@@ -100,17 +88,13 @@ func TestReplaceGivesModeAndOwnerAsked(t *testing.T) {
 	write(t, f.Path, "old", 0o600)
 	mode, uid, gid := fs.FileMode(0o444), 5, 6
 	f.Mode, f.Owner, f.Group = &mode, &uid, &gid
-	if err := replace(t, f, "new"); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, replace(t, f, "new"))
 	fi, _ := os.Stat(f.Path)
 	if u, g := ids(fi); u != 5 || g != 6 || fi.Mode().Perm() != mode {
 		t.Errorf("now %d:%d %v", u, g, fi.Mode())
 	}
 	// A read-only file must not stop the next replacement.
-	if err := replace(t, f, "newer"); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, replace(t, f, "newer"))
 }
 
 // The staged file has its final looks before anybody can see it at the path.
@@ -118,9 +102,7 @@ func TestStagedIsCompleteBeforeCommit(t *testing.T) {
 	f := target(t)
 	write(t, f.Path, "old", 0o640)
 	s, err := f.Stage([]byte("new"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	defer s.Discard()
 	if !strings.HasSuffix(s.Path(), ".ini") || filepath.Dir(s.Path()) != filepath.Dir(f.Path) {
 		t.Errorf("staged as %s", s.Path())
@@ -138,9 +120,7 @@ func TestDiscardLeavesNothing(t *testing.T) {
 	f := target(t)
 	write(t, f.Path, "old", 0o644)
 	s, err := f.Stage([]byte("new"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	s.Discard()
 	s.Discard()
 	onlyFile(t, f.Path)
@@ -152,9 +132,7 @@ func TestDiscardLeavesNothing(t *testing.T) {
 func TestStageOverwritesALeftover(t *testing.T) {
 	f := target(t)
 	write(t, filepath.Join(filepath.Dir(f.Path), ".slave.next.ini"), "half a fi", 0o400)
-	if err := replace(t, f, "whole"); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, replace(t, f, "whole"))
 	onlyFile(t, f.Path)
 }
 
@@ -163,12 +141,8 @@ func TestStageDoesNotFollowAPlantedLink(t *testing.T) {
 	f := target(t)
 	victim := filepath.Join(t.TempDir(), "victim")
 	write(t, victim, "mine", 0o600)
-	if err := os.Symlink(victim, filepath.Join(filepath.Dir(f.Path), ".slave.next.ini")); err != nil {
-		t.Fatal(err)
-	}
-	if err := replace(t, f, "new"); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.Symlink(victim, filepath.Join(filepath.Dir(f.Path), ".slave.next.ini")))
+	fatal.If(t, replace(t, f, "new"))
 	if content(t, victim) != "mine" {
 		t.Error("the link's target was written to")
 	}
@@ -180,9 +154,7 @@ func TestReplaceFreesTheOldInode(t *testing.T) {
 	f := target(t)
 	write(t, f.Path, "old", 0o644)
 	fd, err := unix.InotifyInit1(unix.IN_NONBLOCK)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	defer unix.Close(fd)
 	if _, err := unix.InotifyAddWatch(fd, f.Path, unix.IN_DELETE_SELF|unix.IN_MODIFY|unix.IN_MOVE_SELF); err != nil {
 		t.Fatal(err)
@@ -190,9 +162,7 @@ func TestReplaceFreesTheOldInode(t *testing.T) {
 	if _, err := f.Read(); err != nil {
 		t.Fatal(err)
 	}
-	if err := replace(t, f, "new"); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, replace(t, f, "new"))
 	buf := make([]byte, 4096)
 	n, err := unix.Read(fd, buf)
 	if err != nil {
@@ -214,24 +184,16 @@ func TestReplaceRefuses(t *testing.T) {
 		{"a symbolic link", func(t *testing.T, f *File) {
 			real := filepath.Join(filepath.Dir(f.Path), "real.ini")
 			write(t, real, "old", 0o644)
-			if err := os.Symlink(real, f.Path); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, os.Symlink(real, f.Path))
 		}, ErrSymlink, "real.ini"},
 		{"a dangling link", func(t *testing.T, f *File) {
-			if err := os.Symlink("nowhere.ini", f.Path); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, os.Symlink("nowhere.ini", f.Path))
 		}, ErrSymlink, "nowhere.ini"},
 		{"a directory", func(t *testing.T, f *File) {
-			if err := os.Mkdir(f.Path, 0o755); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, os.Mkdir(f.Path, 0o755))
 		}, ErrNotRegular, "a folder: move that away"},
 		{"a fifo", func(t *testing.T, f *File) {
-			if err := syscall.Mkfifo(f.Path, 0o644); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, syscall.Mkfifo(f.Path, 0o644))
 		}, ErrNotRegular, "a FIFO, a socket or a device: move that away"},
 		{"no directory", func(t *testing.T, f *File) {
 			f.Path = filepath.Join(filepath.Dir(f.Path), "missing", "slave.ini")
@@ -271,20 +233,14 @@ func TestReplaceRefusesWhatIsTaken(t *testing.T) {
 		"the same path, not there": {func(*testing.T, string, string) {}, "slave.ini"},
 		"a hard link": {func(t *testing.T, output, input string) {
 			write(t, input, "old", 0o644)
-			if err := os.Link(input, output); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, os.Link(input, output))
 		}, "agent.ini"},
 		"the input is a link": {func(t *testing.T, output, input string) {
 			write(t, output, "old", 0o644)
-			if err := os.Symlink("slave.ini", input); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, os.Symlink("slave.ini", input))
 		}, "agent.ini"},
 		"the input is a link, and neither is there": {func(t *testing.T, output, input string) {
-			if err := os.Symlink(output, input); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, os.Symlink(output, input))
 		}, "agent.ini"},
 		"a file beside it": {func(t *testing.T, _, input string) { write(t, input, "ca", 0o644) }, ".slave.next.ini"},
 		"the lock file":    {func(t *testing.T, _, input string) { write(t, input, "ca", 0o644) }, ".slave.lock"},
@@ -294,9 +250,7 @@ func TestReplaceRefusesWhatIsTaken(t *testing.T) {
 			mountOrSkip(t, output, input, "", unix.MS_BIND, "")
 		}, "agent.ini"},
 		"by way of another folder": {func(t *testing.T, output, input string) {
-			if err := os.Symlink(".", filepath.Join(filepath.Dir(output), "etc")); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, os.Symlink(".", filepath.Join(filepath.Dir(output), "etc")))
 		}, "etc/slave.ini"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -329,9 +283,7 @@ func TestCommitRefusesWhatIsTakenByThen(t *testing.T) {
 	write(t, input, "mine", 0o644)
 	f.Taken = []Taken{{"the configuration", input}}
 	s, err := f.Stage([]byte("new"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	if err := os.Link(input, f.Path); err != nil {
 		t.Skip(err)
 	}
@@ -352,9 +304,7 @@ func mountOrSkip(t *testing.T, source, dir, kind string, flags uintptr, data str
 	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
 		t.Skipf("cannot have a mount namespace here: %v", err)
 	}
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
 	if err := unix.Mount(source, dir, kind, flags, data); err != nil {
 		t.Skipf("cannot mount here: %v", err)
 	}
@@ -436,9 +386,7 @@ func TestForesee(t *testing.T) {
 	onlyFile(t, f.Path)
 	// The agent's own previous file is none that keeps chmpx from anything for long.
 	for i, name := range []string{filepath.Base(f.previousPath()), "backup.ini"} {
-		if err := os.Link(f.Path, filepath.Join(filepath.Dir(f.Path), name)); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.Link(f.Path, filepath.Join(filepath.Dir(f.Path), name)))
 		if n := f.OtherNames(); n != i {
 			t.Errorf("%d other names with %s, want %d", n, name, i)
 		}

@@ -10,14 +10,14 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func TestTwoAgentsOnOneFile(t *testing.T) {
 	f := target(t)
 	first, err := f.Lock()
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	_, err = f.Lock()
 	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), f.Path) {
 		t.Errorf("second lock: %v", err)
@@ -41,14 +41,10 @@ func TestLockOutlastsAMomentOfSomebodyElses(t *testing.T) {
 	f := target(t)
 	synctest.Test(t, func(t *testing.T) {
 		first, err := f.Lock()
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		time.AfterFunc(300*time.Millisecond, first.Unlock)
 		second, err := f.Lock()
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		second.Unlock()
 	})
 }
@@ -58,13 +54,9 @@ func TestLockOutlastsAMomentOfSomebodyElses(t *testing.T) {
 func TestUnlockCountsForCopiesToo(t *testing.T) {
 	f := target(t)
 	first, err := f.Lock()
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	child, err := unix.Dup(int(first.f.Fd()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	defer unix.Close(child)
 	first.Unlock()
 	synctest.Test(t, func(t *testing.T) {
@@ -85,45 +77,33 @@ func TestLockThatSomebodyDeletes(t *testing.T) {
 		"replaced by another file": func(t *testing.T, lock string) { write(t, lock, "", 0o600) },
 		"replaced by a copy": func(t *testing.T, lock string) {
 			write(t, lock+".copy", "1\n", 0o600)
-			if err := os.Rename(lock+".copy", lock); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, os.Rename(lock+".copy", lock))
 		},
 		"gone with its folder": func(t *testing.T, lock string) {
 			dir := filepath.Dir(lock)
-			if err := errors.Join(os.Rename(dir, dir+".old"), os.Mkdir(dir, 0o755)); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, errors.Join(os.Rename(dir, dir+".old"), os.Mkdir(dir, 0o755)))
 		},
 	}
 	for name, spoil := range spoil {
 		spoiled := func(t *testing.T) (File, *Lock) {
 			f := target(t)
 			f.Path = filepath.Join(filepath.Dir(f.Path), "k2hdkc", "slave.ini")
-			if err := os.Mkdir(filepath.Dir(f.Path), 0o755); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, os.Mkdir(filepath.Dir(f.Path), 0o755))
 			first, err := f.Lock()
-			if err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, err)
 			t.Cleanup(first.Unlock)
 			if err := first.Hold(); err != nil {
 				t.Errorf("nobody has touched it: %v", err)
 			}
 			lock := first.path()
-			if err := os.Remove(lock); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, os.Remove(lock))
 			spoil(t, lock)
 			return f, first
 		}
 		t.Run(name+", and another agent comes first", func(t *testing.T) {
 			f, first := spoiled(t)
 			second, err := f.Lock()
-			if err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, err)
 			if err := first.Hold(); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), "process") {
 				t.Errorf("the first one may replace the file, too: %v", err)
 			}
@@ -134,9 +114,7 @@ func TestLockThatSomebodyDeletes(t *testing.T) {
 		})
 		t.Run(name+", and the agent comes first", func(t *testing.T) {
 			f, first := spoiled(t)
-			if err := first.Hold(); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, first.Hold())
 			synctest.Test(t, func(t *testing.T) {
 				if second, err := f.Lock(); !errors.Is(err, ErrLocked) {
 					second.Unlock()
@@ -156,9 +134,7 @@ func TestLockFileThatIsNone(t *testing.T) {
 		"a circle":    func(path string) error { return os.Symlink(path, path) },
 	} {
 		f := target(t)
-		if err := put(f.aside("lock")); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, put(f.aside("lock")))
 		if l, err := f.Lock(); err == nil || !strings.Contains(err.Error(), ".slave.lock") {
 			l.Unlock()
 			t.Errorf("%s: %v", name, err)

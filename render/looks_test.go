@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // nobody is a user that is not root.
@@ -61,9 +63,7 @@ func onFileSystems(t *testing.T, test func(t *testing.T, f File)) {
 		return func(t *testing.T) {
 			dir := t.TempDir()
 			for _, name := range []string{"lower", "upper", "work"} {
-				if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
-					t.Fatal(err)
-				}
+				fatal.If(t, os.Mkdir(filepath.Join(dir, name), 0o755))
 			}
 			at := t.TempDir()
 			mountOrSkip(t, kind, at, kind, 0, strings.ReplaceAll(options, "DIR", dir))
@@ -82,9 +82,7 @@ func TestReplaceKeepsTheACL(t *testing.T) {
 		want := acl(0o600, nobody, 0o4)
 		setAttr(t, f.Path, aclAttr, want)
 		for _, text := range []string{"new", "newer"} {
-			if err := replace(t, f, text); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, replace(t, f, text))
 		}
 		info, err := os.Stat(f.Path)
 		if got := attr(t, f.Path, aclAttr); err != nil || got != string(want) || info.Mode().Perm() != 0o640 {
@@ -103,9 +101,7 @@ func TestReplaceKeepsExtendedAttributes(t *testing.T) {
 			onFileSystems(t, func(t *testing.T, f File) {
 				write(t, f.Path, "old", 0o644)
 				setAttr(t, f.Path, name, []byte(value))
-				if err := replace(t, f, "new"); err != nil {
-					t.Fatal(err)
-				}
+				fatal.If(t, replace(t, f, "new"))
 				names, err := attributes(f.Path)
 				if err != nil || len(names) != 1 || attr(t, f.Path, name) != value {
 					t.Errorf("attributes %q, %s is %q: %v", names, name, attr(t, f.Path, name), err)
@@ -120,15 +116,9 @@ func TestReplaceTakesNoACLFromTheFolder(t *testing.T) {
 	onFileSystems(t, func(t *testing.T, f File) {
 		setAttr(t, filepath.Dir(f.Path), "system.posix_acl_default", acl(0o700, nobody, 0o7))
 		write(t, f.Path, "old", 0o640)
-		if err := unix.Removexattr(f.Path, aclAttr); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(f.Path, 0o640); err != nil {
-			t.Fatal(err)
-		}
-		if err := replace(t, f, "new"); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, unix.Removexattr(f.Path, aclAttr))
+		fatal.If(t, os.Chmod(f.Path, 0o640))
+		fatal.If(t, replace(t, f, "new"))
 		if info, _ := os.Stat(f.Path); attr(t, f.Path, aclAttr) != "" || info.Mode().Perm() != 0o640 {
 			t.Errorf("ACL %x, mode %v", attr(t, f.Path, aclAttr), info.Mode())
 		}
@@ -142,9 +132,7 @@ func TestReplaceWithAModeAndAnACL(t *testing.T) {
 	setAttr(t, f.Path, aclAttr, acl(0o664, nobody, 0o6))
 	mode := fs.FileMode(0o600)
 	f.Mode = &mode
-	if err := replace(t, f, "new"); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, replace(t, f, "new"))
 	if got, want := attr(t, f.Path, aclAttr), string(acl(0o600, nobody, 0o6)); got != want {
 		t.Errorf("ACL %x, want %x", got, want)
 	}
@@ -155,9 +143,7 @@ func TestReplaceLooksAgain(t *testing.T) {
 	f := target(t)
 	write(t, f.Path, "old", 0o644)
 	change := func() {
-		if err := os.Chmod(f.Path, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.Chmod(f.Path, 0o600))
 		setAttr(t, f.Path, aclAttr, acl(0o600, nobody, 0o4))
 	}
 	looks := func(when string) {
@@ -167,23 +153,15 @@ func TestReplaceLooksAgain(t *testing.T) {
 		}
 	}
 	s, err := f.Stage([]byte("new"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	change()
-	if err := s.Commit(); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, s.Commit())
 	looks("while it was staged")
 
-	if err := errors.Join(os.Remove(f.Path), f.Park([]byte("new"))); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, errors.Join(os.Remove(f.Path), f.Park([]byte("new"))))
 	write(t, f.Path, "old", 0o644)
 	change()
-	if err := errors.Join(f.CommitParked(), f.DropPrevious()); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, errors.Join(f.CommitParked(), f.DropPrevious()))
 	looks("while it was held")
 }
 
@@ -219,12 +197,8 @@ func TestAlone(t *testing.T) {
 	runtime.LockOSThread()
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var none [2]unix.CapUserData
-	if err := unix.Capset(&header, &none[0]); err != nil {
-		t.Fatal(err)
-	}
-	if err := replace(t, f, "new"); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, unix.Capset(&header, &none[0]))
+	fatal.If(t, replace(t, f, "new"))
 }
 
 func TestReplaceWithoutOtherUsers(t *testing.T) {
@@ -284,9 +258,7 @@ func TestReplaceWithoutOtherUsers(t *testing.T) {
 func chattr(t *testing.T, path string, flag int) {
 	t.Helper()
 	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	before, err := unix.IoctlGetInt(int(f.Fd()), unix.FS_IOC_GETFLAGS)
 	if err == nil {
 		err = unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, before|flag)

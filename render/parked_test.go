@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // parked is a target with the content "old" and "new" parked beside it.
@@ -16,9 +18,7 @@ func parked(t *testing.T) File {
 	t.Helper()
 	f := target(t)
 	write(t, f.Path, "old", 0o640)
-	if err := f.Park([]byte("new")); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, f.Park([]byte("new")))
 	return f
 }
 
@@ -27,9 +27,7 @@ func parked(t *testing.T) File {
 func deletions(t *testing.T, path string) func() int {
 	t.Helper()
 	fd, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	t.Cleanup(func() { unix.Close(fd) })
 	if _, err := unix.InotifyAddWatch(fd, path, unix.IN_DELETE_SELF); err != nil {
 		t.Fatal(err)
@@ -73,18 +71,14 @@ func TestAHeldFileChangesNothingUntilItIsCommitted(t *testing.T) {
 func TestNobodyHearsOfAHeldFileBeforeTheGuardIsDropped(t *testing.T) {
 	f := parked(t)
 	heard := deletions(t, f.Path)
-	if err := f.CommitParked(); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, f.CommitParked())
 	if content(t, f.Path) != "new" || heard() != 0 {
 		t.Errorf("file %q, told %d times", content(t, f.Path), heard())
 	}
 	if b, err := f.Previous(); err != nil || string(b) != "old" {
 		t.Errorf("previous: %q, %v", b, err)
 	}
-	if err := f.DropPrevious(); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, f.DropPrevious())
 	if heard() != 1 {
 		t.Errorf("told %d times after that", heard())
 	}
@@ -97,9 +91,7 @@ func TestNobodyHearsOfAHeldFileBeforeTheGuardIsDropped(t *testing.T) {
 func TestAHeldFileCanBeTakenBack(t *testing.T) {
 	f := parked(t)
 	before, _ := os.Stat(f.Path)
-	if err := errors.Join(f.CommitParked(), f.RestorePrevious()); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, errors.Join(f.CommitParked(), f.RestorePrevious()))
 	after, _ := os.Stat(f.Path)
 	if !os.SameFile(before, after) || content(t, f.Path) != "old" {
 		t.Error("it is another file than before")
@@ -109,9 +101,7 @@ func TestAHeldFileCanBeTakenBack(t *testing.T) {
 
 func TestAHeldFileCanBeTheFirst(t *testing.T) {
 	f := target(t)
-	if err := errors.Join(f.Park([]byte("new")), f.CommitParked()); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, errors.Join(f.Park([]byte("new")), f.CommitParked()))
 	if content(t, f.Path) != "new" {
 		t.Error("it is not in place")
 	}
@@ -121,9 +111,7 @@ func TestAHeldFileCanBeTheFirst(t *testing.T) {
 func TestAGuardLeftByAKilledAgentIsReplaced(t *testing.T) {
 	f := parked(t)
 	write(t, filepath.Join(filepath.Dir(f.Path), ".slave.previous.ini"), "older", 0o644)
-	if err := f.CommitParked(); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, f.CommitParked())
 	if b, _ := f.Previous(); string(b) != "old" {
 		t.Errorf("previous: %q", b)
 	}

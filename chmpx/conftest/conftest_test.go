@@ -16,6 +16,7 @@ import (
 	"k2hdkc-slave-agent/chmpx/tool"
 	"k2hdkc-slave-agent/tests/actor"
 	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func TestMain(m *testing.M) { actor.Main(m, actors) }
@@ -74,9 +75,7 @@ CTLPORT = 9021
 func write(t *testing.T, name, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(path, []byte(text), 0o600))
 	return path
 }
 
@@ -148,9 +147,7 @@ func TestVerdicts(t *testing.T) {
 func TestACheckThatHangsGivesNoVerdict(t *testing.T) {
 	state := fakechmpx.StateDir(t.TempDir())
 	t.Setenv(fakechmpx.EnvState, string(state))
-	if err := state.Inject(fakechmpx.FaultConftestHang); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, state.Inject(fakechmpx.FaultConftestHang))
 	c := Checker{Command: fakechmpx.BuildT(t).Conftest, Timeout: 100 * time.Millisecond}
 	path := write(t, "slave.ini", strings.Replace(good, "GROUP", "GRUPPE", 1))
 	err := c.Check(t.Context(), path)
@@ -167,9 +164,7 @@ func TestACheckThatHangsGivesNoVerdict(t *testing.T) {
 	}
 
 	// The name service is back.
-	if err := state.Clear(fakechmpx.FaultConftestHang); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, state.Clear(fakechmpx.FaultConftestHang))
 	if err := c.Check(t.Context(), path); !errors.As(err, &refused) {
 		t.Errorf("error %v, want a *RefusedError", err)
 	}
@@ -222,9 +217,7 @@ func brokenCheckers(t *testing.T) map[string]string {
 	t.Helper()
 	file := func(text string, mode os.FileMode) string {
 		path := write(t, "chmpxconftest", text)
-		if err := os.Chmod(path, mode); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.Chmod(path, mode))
 		return path
 	}
 	script := func(text string) string { return file("#!/bin/sh\n"+text+"\n", 0o700) }
@@ -280,9 +273,7 @@ func TestACrashOverThisFileAloneIsARefusal(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []string{"SEGV", "ABRT", "BUS", "FPE"} {
 		program := write(t, "chmpxconftest", "#!/bin/sh\ngrep -q 'GROUP = sample' $2 || kill -"+signal+" $$\necho 'configuration{'\n")
-		if err := os.Chmod(program, 0o700); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.Chmod(program, 0o700))
 		var refused *RefusedError
 		if err := (Checker{Command: program}).Check(t.Context(), write(t, "slave.ini", good)); !errors.As(err, &refused) || !strings.Contains(refused.Said, "it crashes (signal: ") {
 			t.Errorf("%s: %v, want a refusal", signal, err)

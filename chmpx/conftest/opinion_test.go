@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func TestTheOpinionOnANewFile(t *testing.T) {
@@ -31,14 +32,10 @@ func TestTheOpinionOnANewFile(t *testing.T) {
 		if path == "" {
 			return
 		}
-		if err := os.Symlink(path, link); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.Symlink(path, link))
 	}
 	dislikes := write(t, "dislikes", "#!/bin/sh\necho '[CHMPX-ERR] LoadConfiguration(12) : the day is not good.' >&2\n")
-	if err := os.Chmod(dislikes, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.Chmod(dislikes, 0o700))
 	o := &Opinion{Checker: Checker{Command: link, Timeout: 5 * time.Second}, Log: logger}
 	path := write(t, "slave.ini", good)
 	said := func() string {
@@ -71,9 +68,7 @@ func TestTheOpinionOnANewFile(t *testing.T) {
 	}
 
 	install(programs.Conftest)
-	if err := state.Inject(fakechmpx.FaultConftestHang); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, state.Inject(fakechmpx.FaultConftestHang))
 	hasty := &Opinion{Checker: Checker{Command: link, Timeout: 100 * time.Millisecond}, Log: logger}
 	if err := hasty.Check(t.Context(), path); err != nil {
 		t.Errorf("a check that hangs refused: %v", err)

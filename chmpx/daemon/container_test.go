@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // TestContainerIsRestartedByItsEnd: it ends the chmpx that was looked at, by the signal on which
@@ -23,9 +25,7 @@ func TestContainerIsRestartedByItsEnd(t *testing.T) {
 		if _, err := l.prober.Status(t.Context(), "orders", 8031); err != nil {
 			t.Fatal(err)
 		}
-		if err := c.Restart(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, c.Restart(t.Context()))
 		exit, err := chmpx.Wait(t.Context())
 		if err != nil || exit.Code != 0 {
 			t.Errorf("chmpx ended with %+v, %v", exit, err)
@@ -41,9 +41,7 @@ func TestAProcessThatIsNoChmpxIsNotOpened(t *testing.T) {
 		t.Errorf("this test's: %v", err)
 	}
 	gone := exec.CommandContext(context.Background(), "true")
-	if err := gone.Run(); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, gone.Run())
 	if _, err := openProcess(gone.Process.Pid); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("one that has ended: %v", err)
 	}

@@ -9,17 +9,15 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func TestAwaitEndSeesAProcessEnd(t *testing.T) {
 	cmd := exec.Command("cat")
 	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
+	fatal.If(t, cmd.Start())
 	done := make(chan error, 1)
 	go func() {
 		done <- new(Prober).AwaitEnd(t.Context(), Status{PID: cmd.Process.Pid, Group: "no-such-group", Self: Node{CtlPort: 1}})
@@ -30,9 +28,7 @@ func TestAwaitEndSeesAProcessEnd(t *testing.T) {
 	case <-time.After(2 * endPoll):
 	}
 	in.Close()
-	if err := cmd.Wait(); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, cmd.Wait())
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
@@ -50,16 +46,12 @@ func TestAwaitEndSeesTheMemoryGoAlsoIfItIsBack(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "orders-8031.chmpx")
 	for _, do := range []func() error{func() error { return os.Remove(path) }, func() error { return os.Rename(path, path+".bup") }} {
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.WriteFile(path, nil, 0o600))
 		done := make(chan error, 1)
 		watched := make(chan struct{})
 		go func() { done <- awaitRemoval(t.Context(), path, func() { close(watched) }) }()
 		<-watched
-		if err := errors.Join(os.WriteFile(path+".k2h", nil, 0o600), do(), os.WriteFile(path, nil, 0o600)); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, errors.Join(os.WriteFile(path+".k2h", nil, 0o600), do(), os.WriteFile(path, nil, 0o600)))
 		if err := <-done; err != nil {
 			t.Error(err)
 		}

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func TestWhoRefusedChmpx(t *testing.T) {
@@ -49,9 +51,7 @@ func TestWhoRefusedChmpx(t *testing.T) {
 func server(t *testing.T, reply string) (port int, asked <-chan string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	t.Cleanup(func() { l.Close() })
 	c := make(chan string, 1)
 	go func() {
@@ -105,9 +105,7 @@ func TestWhetherAServerListens(t *testing.T) {
 		t.Error(err)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	closed := l.Addr().(*net.TCPAddr).Port
 	l.Close()
 	if err := (Peers{}).Reach(t.Context(), "127.0.0.1", closed); err == nil {

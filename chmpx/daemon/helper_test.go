@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/render/regularfile"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // Whatever is in the place of one of the helper's files keeps nobody waiting.
@@ -22,9 +23,7 @@ func TestTheHelpersFilesMayBeAnything(t *testing.T) {
 	} {
 		for _, file := range []string{helperOverride, helperConf} {
 			root := t.TempDir()
-			if err := put(filepath.Join(root, file)); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, put(filepath.Join(root, file)))
 			if runs, _, err := HelperFile(regularfile.Dir(root), "/"); err == nil {
 				t.Errorf("%s as %s says %s", name, file, runs)
 			}

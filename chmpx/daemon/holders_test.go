@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/tests/actor"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // actHolder opens the files it is given, says so, and has them open until its
@@ -39,17 +40,11 @@ func keepOpen(t *testing.T, paths ...string) (Holder, func()) {
 	t.Helper()
 	cmd := exec.Command(actor.Program(t, "holds"), paths...) // the kernel's name of a process is that of the file it runs
 	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, cmd.Start())
 	ended := false
 	end := func() {
 		if ended {
@@ -70,17 +65,13 @@ func keepOpen(t *testing.T, paths ...string) (Holder, func()) {
 
 func writeText(t *testing.T, path, text string) {
 	t.Helper()
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(path, []byte(text), 0o600))
 }
 
 func inodeOf(t *testing.T, path string) Inode {
 	t.Helper()
 	i, err := InodeOf(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	return i
 }
 
@@ -89,9 +80,7 @@ func replace(t *testing.T, path string) {
 	t.Helper()
 	next := filepath.Join(filepath.Dir(path), ".slave.next.ini")
 	writeText(t, next, "new")
-	if err := os.Rename(next, path); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.Rename(next, path))
 }
 
 // find is Holders, the error of a user who may not look everywhere left out.
@@ -135,15 +124,11 @@ func TestOtherFilesThatAreOpenAreNotMeant(t *testing.T) {
 	old := inodeOf(t, path)
 	// Opened, either of these pipes would hold up the search.
 	for _, p := range []string{pipe, filepath.Join(dir, "pipe.ini")} {
-		if err := unix.Mkfifo(p, 0o600); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, unix.Mkfifo(p, 0o600))
 	}
 	keepOpen(t, other, pipe)
 	for _, p := range []string{other, pipe} {
-		if err := os.Remove(p); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.Remove(p))
 	}
 	replace(t, path)
 	keepOpen(t, path) // the new file
@@ -157,29 +142,21 @@ func TestAHardLinkOfTheOldFileIsFound(t *testing.T) {
 	path, backup := filepath.Join(dir, "slave.ini"), filepath.Join(dir, "slave.ini.bak")
 	writeText(t, path, "old")
 	old := inodeOf(t, path)
-	if err := os.Link(path, backup); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(backup, filepath.Join(dir, "link.ini")); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.Link(path, backup))
+	fatal.If(t, os.Symlink(backup, filepath.Join(dir, "link.ini")))
 	reader, _ := keepOpen(t, backup)
 	same(t, "the file itself is none", find(t, path, old), Holder{Path: backup})
 	replace(t, path)
 	same(t, "the link", find(t, path, old), Holder{Path: backup})
 	same(t, "a link cannot be known without the inode", find(t, path, Inode{}))
-	if err := os.Remove(backup); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.Remove(backup))
 	same(t, "who opened the link", find(t, path, old), reader)
 }
 
 func TestTheFolderMayBeNamedThroughASymbolicLink(t *testing.T) {
 	t.Parallel()
 	dir, alias := t.TempDir(), filepath.Join(t.TempDir(), "etc")
-	if err := os.Symlink(dir, alias); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.Symlink(dir, alias))
 	path := filepath.Join(dir, "slave.ini")
 	writeText(t, path, "old")
 	old := inodeOf(t, filepath.Join(alias, "slave.ini"))
@@ -198,9 +175,7 @@ func TestANumberUsedAgainIsAnotherFile(t *testing.T) {
 	if old.Born == 0 {
 		t.Skip("this file system does not keep the time of birth")
 	}
-	if err := os.Link(path, path+".bak"); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.Link(path, path+".bak"))
 	replace(t, path)
 	old.Born--
 	same(t, "born earlier", find(t, path, old))
@@ -212,9 +187,7 @@ func TestAFewHoldersAreEnough(t *testing.T) {
 	writeText(t, path, "old")
 	old := inodeOf(t, path)
 	for i := range maxHolders + 4 {
-		if err := os.Link(path, fmt.Sprintf("%s.%d", path, i)); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.Link(path, fmt.Sprintf("%s.%d", path, i)))
 	}
 	replace(t, path)
 	if got, err := Holders(t.Context(), path, old); err != nil || len(got) != maxHolders {
@@ -228,9 +201,7 @@ func TestASearchThatCannotLookEverywhere(t *testing.T) {
 	path, proc := filepath.Join(dir, "slave.ini"), filepath.Join(dir, "proc")
 	writeText(t, path, "old")
 	old := inodeOf(t, path)
-	if err := os.Link(path, path+".bak"); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.Link(path, path+".bak"))
 	replace(t, path)
 	link := Holder{Path: path + ".bak"}
 
@@ -241,9 +212,7 @@ func TestASearchThatCannotLookEverywhere(t *testing.T) {
 	same(t, "no /proc", got, link)
 
 	for _, d := range []string{"self/fd", "11", "12/fd"} { // 11 has just ended
-		if err := os.MkdirAll(filepath.Join(proc, d), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.MkdirAll(filepath.Join(proc, d), 0o755))
 	}
 	got, err = holders(t.Context(), proc, path, old)
 	if err != nil {
@@ -251,9 +220,7 @@ func TestASearchThatCannotLookEverywhere(t *testing.T) {
 	}
 	same(t, "a process that has ended", got, link)
 
-	if err := os.Mkdir(filepath.Join(proc, "13"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.Mkdir(filepath.Join(proc, "13"), 0o755))
 	writeText(t, filepath.Join(proc, "13", "fd"), "closed to us")
 	got, err = holders(t.Context(), proc, path, old)
 	if !errors.Is(err, ErrNotAll) || !strings.Contains(err.Error(), "which files some processes (1) have open") {
@@ -302,9 +269,7 @@ func TestInodeOf(t *testing.T) {
 	writeText(t, path, "old")
 	old := inodeOf(t, path)
 	fi, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	if st := fi.Sys().(*syscall.Stat_t); st.Dev != old.Dev || st.Ino != old.Ino {
 		t.Errorf("%+v, want device %d, inode %d", old, st.Dev, st.Ino)
 	}

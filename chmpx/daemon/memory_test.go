@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // lookedAt is a stand-in for chmpx, and a prober of it.
@@ -35,27 +36,21 @@ func newLookedAt(t *testing.T) *lookedAt {
 	l.prober.Command = l.programs.Status
 	t.Setenv(fakechmpx.EnvState, string(l.state))
 	text := strings.NewReplacer("10.20.0.31", "localhost", "10.20.0.1", "127.0.0.1").Replace(realText)
-	if err := os.WriteFile(l.conf, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(l.conf, []byte(text), 0o644))
 	return l
 }
 
 func (l *lookedAt) start() *fakechmpx.Process {
 	l.Helper()
 	p, err := fakechmpx.Start(l.Context(), l.programs, l.conf, fakechmpx.WithState(l.state))
-	if err != nil {
-		l.Fatal(err)
-	}
+	fatal.If(l, err)
 	return p
 }
 
 // ring changes the ring and waits until chmpx shows it.
 func (l *lookedAt) ring(ok func(fakechmpx.Snapshot) bool, members ...fakechmpx.Member) {
 	l.Helper()
-	if err := l.state.SetRing(members...); err != nil {
-		l.Fatal(err)
-	}
+	fatal.If(l, l.state.SetRing(members...))
 	if _, err := l.state.Await(l.Context(), "orders", 8031, ok); err != nil {
 		l.Fatal(err)
 	}
@@ -65,9 +60,7 @@ func (l *lookedAt) ring(ok func(fakechmpx.Snapshot) bool, members ...fakechmpx.M
 func (l *lookedAt) look(direct bool) Status {
 	l.Helper()
 	st, err := l.prober.Status(l.Context(), "orders", 8031)
-	if err != nil {
-		l.Fatal(err)
-	}
+	fatal.If(l, err)
 	if st.Direct != direct {
 		l.Errorf("looked directly: %v, want %v", st.Direct, direct)
 	}
@@ -79,9 +72,7 @@ func (l *lookedAt) look(direct bool) Status {
 func (l *lookedAt) shown() Status {
 	l.Helper()
 	st, err := (&Prober{Command: l.prober.Command, Dir: l.TempDir()}).Status(l.Context(), "orders", 8031)
-	if err != nil {
-		l.Fatal(err)
-	}
+	fatal.If(l, err)
 	return st
 }
 
@@ -108,9 +99,7 @@ func TestMemoryShowsWhatChmpxstatusShows(t *testing.T) {
 		}
 		l.ring(func(s fakechmpx.Snapshot) bool { return len(s.Servers) == 2 })
 	}
-	if err := l.state.SetClients(2); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, l.state.SetClients(2))
 	for l.look(true).Clients != 2 {
 		time.Sleep(time.Millisecond)
 	}
@@ -180,9 +169,7 @@ func TestMemoryIsNotTrusted(t *testing.T) {
 func (l *lookedAt) poke(at int64, text string) {
 	l.Helper()
 	f, err := os.OpenFile(l.state.Path("orders", 8031), os.O_RDWR, 0)
-	if err != nil {
-		l.Fatal(err)
-	}
+	fatal.If(l, err)
 	defer f.Close()
 	if _, err := f.WriteAt([]byte(text), at); err != nil {
 		l.Fatal(err)
@@ -334,9 +321,7 @@ func TestRealChmpxsMemory(t *testing.T) {
 	by := &Prober{Command: h.prober.Command, Dir: t.TempDir()}
 	for i := range 4 {
 		st, err := h.status("orders", 8031)
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		if want := i >= 1; st.Direct != want {
 			t.Errorf("look %d: directly %v, want %v", i, st.Direct, want)
 		}
@@ -346,18 +331,14 @@ func TestRealChmpxsMemory(t *testing.T) {
 			want, err = by.Status(t.Context(), "orders", 8031)
 			return err
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		want.Direct = st.Direct
 		if diff := cmp.Diff(want, st, cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("(-chmpxstatus +memory)\n%s", diff)
 		}
 	}
 	st, err := h.status("orders", 8031)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	for range 20 { // it stays as it is, to the byte
 		time.Sleep(50 * time.Millisecond)
 		if !h.prober.unchanged(st) {
@@ -384,13 +365,9 @@ func BenchmarkLookAtChmpx(b *testing.B) {
 			state, dir, programs := fakechmpx.StateDir(b.TempDir()), b.TempDir(), fakechmpx.BuildT(b)
 			b.Setenv(fakechmpx.EnvState, string(state))
 			conf := filepath.Join(dir, "slave.ini")
-			if err := os.WriteFile(conf, []byte(strings.Replace(realText, "10.20.0.31", "localhost", 1)), 0o644); err != nil {
-				b.Fatal(err)
-			}
+			fatal.If(b, os.WriteFile(conf, []byte(strings.Replace(realText, "10.20.0.31", "localhost", 1)), 0o644))
 			p, err := fakechmpx.Start(b.Context(), programs, conf, fakechmpx.WithState(state))
-			if err != nil {
-				b.Fatal(err)
-			}
+			fatal.If(b, err)
 			defer p.Stop(b.Context())
 			prober := &Prober{Command: programs.Status, Dir: dir}
 			prober.Status(b.Context(), "orders", 8031)

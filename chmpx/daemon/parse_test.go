@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 const (
@@ -23,9 +25,7 @@ const (
 func healthyText(t testing.TB) string {
 	t.Helper()
 	b, err := os.ReadFile("testdata/healthy.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	return string(b)
 }
 
@@ -134,9 +134,7 @@ func TestParseStatusReadsEveryState(t *testing.T) {
 			want := healthy()
 			tt.want(&want)
 			got, err := ParseStatus([]byte(tt.text))
-			if err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, err)
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Error("(-want +got)\n" + diff)
 			}
@@ -261,9 +259,7 @@ func TestAServerThatIsListedTwiceIsOne(t *testing.T) {
 	bare := regexp.MustCompile(`(?m)^(    sockets +=).*$`).ReplaceAllString(serverBlock(t, 1, name, cuk), "$1")
 	for _, blocks := range []string{connected + bare, bare + connected} {
 		st, err := ParseStatus([]byte(withServers(t, 2, blocks)))
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		if len(st.Servers) != 1 || st.Servers[0].Sockets != 1 {
 			t.Errorf("servers %+v", st.Servers)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx/ini"
 	"k2hdkc-slave-agent/tests/actor"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func TestMain(m *testing.M) { actor.Main(m, actors) }
@@ -69,9 +70,7 @@ func printAnswer() {
 func newProber(t *testing.T, name string) *Prober {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "answer"), []byte(healthyText(t)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(filepath.Join(dir, "answer"), []byte(healthyText(t)), 0o600))
 	return &Prober{Command: actor.Program(t, name), Dir: dir, Timeout: 30 * time.Second,
 		access: func(string, uint32) error { return unix.ENOENT }}
 }
@@ -81,9 +80,7 @@ func TestProberReadsTheStatus(t *testing.T) {
 	p := newProber(t, "prints")
 	for range 2 {
 		got, err := p.Status(t.Context(), "orders", 9021)
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		if diff := cmp.Diff(healthy(), got); diff != "" {
 			t.Error("(-want +got)\n" + diff)
 		}
@@ -93,9 +90,7 @@ func TestProberReadsTheStatus(t *testing.T) {
 func TestProberReadsAThousandServers(t *testing.T) {
 	t.Parallel()
 	p := newProber(t, "prints")
-	if err := os.WriteFile(filepath.Join(p.Dir, "answer"), []byte(manyServers(t, 1024)), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(filepath.Join(p.Dir, "answer"), []byte(manyServers(t, 1024)), 0o600))
 	st, err := p.Status(t.Context(), "orders", 9021)
 	if err != nil || len(st.Servers) != 1024 || st.Servers[1023].Name != "store-1023.example" {
 		t.Fatalf("%d servers, error %v", len(st.Servers), err)
@@ -109,9 +104,7 @@ func TestProberCallsTheProgramCleanly(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(filepath.Join(p.Dir, "seen"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	args, env, _ := strings.Cut(string(b), "\n")
 	if want := "-conf " + filepath.Join(p.Dir, "probe.ini"); args != want {
 		t.Errorf("called with %q, want %q", args, want)
@@ -125,13 +118,9 @@ func TestProberErrors(t *testing.T) {
 	t.Parallel()
 	noDir := t.TempDir()
 	script := filepath.Join(noDir, "not-executable")
-	if err := os.WriteFile(script, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(script, nil, 0o600))
 	foreign := filepath.Join(noDir, "foreign")
-	if err := os.WriteFile(foreign, []byte("\x7fELF\x01\x02\x01\x00\x00\x00\x00"), 0o700); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(foreign, []byte("\x7fELF\x01\x02\x01\x00\x00\x00\x00"), 0o700))
 	denied := func(errno error) func(*Prober) {
 		return func(p *Prober) { p.access = func(string, uint32) error { return errno } }
 	}
@@ -215,9 +204,7 @@ func TestProberWritesTheProbeFileOnlyWhenItMust(t *testing.T) {
 			t.Fatal(err)
 		}
 		fi, err := os.Stat(probe)
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		return fi
 	}
 	first := look("orders", 9021)
@@ -240,9 +227,7 @@ func TestProberWritesTheProbeFileOnlyWhenItMust(t *testing.T) {
 	if os.SameFile(look("orders", 9022), look("stock", 9022)) {
 		t.Error("another group did not write the file")
 	}
-	if err := os.Remove(probe); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.Remove(probe))
 	look("stock", 9022) // a lost file is written again
 	left, err := filepath.Glob(filepath.Join(p.Dir, ".probe.ini.*"))
 	if err != nil || len(left) > 0 {

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/netns"
 )
 
@@ -40,9 +41,7 @@ func newRealHost(t *testing.T) *realHost {
 		"hosts":         "127.0.0.1 localhost\n10.20.0.11 db-1.shop.internal\n",
 		"nsswitch.conf": "hosts: files\n",
 	} {
-		if err := os.WriteFile(filepath.Join(etc, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.WriteFile(filepath.Join(etc, name), []byte(text), 0o644))
 	}
 	h := &realHost{programs: programs, conf: filepath.Join(dir, "slave.ini"),
 		prober: &Prober{Dir: dir}}
@@ -53,9 +52,7 @@ func newRealHost(t *testing.T) *realHost {
 		}
 		return os.Mkdir("/var/lib/antpickax", 0o755)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	h.prober.Command = h.Program(t, programs.Status)
 	return h
 }
@@ -64,12 +61,8 @@ func newRealHost(t *testing.T) *realHost {
 func (h *realHost) put(t *testing.T, text string) {
 	t.Helper()
 	next := h.conf + ".next"
-	if err := os.WriteFile(next, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(next, h.conf); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(next, []byte(text), 0o644))
+	fatal.If(t, os.Rename(next, h.conf))
 }
 
 // start starts chmpx and waits until it is up. end ends it in order.
@@ -79,12 +72,8 @@ func (h *realHost) start(t *testing.T) (pid int, end func()) {
 	cmd := exec.CommandContext(ctx, h.programs.Chmpx, "-conf", h.conf)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := h.Do(cmd.Start); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
+	fatal.If(t, h.Do(cmd.Start))
 	end = func() {
 		cmd.Process.Signal(syscall.SIGHUP)
 		cmd.Wait()
@@ -146,9 +135,7 @@ func TestRealChmpxIsRead(t *testing.T) {
 	begin := time.Now().Truncate(time.Second)
 	pid, end := h.start(t)
 	st, err := h.status("orders", 8031)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	server := func(name, n string) Node {
 		return Node{Name: name, CUK: "cuk-1" + n, Seed: "db-" + n, Port: 8020, CtlPort: 8021,
 			State: "[SERVICE OUT][DOWN][n/a][Nothing][NoSuspend]"}
@@ -226,9 +213,7 @@ func TestRealChmpxIsFoundByItsGroup(t *testing.T) {
 			pid, end := h.start(t)
 			defer end()
 			st, err := h.status(c.group, c.ctlPort)
-			if err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, err)
 			if st.PID != pid || st.Group != c.group {
 				t.Errorf("process %d of GROUP %q, want %d of %q", st.PID, st.Group, pid, c.group)
 			}

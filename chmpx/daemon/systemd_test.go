@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/need"
 
 	"github.com/godbus/dbus/v5"
@@ -30,27 +31,19 @@ func startBus(t *testing.T) (conn *dbus.Conn, stop func()) {
 	cmd := exec.Command("dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address",
 		"--address=unix:path="+filepath.Join(t.TempDir(), "bus"))
 	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
+	fatal.If(t, cmd.Start())
 	stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
 	t.Cleanup(stop)
 	address, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	address = strings.TrimSpace(address)
 	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
 	conn, err = dbus.Connect(address)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	t.Cleanup(func() { conn.Close() })
 	return conn, stop
 }
@@ -109,9 +102,7 @@ func play(t *testing.T, conn *dbus.Conn, m *manager, active string) {
 		conn.Export(m, "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"),
 		conn.Export(&unitObject{active}, unitPath, "org.freedesktop.DBus.Properties"),
 	} {
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 	}
 	if _, err := conn.RequestName("org.freedesktop.systemd1", dbus.NameFlagDoNotQueue); err != nil {
 		t.Fatal(err)
@@ -126,9 +117,7 @@ func TestStateOverTheBus(t *testing.T) {
 	conn, _ := startBus(t)
 	play(t, conn, &manager{}, "active")
 	got, err := realUnit().State(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	want := UnitState{LoadState: "loaded", ActiveState: "active", UnitFileState: "enabled", CanReload: true,
 		Result: "success", invocation: "\x01\x02", busy: true}
 	if !reflect.DeepEqual(got, want) {
@@ -143,9 +132,7 @@ func TestJobsOverTheBus(t *testing.T) {
 	u := realUnit()
 	for range 20 {
 		for _, do := range []func(context.Context) error{u.Start, u.Reload, u.Restart} {
-			if err := do(t.Context()); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, do(t.Context()))
 		}
 	}
 }
@@ -201,9 +188,7 @@ func TestNoBus(t *testing.T) {
 func TestBusThatNeverAnswers(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bus")
 	mute, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	defer mute.Close()
 	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path="+path)
 	u := realUnit()

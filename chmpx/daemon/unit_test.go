@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // fakeSystemd plays systemd for the connections a Unit makes to it.
@@ -143,9 +145,7 @@ func TestUnitState(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := &fakeSystemd{props: tt.props}
 			got, err := f.unit().State(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, err)
 			if diff := cmp.Diff(tt.want, got, cmpopts.IgnoreUnexported(UnitState{})); diff != "" {
 				t.Error("(-want +got)\n" + diff)
 			}

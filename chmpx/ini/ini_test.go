@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func lines(text string) []Line { return slices.Collect(Lines([]byte(text))) }
@@ -132,9 +134,7 @@ func FuzzLines(f *testing.F) {
 	}
 	for _, name := range cases {
 		b, err := os.ReadFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
+		fatal.If(f, err)
 		for one := range strings.SplitSeq(string(b), "\n== ") {
 			if _, body, ok := strings.Cut(one, ">>>\n"); ok {
 				f.Add([]byte(body))

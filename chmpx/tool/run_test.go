@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/tests/actor"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // An actor has the folder for its notes as its argument.
@@ -97,9 +98,7 @@ func pidOf(t *testing.T, c Call, role string) int {
 			continue
 		}
 		pid, err := strconv.Atoi(string(b))
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		return pid
 	}
 	t.Fatalf("the %s did not start", role)
@@ -124,9 +123,7 @@ func TestRunKeepsTheStreamsApart(t *testing.T) {
 	c := newCall(t, "prints")
 	var out Output
 	for range 2 { // the second run shows nothing of the first
-		if err := Run(t.Context(), c, &out); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, Run(t.Context(), c, &out))
 		if got := string(out.Bytes()); got != "the answer\n" {
 			t.Errorf("output %q", got)
 		}
@@ -162,9 +159,7 @@ func TestRunFindsABareNameAndCleansTheEnvironment(t *testing.T) {
 	}
 	t.Setenv("SHOP", "kept")
 	var out Output
-	if err := Run(t.Context(), c, &out); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, Run(t.Context(), c, &out))
 	env := string(out.Bytes())
 	if strings.Contains(env, "unwanted") {
 		t.Errorf("environment not clean:\n%s", env)
@@ -182,9 +177,7 @@ func TestAProgramThatCannotBeRun(t *testing.T) {
 	file := func(name, text string, mode fs.FileMode) string {
 		t.Helper()
 		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), mode); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.WriteFile(path, []byte(text), mode))
 		return path
 	}
 	tests := []struct {
@@ -343,9 +336,7 @@ func TestRunStopsReadingAFlood(t *testing.T) {
 		t.Errorf("%d bytes are held", got)
 	}
 	mustEnd(t, pidOf(t, c, "leader"))
-	if err := Run(t.Context(), Call{Command: "/bin/true"}, &out); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, Run(t.Context(), Call{Command: "/bin/true"}, &out))
 	if got := out.stdout.Cap(); got > keepBuffer {
 		t.Errorf("%d bytes are held after the next run", got)
 	}
@@ -354,9 +345,7 @@ func TestRunStopsReadingAFlood(t *testing.T) {
 func TestALongComplaintIsCutAndNoReasonToEndTheProgram(t *testing.T) {
 	t.Parallel()
 	var out Output
-	if err := Run(t.Context(), newCall(t, "complains"), &out); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, Run(t.Context(), newCall(t, "complains"), &out))
 	if got := len(out.Complaint()); got != maxComplaint {
 		t.Errorf("%d bytes were kept", got)
 	}

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 const (
@@ -30,22 +32,16 @@ const (
 func unpack(t *testing.T, b []byte) map[string]string {
 	t.Helper()
 	packed, err := gzip.NewReader(bytes.NewReader(b))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	files := map[string]string{}
 	for archive := tar.NewReader(packed); ; {
 		h, err := archive.Next()
 		if errors.Is(err, io.EOF) {
 			return files
 		}
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		text, err := io.ReadAll(archive)
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		if h.Mode != 0o600 || !strings.HasPrefix(h.Name, folder) {
 			t.Errorf("%s has mode %o", h.Name, h.Mode)
 		}
@@ -171,9 +167,7 @@ func TestManifestSaysWhatIsThereAndWhyNot(t *testing.T) {
 		{"large", "a piece", give(strings.Repeat("x", maxPiece+1), nil)},
 	}}
 	var b bytes.Buffer
-	if err := r.Write(t.Context(), &b); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, r.Write(t.Context(), &b))
 	files := unpack(t, b.Bytes())
 	for _, want := range []string{
 		"good (a piece): included\n", "none (a piece): not here: nobody has made it, (removed)\n", "part (a piece): included in part: it broke; off\n",
@@ -192,9 +186,7 @@ func TestManifestSaysWhatIsThereAndWhyNot(t *testing.T) {
 func TestAReportReplacesNothingAndLeavesNoHalf(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "report.tar.gz")
 	r := Report{Now: time.Now()}
-	if err := r.Save(t.Context(), path); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, r.Save(t.Context(), path))
 	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
 		t.Errorf("%v, %v", info, err)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func TestAHealthyHostIsGoodEachTime(t *testing.T) {
@@ -142,9 +143,7 @@ func TestTheTableIsInOrder(t *testing.T) {
 // docs/doctor.md has a heading for each check, in the order of the table.
 func TestEachCheckHasAHeading(t *testing.T) {
 	b, err := os.ReadFile("../../docs/doctor.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	var headings []string
 	for _, m := range regexp.MustCompile(`(?m)^### (\S+)$`).FindAllStringSubmatch(string(b), -1) {
 		headings = append(headings, m[1])
@@ -159,13 +158,9 @@ func TestTheReportAsJSON(t *testing.T) {
 	p := newPatient(t)
 	os.Remove(p.path("instance-id"))
 	b, err := json.Marshal(p.examine("token"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	var got map[string]any
-	if err := json.Unmarshal(b, &got); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, json.Unmarshal(b, &got))
 	checks := got["checks"].([]any)
 	token := checks[1].(map[string]any)
 	if got["schema"] != "k2hdkc-slave-agent/doctor/v1" || got["ok"] != false || len(got) != 3 || len(checks) != 2 {

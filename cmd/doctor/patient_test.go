@@ -30,6 +30,7 @@ import (
 	"k2hdkc-slave-agent/render/regularfile"
 	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
 )
@@ -103,9 +104,7 @@ func newPatient(t *testing.T) *patient {
 
 func (p *patient) must(err error) {
 	p.t.Helper()
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	fatal.If(p.t, err)
 }
 
 func (p *patient) path(name string) string { return filepath.Join(p.dir, name) }

@@ -13,6 +13,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/status"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // A tool that hangs, and heeds no context, costs the limit and a little, and is named.
@@ -187,9 +188,7 @@ func TestFile(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name, text string) string {
 		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.WriteFile(path, []byte(text), 0o644))
 		return path
 	}
 	if c, err := File(at("good.ini", slaveINI)); err != nil || c.FileVersion != 5 {
@@ -210,26 +209,18 @@ func TestFile(t *testing.T) {
 func TestEye(t *testing.T) {
 	dir := t.TempDir()
 	answer, err := filepath.Abs("../../chmpx/daemon/testdata/healthy.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	asked := filepath.Join(dir, "asked")
 	command := filepath.Join(dir, "chmpxstatus")
 	script := fmt.Sprintf("#!/bin/sh\necho \"$2\" >>%s\ncat \"$2\" >>%s\ncat %s\n", asked, asked, answer)
-	if err := os.WriteFile(command, []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(command, []byte(script), 0o755))
 	runDir, file := filepath.Join(dir, "run"), filepath.Join(dir, "slave.ini")
-	if err := os.Mkdir(runDir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.Mkdir(runDir, 0o755))
 	e := Eye{Command: command, RunDir: runDir, File: file}
 	if _, err := e.Status(t.Context()); !errors.Is(err, ErrNoChmpx) {
 		t.Errorf("%v; nothing says which chmpx", err)
 	}
-	if err := os.WriteFile(file, []byte(slaveINI), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(file, []byte(slaveINI), 0o644))
 	look := func(want string) {
 		t.Helper()
 		os.Remove(asked)
@@ -246,8 +237,6 @@ func TestEye(t *testing.T) {
 		t.Errorf("%v in the daemon's run-dir", names)
 	}
 	probe := filepath.Join(runDir, daemon.ProbeName)
-	if err := os.WriteFile(probe, []byte(strings.Replace(slaveINI, "orders", "others", 1)), 0o444); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(probe, []byte(strings.Replace(slaveINI, "orders", "others", 1)), 0o444))
 	look(probe + "\n")
 }

@@ -11,6 +11,7 @@ import (
 
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/need"
 )
 
@@ -71,9 +72,7 @@ func (s *stage) start(text string) {
 
 func (s *stage) put(text string) {
 	s.t.Helper()
-	if err := os.WriteFile(s.output(), []byte(text), 0o600); err != nil {
-		s.t.Fatal(err)
-	}
+	fatal.If(s.t, os.WriteFile(s.output(), []byte(text), 0o600))
 }
 
 type result struct {
@@ -137,9 +136,7 @@ func TestCheckKnowsTheRunningChmpx(t *testing.T) {
 	}
 
 	another := filepath.Join(s.dir, "another.ini")
-	if err := os.WriteFile(another, []byte(with("FILEVERSION = 7", "FILEVERSION = 8")), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(another, []byte(with("FILEVERSION = 7", "FILEVERSION = 8")), 0o600))
 	identity, group, many := tests[len(tests)-1], tests[3], tests[2]
 	if got := s.check(identity.text, "-", "--output="+another); got.status != 0 {
 		t.Errorf("chmpx is not known to run the file in place: %+v", got)
@@ -173,9 +170,7 @@ func TestCheckWithoutARunningChmpx(t *testing.T) {
 func (s *stage) script(text string) string {
 	s.t.Helper()
 	path := filepath.Join(s.t.TempDir(), "chmpxconftest")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700); err != nil {
-		s.t.Fatal(err)
-	}
+	fatal.If(s.t, os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700))
 	return path
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/need"
 
 	"github.com/google/go-cmp/cmp"
@@ -53,9 +54,7 @@ func TestUnifiedDiffPatches(t *testing.T) {
 		if from == to || from == "" || to == "" {
 			continue
 		}
-		if err := os.WriteFile(path, []byte(from), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.WriteFile(path, []byte(from), 0o600))
 		cmd := exec.Command("patch", "-s", "--fuzz=0", path)
 		cmd.Stdin = strings.NewReader(unifiedDiff(path, path, from, to))
 		if out, err := cmd.CombinedOutput(); err != nil {

@@ -22,6 +22,7 @@ import (
 
 	cloudinit "k2hdkc-slave-agent/cloud-init"
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/need"
 )
 
@@ -44,9 +45,7 @@ func newDesk(t *testing.T) *desk {
 	d.system = options.System{Files: os.DirFS("/"), Dir: d.dir, Environ: []string{"K2HDKC_SLAVE_CONFIG=" + d.file("none.ini", 0o644, "")}}
 	d.file("token", 0o600, vmToken+"\n")
 	key, err := os.ReadFile("../../cloud-init/testdata/packages.asc")
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	d.file("packages.asc", 0o644, string(key))
 	return d
 }
@@ -54,9 +53,7 @@ func newDesk(t *testing.T) *desk {
 func (d *desk) file(name string, mode fs.FileMode, text string) string {
 	d.t.Helper()
 	path := filepath.Join(d.dir, name)
-	if err := os.WriteFile(path, []byte(text), mode); err != nil {
-		d.t.Fatal(err)
-	}
+	fatal.If(d.t, os.WriteFile(path, []byte(text), mode))
 	return path
 }
 
@@ -200,18 +197,12 @@ func TestUserDataTakesFilesAlong(t *testing.T) {
 func certificate(t *testing.T) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "shop"}, NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	encode := func(kind string, b []byte) string {
 		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}))
 	}
@@ -286,9 +277,7 @@ func TestUserDataNeedsWhatEveryVMNeeds(t *testing.T) {
 func TestUserDataSaysWhatToMind(t *testing.T) {
 	d := newDesk(t)
 	d.file("open", 0o644, vmToken)
-	if err := os.Chmod(filepath.Join(d.dir, "open"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.Chmod(filepath.Join(d.dir, "open"), 0o644))
 	status, out, messages := d.run(good("--role-token-file", "open")...)
 	if status != 0 || out == "" || !strings.Contains(messages, "other users can read the role token: chmod 0600 "+d.dir+"/open") {
 		t.Errorf("a token that everybody may read: status %d\n%s", status, messages)
@@ -310,9 +299,7 @@ func TestUserDataWarnsOfAKeyThatExpires(t *testing.T) {
 	for expire, warned := range map[string]bool{"300d": true, "400d": false} {
 		gpg := func(args ...string) string {
 			out, err := exec.Command("gpg", append([]string{"--homedir", home, "--batch", "--quiet", "--passphrase", "", "--pinentry-mode", "loopback"}, args...)...).Output()
-			if err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, err)
 			return string(out)
 		}
 		gpg("--quick-gen-key", expire, "rsa2048", "sign", expire)

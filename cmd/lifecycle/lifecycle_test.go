@@ -14,6 +14,7 @@ import (
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/cmd/service"
 	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/watcher"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
@@ -57,9 +58,7 @@ func (l *life) path(name string) string { return filepath.Join(l.dir, name) }
 func (l *life) write(name, text string) {
 	l.t.Helper()
 	path := l.path(name)
-	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path+".new", []byte(text), 0o600), os.Rename(path+".new", path)); err != nil {
-		l.t.Fatal(err)
-	}
+	fatal.If(l.t, errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path+".new", []byte(text), 0o600), os.Rename(path+".new", path)))
 }
 
 // config is a configuration without K2HR3 and a role.
@@ -115,9 +114,7 @@ func (l *life) prepare(o *options.Options) (Round, error) {
 func (l *life) run() (end func()) {
 	l.t.Helper()
 	o, err := l.load()
-	if err != nil {
-		l.t.Fatal(err)
-	}
+	fatal.If(l.t, err)
 	ctx, cancel := context.WithCancel(l.t.Context())
 	done := make(chan error, 1)
 	go func() { done <- l.daemon.Run(ctx, o) }()

@@ -15,6 +15,7 @@ import (
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/cmd/status"
 	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/watcher"
 )
 
@@ -57,9 +58,7 @@ func seen(t *testing.T, p *publisher, dir string) status.Document {
 	defer cancel()
 	p.out.Flush(ctx)
 	d, err := status.Look(dir, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	return d
 }
 
@@ -148,13 +147,9 @@ func TestAnAgentThatEndsAtItsStart(t *testing.T) {
 		t.Error("each start begins the condition anew")
 	}
 	l, err := status.Hold(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	defer l.Release()
-	if err := status.Write(dir, status.Document{Version: "one that runs"}); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, status.Write(dir, status.Document{Version: "one that runs"}))
 	leaveRefusal(dir, "1.2.4", errors.New("no"), time.Minute)
 	if d := seen(t, p, dir); d.Version != "one that runs" {
 		t.Errorf("it overwrites the status of an agent that runs: %+v", d)
@@ -182,13 +177,9 @@ func TestThePreviousConditionOutlivesTheAgent(t *testing.T) {
 func TestASecondAgentLeavesTheFirstOnesStatusAlone(t *testing.T) {
 	dir := t.TempDir()
 	l, err := status.Hold(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	first := status.Document{Version: "the first"}
-	if err := status.Write(dir, first); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, status.Write(dir, first))
 	log := &messages{}
 	p := newPublisher("the second", nil)
 	p.at(&options.Options{RunDir: dir}, slog.New(log), time.Minute)
@@ -210,9 +201,7 @@ func TestASecondAgentLeavesTheFirstOnesStatusAlone(t *testing.T) {
 
 func TestARunDirThatCannotBeWritten(t *testing.T) {
 	p, dir, log := board(t)
-	if err := os.WriteFile(dir, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(dir, nil, 0o644))
 	p.show(status.Document{File: status.File{Revision: 7}})
 	p.alive()
 	p.out.Flush(t.Context())

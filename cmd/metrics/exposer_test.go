@@ -16,6 +16,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func newExposer(t *testing.T) *Exposer {
@@ -36,9 +38,7 @@ func free(t *testing.T) Socket {
 func occupied(t *testing.T) net.Listener {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	t.Cleanup(func() { ln.Close() })
 	return ln
 }
@@ -46,9 +46,7 @@ func occupied(t *testing.T) net.Listener {
 func dial(t *testing.T, s Socket) net.Conn {
 	t.Helper()
 	conn, err := net.DialTimeout(s.Network, s.Address, 5*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	t.Cleanup(func() { conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
 	return conn
@@ -62,9 +60,7 @@ func ask(t *testing.T, s Socket, request string) (head, body string) {
 		t.Fatal(err)
 	}
 	answer, err := io.ReadAll(conn)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	head, body, _ = strings.Cut(string(answer), "\r\n\r\n")
 	return head, body
 }
@@ -74,9 +70,7 @@ const get = "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 func TestAnswers(t *testing.T) {
 	e := newExposer(t)
 	s := free(t)
-	if err := e.Listen(s); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, e.Listen(s))
 	text := string(e.Metrics.Text())
 	tests := []struct{ name, request, status, body string }{
 		{"scrape", get, "HTTP/1.1 200 OK", text},
@@ -100,9 +94,7 @@ func TestAnswers(t *testing.T) {
 		})
 	}
 	resp, err := http.Get("http://" + s.Address + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	defer resp.Body.Close()
 	if body, err := io.ReadAll(resp.Body); err != nil || string(body) != text || resp.StatusCode != http.StatusOK {
 		t.Errorf("%d, %v, %q", resp.StatusCode, err, body)
@@ -113,9 +105,7 @@ func TestAnswers(t *testing.T) {
 func TestSlowReadersAreGivenUp(t *testing.T) {
 	e := newExposer(t)
 	s := free(t)
-	if err := e.Listen(s); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, e.Listen(s))
 	endless := dial(t, s)
 	go func() {
 		_, _ = io.WriteString(endless, "GET /metrics HTTP/1.1\r\nX: ")
@@ -140,9 +130,7 @@ func TestListenMoves(t *testing.T) {
 	e := newExposer(t)
 	first, second := free(t), Socket{"unix", filepath.Join(t.TempDir(), "metrics.sock")}
 	for _, s := range []Socket{first, first, second} {
-		if err := e.Listen(s); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, e.Listen(s))
 		if head, _ := ask(t, s, get); !strings.HasPrefix(head, "HTTP/1.1 200 OK") {
 			t.Errorf("%v: got %q", s, head)
 		}
@@ -161,9 +149,7 @@ func TestListenMoves(t *testing.T) {
 	if head, _ := ask(t, second, get); !strings.HasPrefix(head, "HTTP/1.1 200 OK") {
 		t.Errorf("the socket of before is gone: %q", head)
 	}
-	if err := e.Listen(Socket{}); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, e.Listen(Socket{}))
 	if _, err := os.Stat(second.Address); err == nil {
 		t.Error("the socket is still there")
 	}
@@ -172,9 +158,7 @@ func TestListenMoves(t *testing.T) {
 func TestASocketThatIsLeftOver(t *testing.T) {
 	s := Socket{"unix", filepath.Join(t.TempDir(), "metrics.sock")}
 	ln, err := net.Listen(s.Network, s.Address)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	ln.(*net.UnixListener).SetUnlinkOnClose(false)
 	e := newExposer(t)
 	if err := e.Listen(s); !errors.Is(err, syscall.EADDRINUSE) {
@@ -186,9 +170,7 @@ func TestASocketThatIsLeftOver(t *testing.T) {
 	}
 
 	file := Socket{"unix", filepath.Join(t.TempDir(), "file")}
-	if err := os.WriteFile(file.Address, []byte("mine"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(file.Address, []byte("mine"), 0o600))
 	if err := e.Listen(file); !errors.Is(err, syscall.EADDRINUSE) {
 		t.Errorf("somebody's file: %v", err)
 	}
@@ -259,17 +241,13 @@ func TestTextfile(t *testing.T) {
 		time.Sleep(textfileGap)
 		written("a change", true)
 
-		if err := os.RemoveAll(dir); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.RemoveAll(dir))
 		time.Sleep(3 * textfileEvery)
 		synctest.Wait()
 		if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "cannot write metrics-textfile") {
 			t.Errorf("log:\n%s", got)
 		}
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.Mkdir(dir, 0o755))
 		last = nil // the kernel may use its inode again
 		time.Sleep(textfileEvery)
 		written("the folder is back", true)

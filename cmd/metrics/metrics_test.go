@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"k2hdkc-slave-agent/cmd/status"
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/need"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 )
@@ -57,14 +58,10 @@ func TestText(t *testing.T) {
 	const golden = "testdata/full.prom"
 	got := counted().Text()
 	if *update {
-		if err := os.WriteFile(golden, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.WriteFile(golden, got, 0o644))
 	}
 	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}

@@ -2,6 +2,8 @@ package options
 
 import (
 	"testing"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func TestMistakesInTheConfigurationFile(t *testing.T) {
@@ -87,9 +89,7 @@ func FuzzConfigurationFile(f *testing.F) {
 	f.Add("[slave]\n-=x\n\"\"\"\"=1\n`=")
 	f.Fuzz(func(t *testing.T, text string) {
 		v, err := LookupVerb("run")
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		o, err := Load(v, nil, configured(text))
 		if (o == nil) == (err == nil) {
 			t.Errorf("options %v and error %v", o, err)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"k2hdkc-slave-agent/render/regularfile"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // The other tests run over files in memory; this one over real ones, below a directory that stands
@@ -16,18 +17,12 @@ func TestRealFiles(t *testing.T) {
 	write := func(name, text string) {
 		t.Helper()
 		name = filepath.Join(root, name)
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.MkdirAll(filepath.Dir(name), 0o755))
+		fatal.If(t, os.WriteFile(name, []byte(text), 0o600))
 	}
 	write("etc/k2hdkc/real.ini", "[k2hr3]\nrole = "+shopRole)
 	write("etc/antpickax/k2hr3-api-uri/x", "")
-	if err := os.Symlink("real.ini", filepath.Join(root, "etc/k2hdkc/slave-agent.ini")); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.Symlink("real.ini", filepath.Join(root, "etc/k2hdkc/slave-agent.ini")))
 	h := System{Files: regularfile.Dir(root)}
 
 	o := mustLoad(t, h)
@@ -45,13 +40,9 @@ func TestRealFiles(t *testing.T) {
 // Who stands in a folder that is deleted needs absolute paths, and nothing else.
 func TestThisSystemWithoutAWorkingDirectory(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "gone")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.Mkdir(dir, 0o700))
 	t.Chdir(dir)
-	if err := os.Remove(dir); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.Remove(dir))
 	h := ThisSystem()
 	h.Environ = nil
 	mustLoad(t, h, "--config", "/dev/null", "--output", "/srv/slave.ini")
@@ -62,9 +53,7 @@ func TestThisSystem(t *testing.T) {
 	t.Setenv("K2HDKC_SLAVE_PEEK", "1s")
 	t.Chdir(t.TempDir())
 	h := ThisSystem()
-	if err := os.WriteFile("note", []byte("here"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile("note", []byte("here"), 0o600))
 	text, err := h.read(filepath.Join(h.Dir, "note"))
 	if text != "here" || err != nil {
 		t.Errorf("read %q, %v below the working directory", text, err)

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 const (
@@ -59,9 +61,7 @@ func deny(h System, names ...string) System {
 func verb(t *testing.T, name string) Verb {
 	t.Helper()
 	v, err := LookupVerb(name)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	return v
 }
 

@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 var update = flag.Bool("update", false, "write the help texts the tests compare with")
@@ -17,28 +19,20 @@ var update = flag.Bool("update", false, "write the help texts the tests compare 
 func TestHelpTexts(t *testing.T) {
 	texts := map[string][]byte{}
 	var b bytes.Buffer
-	if err := Overview(&b); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, Overview(&b))
 	texts["overview"] = b.Bytes()
 	for _, name := range []string{"once", "check", "status", "user-data", "version"} {
 		var b bytes.Buffer
-		if err := Usage(&b, verb(t, name)); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, Usage(&b, verb(t, name)))
 		texts[name] = b.Bytes()
 	}
 	for name, got := range texts {
 		file := filepath.Join("testdata", name+".help")
 		if *update {
-			if err := os.WriteFile(file, got, 0o644); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, os.WriteFile(file, got, 0o644))
 		}
 		want, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		if diff := cmp.Diff(string(want), string(got)); diff != "" {
 			t.Errorf("%s (-want +got), write it with -update if it is meant:\n%s", file, diff)
 		}
@@ -48,9 +42,7 @@ func TestHelpTexts(t *testing.T) {
 func TestHelpFitsATerminal(t *testing.T) {
 	for _, v := range Verbs() {
 		var b bytes.Buffer
-		if err := Usage(&b, v); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, Usage(&b, v))
 		for line := range strings.Lines(b.String()) {
 			if utf8.RuneCountInString(strings.TrimSuffix(line, "\n")) > lineWidth {
 				t.Errorf("%s --help: line too long: %s", v.Name, line)
@@ -61,9 +53,7 @@ func TestHelpFitsATerminal(t *testing.T) {
 
 func TestHelpOfRunNamesEveryOption(t *testing.T) {
 	var b bytes.Buffer
-	if err := Usage(&b, verb(t, "run")); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, Usage(&b, verb(t, "run")))
 	for _, opt := range Table() {
 		if !strings.Contains(b.String(), "  "+opt.Flag()+" "+opt.Placeholder) {
 			t.Errorf("%s is missing", opt.Flag())

@@ -6,14 +6,14 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func elsewhere(t *testing.T, h System, args ...string) *Options {
 	t.Helper()
 	o, err := Load(verb(t, "user-data"), args, h)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	return o
 }
 
@@ -60,9 +60,7 @@ func TestElsewhereIsWhatSomebodySet(t *testing.T) {
 	h := configured("[k2hr3]\napi-uri = http://k2hr3\nrole = yrn:yahoo:::shop:role:orders/slave\nrole-token-file = /root/token\n[slave]\ncuk = me\ntag = me.example\n")
 	o := elsewhere(t, h, "--ca-file", "roots.pem", "--peek", "3s")
 	text, left, err := o.Elsewhere(map[string]string{"ca-file": "/there/ca.pem"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	want := "[k2hr3]\napi-uri = http://k2hr3\nrole = yrn:yahoo:::shop:role:orders/slave\nca-file = /there/ca.pem\n\n[chmpx]\npeek = 3s\n"
 	if diff := cmp.Diff(want, text); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)
@@ -122,9 +120,7 @@ func TestPackagesAndUsersOfANewVM(t *testing.T) {
 		{[]string{"--app-user", "shop", "--app-user=mail", "--app-user", "a b"}, []string{"k2hdkc"}, []string{"shop", "mail", "a", "b"}},
 	} {
 		v, err := LookupVerb("user-data")
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		o, err := Load(v, append([]string{"--config", "/none"}, c.args...), system(map[string]string{"/none": ""}))
 		if err != nil {
 			t.Errorf("%q: %v", c.args, err)

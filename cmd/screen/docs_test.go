@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // shown is a place in the documentation for one screen of a golden file.
@@ -18,9 +20,7 @@ var shown = regexp.MustCompile(`(?s)(<!-- screen: (\S+) (\S+) -->\n)(.*?)(<!-- e
 func TestDocsShowTheScreens(t *testing.T) {
 	for _, doc := range []string{"../../docs/status.md", "../../README.md"} {
 		text, err := os.ReadFile(doc)
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		places := 0
 		now := shown.ReplaceAllStringFunc(string(text), func(place string) string {
 			places++
@@ -48,9 +48,7 @@ func TestDocsShowTheScreens(t *testing.T) {
 			t.Errorf("%s shows other screens than the golden files; write it with -update if it is meant", doc)
 			continue
 		}
-		if err := os.WriteFile(doc, []byte(now), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.WriteFile(doc, []byte(now), 0o644))
 	}
 }
 

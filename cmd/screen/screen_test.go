@@ -19,6 +19,7 @@ import (
 	"k2hdkc-slave-agent/cmd/glance"
 	"k2hdkc-slave-agent/cmd/screen"
 	"k2hdkc-slave-agent/cmd/status"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 var update = flag.Bool("update", false, "write the screens that the tests compare with, here and in docs/status.md")
@@ -50,9 +51,7 @@ func TestScreens(t *testing.T) {
 		byName[s.name] = s
 		script := filepath.Join("testdata", s.name+".txtar")
 		if _, err := os.Stat(script); err != nil && *update {
-			if err := os.WriteFile(script, []byte(newScript(s.name)), 0o644); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, os.WriteFile(script, []byte(newScript(s.name)), 0o644))
 		}
 	}
 	testscript.Run(t, testscript.Params{
@@ -118,9 +117,7 @@ func TestNothingOfAnOutsiderMovesTheCursor(t *testing.T) {
 		s.prepare(t, dir)
 		d := s.see(dir)
 		object, err := screen.JSON(d)
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		line, err := screen.JSONLine(d)
 		if err != nil || bytes.Count(line, []byte("\n")) != 1 {
 			t.Errorf("%s: %d lines, %v; want one", s.name, bytes.Count(line, []byte("\n")), err)

@@ -12,6 +12,7 @@ import (
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/glance"
 	"k2hdkc-slave-agent/cmd/status"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // now is the time at which all states are looked at.
@@ -167,26 +168,18 @@ func (s state) prepare(tb testing.TB, dir string) {
 	if s.noRunDir {
 		return
 	}
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		tb.Fatal(err)
-	}
+	fatal.If(tb, os.Mkdir(dir, 0o755))
 	if s.doc != nil {
-		if err := status.Write(dir, *s.doc); err != nil {
-			tb.Fatal(err)
-		}
+		fatal.If(tb, status.Write(dir, *s.doc))
 	}
 	if s.text != "" {
-		if err := os.WriteFile(filepath.Join(dir, status.FileName), []byte(s.text), 0o644); err != nil {
-			tb.Fatal(err)
-		}
+		fatal.If(tb, os.WriteFile(filepath.Join(dir, status.FileName), []byte(s.text), 0o644))
 	}
 	if s.lock == none {
 		return
 	}
 	l, err := status.Hold(dir)
-	if err != nil {
-		tb.Fatal(err)
-	}
+	fatal.If(tb, err)
 	alive := ago(12 * time.Second)
 	switch s.lock {
 	case released:
@@ -196,13 +189,9 @@ func (s state) prepare(tb testing.TB, dir string) {
 		alive = ago(6 * time.Minute)
 	}
 	tb.Cleanup(l.Release)
-	if err := os.Chtimes(filepath.Join(dir, status.LockName), alive, alive); err != nil {
-		tb.Fatal(err)
-	}
+	fatal.If(tb, os.Chtimes(filepath.Join(dir, status.LockName), alive, alive))
 	if s.unreadable {
-		if err := os.Chmod(dir, 0); err != nil {
-			tb.Fatal(err)
-		}
+		fatal.If(tb, os.Chmod(dir, 0))
 		tb.Cleanup(func() { os.Chmod(dir, 0o755) })
 	}
 }

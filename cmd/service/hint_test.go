@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func TestErrorsOfWritingTellOfTheUnit(t *testing.T) {
@@ -106,9 +108,7 @@ func TestChattrIsTheHint(t *testing.T) {
 	supervise(t, true)
 	dir := t.TempDir()
 	file := filepath.Join(dir, "slave.ini")
-	if err := os.WriteFile(file, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(file, nil, 0o644))
 	for _, at := range []string{file, dir} {
 		if out, err := exec.Command("chattr", "+i", at).CombinedOutput(); err != nil {
 			t.Skipf("chattr: %v\n%s", err, out)
@@ -147,9 +147,7 @@ func TestAReadOnlyFileSystemIsNoMatterOfTheUnit(t *testing.T) {
 26 22 8:5 / /again ro,relatime - ext4 /dev/vde ro
 27 26 8:6 / /again rw,relatime - ext4 /dev/vdf rw
 `
-	if err := os.WriteFile(mounts, []byte(list), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(mounts, []byte(list), 0o644))
 	for path, readOnly := range map[string]bool{
 		"/srv/slave.ini": true, "/srv/a/b": true, "/data/slave.ini": true,
 		"/srv/data/slave.ini": false, "/srv2/slave.ini": false, "/again/slave.ini": false, "/etc/slave.ini": false,

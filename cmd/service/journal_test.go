@@ -15,15 +15,15 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // socket is a datagram socket as systemd has them, with a path short enough.
 func socket(t *testing.T) *net.UnixConn {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	return listen(t, filepath.Join(dir, "socket"))
 }
@@ -32,9 +32,7 @@ func listen(t *testing.T, path string) *net.UnixConn {
 	t.Helper()
 	os.Remove(path)
 	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	t.Cleanup(func() { conn.Close() })
 	return conn
 }
@@ -43,14 +41,10 @@ func listen(t *testing.T, path string) *net.UnixConn {
 func fill(t *testing.T, conn *net.UnixConn) {
 	t.Helper()
 	other, err := net.DialUnix("unixgram", nil, conn.LocalAddr().(*net.UnixAddr))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	defer other.Close()
 	for err == nil {
-		if err := other.SetWriteDeadline(time.Now().Add(10 * time.Millisecond)); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, other.SetWriteDeadline(time.Now().Add(10*time.Millisecond)))
 		_, err = other.Write([]byte("MESSAGE=another service's\n"))
 	}
 }
@@ -59,13 +53,9 @@ func fill(t *testing.T, conn *net.UnixConn) {
 func receive(t *testing.T, conn *net.UnixConn) []byte {
 	t.Helper()
 	b := make([]byte, 256<<10)
-	if err := conn.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, conn.SetReadDeadline(time.Now().Add(20*time.Second)))
 	n, err := conn.Read(b)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	return b[:n]
 }
 
@@ -134,9 +124,7 @@ func TestAJournalThatHangs(t *testing.T) {
 		case "another":
 		case "dropped":
 			n, err := strconv.Atoi(f["K2HDKC_RECORDS"])
-			if err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, err)
 			dropped += n
 		default:
 			got++

@@ -18,6 +18,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 var update = flag.Bool("update", false, "write docs/status.schema.json, and testdata/fields.txt with fields that are new")
@@ -60,9 +62,7 @@ func fields(t reflect.Type, said map[string]string) (all []field) {
 func comments(t *testing.T) map[string]string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "document.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	said := map[string]string{}
 	oneLine := func(groups ...*ast.CommentGroup) string {
 		for _, g := range groups {
@@ -166,14 +166,10 @@ func TestTheSchemaIsThatOfTheDocument(t *testing.T) {
 		{"description", said["Document"] + " Fields are only ever added."},
 	}, schemaOf(reflect.TypeFor[Document](), said)...)
 	b, err := json.MarshalIndent(whole, "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	b = append(b, '\n')
 	if *update {
-		if err := os.WriteFile(schemaFile, b, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.WriteFile(schemaFile, b, 0o644))
 	}
 	now, err := os.ReadFile(schemaFile)
 	if err != nil || !bytes.Equal(now, b) {
@@ -234,9 +230,7 @@ func TestFieldsAreOnlyAdded(t *testing.T) {
 		t.Fatalf("new fields %q: promise them by go test ./cmd/status -update", added)
 	}
 	text := strings.Join(append(promised, added...), "\n") + "\n"
-	if err := os.WriteFile(fieldsFile, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(fieldsFile, []byte(text), 0o644))
 }
 
 // TestDocumentsFitTheSchema holds documents of many states against the shipped schema.
@@ -244,9 +238,7 @@ func TestDocumentsFitTheSchema(t *testing.T) {
 	c := jsonschema.NewCompiler()
 	c.AssertFormat()
 	schema, err := c.Compile(schemaFile)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	fits := func(name string, b []byte) error {
 		v, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
 		if err != nil {
@@ -264,9 +256,7 @@ func TestDocumentsFitTheSchema(t *testing.T) {
 	}
 	// It does find what is wrong.
 	b, err := document().JSON()
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	for _, wrong := range [][2]string{
 		{`"health": "degraded"`, `"health": "fine"`}, {`"revision": 0`, `"revision": "0"`}, {`"conditions": [`, `"conditionz": [`},
 		{`"servers": [`, `"servers": [7,`}, {`"since": "2026-03-04T05:06:07Z"`, `"since": "yesterday"`}, {Schema, "somebody/else"},
@@ -284,21 +274,15 @@ func examples(t *testing.T) map[string][]byte {
 	all := map[string][]byte{}
 	add := func(name string, d Document) {
 		b, err := d.JSON()
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		all[name] = b
 	}
 	dir := t.TempDir()
 	never, _ := Look(dir, time.Now())
 	add("an agent that never ran", never)
-	if err := Write(dir, document()); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, Write(dir, document()))
 	stopped, err := Look(dir, time.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	add("a stopped agent", stopped)
 	add("a running agent", document())
 	full := document()
@@ -310,9 +294,7 @@ func examples(t *testing.T) map[string][]byte {
 	}
 	for _, path := range golden {
 		archive, err := txtar.ParseFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		for _, f := range archive.Files {
 			if strings.HasSuffix(f.Name, "json") && bytes.HasPrefix(f.Data, []byte("{")) {
 				all[filepath.Base(path)+" "+f.Name] = f.Data

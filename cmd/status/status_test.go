@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/render/regularfile"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // TestMain is also the agent of another process: it holds the lock of the folder in the environment
@@ -45,17 +46,13 @@ func holder(t *testing.T, dir string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
 	cmd.Env = append(os.Environ(), "STATUS_TEST_HOLD="+dir)
 	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	t.Cleanup(func() { in.Close() })
 	out, err := cmd.StdoutPipe()
 	if err == nil {
 		err = cmd.Start()
 	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	t.Cleanup(func() { kill(cmd) })
 	if line, err := bufio.NewReader(out).ReadString('\n'); line != "held\n" {
 		t.Fatalf("the other process says %q: %v", line, err)
@@ -72,9 +69,7 @@ func open(t *testing.T, dir string) {
 	t.Helper()
 	// The folders above are the test's own, for nobody else.
 	for at := dir; at != os.TempDir() && at != "/"; at = filepath.Dir(at) {
-		if err := os.Chmod(at, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.Chmod(at, 0o755))
 	}
 }
 
@@ -93,9 +88,7 @@ func document() Document {
 func TestWhatIsWrittenIsRead(t *testing.T) {
 	dir := t.TempDir()
 	d := document()
-	if err := Write(dir, d); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, Write(dir, d))
 	got, err := Read(dir)
 	if err != nil || !reflect.DeepEqual(got, d) {
 		t.Errorf("%v\n got %+v\nwant %+v", err, got, d)
@@ -110,9 +103,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 func TestEmptyListsAreLists(t *testing.T) {
 	d := Document{Conditions: []Condition{{Code: "x"}}, Previous: &Condition{Code: "y"}}
 	b, err := d.JSON()
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	var got struct {
 		Schema     string
 		Conditions []map[string]any
@@ -120,9 +111,7 @@ func TestEmptyListsAreLists(t *testing.T) {
 		Servers    []any
 		Changes    []any
 	}
-	if err := json.Unmarshal(b, &got); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, json.Unmarshal(b, &got))
 	if got.Schema != Schema || got.Servers == nil || got.Changes == nil || got.Conditions[0]["depends_on"] == nil || got.Previous["depends_on"] == nil {
 		t.Errorf("%s", b)
 	}
@@ -153,9 +142,7 @@ func TestReadSaysWhatIsWrong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			if err := c.put(filepath.Join(dir, FileName)); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, c.put(filepath.Join(dir, FileName)))
 			if _, err := Read(dir); !errors.Is(err, c.want) || !strings.Contains(err.Error(), dir) {
 				t.Errorf("%v, want %v", err, c.want)
 			}
@@ -185,9 +172,7 @@ func TestReadOfANewerDocument(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			if err := os.WriteFile(filepath.Join(dir, FileName), []byte(c.text), 0o644); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, os.WriteFile(filepath.Join(dir, FileName), []byte(c.text), 0o644))
 			d, err := Read(dir)
 			if err != nil || d.Health != Degraded || d.File.Revision != 18 || d.Newer() != c.newer {
 				t.Errorf("%v, newer %v, %+v", err, d.Newer(), d)
@@ -198,13 +183,9 @@ func TestReadOfANewerDocument(t *testing.T) {
 
 func TestLook(t *testing.T) {
 	running := func(t *testing.T, dir string, d Document) {
-		if err := Write(dir, d); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, Write(dir, d))
 		l, err := Hold(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		t.Cleanup(l.Release)
 	}
 	notConfigured := document()
@@ -231,9 +212,7 @@ func TestLook(t *testing.T) {
 		"stopped": {func(t *testing.T, dir string) {
 			Write(dir, healthy)
 			l, err := Hold(dir)
-			if err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, err)
 			l.Release()
 		}, 0, Stopped, Failed, "agent_stopped"},
 		"killed": {func(t *testing.T, dir string) {
@@ -253,9 +232,7 @@ func TestLook(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "run")
-			if err := os.Mkdir(dir, 0o755); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, os.Mkdir(dir, 0o755))
 			c.begin(t, dir)
 			d, _ := Look(dir, time.Now().Add(c.later))
 			if d.Agent.State != c.state || d.Health != c.health || codes(d) != c.codes {
@@ -280,26 +257,18 @@ func codes(d Document) string {
 func readLocked(t *testing.T, dir string) {
 	t.Helper()
 	path := filepath.Join(dir, LockName)
-	if err := os.WriteFile(path, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(path, nil, 0o644))
 	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	t.Cleanup(func() { f.Close() })
-	if err := fcntl(f, unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_RDLCK}); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, fcntl(f, unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_RDLCK}))
 }
 
 func TestNobodyIsInTheAgentsWayByReading(t *testing.T) {
 	dir := t.TempDir()
 	readLocked(t, dir)
 	l, err := Hold(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	defer l.Release()
 	if d, _ := Look(dir, time.Now()); d.Agent.State != Running {
 		t.Errorf("%+v", d.Agent)
@@ -314,9 +283,7 @@ func TestTwoAgentsOnOneRunDir(t *testing.T) {
 	}
 	kill(other)
 	l, err := Hold(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	defer l.Release()
 	if err := l.Alive(); err != nil {
 		t.Error(err)
@@ -327,14 +294,10 @@ func TestTwoAgentsOnOneRunDir(t *testing.T) {
 func TestLockFileThatSomebodyDeletes(t *testing.T) {
 	dir := t.TempDir()
 	l, err := Hold(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	defer l.Release()
 	os.Remove(filepath.Join(dir, LockName))
-	if err := l.Alive(); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, l.Alive())
 	if d, _ := Look(dir, time.Now()); d.Agent.State != Running {
 		t.Errorf("after a sign of life: %+v", d.Agent)
 	}
@@ -348,20 +311,14 @@ func TestLockFileThatSomebodyDeletes(t *testing.T) {
 func TestAliveIsTheTimeOfTheLockFile(t *testing.T) {
 	dir := t.TempDir()
 	l, err := Hold(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	defer l.Release()
 	long := time.Now().Add(-time.Hour)
-	if err := os.Chtimes(filepath.Join(dir, LockName), long, long); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.Chtimes(filepath.Join(dir, LockName), long, long))
 	if d, _ := Look(dir, time.Now()); d.Agent.State != Hung {
 		t.Errorf("an hour without: %+v", d.Agent)
 	}
-	if err := l.Alive(); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, l.Alive())
 	if d, _ := Look(dir, time.Now()); d.Agent.State != Running {
 		t.Errorf("after a sign: %+v", d.Agent)
 	}
@@ -375,13 +332,9 @@ func TestLookAsNobody(t *testing.T) {
 	}
 	dir := t.TempDir()
 	open(t, dir)
-	if err := Write(dir, document()); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, Write(dir, document()))
 	l, err := Hold(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	defer l.Release()
 	asNobody(t, func() {
 		if _, err := os.OpenFile(filepath.Join(dir, LockName), os.O_RDWR, 0); !errors.Is(err, fs.ErrPermission) {
@@ -423,9 +376,7 @@ func asNobody(t *testing.T, f func()) {
 		f()
 		done <- nil
 	}()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, <-done)
 }
 
 // BenchmarkWrite is one change of the status, of clusters small and large.

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"testing/fstest"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 const (
@@ -20,9 +22,7 @@ func text(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
 func host(t *testing.T, more fstest.MapFS) fstest.MapFS {
 	t.Helper()
 	unit, err := os.ReadFile("../k2hdkc-slave-agent.service")
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	files := fstest.MapFS{"usr/lib/systemd/system/k2hdkc-slave-agent.service": {Data: unit}}
 	for name, f := range more {
 		files[name] = f

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/chmpx/daemon"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // version is a file that chmpx loads.
@@ -22,9 +23,7 @@ func version(n int) string {
 
 func put(t *testing.T, file, text string) {
 	t.Helper()
-	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(file, []byte(text), 0o644))
 }
 
 // shows is what a look at a chmpx sees.

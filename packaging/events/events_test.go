@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // root is the module's folder.
@@ -69,9 +71,7 @@ func TestAnIDIsRandomAndOfOneMessage(t *testing.T) {
 func TestAnIDIsForEver(t *testing.T) {
 	const file = "testdata/ids"
 	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	given := map[string]bool{}
 	for line := range strings.Lines(string(b)) {
 		id, words, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
@@ -136,9 +136,7 @@ func product(t *testing.T) []*source {
 		}
 		return packages[dir].add(path)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	return slices.Collect(maps.Values(packages))
 }
 

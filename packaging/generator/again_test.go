@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"k2hdkc-slave-agent/packaging/chmpxunit"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func TestGeneratedAgainOnlyWhereItHelps(t *testing.T) {
@@ -29,12 +30,8 @@ func TestGeneratedAgainOnlyWhereItHelps(t *testing.T) {
 				if text == "" {
 					continue
 				}
-				if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, file)), 0o755); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
-					t.Fatal(err)
-				}
+				fatal.If(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, file)), 0o755))
+				fatal.If(t, os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644))
 			}
 			reloads := 0
 			failed := errors.New("no")

@@ -13,6 +13,7 @@ import (
 
 	"k2hdkc-slave-agent/packaging/agentunit"
 	"k2hdkc-slave-agent/packaging/chmpxunit"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 const (
@@ -37,9 +38,7 @@ var masked = &fstest.MapFile{Mode: os.ModeDevice | os.ModeCharDevice}
 func shipped(t *testing.T, name string) *fstest.MapFile {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", name))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	return &fstest.MapFile{Data: b}
 }
 
@@ -74,9 +73,7 @@ func both(t *testing.T, files fstest.MapFS, userNamespaces func() bool) (agent, 
 	t.Helper()
 	to := t.TempDir()
 	wrong, err := generate(files, to, userNamespaces)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	read := func(name string) string {
 		b, err := os.ReadFile(filepath.Join(to, name))
 		if err != nil && !os.IsNotExist(err) {
@@ -287,9 +284,7 @@ func (d onDisk) Open(name string) (fs.File, error) {
 // An ACL is given to a file by who knows those that it names.
 func TestAnACLThatNamesSomebody(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "slave.ini")
-	if err := os.WriteFile(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(path, nil, 0o600))
 	files := host(t, fstest.MapFS{slave: {Sys: &syscall.Stat_t{}}})
 	for _, c := range []struct{ acl, want string }{
 		{"", ""},

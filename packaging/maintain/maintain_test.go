@@ -16,6 +16,7 @@ import (
 
 	"k2hdkc-slave-agent/packaging/agentunit"
 	"k2hdkc-slave-agent/render/regularfile"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 const (
@@ -56,9 +57,7 @@ func newStage(t *testing.T, more map[string]string) *stage {
 		"chmpx.service.d/50-k2hdkc-slave-agent.conf": vendorDropIn,
 	} {
 		text, err := os.ReadFile(filepath.Join("..", src))
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		files[dst] = string(text)
 	}
 	for name, text := range more {
@@ -89,9 +88,7 @@ func (s *stage) lay(name, text string) {
 	default:
 		err = os.WriteFile(file, []byte(text), 0o644)
 	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	fatal.If(s.t, err)
 }
 
 // answer stands in for the programs of a host.
@@ -145,9 +142,7 @@ func TestRemovalEndsTheMembershipAndLetsChmpxGoOn(t *testing.T) {
 		t.Errorf("it says %q and has asked %q", said, asked)
 	}
 	vendor, err := os.ReadFile(s.path(vendorDropIn))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	directives := func(text string) (list []string) {
 		for line := range strings.Lines(text) {
 			if line = strings.TrimSpace(line); line != "" && line[0] != '#' && !strings.Contains(line, "/usr/libexec/") {
@@ -196,9 +191,7 @@ func TestRemovalLeavesNothingThatIsNoUse(t *testing.T) {
 		}
 	}
 	s := newStage(t, map[string]string{slaveINI: ""})
-	if err := os.WriteFile(s.path(slaveINI), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(s.path(slaveINI), nil, 0o644))
 	if s.does("leave"); s.left() != "" {
 		t.Errorf("chmpx's file is empty: left:\n%s", s.left())
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/need"
 )
 
@@ -18,9 +19,7 @@ import (
 func script(t *testing.T, name string) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join("../completions", name))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	return path
 }
 
@@ -30,21 +29,15 @@ func folder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{"orders.ini", "shop slave.ini"} {
-		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.WriteFile(filepath.Join(dir, name), nil, 0o644))
 	}
 	for _, name := range []string{"state", "bin"} {
-		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.Mkdir(filepath.Join(dir, name), 0o755))
 	}
 	units := "#!/bin/sh\nprintf '%s\\n' 'chmpx.service enabled enabled' 'cron.service enabled enabled'\n"
 	agent := "#!/bin/sh\nprintf '%s\\n' \"$@\" . >\"$ANSWERS\"\n"
 	for name, text := range map[string]string{"k2hdkc-slave-agent": agent, "systemctl": units, "chmpxstatus-of-a-test": "#!/bin/sh\n"} {
-		if err := os.WriteFile(filepath.Join(dir, "bin", name), []byte(text), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.WriteFile(filepath.Join(dir, "bin", name), []byte(text), 0o755))
 	}
 	t.Setenv("PATH", filepath.Join(dir, "bin")+":"+os.Getenv("PATH"))
 	return dir
@@ -284,12 +277,8 @@ func TestThereMayBeNoSystemd(t *testing.T) {
 			for _, name := range []string{sh.name, "cut"} {
 				need.Programs(t, name)
 				path, err := exec.LookPath(name)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := os.Symlink(path, filepath.Join(bin, name)); err != nil {
-					t.Fatal(err)
-				}
+				fatal.If(t, err)
+				fatal.If(t, os.Symlink(path, filepath.Join(bin, name)))
 			}
 			dir := folder(t)
 			t.Setenv("PATH", bin)

@@ -11,14 +11,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"k2hdkc-slave-agent/cmd/options"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func written(t *testing.T) string {
 	t.Helper()
 	text, err := config()
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	return text
 }
 
@@ -77,13 +76,9 @@ func TestDefaultsInTheConfigurationFileChangeNothing(t *testing.T) {
 		}
 	}
 	uncommented, err := load(t, text)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	plain, err := load(t, written(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	exported := cmp.FilterPath(func(p cmp.Path) bool {
 		f, ok := p.Last().(cmp.StructField)
 		return ok && !regexp.MustCompile(`^[A-Z]`).MatchString(f.Name())

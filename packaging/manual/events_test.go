@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"k2hdkc-slave-agent/packaging/events"
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/need"
 )
 
@@ -19,9 +20,7 @@ const catalogFile = "../k2hdkc-slave-agent.catalog"
 // The catalog as the journal reads it has an entry for each event, and none besides.
 func TestTheCatalogHasEachEventAndNoOther(t *testing.T) {
 	text, err := os.ReadFile(catalogFile)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	got, want := map[string]string{}, map[string]string{}
 	for entry := range strings.SplitSeq(string(text), "\n-- ") {
 		id, rest, _ := strings.Cut(entry, "\n")
@@ -51,17 +50,11 @@ func TestJournalctlTakesTheCatalog(t *testing.T) {
 	need.Programs(t, "journalctl")
 	root := t.TempDir()
 	for _, dir := range []string{"usr/lib/systemd/catalog", "var/lib/systemd/catalog"} {
-		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.MkdirAll(filepath.Join(root, dir), 0o755))
 	}
 	text, err := os.ReadFile(catalogFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(root, "usr/lib/systemd/catalog/k2hdkc-slave-agent.catalog"), text, 0o644); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
+	fatal.If(t, os.WriteFile(filepath.Join(root, "usr/lib/systemd/catalog/k2hdkc-slave-agent.catalog"), text, 0o644))
 	journalctl := func(args ...string) string {
 		t.Helper()
 		out, err := exec.Command("journalctl", append([]string{"--root=" + root}, args...)...).CombinedOutput()

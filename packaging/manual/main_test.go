@@ -6,18 +6,16 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func TestCommittedFilesAreWhatIsWritten(t *testing.T) {
 	for _, f := range files() {
 		want, err := f.text()
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		got, err := os.ReadFile(filepath.Join("..", f.path))
-		if err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, err)
 		if diff := cmp.Diff(want, string(got)); diff != "" {
 			t.Errorf("packaging/%s is old: run `go run ./packaging/manual` (-to be written +there):\n%s", f.path, diff)
 		}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/need"
 
 	"golang.org/x/sys/unix"
@@ -38,21 +39,13 @@ func open(t *testing.T, dir, rc, setup string, argv ...string) *terminal {
 	t.Helper()
 	need.Programs(t, argv[0])
 	path, err := exec.LookPath(argv[0])
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	home := t.TempDir()
-	if err := os.WriteFile(filepath.Join(home, rc), []byte(setup), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(filepath.Join(home, rc), []byte(setup), 0o644))
 	pipe := filepath.Join(t.TempDir(), "answers")
-	if err := unix.Mkfifo(pipe, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, unix.Mkfifo(pipe, 0o600))
 	answers, err := os.OpenFile(pipe, os.O_RDWR|unix.O_NONBLOCK, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	keys, tty := pseudoTerminal(t)
 	cmd := exec.Command(path, argv[1:]...)
 	cmd.Dir = dir
@@ -62,9 +55,7 @@ func open(t *testing.T, dir, rc, setup string, argv ...string) *terminal {
 		"PATH=" + os.Getenv("PATH"), "HOME=" + home,
 		"TERM=dumb", "LC_ALL=C.UTF-8", "ANSWERS=" + pipe,
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, cmd.Start())
 	tty.Close()
 	term := &terminal{t: t, keys: keys, answers: answers}
 	drawn := make(chan struct{})
@@ -123,9 +114,7 @@ func pseudoTerminal(t *testing.T) (keys, tty *os.File) {
 		need.Missing(t, fmt.Errorf("no terminal can be made here: %w", err))
 	}
 	control, err := keys.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	var number int
 	var failed error
 	err = control.Control(func(fd uintptr) {
@@ -141,8 +130,6 @@ func pseudoTerminal(t *testing.T) (keys, tty *os.File) {
 		t.Fatal(err, failed)
 	}
 	tty, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	return keys, tty
 }

@@ -14,15 +14,14 @@ import (
 	"testing"
 
 	"k2hdkc-slave-agent/cmd/metrics"
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/need"
 )
 
 func read(t *testing.T, name string) string {
 	t.Helper()
 	b, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	return string(b)
 }
 
@@ -42,9 +41,7 @@ func TestTheGoodDayIsNoQuietOne(t *testing.T) {
 	hasty := regexp.MustCompile(`for: \d+m`).ReplaceAllString(read(t, "alerts.yml"), "for: 1m")
 	day, _, _ := strings.Cut(read(t, "alerts_test.yml"), "  - name: chmpx is down")
 	for name, text := range map[string]string{"alerts.yml": hasty, "alerts_test.yml": day} {
-		if err := os.WriteFile(path.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.WriteFile(path.Join(dir, name), []byte(text), 0o600))
 	}
 	out, err := exec.Command("promtool", "test", "rules", path.Join(dir, "alerts_test.yml")).CombinedOutput()
 	var failed *exec.ExitError
@@ -68,9 +65,7 @@ func exprs(t *testing.T) (list []string) {
 		list = append(list, m[1])
 	}
 	var dashboard any
-	if err := json.Unmarshal([]byte(read(t, "dashboard.json")), &dashboard); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, json.Unmarshal([]byte(read(t, "dashboard.json")), &dashboard))
 	var walk func(key string, v any)
 	walk = func(key string, v any) {
 		switch v := v.(type) {

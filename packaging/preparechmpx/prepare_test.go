@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/need"
 )
 
@@ -55,9 +56,7 @@ func newStage(t *testing.T) *stage {
 
 func (s *stage) must(err error) {
 	s.t.Helper()
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	fatal.If(s.t, err)
 }
 
 func (s *stage) put(path, text string, owner int, mode fs.FileMode) {

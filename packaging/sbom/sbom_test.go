@@ -9,6 +9,8 @@ import (
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
 	"github.com/google/go-cmp/cmp"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 const text = `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
@@ -34,9 +36,7 @@ License: Expat
 
 func TestLicencesOfModules(t *testing.T) {
 	got, err := licences(text)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	want := map[string]string{"": "MIT", "std": "BSD-3-Clause", "shop.example/Orders/v2": "Apache-2.0 AND MIT"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -70,9 +70,7 @@ func bill(time, hash, module string) string {
 func completed(t *testing.T, bill string) (string, error) {
 	t.Helper()
 	copyright := filepath.Join(t.TempDir(), "copyright")
-	if err := os.WriteFile(copyright, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(copyright, []byte(text), 0o600))
 	var out bytes.Buffer
 	err := run(strings.NewReader(bill), &out, copyright)
 	return out.String(), err
@@ -80,13 +78,9 @@ func completed(t *testing.T, bill string) (string, error) {
 
 func TestTheSameProgramHasTheSameBill(t *testing.T) {
 	one, err := completed(t, bill("2026-11-20T10:00:00Z", "00000000000000000000000000000000", "shop.example/Orders/v2"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	other, err := completed(t, bill("2026-11-21T11:00:00Z", "11111111111111111111111111111111", "shop.example/Orders/v2"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	if diff := cmp.Diff(one, other); diff != "" {
 		t.Errorf("(-one +other):\n%s", diff)
 	}
@@ -99,13 +93,9 @@ func TestTheSameProgramHasTheSameBill(t *testing.T) {
 
 func TestEveryComponentHasItsLicence(t *testing.T) {
 	out, err := completed(t, bill("2026-11-20T10:00:00Z", "00000000000000000000000000000000", "shop.example/Orders/v2"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	var b cdx.BOM
-	if err := cdx.NewBOMDecoder(strings.NewReader(out), cdx.BOMFileFormatJSON).Decode(&b); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, cdx.NewBOMDecoder(strings.NewReader(out), cdx.BOMFileFormatJSON).Decode(&b))
 	got := map[string]cdx.Licenses{}
 	for _, c := range append(*b.Components, *b.Metadata.Component) {
 		got[c.Name] = *c.Licenses
@@ -138,17 +128,11 @@ func TestWhatIsNoBillIsAnError(t *testing.T) {
 // The licences of what has gone from the program are not to stay for ever.
 func TestCopyrightFileNamesNoModuleThatIsNotUsed(t *testing.T) {
 	text, err := os.ReadFile("../copyright")
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	sums, err := os.ReadFile(filepath.Join("../..", "go.mod"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	named, err := licences(string(text))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	for module := range named {
 		if module != "" && module != "std" && !strings.Contains(string(sums), module+" v") {
 			t.Errorf("go.mod does not have %s", module)

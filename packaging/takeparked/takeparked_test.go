@@ -13,6 +13,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func TestTakeHeld(t *testing.T) {
@@ -36,13 +37,9 @@ func TestTakeHeld(t *testing.T) {
 				}
 				return chmpx.Report{Verdict: c.verdict, Findings: []chmpx.Finding{{Text: "no certificate"}}}
 			}
-			if err := os.WriteFile(w.file.Path, []byte("old"), 0o644); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, os.WriteFile(w.file.Path, []byte("old"), 0o644))
 			if c.parked != "" {
-				if err := w.file.Park([]byte(c.parked)); err != nil {
-					t.Fatal(err)
-				}
+				fatal.If(t, w.file.Park([]byte(c.parked)))
 			}
 			err := w.run(t.Context())
 			if (err != nil) != (c.err != "") || err != nil && !strings.Contains(err.Error(), c.err) {

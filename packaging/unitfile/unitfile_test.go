@@ -8,6 +8,7 @@ import (
 	"testing/fstest"
 
 	"k2hdkc-slave-agent/render/regularfile"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func text(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }
@@ -108,9 +109,7 @@ ExecStart=-@/usr/bin/a run $FLAGS --b=${B} "${A}" $ONLY_ONE.ini $$ $NONE
 		"etc/default/a": text("# more\n\n; of it\nFLAGS=--x 'y z'\nE=\"a b\" \n B = y\nF=1\\\n2\n"),
 	}
 	u, err := Read(files, "a.service")
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	environ, err := u.Environ(files)
 	if err == nil || !strings.Contains(err.Error(), "%i") {
 		t.Errorf("%%i: %v", err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/cmd/status"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func TestItEndsWhenTheAgentSaysThatAllIsThere(t *testing.T) {
@@ -21,13 +22,9 @@ func TestItEndsWhenTheAgentSaysThatAllIsThere(t *testing.T) {
 		t.Fatalf("%v: %s", err, out.String())
 	}
 
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.Mkdir(dir, 0o755))
 	lock, err := status.Hold(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	defer lock.Release()
 	d := status.Document{
 		Schema: status.Schema, WrittenAt: time.Now(), Health: status.Healthy, Agent: status.Agent{State: status.Running, AliveEvery: 30},
@@ -40,14 +37,10 @@ func TestItEndsWhenTheAgentSaysThatAllIsThere(t *testing.T) {
 	}
 	put := func() {
 		t.Helper()
-		if err := status.Write(dir, d); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, status.Write(dir, d))
 	}
 	put()
-	if err := lock.Alive(); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, lock.Alive())
 	out.Reset()
 	long, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()

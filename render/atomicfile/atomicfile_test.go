@@ -10,14 +10,14 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func names(t *testing.T, dir string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	var all []string
 	for _, e := range entries {
 		all = append(all, e.Name())
@@ -28,9 +28,7 @@ func names(t *testing.T, dir string) []string {
 func TestWriteReplacesTheFileAndItsMode(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state.json")
 	for _, mode := range []fs.FileMode{0o600, 0o644, 0o666} {
-		if err := Write(path, []byte("new"), mode); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, Write(path, []byte("new"), mode))
 		info, err := os.Stat(path)
 		if err != nil || info.Mode() != mode {
 			t.Errorf("mode %v, want %v whatever the umask: %v", info.Mode(), mode, err)
@@ -44,9 +42,7 @@ func TestWriteReplacesTheFileAndItsMode(t *testing.T) {
 func TestWriteThatFailsChangesNothing(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "state.json")
-	if err := os.Mkdir(path, 0o700); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.Mkdir(path, 0o700))
 	if err := Write(path, []byte("new"), 0o600); err == nil || err.Error() != "replace "+path+": file exists" {
 		t.Errorf("a folder in the way: %v", err)
 	}
@@ -62,9 +58,7 @@ func TestWriteThatFailsChangesNothing(t *testing.T) {
 func TestReadersFindWholeFiles(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "probe.ini")
 	long := [][]byte{bytes.Repeat([]byte("a"), 100_000), bytes.Repeat([]byte("b"), 100_000)}
-	if err := Write(path, long[0], 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, Write(path, long[0], 0o600))
 	var writers sync.WaitGroup
 	for _, content := range long {
 		writers.Go(func() {
@@ -96,13 +90,9 @@ func TestWriteRemovesWhatAKilledProcessLeft(t *testing.T) {
 		".state.json.OLD.next": time.Hour, ".state.json.NEW.next": 0, ".other.json.OLD.next": time.Hour, ".state.json.swp": time.Hour,
 	} {
 		file, made := filepath.Join(dir, name), time.Now().Add(-age)
-		if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Chtimes(file, made, made)); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, errors.Join(os.WriteFile(file, nil, 0o600), os.Chtimes(file, made, made)))
 	}
-	if err := Write(path, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, Write(path, nil, 0o600))
 	want := []string{".other.json.OLD.next", ".state.json.NEW.next", ".state.json.swp", "state.json"}
 	if got := names(t, dir); !slices.Equal(got, want) {
 		t.Errorf("there are %q, want %q", got, want)

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 const module = "k2hdkc-slave-agent"
@@ -78,9 +80,7 @@ func TestTheProductOpensFilesThroughThisPackage(t *testing.T) {
 		for _, name := range sources(t, dir) {
 			set := token.NewFileSet()
 			file, err := parser.ParseFile(set, name, nil, parser.SkipObjectResolution)
-			if err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, err)
 			for _, o := range opening(file) {
 				way := path.Join(dir, filepath.Base(name)) + " " + o.way
 				used[way] = true
@@ -149,9 +149,7 @@ func product(t *testing.T) (dirs []string) {
 		dirs = append(dirs, dir)
 		for _, name := range sources(t, dir) {
 			file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)
-			if err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, err)
 			for _, i := range file.Imports {
 				imported, _ := strconv.Unquote(i.Path.Value)
 				if in, ok := strings.CutPrefix(imported, module+"/"); ok {
@@ -170,9 +168,7 @@ func product(t *testing.T) (dirs []string) {
 func sources(t *testing.T, dir string) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join("../..", dir, "*.go"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	return slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
 }
 
@@ -186,9 +182,7 @@ func f() {
 	root.Open("d"); os.Stat("e")
 }`
 	file, err := parser.ParseFile(token.NewFileSet(), "", source, parser.SkipObjectResolution)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	var ways []string
 	for _, o := range opening(file) {
 		ways = append(ways, o.way)

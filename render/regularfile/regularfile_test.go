@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/turning"
 )
 
@@ -76,9 +77,7 @@ func TestReadWaitsForNobody(t *testing.T) {
 	for name, k := range kinds() {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "file")
-			if err := k.put(path); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, k.put(path))
 			within(t, func() {
 				_, err := Read(path, Small)
 				if err == nil || k.want != nil && !errors.Is(err, k.want) || !strings.Contains(err.Error(), k.says) || !strings.Contains(err.Error(), path) {
@@ -111,9 +110,7 @@ func TestReadReturnsWhatIsThere(t *testing.T) {
 	dir := t.TempDir()
 	path, link := filepath.Join(dir, "file"), filepath.Join(dir, "link")
 	for _, text := range []string{"", "text", strings.Repeat("x", Small)} {
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.WriteFile(path, []byte(text), 0o600))
 		for name, read := range map[string]func() ([]byte, error){
 			"Read": func() ([]byte, error) { return Read(path, Small) }, "ReadInPlace": func() ([]byte, error) { return ReadInPlace(path, Small) },
 			"ReadFS": func() ([]byte, error) { return ReadFS(Dir(dir), "file", Small) },
@@ -126,9 +123,7 @@ func TestReadReturnsWhatIsThere(t *testing.T) {
 			}
 		}
 	}
-	if err := os.Symlink(path, link); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.Symlink(path, link))
 	if _, err := Read(link, Small); err != nil {
 		t.Errorf("by way of a link: %v", err)
 	}
@@ -151,9 +146,7 @@ func TestReadReturnsWhatIsThere(t *testing.T) {
 func TestReadOfAFileThatGrows(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	defer f.Close()
 	stop := make(chan struct{})
 	over := make(chan struct{})
@@ -185,9 +178,7 @@ func TestReadOfAFileThatGrows(t *testing.T) {
 func TestReadOfAFileWithALease(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	defer f.Close()
 	if _, err := unix.FcntlInt(f.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
 		t.Skipf("no leases here: %v", err)
@@ -224,15 +215,11 @@ func TestReadWhileTheFileChangesItsKind(t *testing.T) {
 // Go's resolver does without a file that is not there, and hangs on all the others.
 func TestCheckNamesFindsWhatTheResolverWouldHangOn(t *testing.T) {
 	good := filepath.Join(t.TempDir(), "hosts")
-	if err := os.WriteFile(good, []byte("127.0.0.1 localhost\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, os.WriteFile(good, []byte("127.0.0.1 localhost\n"), 0o600))
 	for name, k := range kinds() {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "file")
-			if err := k.put(path); err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, k.put(path))
 			if _, err := Read(path, Small); errors.Is(err, fs.ErrPermission) {
 				t.Skip("the resolver may not read it either, and does without it")
 			}
@@ -267,9 +254,7 @@ func TestFoldersThatAreNone(t *testing.T) {
 
 func TestDirListsFolders(t *testing.T) {
 	dir := t.TempDir()
-	if err := errors.Join(os.WriteFile(filepath.Join(dir, "a"), nil, 0o600), unix.Mkfifo(filepath.Join(dir, "b"), 0o600)); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, errors.Join(os.WriteFile(filepath.Join(dir, "a"), nil, 0o600), unix.Mkfifo(filepath.Join(dir, "b"), 0o600)))
 	entries, err := fs.ReadDir(Dir(dir), ".")
 	if err != nil || len(entries) != 2 {
 		t.Errorf("%v, %v", entries, err)

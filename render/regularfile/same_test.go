@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func TestSame(t *testing.T) {
@@ -17,9 +19,7 @@ func TestSame(t *testing.T) {
 		os.Link(at("etc/a"), at("srv/hard")), link("../etc/a", "srv/soft"), link("soft", "srv/softer"),
 		link("../../etc/k2hdkc/none", "etc/k2hdkc/dangling"), link("k2hdkc/", "etc/folder"), link("circle", "srv/circle"),
 	)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	for _, c := range []struct {
 		a, b string
 		want bool

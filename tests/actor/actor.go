@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // Main is called by a TestMain. It plays an actor, or runs the tests.
@@ -25,13 +27,9 @@ func Main(m *testing.M, actors map[string]func()) {
 func Program(tb testing.TB, name string) string {
 	tb.Helper()
 	exe, err := os.Executable()
-	if err != nil {
-		tb.Fatal(err)
-	}
+	fatal.If(tb, err)
 	path := filepath.Join(tb.TempDir(), name)
-	if err := os.Symlink(exe, path); err != nil {
-		tb.Fatal(err)
-	}
+	fatal.If(tb, os.Symlink(exe, path))
 	return path
 }
 

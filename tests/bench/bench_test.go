@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // BenchmarkChange is the way of a change, a server that joins or leaves: from the service's answer
@@ -53,7 +55,7 @@ func (w *world) change(took spans, t tool, confirmed <-chan time.Time) (ended bo
 	w.version++
 	w.set()
 	if t.rings {
-		must(w.tb, w.state.SetRing(w.rings[w.version%2]...))
+		fatal.If(w.tb, w.state.SetRing(w.rings[w.version%2]...))
 	}
 	at := time.Now()
 	if t.once != nil {

@@ -9,15 +9,14 @@ import (
 	"text/template/parse"
 	"time"
 
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/realagent"
 )
 
 func committed(t *testing.T) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(realagent.Root(), "tests", "BENCHMARKS.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	return string(b)
 }
 
@@ -41,9 +40,7 @@ func TestDocumentIsOfThisCommand(t *testing.T) {
 		}
 	}
 	now, err := document(measured{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	if got, want := firstCells(text), firstCells(now); !slices.Equal(got, want) {
 		t.Errorf("tests/BENCHMARKS.md has other rows; write it by: go run ./tests/bench -update\n%q\nwant\n%q", got, want)
 	}

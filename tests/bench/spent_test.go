@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // spent is what a process has used so far.
@@ -30,7 +32,7 @@ func spentBy(tb testing.TB, pid int) (s spent) {
 	const tick = 10 * time.Millisecond // USER_HZ is 100 on every platform
 	s.cpu = time.Duration(ticks[0]+ticks[1]) * tick
 	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*", pid))
-	must(tb, err)
+	fatal.If(tb, err)
 	for _, thread := range threads {
 		var ran int64
 		fmt.Sscan(read(tb, thread+"/schedstat"), &ran)
@@ -69,6 +71,6 @@ func run(tb testing.TB, cmd *exec.Cmd) *syscall.Rusage {
 func read(tb testing.TB, path string) string {
 	tb.Helper()
 	b, err := os.ReadFile(path)
-	must(tb, err)
+	fatal.If(tb, err)
 	return string(b)
 }

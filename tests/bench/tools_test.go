@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/need"
 	"k2hdkc-slave-agent/tests/realagent"
 )
@@ -45,7 +46,7 @@ func each(b *testing.B, measure func(b *testing.B, w *world, t tool)) {
 	need.Address(b)
 	agent := sync.OnceValue(func() string {
 		bin, err := realagent.Build(b.TempDir(), realagent.Release()...)
-		must(b, err)
+		fatal.If(b, err)
 		return bin
 	})
 	for _, t := range allTools(agent) {
@@ -65,7 +66,7 @@ func startAgent(w *world, bin string) (int, <-chan time.Time) {
 			note(confirmed)
 		}
 	})
-	must(w.tb, err)
+	fatal.If(w.tb, err)
 	w.tb.Cleanup(func() {
 		p.Stop(context.WithoutCancel(w.tb.Context()))
 		if w.tb.Failed() {
@@ -91,7 +92,7 @@ func runTimer(w *world) *exec.Cmd {
 		w.write(name, text)
 	}
 	script, err := filepath.Abs("testdata/timer.sh")
-	must(w.tb, err)
+	fatal.If(w.tb, err)
 	return exec.CommandContext(w.tb.Context(), script, w.dir)
 }
 
@@ -117,7 +118,7 @@ func startPeer(w *world, name string, args ...string) (int, <-chan time.Time) {
 	cmd.Env = []string{"HOME=" + w.dir, "PATH=/nowhere"}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	log, err := os.Create(w.path(name + ".log"))
-	must(w.tb, err)
+	fatal.If(w.tb, err)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		w.tb.Skip(err)

@@ -16,6 +16,7 @@ import (
 
 	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 const (
@@ -62,13 +63,13 @@ func newWorld(tb testing.TB) *world {
 	w.cluster3and4()
 	w.state = fakechmpx.StateDir(w.path("chmpx"))
 	for _, dir := range []string{"out", "chmpx"} {
-		must(tb, os.Mkdir(w.path(dir), 0o755))
+		fatal.If(tb, os.Mkdir(w.path(dir), 0o755))
 	}
 	w.write("slave-agent.ini", "")
 	w.write("instance-id", hostCUK+"\n")
 	w.watch()
 	w.set()
-	must(tb, w.state.SetRing(w.rings[0]...))
+	fatal.If(tb, w.state.SetRing(w.rings[0]...))
 	return w
 }
 
@@ -83,7 +84,7 @@ func note(at chan<- time.Time) {
 func serve(tb testing.TB, s *http.Server) (addr string) {
 	tb.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	must(tb, err)
+	fatal.If(tb, err)
 	go s.Serve(l)
 	tb.Cleanup(func() { s.Close() })
 	return l.Addr().String()
@@ -106,9 +107,9 @@ func (w *world) cluster3and4() {
 // watch notes each time that slave.ini is another, as the kernel tells chmpx.
 func (w *world) watch() {
 	watcher, err := fsnotify.NewWatcher()
-	must(w.tb, err)
+	fatal.If(w.tb, err)
 	w.tb.Cleanup(func() { watcher.Close() })
-	must(w.tb, watcher.Add(filepath.Dir(w.output())))
+	fatal.If(w.tb, watcher.Add(filepath.Dir(w.output())))
 	go func() {
 		for e := range watcher.Events {
 			if e.Name == w.output() && e.Op.Has(fsnotify.Create|fsnotify.Write) {
@@ -123,8 +124,8 @@ func (w *world) output() string          { return w.path("out/slave.ini") }
 
 func (w *world) write(name, text string) {
 	w.tb.Helper()
-	must(w.tb, os.MkdirAll(filepath.Dir(w.path(name)), 0o755))
-	must(w.tb, os.WriteFile(w.path(name), []byte(text), 0o600))
+	fatal.If(w.tb, os.MkdirAll(filepath.Dir(w.path(name)), 0o755))
+	fatal.If(w.tb, os.WriteFile(w.path(name), []byte(text), 0o600))
 }
 
 var fileVersion = regexp.MustCompile(`FILEVERSION( +)= \d+`)
@@ -156,14 +157,14 @@ func (w *world) startChmpx() {
 	}
 	var err error
 	w.chmpx, err = fakechmpx.Start(w.tb.Context(), w.programs, w.output(), fakechmpx.WithState(w.state))
-	must(w.tb, err)
+	fatal.If(w.tb, err)
 }
 
 // running is the FILEVERSION that chmpx runs.
 func (w *world) running() int {
 	w.tb.Helper()
 	shot, err := w.state.Read(cluster, fakek2hr3.SlaveCtlPort)
-	must(w.tb, err)
+	fatal.If(w.tb, err)
 	return shot.FileVersion
 }
 
@@ -184,7 +185,7 @@ func (w *world) runs(before int) (ended bool) {
 	case <-w.chmpx.Done():
 		return true
 	default:
-		must(w.tb, err)
+		fatal.If(w.tb, err)
 		return false
 	}
 }
@@ -194,11 +195,4 @@ func deadline(tb testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(tb.Context(), limit)
 	tb.Cleanup(cancel)
 	return ctx
-}
-
-func must(tb testing.TB, err error) {
-	tb.Helper()
-	if err != nil {
-		tb.Fatal(err)
-	}
 }

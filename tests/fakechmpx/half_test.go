@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // refusing is a ring in which some of the servers do not list the slave.
@@ -142,9 +143,7 @@ func TestTheStandinConnectsOnceItIsListed(t *testing.T) {
 	b := newBench(t, fakechmpx.BuildT(t))
 	set := func(list []fakechmpx.Member) {
 		t.Helper()
-		if err := b.state.SetRing(list...); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, b.state.SetRing(list...))
 	}
 	connected := func(want ...int) {
 		t.Helper()
@@ -164,9 +163,7 @@ func TestTheStandinConnectsOnceItIsListed(t *testing.T) {
 		t.Fatal(err)
 	}
 	connected(0, 0)
-	if err := b.state.SetClients(2); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, b.state.SetClients(2))
 	if _, err := b.state.Await(b.ctx, group, ctlPort, func(shot fakechmpx.Snapshot) bool { return shot.Clients == 2 }); err != nil {
 		t.Error(err)
 	}

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/netns"
 )
 
@@ -36,9 +37,7 @@ func newBench(t *testing.T, programs fakechmpx.Programs) *bench {
 	t.Cleanup(cancel)
 	etc := t.TempDir()
 	for name, text := range map[string]string{"hosts": "127.0.0.1 localhost\n", "nsswitch.conf": "hosts: files\n"} {
-		if err := os.WriteFile(filepath.Join(etc, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		fatal.If(t, os.WriteFile(filepath.Join(etc, name), []byte(text), 0o644))
 	}
 	b := &bench{T: t, ctx: ctx, programs: programs, state: fakechmpx.StateDir(t.TempDir()), conf: filepath.Join(t.TempDir(), "slave.ini")}
 	b.host = netns.New(t, netns.Spec{Name: "shop1", Addrs: []string{"198.51.100.5"}, Folders: map[string]string{"/etc": etc}})
@@ -48,9 +47,7 @@ func newBench(t *testing.T, programs fakechmpx.Programs) *bench {
 		}
 		return os.Mkdir("/var/lib/antpickax", 0o755)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	return b
 }
 
@@ -74,9 +71,7 @@ func (b *bench) write(text string) {
 	if err == nil {
 		err = os.Rename(next, b.conf)
 	}
-	if err != nil {
-		b.Fatal(err)
-	}
+	fatal.If(b, err)
 }
 
 // start starts chmpx on text.
@@ -97,9 +92,7 @@ func (b *bench) run(program string, args ...string) (output string, status int) 
 	cmd := exec.CommandContext(b.ctx, program, args...)
 	cmd.Env = append(os.Environ(), b.state.Env())
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := b.host.Do(cmd.Start); err != nil {
-		b.Fatal(err)
-	}
+	fatal.If(b, b.host.Do(cmd.Start))
 	cmd.Wait() // its status says how it went
 	return out.String(), cmd.ProcessState.ExitCode()
 }
@@ -132,9 +125,7 @@ func (b *bench) exits(p *fakechmpx.Process, want fakechmpx.Exit) {
 func TestChmpxFollowsItsFileUntilItIsHungUp(t *testing.T) {
 	both(t, func(b *bench) {
 		p, err := b.start(revision(7, server1))
-		if err != nil {
-			b.Fatal(err)
-		}
+		fatal.If(b, err)
 		b.await("7")
 		p.Signal(syscall.SIGTERM) // which it ignores
 		b.write(revision(8, server1, server2))
@@ -191,9 +182,7 @@ func TestStatusIsFoundByGroupAndControlPort(t *testing.T) {
 			strings.Replace(good, "= orders", "=", 1):         1,
 			"[GLOBAL]\nGROUP = orders\nSELFCTLPORT = 18031\n": 1,
 		} {
-			if err := os.WriteFile(probe, []byte(text), 0o644); err != nil {
-				b.Fatal(err)
-			}
+			fatal.If(b, os.WriteFile(probe, []byte(text), 0o644))
 			if out, status := b.run(b.programs.Status, "-conf", probe); status != want {
 				b.Errorf("%s: status %d, want %d\n%s", text, status, want, out)
 			}
@@ -221,9 +210,7 @@ func TestConftestTellsByItsOutputOnly(t *testing.T) {
 // message queues, whose number is a setting, are left out.
 func TestStatusHasTheRecordedShape(t *testing.T) {
 	recorded, err := os.ReadFile("../../chmpx/daemon/testdata/healthy.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	s := fakechmpx.NewSlave(load(t, revision(1, server1, server2)), host)
 	s.SetRing(ring(server1, server2))
 	var printed bytes.Buffer

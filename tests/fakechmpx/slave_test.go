@@ -8,14 +8,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func load(t *testing.T, text string) *fakechmpx.Config {
 	t.Helper()
 	c, err := fakechmpx.Load([]byte(text), host)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	return c
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 const (
@@ -52,9 +53,7 @@ type file struct {
 
 func (f *file) must(err error) {
 	f.Helper()
-	if err != nil {
-		f.Fatal(err)
-	}
+	fatal.If(f, err)
 }
 
 func (f *file) create(path, text string) {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // podCUKs are the keys of the table's pods.
@@ -34,9 +36,7 @@ func TestPodsExchangesAsRecorded(t *testing.T) {
 		c.Join(addr, PodCUK(name, addr, "10.20.0.49", fmt.Sprint(i)), name)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	srv := NewHTTPServer(s)
 	done := make(chan struct{})
 	go func() { defer close(done); srv.Serve(l) }() //nolint:errcheck // ends with Close

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // hosts are the machines of the table. They are told apart by X-Forwarded-For,
@@ -91,9 +93,7 @@ func standIn(t *testing.T) world {
 	}))
 	c := s.AddCluster("shop", "orders")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	srv := NewHTTPServer(s)
 	done := make(chan struct{})
 	go func() { defer close(done); srv.Serve(l) }() //nolint:errcheck // ends with Close
@@ -207,9 +207,7 @@ func (tab *table) send(t *testing.T, r row) (*http.Response, []byte) {
 	t.Helper()
 	method, target, _ := strings.Cut(r.req, " ")
 	req, err := http.NewRequest(method, tab.base+tab.expand(t, target), strings.NewReader(tab.expand(t, r.send)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	from := r.from
 	if from == "" {
 		from = "app-1"
@@ -234,14 +232,10 @@ func (tab *table) send(t *testing.T, r row) (*http.Response, []byte) {
 		}
 	}
 	res, err := tab.client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	return res, body
 }
 
@@ -373,9 +367,7 @@ func jsonString(t *testing.T, s string) string {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	if err := e.Encode(s); err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, e.Encode(s))
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
@@ -460,12 +452,8 @@ func (tab *table) checkKind(t *testing.T, r row, body []byte) {
 func gunzip(t *testing.T, data []byte) string {
 	t.Helper()
 	z, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	text, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	return string(text)
 }

@@ -11,15 +11,15 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // TestTheTextIsTheStockTemplates holds what the slaves' resource reads to what the
 // stock template makes of the same cluster.
 func TestTheTextIsTheStockTemplates(t *testing.T) {
 	stock, err := os.ReadFile("../../chmpx/testdata/stock.ini")
-	if err != nil {
-		t.Fatal(err)
-	}
+	fatal.If(t, err)
 	c := New().AddCluster("shop", "orders")
 	c.JoinHost(Host{Addr: "10.20.0.13", CUK: "33cc-db", Tag: "db-c.shop.internal", InboundIP: "10.20.0.13", OutboundIP: "203.0.113.13"})
 	c.Join("10.20.0.11", "11aa-db", "db-a.shop.internal")
@@ -199,9 +199,7 @@ func TestIdleConnectionsAreClosedAfterFiveSeconds(t *testing.T) {
 		net := Listen(h.s)
 		defer net.Close()
 		conn, err := net.Dialer("10.20.0.21")(h.Context(), "", "")
-		if err != nil {
-			h.Fatal(err)
-		}
+		fatal.If(h, err)
 		defer conn.Close()
 		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: k2hr3\r\n\r\n"); err != nil {
 			h.Fatal(err)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/godbus/dbus/v5"
 
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/need"
 )
 
@@ -62,12 +63,8 @@ func New(tb testing.TB, unit string, service Service) *Systemd {
 		"--address=unix:path="+filepath.Join(tb.TempDir(), "bus"))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.StdoutPipe()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		tb.Fatal(err)
-	}
+	fatal.If(tb, err)
+	fatal.If(tb, cmd.Start())
 	s := &Systemd{unit: unit, service: service}
 	tb.Cleanup(func() {
 		if s.conn != nil {
@@ -78,9 +75,7 @@ func New(tb testing.TB, unit string, service Service) *Systemd {
 		s.jobDone.Wait()
 	})
 	address, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		tb.Fatal(err)
-	}
+	fatal.If(tb, err)
 	s.address = strings.TrimSpace(address)
 	if s.conn, err = dbus.Connect(s.address); err != nil {
 		tb.Fatal(err)
@@ -90,9 +85,7 @@ func New(tb testing.TB, unit string, service Service) *Systemd {
 		unitPath(unit): {"org.freedesktop.DBus.Properties": properties{s}},
 	} {
 		for name, methods := range object {
-			if err := s.conn.Export(methods, path, name); err != nil {
-				tb.Fatal(err)
-			}
+			fatal.If(tb, s.conn.Export(methods, path, name))
 		}
 	}
 	if _, err := s.conn.RequestName("org.freedesktop.systemd1", dbus.NameFlagDoNotQueue); err != nil {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/need"
 )
 
@@ -139,14 +140,10 @@ func TestOptions(t *testing.T) {
 			s := begin(t, tt.args...)
 			call := regexp.MustCompile(`x-auth-token: (R=\w+)' '(\S+)'`).FindStringSubmatch(s.String())
 			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, call[2], nil)
-			if err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, err)
 			req.Header.Set("x-auth-token", call[1])
 			resp, err := http.DefaultClient.Do(req)
-			if err != nil {
-				t.Fatal(err)
-			}
+			fatal.If(t, err)
 			resp.Body.Close()
 			if resp.StatusCode != tt.status {
 				t.Errorf("status %d, want %d", resp.StatusCode, tt.status)
