@@ -35,15 +35,6 @@ func TestGoodFileIsAcceptedWithoutFindings(t *testing.T) {
 	}
 }
 
-func TestNoServerNodeIsRecognisable(t *testing.T) {
-	head, tail, _ := strings.Cut(good, "[SVRNODE]")
-	_, slave, _ := strings.Cut(tail, "[SLVNODE]")
-	r := Judge(context.Background(), []byte(head+"[SLVNODE]"+slave), shop(), nil)
-	if r.Verdict != Reject || !r.Has(RuleNoServer) || r.Config != nil {
-		t.Errorf("got %+v", r)
-	}
-}
-
 func TestAFindingSaysWhereItIs(t *testing.T) {
 	for f, want := range map[Finding][2]string{
 		{Line: 7, Text: "so it is"}: {"7: so it is", "line 7: so it is"},

@@ -333,6 +333,16 @@ func TestReplaceOnAFullDiskKeepsTheOldFile(t *testing.T) {
 	}
 }
 
+func TestForeseeThatNoInodeIsLeft(t *testing.T) {
+	dir := t.TempDir()
+	mountOrSkip(t, "tmpfs", dir, "tmpfs", 0, "size=64m,nr_inodes=2")
+	f := File{Path: filepath.Join(dir, "slave.ini")}
+	write(t, f.Path, "old", 0o644)
+	if err := f.Foresee(); !errors.Is(err, ErrNoSpace) || !strings.Contains(err.Error(), "no inode is free") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestReplaceOnAReadOnlyDisk(t *testing.T) {
 	dir := t.TempDir()
 	mountOrSkip(t, "tmpfs", dir, "tmpfs", 0, "size=64k")

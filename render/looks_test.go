@@ -291,9 +291,10 @@ func TestReplaceOfAFrozenFile(t *testing.T) {
 			f := target(t)
 			write(t, f.Path, "old", 0o644)
 			chattr(t, c.of(f.Path), c.flag)
-			err := replace(t, f, "new")
-			if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "run "+c.says+" "+c.of(f.Path)+":") {
-				t.Errorf("got %v", err)
+			for what, err := range map[string]error{"a replacement": replace(t, f, "new"), "Foresee": f.Foresee()} {
+				if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "run "+c.says+" "+c.of(f.Path)+":") {
+					t.Errorf("%s: %v", what, err)
+				}
 			}
 			if content(t, f.Path) != "old" {
 				t.Error("it is replaced")

@@ -200,6 +200,7 @@ func fileFaults() []fault {
 		{name: "the agent has stopped", seed: func(p *patient) { p.agent = status.Stopped }, cause: "agent", says: "systemctl start"},
 		{name: "the agent hangs", seed: func(p *patient) { p.agent = status.Hung }, cause: "agent", says: "no sign of life"},
 		{name: "the agent has stopped, and there is no file", seed: func(p *patient) { p.agent = status.Stopped; os.Remove(p.file()) }, cause: "agent"},
+		{name: "the file may not be replaced", root: true, seed: func(p *patient) { p.freeze(p.file()) }, cause: "folder", says: "chattr -i"},
 		{name: "the folder is gone", seed: func(p *patient) { p.must(os.Rename(p.path("out"), p.path("elsewhere"))) }, cause: "folder", says: "directory is not there"},
 		{name: "the file is a link", seed: func(p *patient) {
 			p.must(os.Rename(p.file(), p.path("real.ini")))
@@ -230,6 +231,14 @@ func fileFaults() []fault {
 			p.start()
 		}, cause: "certificates", warns: true, says: "2 days"},
 	}
+}
+
+// freeze keeps everybody from replacing a file.
+func (p *patient) freeze(file string) {
+	if out, err := exec.Command("chattr", "+i", file).CombinedOutput(); err != nil {
+		p.t.Skipf("chattr: %v: %s", err, out)
+	}
+	p.t.Cleanup(func() { exec.Command("chattr", "-i", file).Run() })
 }
 
 // runsAs has chmpx run as another user.
@@ -337,45 +346,6 @@ func (p *patient) script(body string) {
 	p.tool = p.path("k2hdkclinetool")
 }
 
-func diskFaults() []fault {
-	return []fault{
-		{name: "the file may not be replaced", root: true, seed: func(p *patient) {
-			if out, err := exec.Command("chattr", "+i", p.file()).CombinedOutput(); err != nil {
-				p.t.Skipf("chattr: %v: %s", err, out)
-			}
-			p.t.Cleanup(func() { exec.Command("chattr", "-i", p.file()).Run() })
-		}, cause: "folder", says: "chattr -i"},
-		{name: "the file is a mount point", root: true, seed: func(p *patient) { p.mount(p.file(), p.file(), "", unix.MS_BIND) }, cause: "folder", says: "mount its directory instead"},
-		{name: "the disk is read-only", root: true, seed: func(p *patient) {
-			p.mount(p.path("out"), p.path("out"), "", unix.MS_BIND)
-			p.must(unix.Mount("", p.path("out"), "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
-		}, cause: "folder", says: "read-only"},
-		{name: "the disk is full", root: true, seed: func(p *patient) { p.smallDisk("size=64k") }, cause: "folder", says: "free some space"},
-		{name: "the disk has no inode left", root: true, seed: func(p *patient) {
-			p.smallDisk("size=64m,nr_inodes=2")
-		}, cause: "folder", says: "inode"},
-	}
-}
-
-func (p *patient) mount(source, target, kind string, flags uintptr) {
-	p.t.Helper()
-	if err := unix.Mount(source, target, kind, flags, ""); err != nil {
-		p.t.Skipf("mount: %v", err)
-	}
-	p.t.Cleanup(func() { unix.Unmount(target, unix.MNT_DETACH) })
-}
-
-// smallDisk puts the file on a disk of its own.
-func (p *patient) smallDisk(data string) {
-	b, err := os.ReadFile(p.file())
-	p.must(err)
-	if err := unix.Mount("tmpfs", p.path("out"), "tmpfs", 0, data); err != nil {
-		p.t.Skipf("mount: %v", err)
-	}
-	p.t.Cleanup(func() { unix.Unmount(p.path("out"), unix.MNT_DETACH) })
-	p.must(os.WriteFile(p.file(), b, 0o644))
-}
-
 // Each fault is named by the check that it belongs to, and nothing else is.
 func TestTheFirstCauseIsNamed(t *testing.T) {
 	if testing.Short() {
@@ -383,7 +353,7 @@ func TestTheFirstCauseIsNamed(t *testing.T) {
 	}
 	groups := map[string][]fault{
 		"configuration": configurationFaults(), "way": wayFaults(), "k2hr3": k2hr3Faults(), "file": fileFaults(),
-		"chmpx": chmpxFaults(), "disk": diskFaults(),
+		"chmpx": chmpxFaults(),
 	}
 	for name, faults := range groups {
 		t.Run(name, func(t *testing.T) {

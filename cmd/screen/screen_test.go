@@ -44,6 +44,14 @@ func (s state) see(dir string) status.Document {
 	return d
 }
 
+// seen is the document of a state, looked at in a run-dir of its own.
+func (s state) seen(t *testing.T) status.Document {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "run")
+	s.prepare(t, dir)
+	return s.see(dir)
+}
+
 // TestScreens holds each state against its golden file in testdata, on screens of all kinds.
 func TestScreens(t *testing.T) {
 	byName := map[string]state{}
@@ -113,9 +121,7 @@ func statusCommand(ts *testscript.TestScript, _ bool, args []string) {
 // TestNothingOfAnOutsiderMovesTheCursor looks at every screen of every state.
 func TestNothingOfAnOutsiderMovesTheCursor(t *testing.T) {
 	for _, s := range states() {
-		dir := filepath.Join(t.TempDir(), "run")
-		s.prepare(t, dir)
-		d := s.see(dir)
+		d := s.seen(t)
 		object, err := screen.JSON(d)
 		fatal.If(t, err)
 		line, err := screen.JSONLine(d)
@@ -139,9 +145,7 @@ func TestNothingOfAnOutsiderMovesTheCursor(t *testing.T) {
 // TestLinesFitTheScreen: nothing is wider than the screen, whatever its width.
 func TestLinesFitTheScreen(t *testing.T) {
 	for _, s := range states() {
-		dir := filepath.Join(t.TempDir(), "run")
-		s.prepare(t, dir)
-		d := s.see(dir)
+		d := s.seen(t)
 		for _, width := range []int{60, 72, 80, 100, 200} {
 			for line := range strings.Lines(screen.Screen{Now: now, Width: width}.Text(d)) {
 				if n := len([]rune(strings.TrimSuffix(line, "\n"))); n > width {
@@ -167,9 +171,7 @@ func TestRedrawFitsTheScreen(t *testing.T) {
 func TestReady(t *testing.T) {
 	ready := map[string]bool{}
 	for _, s := range states() {
-		dir := filepath.Join(t.TempDir(), "run")
-		s.prepare(t, dir)
-		ready[s.name] = glance.Ready(s.see(dir), now)
+		ready[s.name] = glance.Ready(s.seen(t), now)
 	}
 	for name, want := range map[string]bool{
 		"healthy-held": true, "healthy-polled": true, "k2hr3-unreachable": true, "resource-refused": true, "permissions": true,

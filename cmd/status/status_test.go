@@ -60,6 +60,15 @@ func holder(t *testing.T, dir string) *exec.Cmd {
 	return cmd
 }
 
+// held is the lock in dir, for as long as the test runs.
+func held(t *testing.T, dir string) *Lock {
+	t.Helper()
+	l, err := Hold(dir)
+	fatal.If(t, err)
+	t.Cleanup(l.Release)
+	return l
+}
+
 func kill(cmd *exec.Cmd) {
 	cmd.Process.Kill()
 	cmd.Wait()
@@ -184,9 +193,7 @@ func TestReadOfANewerDocument(t *testing.T) {
 func TestLook(t *testing.T) {
 	running := func(t *testing.T, dir string, d Document) {
 		fatal.If(t, Write(dir, d))
-		l, err := Hold(dir)
-		fatal.If(t, err)
-		t.Cleanup(l.Release)
+		held(t, dir)
 	}
 	notConfigured := document()
 	notConfigured.Agent.State = NotConfigured
@@ -267,9 +274,7 @@ func readLocked(t *testing.T, dir string) {
 func TestNobodyIsInTheAgentsWayByReading(t *testing.T) {
 	dir := t.TempDir()
 	readLocked(t, dir)
-	l, err := Hold(dir)
-	fatal.If(t, err)
-	defer l.Release()
+	held(t, dir)
 	if d, _ := Look(dir, time.Now()); d.Agent.State != Running {
 		t.Errorf("%+v", d.Agent)
 	}
@@ -282,9 +287,7 @@ func TestTwoAgentsOnOneRunDir(t *testing.T) {
 		t.Errorf("the second agent: %v", err)
 	}
 	kill(other)
-	l, err := Hold(dir)
-	fatal.If(t, err)
-	defer l.Release()
+	l := held(t, dir)
 	if err := l.Alive(); err != nil {
 		t.Error(err)
 	}
@@ -293,9 +296,7 @@ func TestTwoAgentsOnOneRunDir(t *testing.T) {
 // Whoever deletes the lock file lets another agent in.
 func TestLockFileThatSomebodyDeletes(t *testing.T) {
 	dir := t.TempDir()
-	l, err := Hold(dir)
-	fatal.If(t, err)
-	defer l.Release()
+	l := held(t, dir)
 	os.Remove(filepath.Join(dir, LockName))
 	fatal.If(t, l.Alive())
 	if d, _ := Look(dir, time.Now()); d.Agent.State != Running {
@@ -310,9 +311,7 @@ func TestLockFileThatSomebodyDeletes(t *testing.T) {
 
 func TestAliveIsTheTimeOfTheLockFile(t *testing.T) {
 	dir := t.TempDir()
-	l, err := Hold(dir)
-	fatal.If(t, err)
-	defer l.Release()
+	l := held(t, dir)
 	long := time.Now().Add(-time.Hour)
 	fatal.If(t, os.Chtimes(filepath.Join(dir, LockName), long, long))
 	if d, _ := Look(dir, time.Now()); d.Agent.State != Hung {
@@ -333,9 +332,7 @@ func TestLookAsNobody(t *testing.T) {
 	dir := t.TempDir()
 	open(t, dir)
 	fatal.If(t, Write(dir, document()))
-	l, err := Hold(dir)
-	fatal.If(t, err)
-	defer l.Release()
+	l := held(t, dir)
 	asNobody(t, func() {
 		if _, err := os.OpenFile(filepath.Join(dir, LockName), os.O_RDWR, 0); !errors.Is(err, fs.ErrPermission) {
 			t.Fatalf("this is not nobody: %v", err)

@@ -112,6 +112,8 @@ func TestWhatIsGranted(t *testing.T) {
 			config: text("[slave]\noutput = /srv/k2hdkc/slave.ini\n"), agentMore: text("[Service]\nReadWritePaths=-/srv\n"),
 		}, ""},
 		{"the file is elsewhere", fstest.MapFS{config: text("[slave]\noutput = /srv/k2hdkc/slave.ini\n")}, "ReadWritePaths=-/srv/k2hdkc\n"},
+		{"by the unit's environment", fstest.MapFS{agentMore: text("[Service]\nEnvironment=K2HDKC_SLAVE_OUTPUT=/srv/k2hdkc/slave.ini\n")}, "ReadWritePaths=-/srv/k2hdkc\n"},
+		{"by a flag", fstest.MapFS{agentMore: text("[Service]\nExecStart=\nExecStart=/usr/bin/k2hdkc-slave-agent run --output /srv/k2hdkc/slave.ini\n")}, "ReadWritePaths=-/srv/k2hdkc\n"},
 		{"state and status are elsewhere", fstest.MapFS{config: text("[agent]\nstate-dir = /srv/state\nrun-dir = /run/other\n")},
 			"ReadWritePaths=-/srv/state\nReadWritePaths=-/run/other\n"},
 		{"K2HR3's files are elsewhere", fstest.MapFS{config: text("[agent]\nantpickax-dir = /srv/antpickax\n")}, "ReadWritePaths=-/srv/antpickax\n"},
@@ -154,48 +156,6 @@ func TestWhatIsGranted(t *testing.T) {
 			override: text("chmpx-service-helper.conf:LOGDIR = /var/log\n"), helper: text("SUBPROCESS_USER = k2hdkc\n"),
 		}), ""},
 		{"the helper does not count while the drop-in is in force", fstest.MapFS{override: text("chmpx-service-helper.conf:SUBPROCESS_USER = k2hdkc\n")}, ""},
-	} {
-		if got, wrong := generated(t, host(t, c.files), yes); got != c.want || wrong != nil {
-			t.Errorf("%s: granted\n%s\nwant\n%s\nwrong: %v", c.name, got, c.want, wrong)
-		}
-	}
-}
-
-// What the agent takes for an option is one for its rights, too.
-func TestOptionsAreThoseOfTheAgent(t *testing.T) {
-	const output = "ReadWritePaths=-/srv/k2hdkc\n"
-	token := func(value string) fstest.MapFS {
-		return fstest.MapFS{config: text("[k2hr3]\nrole-token-file = /srv/token/t\nforget-bootstrap-token = " + value + "\n")}
-	}
-	drop := func(lines string) fstest.MapFS { return fstest.MapFS{agentMore: text("[Service]\n" + lines + "\n")} }
-	for _, c := range []struct {
-		name  string
-		files fstest.MapFS
-		want  string
-	}{
-		{"true", token("true"), "ReadWritePaths=-/srv/token\n"},
-		{"On", token("On"), "ReadWritePaths=-/srv/token\n"},
-		{"1", token("1"), "ReadWritePaths=-/srv/token\n"},
-		{"off", token("off"), ""},
-		{"0", token("0"), ""},
-		{"double quotes", fstest.MapFS{config: text("[slave]\noutput = \"/srv/k2hdkc/slave.ini\"\n")}, output},
-		{"single quotes", fstest.MapFS{config: text("[slave]\noutput = '/srv/k2hdkc/slave.ini'\n")}, output},
-		{"backticks", fstest.MapFS{config: text("[slave]\noutput = `/srv/k2hdkc/slave.ini`\n")}, output},
-		{"written on another system", fstest.MapFS{config: text("\ufeff[slave]\r\n  output=/srv/k2hdkc/slave.ini\r\n")}, output},
-		{"the unit's environment", drop("Environment=K2HDKC_SLAVE_OUTPUT=/srv/k2hdkc/slave.ini"), output},
-		{"in quotes, among others", drop(`Environment=A=b "K2HDKC_SLAVE_OUTPUT=/srv/k2hdkc/slave.ini" 'C=d e'`), output},
-		{"the unit's environment beats the configuration", fstest.MapFS{
-			agentMore: text("[Service]\nEnvironment=K2HDKC_SLAVE_OUTPUT=/etc/k2hdkc/slave.ini\n"), config: text("[slave]\noutput = /srv/k2hdkc/slave.ini\n"),
-		}, ""},
-		{"taken back", drop("Environment=K2HDKC_SLAVE_OUTPUT=/srv/k2hdkc/slave.ini\nEnvironment="), ""},
-		{"a file of the environment", fstest.MapFS{
-			agentMore: text("[Service]\nEnvironmentFile=-/etc/none\nEnvironmentFile=/etc/default/k2hdkc\n"), "etc/default/k2hdkc": text("# where\nK2HDKC_SLAVE_OUTPUT=\"/srv/k2hdkc/slave.ini\"\n"),
-		}, output},
-		{"a flag", drop("ExecStart=\nExecStart=/usr/bin/k2hdkc-slave-agent run --output /srv/k2hdkc/slave.ini"), output},
-		{"a flag in the next line, by a variable", drop("Environment=WHERE=/srv/k2hdkc\nExecStart=\nExecStart=-/usr/bin/k2hdkc-slave-agent run \\\n  --output=${WHERE}/slave.ini"), output},
-		{"another configuration", fstest.MapFS{
-			agentMore: text("[Service]\nEnvironment=K2HDKC_SLAVE_CONFIG=/etc/other.ini\n"), "etc/other.ini": text("[slave]\noutput = /srv/k2hdkc/slave.ini\n"),
-		}, output},
 	} {
 		if got, wrong := generated(t, host(t, c.files), yes); got != c.want || wrong != nil {
 			t.Errorf("%s: granted\n%s\nwant\n%s\nwrong: %v", c.name, got, c.want, wrong)
