@@ -2,11 +2,15 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
-// none stands for a figure that was not measured, and for all that is made of it.
-const none = -1
+// none stands for a figure that was not measured. All that is made of it is none too.
+var none = math.NaN()
+
+// known says whether a figure, and all that it is made of, was measured.
+func known(v float64) bool { return !math.IsNaN(v) && !math.IsInf(v, 0) }
 
 // of is one figure of a benchmark.
 func (m measured) of(bench, tool, metric string) float64 {
@@ -17,40 +21,19 @@ func (m measured) of(bench, tool, metric string) float64 {
 	return v
 }
 
-func over(a, b float64) float64 {
-	if a < 0 || b <= 0 {
-		return none
-	}
-	return a / b
-}
-
-func times(a, b float64) float64 {
-	if a < 0 || b < 0 {
-		return none
-	}
-	return a * b
-}
-
-func plus(a, b float64) float64 {
-	if a < 0 || b < 0 {
-		return none
-	}
-	return a + b
-}
-
 // ringTells is how long after K2HR3 chmpx's ring knows of a server at most (tests/fleet).
 const ringTells = 2 * time.Second
 
 // fresh is how old what chmpx runs may be, in seconds, when a server has joined or left and K2HR3
 // does not hold requests: until the ring tells, and then until chmpx runs the file.
-func (m measured) fresh() float64 { return plus(ringTells.Seconds(), m.late(agentRing)) }
+func (m measured) fresh() float64 { return ringTells.Seconds() + m.late(agentRing) }
 
 // timerFresh is the same of a timer each minute.
-func (m measured) timerFresh() float64 { return plus(60, m.late(timer)) }
+func (m measured) timerFresh() float64 { return 60 + m.late(timer) }
 
 // late is how long after the ring, or the service, chmpx runs a change, in seconds.
 func (m measured) late(tool string) float64 {
-	return over(m.of("Change", tool, "all-p99-ms"), 1000)
+	return m.of("Change", tool, "all-p99-ms") / 1000
 }
 
 // cpu is what is used at rest in a minute, in milliseconds, children included.
@@ -66,21 +49,21 @@ func (m measured) atRest(tool, metric string) float64 {
 		return m.of("Rest", tool, metric+"/run")
 	}
 	rest, queries := m.of("Rest", tool, metric+"/min"), m.of("Hour", tool, metric+"/hour")
-	if m.of("Rest", tool, "requests/min") == 0 && queries != none {
-		return plus(rest, queries/60)
+	if m.of("Rest", tool, "requests/min") == 0 && known(queries) {
+		return rest + queries/60
 	}
 	return rest
 }
 
 // resident is the memory at rest, in MiB.
 func (m measured) resident(tool string) float64 {
-	return over(m.of("Rest", tool, "rss-KiB"), 1024)
+	return m.of("Rest", tool, "rss-KiB") / 1024
 }
 
 // requests is how often the service is asked in an hour, without changes.
 func (m measured) requests(tool string) float64 {
 	if tool == timer {
-		return times(60, m.of("Rest", tool, "requests/run"))
+		return 60 * m.of("Rest", tool, "requests/run")
 	}
 	return m.of("Hour", tool, "requests/hour")
 }
@@ -111,9 +94,9 @@ type demand struct {
 
 // demands are all of them.
 func (m measured) demands() []demand {
-	runs := over(60, m.fresh()) // in a minute, of a timer as fresh
+	runs := 60 / m.fresh() // in a minute, of a timer as fresh
 	rate := func(what, unit string, agent float64, of func(string) float64) demand {
-		return demand{what, unit, agent, [4]float64{of(timer), times(runs, of(timer)), of(consulTemplate), of(confd)}}
+		return demand{what, unit, agent, [4]float64{of(timer), runs * of(timer), of(consulTemplate), of(confd)}}
 	}
 	once := func(what string, agent float64, of func(string) float64) demand {
 		return demand{what, "MiB", agent, [4]float64{none, none, of(consulTemplate), of(confd)}}
@@ -145,12 +128,12 @@ func (m measured) bounds() []bound {
 	n := m.demands()
 	few, many, cpu, memory := n[0], n[1], n[3], n[7]
 	return []bound{
-		{fmt.Sprintf("≤ 40 %% of the timer's requests, as fresh, up to %d slaves", fewSlaves), over(few.agent, few.others[1]), .4},
-		{fmt.Sprintf("≤ 40 %% of the timer's requests, as fresh, %d slaves and more", manySlaves), over(many.agent, many.others[1]), .4},
-		{fmt.Sprintf("≤ 40 %% of those of the timer each minute, up to %d slaves", fewSlaves), over(few.agent, few.others[0]), .4},
-		{fmt.Sprintf("≤ 40 %% of those of the timer each minute, %d slaves and more", manySlaves), over(many.agent, many.others[0]), .4},
-		{"≤ 10 % of the timer's CPU, as fresh", over(cpu.agent, cpu.others[1]), .1},
-		{"less resident memory than consul-template", over(memory.agent, memory.others[2]), 1},
-		{"less resident memory than confd", over(memory.agent, memory.others[3]), 1},
+		{fmt.Sprintf("≤ 40 %% of the timer's requests, as fresh, up to %d slaves", fewSlaves), few.agent / few.others[1], .4},
+		{fmt.Sprintf("≤ 40 %% of the timer's requests, as fresh, %d slaves and more", manySlaves), many.agent / many.others[1], .4},
+		{fmt.Sprintf("≤ 40 %% of those of the timer each minute, up to %d slaves", fewSlaves), few.agent / few.others[0], .4},
+		{fmt.Sprintf("≤ 40 %% of those of the timer each minute, %d slaves and more", manySlaves), many.agent / many.others[0], .4},
+		{"≤ 10 % of the timer's CPU, as fresh", cpu.agent / cpu.others[1], .1},
+		{"less resident memory than consul-template", memory.agent / memory.others[2], 1},
+		{"less resident memory than confd", memory.agent / memory.others[3], 1},
 	}
 }

@@ -42,7 +42,7 @@ var others = []string{"the timer, each minute", "the timer, as fresh", consulTem
 func (m measured) ratioTable() string {
 	t := newTable(append([]string{"the agent's by that of"}, others...)...)
 	for _, n := range m.demands() {
-		t.row(n.what, each4(n.others, func(other float64) string { return percent(over(n.agent, other)) })...)
+		t.row(n.what, each4(n.others, func(other float64) string { return percent(n.agent / other) })...)
 	}
 	return t.String()
 }
@@ -68,7 +68,7 @@ func (m measured) better() string {
 	for _, n := range m.demands() {
 		var less []string
 		for i, other := range n.others {
-			if other >= 0 && n.agent > other {
+			if n.agent > other {
 				less = append(less, others[i]+" "+text(other, n.unit))
 			}
 		}
@@ -84,7 +84,7 @@ func (m measured) boundTable() string {
 	t := newTable("bound", "measured", "holds")
 	for _, bound := range m.bounds() {
 		holds := map[bool]string{true: "yes", false: "**no**"}[bound.ratio <= bound.most]
-		if bound.ratio < 0 {
+		if !known(bound.ratio) {
 			holds = "not measured"
 		}
 		t.row(bound.what, percent(bound.ratio), holds)
@@ -125,7 +125,7 @@ func (m measured) changeTable() string {
 	} {
 		t.each(r.what, func(tool string) string {
 			p50, p99 := m.of("Change", tool, r.metric+"-p50-ms"), m.of("Change", tool, r.metric+"-p99-ms")
-			if p50 < 0 {
+			if !known(p50) {
 				return missing
 			}
 			return text(p50, "") + ", " + text(p99, "ms")
@@ -139,7 +139,7 @@ func (m measured) changeTable() string {
 func (m measured) restTable() string {
 	t := toolTable()
 	t.each("CPU a minute, children included", func(tool string) string { return text(m.cpu(tool), "ms") })
-	t.each("of a core", func(tool string) string { return percent(over(m.cpu(tool), 60_000)) })
+	t.each("of a core", func(tool string) string { return percent(m.cpu(tool) / 60_000) })
 	t.each("wake-ups a minute", func(tool string) string { return text(m.wakes(tool), "") })
 	for _, r := range []struct{ what, metric string }{
 		{"resident", "rss-KiB"},
@@ -174,12 +174,12 @@ func percent(r float64) string {
 	if r >= 10 {
 		return text(r, "×")
 	}
-	return text(max(100*r, none), "%")
+	return text(100*r, "%")
 }
 
 // text is a figure with three digits.
 func text(v float64, unit string) string {
-	if v < 0 {
+	if !known(v) {
 		return missing
 	}
 	digits := 0

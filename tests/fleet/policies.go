@@ -67,53 +67,52 @@ func (a *agent) checks(_ time.Time, took time.Duration, failed bool) time.Durati
 	return a.check.OK(a.asking.Stretch())
 }
 
+// plain is what the others than the agent have in common, unless they say so: they do not hold
+// requests, do not ask K2HR3 first whether it is there, wait for no turn, and look neither at the
+// ring nor at the membership.
+type plain struct{}
+
+func (plain) patience() time.Duration                             { return timeout }
+func (plain) holds() time.Duration                                { return 0 }
+func (plain) gently() bool                                        { return false }
+func (plain) knocked(time.Duration) (time.Duration, bool)         { return 0, true }
+func (plain) spread(time.Duration) time.Duration                  { return 0 }
+func (plain) ring(time.Time, bool)                                {}
+func (plain) checks(time.Time, time.Duration, bool) time.Duration { return 0 }
+
 // timer is what hosts run today: a timer that asks every minute, at the same second on all hosts,
-// by a program that waits for its answer for ever and tries nothing again.
+// by a program that waits for its answer for ever and tries nothing again. It registers once, when
+// the host boots.
 type timer struct {
-	s  *slave
+	plain
 	at time.Time
 }
 
-func newTimer(s *slave, _ schedule.Dice) policy { return &timer{s: s} }
+func newTimer(*slave, schedule.Dice) policy { return &timer{} }
 
 func (t *timer) begin(now time.Time)     { t.at = now.Truncate(time.Minute).Add(time.Minute) }
 func (t *timer) next() time.Time         { return t.at }
 func (t *timer) asks(time.Time)          { t.at = time.Time{} }
 func (t *timer) patience() time.Duration { return 0 }
-func (t *timer) holds() time.Duration    { return 0 }
-func (t *timer) gently() bool            { return false }
-
-func (t *timer) knocked(time.Duration) (time.Duration, bool) { return 0, true }
 
 func (t *timer) answered(now time.Time, _, _ time.Duration, _ bool) { t.begin(now) }
 func (t *timer) refused(now time.Time, _ time.Duration)             { t.begin(now) }
 func (t *timer) failed(now time.Time, _ time.Duration, _ bool)      { t.begin(now) }
-func (t *timer) ring(time.Time, bool)                               {}
-
-// The helper registers once, when the host boots.
-func (t *timer) spread(time.Duration) time.Duration { return 0 }
-
-func (t *timer) checks(time.Time, time.Duration, bool) time.Duration { return 0 }
 
 // polling asks a minute after each answer, give or take 20 ms, and after a failure tries again with
 // pauses that double from 250 ms to a minute.
 type polling struct {
-	s     *slave
+	plain
 	dice  schedule.Dice
 	at    time.Time
 	pause time.Duration
 }
 
-func newPolling(s *slave, dice schedule.Dice) policy { return &polling{s: s, dice: dice} }
+func newPolling(_ *slave, dice schedule.Dice) policy { return &polling{dice: dice} }
 
-func (p *polling) begin(now time.Time)     { p.at = now }
-func (p *polling) next() time.Time         { return p.at }
-func (p *polling) asks(time.Time)          { p.at = time.Time{} }
-func (p *polling) patience() time.Duration { return timeout }
-func (p *polling) holds() time.Duration    { return 0 }
-func (p *polling) gently() bool            { return false }
-
-func (p *polling) knocked(time.Duration) (time.Duration, bool) { return 0, true }
+func (p *polling) begin(now time.Time) { p.at = now }
+func (p *polling) next() time.Time     { return p.at }
+func (p *polling) asks(time.Time)      { p.at = time.Time{} }
 
 func (p *polling) answered(now time.Time, _, _ time.Duration, _ bool) {
 	p.pause = 0
@@ -127,15 +126,10 @@ func (p *polling) failed(now time.Time, _ time.Duration, _ bool) {
 	p.at = now.Add(p.pause)
 }
 
-func (p *polling) ring(time.Time, bool) {}
-
-func (p *polling) spread(time.Duration) time.Duration { return 0 }
-
-func (p *polling) checks(time.Time, time.Duration, bool) time.Duration { return 0 }
-
 // before is the agent as it was: an interval that grows with the cluster, a chase after the ring,
 // and pauses after failures of a minute at most, whatever K2HR3 is like.
 type before struct {
+	plain
 	s        *slave
 	dice     schedule.Dice
 	at       time.Time
@@ -149,14 +143,9 @@ func newBefore(s *slave, dice schedule.Dice) policy {
 	return &before{s: s, dice: dice, check: schedule.Checking{Dice: dice}}
 }
 
-func (b *before) begin(now time.Time)     { b.at = now }
-func (b *before) next() time.Time         { return b.at }
-func (b *before) asks(time.Time)          { b.at = time.Time{} }
-func (b *before) patience() time.Duration { return timeout }
-func (b *before) holds() time.Duration    { return 0 }
-func (b *before) gently() bool            { return false }
-
-func (b *before) knocked(time.Duration) (time.Duration, bool) { return 0, true }
+func (b *before) begin(now time.Time) { b.at = now }
+func (b *before) next() time.Time     { return b.at }
+func (b *before) asks(time.Time)      { b.at = time.Time{} }
 
 func (b *before) answered(now time.Time, _, _ time.Duration, _ bool) {
 	b.failures.Reset()
@@ -198,8 +187,6 @@ func (b *before) ring(now time.Time, agrees bool) {
 	b.since, b.gap = now, 0
 	b.at = now.Add(b.s.scene().Turn.After(b.dice, 0))
 }
-
-func (b *before) spread(time.Duration) time.Duration { return 0 }
 
 func (b *before) checks(_ time.Time, took time.Duration, failed bool) time.Duration {
 	if failed {
