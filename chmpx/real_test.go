@@ -4,14 +4,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,12 +15,13 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/chmpx/conftest"
+	"k2hdkc-slave-agent/tests/chmpxhost"
 	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/netns"
+	"k2hdkc-slave-agent/tests/selfsigned"
 )
 
 // realLimit bounds one run of a real program.
@@ -98,57 +93,19 @@ func newRealShop(t *testing.T) *realShop {
 		first, _, _ := bytes.Cut(bytes.TrimSpace(version), []byte("\n"))
 		t.Logf("%s", first)
 	}
-	etc := t.TempDir()
-	put := func(name, text string) {
-		path := filepath.Join(etc, name)
-		fatal.If(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		fatal.If(t, os.WriteFile(path, []byte(text), 0o600))
-	}
-	put("hosts", `127.0.0.1 localhost
+	cert, key := selfsigned.Pair(t)
+	r := &realShop{programs: programs, conf: filepath.Join(t.TempDir(), "slave.ini")}
+	r.host = chmpxhost.New(t, "web-1", []string{"10.20.0.31", "fd00:20::31"}, map[string]string{
+		"hosts": `127.0.0.1 localhost
 10.20.0.31 web-1.shop.internal web-1 web.shop.example cname.shop.internal
 203.0.113.31 web-1.shop.internal
 10.20.0.11 db-1.shop.internal
-`)
-	put("nsswitch.conf", "hosts: files\n")
-	put("resolv.conf", "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
-	cert, key := certificate(t)
-	put("orders/cert.pem", cert)
-	put("orders/key.pem", key)
-	put("orders/ca.pem", cert)
-	put("orders/ca/ca.pem", cert)
-
-	r := &realShop{programs: programs, conf: filepath.Join(t.TempDir(), "slave.ini")}
-	r.host = netns.New(t, netns.Spec{
-		Name:    "web-1",
-		Addrs:   []string{"10.20.0.31", "fd00:20::31"},
-		Folders: map[string]string{"/etc": etc},
+`,
+		"resolv.conf":     "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n",
+		"orders/cert.pem": cert, "orders/key.pem": key, "orders/ca.pem": cert, "orders/ca/ca.pem": cert,
 	})
-	err := r.host.Do(func() error {
-		// Where chmpx keeps its state, which goes with the host.
-		if err := unix.Mount("tmpfs", "/var/lib", "tmpfs", 0, "size=4g"); err != nil {
-			return fmt.Errorf("mount /var/lib: %w", err)
-		}
-		return os.Mkdir("/var/lib/antpickax", 0o755)
-	})
-	fatal.If(t, err)
 	r.conftest = r.host.Program(t, programs.Conftest)
 	return r
-}
-
-// certificate makes a pair of throw-away PEM texts.
-func certificate(t *testing.T) (cert, key string) {
-	t.Helper()
-	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	fatal.If(t, err)
-	about := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true}
-	der, err := x509.CreateCertificate(rand.Reader, about, about, &k.PublicKey, k)
-	fatal.If(t, err)
-	private, err := x509.MarshalPKCS8PrivateKey(k)
-	fatal.If(t, err)
-	text := func(kind string, b []byte) string {
-		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}))
-	}
-	return text("CERTIFICATE", der), text("PRIVATE KEY", private)
 }
 
 // try gives a text to chmpxconftest, and to chmpx if it loads.
@@ -192,31 +149,18 @@ func (r *realShop) print(t *testing.T) string {
 func (r *realShop) start(t *testing.T) (is outcome, said string, err error) {
 	ctx, cancel := context.WithTimeout(t.Context(), realLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, r.programs.Chmpx, "-conf", r.conf, "-d", "err")
-	cmd.Dir = filepath.Dir(r.conf)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return "", "", err
-	}
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	if err := cmd.Start(); err != nil {
-		return "", "", err
-	}
-	is = doesntStart
-	for lines := bufio.NewScanner(stdout); lines.Scan(); {
-		said += lines.Text() + "\n"
-		if strings.HasPrefix(lines.Text(), "STATUS ") { // the last line when it is up
-			is = starts
-			cmd.Process.Signal(syscall.SIGHUP)
-		}
-	}
-	end := cmd.Wait()
-	if ctx.Err() != nil {
+	p, err := fakechmpx.Start(ctx, r.programs, r.conf, func(cmd *exec.Cmd) { cmd.Dir = filepath.Dir(r.conf) })
+	var failed *fakechmpx.NotStartedError
+	switch {
+	case ctx.Err() != nil:
 		return "", "", fmt.Errorf("chmpx neither came up nor ended in %v", realLimit)
+	case errors.As(err, &failed):
+		return doesntStart, failed.Error(), nil
+	case err != nil:
+		return "", "", err
 	}
-	return is, fmt.Sprintf("%s%s%v", said, stderr.String(), end), nil
+	_, err = p.Stop(ctx)
+	return starts, p.Output(), err
 }
 
 // TestRealSeesTheSameChanges has a running chmpx reload each changed file, and

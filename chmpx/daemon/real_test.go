@@ -1,22 +1,18 @@
 package daemon
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	"golang.org/x/sys/unix"
 
+	"k2hdkc-slave-agent/tests/chmpxhost"
 	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/netns"
@@ -36,23 +32,9 @@ func newRealHost(t *testing.T) *realHost {
 	if !ok {
 		t.Skip("chmpx, chmpxstatus and chmpxconftest are not installed")
 	}
-	etc, dir := t.TempDir(), t.TempDir()
-	for name, text := range map[string]string{
-		"hosts":         "127.0.0.1 localhost\n10.20.0.11 db-1.shop.internal\n",
-		"nsswitch.conf": "hosts: files\n",
-	} {
-		fatal.If(t, os.WriteFile(filepath.Join(etc, name), []byte(text), 0o644))
-	}
-	h := &realHost{programs: programs, conf: filepath.Join(dir, "slave.ini"),
-		prober: &Prober{Dir: dir}}
-	h.Host = netns.New(t, netns.Spec{Name: "web-1", Addrs: []string{"10.20.0.31"}, Folders: map[string]string{"/etc": etc}})
-	err := h.Do(func() error {
-		if err := unix.Mount("tmpfs", "/var/lib", "tmpfs", 0, "size=1g"); err != nil {
-			return fmt.Errorf("mount /var/lib: %w", err)
-		}
-		return os.Mkdir("/var/lib/antpickax", 0o755)
-	})
-	fatal.If(t, err)
+	dir := t.TempDir()
+	h := &realHost{programs: programs, conf: filepath.Join(dir, "slave.ini"), prober: &Prober{Dir: dir}}
+	h.Host = chmpxhost.New(t, "web-1", []string{"10.20.0.31"}, map[string]string{"hosts": "127.0.0.1 localhost\n10.20.0.11 db-1.shop.internal\n"})
 	h.prober.Command = h.Program(t, programs.Status)
 	return h
 }
@@ -68,25 +50,12 @@ func (h *realHost) put(t *testing.T, text string) {
 // start starts chmpx and waits until it is up. end ends it in order.
 func (h *realHost) start(t *testing.T) (pid int, end func()) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	cmd := exec.CommandContext(ctx, h.programs.Chmpx, "-conf", h.conf)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	stdout, err := cmd.StdoutPipe()
-	fatal.If(t, err)
-	fatal.If(t, h.Do(cmd.Start))
-	end = func() {
-		cmd.Process.Signal(syscall.SIGHUP)
-		cmd.Wait()
-		cancel()
-	}
-	t.Cleanup(end)
-	for lines := bufio.NewScanner(stdout); lines.Scan(); {
-		if strings.HasPrefix(lines.Text(), "STATUS ") {
-			return cmd.Process.Pid, end
-		}
-	}
-	t.Fatal("chmpx did not start")
-	return 0, nil
+	var p *fakechmpx.Process
+	fatal.If(t, h.Do(func() (err error) {
+		p, err = fakechmpx.Start(t.Context(), h.programs, h.conf)
+		return err
+	}))
+	return p.PID(), func() { p.Stop(t.Context()) }
 }
 
 func (h *realHost) status(group string, ctlPort int) (st Status, err error) {

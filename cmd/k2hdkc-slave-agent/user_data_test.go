@@ -3,14 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"io/fs"
-	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,6 +17,7 @@ import (
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/need"
+	"k2hdkc-slave-agent/tests/selfsigned"
 )
 
 const (
@@ -173,7 +167,7 @@ func TestUserDataWithK2HR3sUserDataInPlaceOfAToken(t *testing.T) {
 
 func TestUserDataTakesFilesAlong(t *testing.T) {
 	d := newDesk(t)
-	cert, key := certificate(t)
+	cert, key := selfsigned.Pair(t)
 	d.file("ca.pem", 0o644, "the roots of the shop\n"+cert+cert)
 	d.file("cert.pem", 0o644, key+cert) // both in one file, as some tools write it
 	d.file("key.pem", 0o600, key)
@@ -193,26 +187,10 @@ func TestUserDataTakesFilesAlong(t *testing.T) {
 	}
 }
 
-// certificate is a self-signed one, and its key.
-func certificate(t *testing.T) (cert, key string) {
-	t.Helper()
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	fatal.If(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "shop"}, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
-	fatal.If(t, err)
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	fatal.If(t, err)
-	encode := func(kind string, b []byte) string {
-		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}))
-	}
-	return encode("CERTIFICATE", der), encode("PRIVATE KEY", pkcs8)
-}
-
 func TestUserDataRefusesWhatWouldNotWork(t *testing.T) {
 	d := newDesk(t)
-	cert, key := certificate(t)
-	otherCert, _ := certificate(t)
+	cert, key := selfsigned.Pair(t)
+	otherCert, _ := selfsigned.Pair(t)
 	d.file("cert.pem", 0o644, cert)
 	d.file("other.pem", 0o644, otherCert)
 	d.file("key.pem", 0o600, key)

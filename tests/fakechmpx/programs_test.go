@@ -14,8 +14,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
+	"k2hdkc-slave-agent/tests/chmpxhost"
 	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/tests/netns"
@@ -35,19 +35,8 @@ func newBench(t *testing.T, programs fakechmpx.Programs) *bench {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
-	etc := t.TempDir()
-	for name, text := range map[string]string{"hosts": "127.0.0.1 localhost\n", "nsswitch.conf": "hosts: files\n"} {
-		fatal.If(t, os.WriteFile(filepath.Join(etc, name), []byte(text), 0o644))
-	}
 	b := &bench{T: t, ctx: ctx, programs: programs, state: fakechmpx.StateDir(t.TempDir()), conf: filepath.Join(t.TempDir(), "slave.ini")}
-	b.host = netns.New(t, netns.Spec{Name: "shop1", Addrs: []string{"198.51.100.5"}, Folders: map[string]string{"/etc": etc}})
-	err := b.host.Do(func() error { // where the real one keeps its memory
-		if err := unix.Mount("tmpfs", "/var/lib", "tmpfs", 0, "size=1g"); err != nil {
-			return err
-		}
-		return os.Mkdir("/var/lib/antpickax", 0o755)
-	})
-	fatal.If(t, err)
+	b.host = chmpxhost.New(t, "shop1", []string{"198.51.100.5"}, map[string]string{"hosts": "127.0.0.1 localhost\n"})
 	return b
 }
 
