@@ -1,50 +1,29 @@
 package daemon
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"k2hdkc-slave-agent/tests/fatal"
-	"k2hdkc-slave-agent/tests/need"
-
 	"github.com/godbus/dbus/v5"
+
+	"k2hdkc-slave-agent/tests/fakesystemd"
+	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // These tests talk D-Bus to a systemd that is played on a private bus.
 
-const unitPath = "/org/freedesktop/systemd1/unit/chmpx_2eservice"
-
 // startBus starts a bus of the test's own and makes it the system bus.
 func startBus(t *testing.T) (conn *dbus.Conn, stop func()) {
 	t.Helper()
-	need.Programs(t, "dbus-daemon")
-	cmd := exec.Command("dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address",
-		"--address=unix:path="+filepath.Join(t.TempDir(), "bus"))
-	out, err := cmd.StdoutPipe()
-	fatal.If(t, err)
-	fatal.If(t, cmd.Start())
-	stop = sync.OnceFunc(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	t.Cleanup(stop)
-	address, err := bufio.NewReader(out).ReadString('\n')
-	fatal.If(t, err)
-	address = strings.TrimSpace(address)
+	conn, address, stop := fakesystemd.Bus(t)
 	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
-	conn, err = dbus.Connect(address)
-	fatal.If(t, err)
-	t.Cleanup(func() { conn.Close() })
 	return conn, stop
 }
 
@@ -98,15 +77,7 @@ func (u *unitObject) GetAll(string) (map[string]dbus.Variant, *dbus.Error) {
 func play(t *testing.T, conn *dbus.Conn, m *manager, active string) {
 	t.Helper()
 	m.conn = conn
-	for _, err := range []error{
-		conn.Export(m, "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager"),
-		conn.Export(&unitObject{active}, unitPath, "org.freedesktop.DBus.Properties"),
-	} {
-		fatal.If(t, err)
-	}
-	if _, err := conn.RequestName("org.freedesktop.systemd1", dbus.NameFlagDoNotQueue); err != nil {
-		t.Fatal(err)
-	}
+	fakesystemd.Play(t, conn, "chmpx.service", m, &unitObject{active})
 }
 
 func realUnit() *Unit {
@@ -127,21 +98,16 @@ func TestStateOverTheBus(t *testing.T) {
 
 func TestJobsOverTheBus(t *testing.T) {
 	conn, _ := startBus(t)
-	m := &manager{result: "done"}
-	play(t, conn, m, "active")
+	play(t, conn, &manager{result: "done"}, "active")
 	u := realUnit()
 	for range 20 {
 		for _, do := range []func(context.Context) error{u.Start, u.Reload, u.Restart} {
 			fatal.If(t, do(t.Context()))
 		}
 	}
-}
-
-func TestJobThatFailsOverTheBus(t *testing.T) {
-	conn, _ := startBus(t)
 	play(t, conn, &manager{result: "failed"}, "inactive")
-	if err := realUnit().Start(t.Context()); err == nil || !strings.Contains(err.Error(), "journalctl") {
-		t.Errorf("error %v", err)
+	if err := u.Start(t.Context()); err == nil || !strings.Contains(err.Error(), "journalctl") {
+		t.Errorf("a job that fails: %v", err)
 	}
 }
 

@@ -58,6 +58,17 @@ const (
 // New starts one, without running the unit. It ends with the test.
 func New(tb testing.TB, unit string, service Service) *Systemd {
 	tb.Helper()
+	s := &Systemd{unit: unit, service: service}
+	tb.Cleanup(func() { s.jobDone.Wait() })
+	s.conn, s.address, _ = Bus(tb)
+	Play(tb, s.conn, unit, methods{s}, properties{s})
+	go s.restarts(tb.Context())
+	return s
+}
+
+// Bus starts a D-Bus, and connects to it. It ends with the test, or by stop.
+func Bus(tb testing.TB) (conn *dbus.Conn, address string, stop func()) {
+	tb.Helper()
 	need.Programs(tb, "dbus-daemon")
 	cmd := exec.Command("dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address",
 		"--address=unix:path="+filepath.Join(tb.TempDir(), "bus"))
@@ -65,34 +76,27 @@ func New(tb testing.TB, unit string, service Service) *Systemd {
 	out, err := cmd.StdoutPipe()
 	fatal.If(tb, err)
 	fatal.If(tb, cmd.Start())
-	s := &Systemd{unit: unit, service: service}
-	tb.Cleanup(func() {
-		if s.conn != nil {
-			s.conn.Close()
-		}
+	stop = sync.OnceFunc(func() {
 		cmd.Process.Kill()
 		cmd.Wait()
-		s.jobDone.Wait()
 	})
-	address, err := bufio.NewReader(out).ReadString('\n')
+	tb.Cleanup(stop)
+	line, err := bufio.NewReader(out).ReadString('\n')
 	fatal.If(tb, err)
-	s.address = strings.TrimSpace(address)
-	if s.conn, err = dbus.Connect(s.address); err != nil {
-		tb.Fatal(err)
-	}
-	for path, object := range map[dbus.ObjectPath]map[string]any{
-		objectPath:     {manager: methods{s}},
-		unitPath(unit): {"org.freedesktop.DBus.Properties": properties{s}},
-	} {
-		for name, methods := range object {
-			fatal.If(tb, s.conn.Export(methods, path, name))
-		}
-	}
-	if _, err := s.conn.RequestName("org.freedesktop.systemd1", dbus.NameFlagDoNotQueue); err != nil {
-		tb.Fatal(err)
-	}
-	go s.restarts(tb.Context())
-	return s
+	address = strings.TrimSpace(line)
+	conn, err = dbus.Connect(address)
+	fatal.If(tb, err)
+	tb.Cleanup(func() { conn.Close() })
+	return conn, address, stop
+}
+
+// Play answers on a bus as systemd's manager and as one unit's properties.
+func Play(tb testing.TB, conn *dbus.Conn, unit string, systemd, properties any) {
+	tb.Helper()
+	fatal.If(tb, conn.Export(systemd, objectPath, manager))
+	fatal.If(tb, conn.Export(properties, unitPath(unit), "org.freedesktop.DBus.Properties"))
+	_, err := conn.RequestName("org.freedesktop.systemd1", dbus.NameFlagDoNotQueue)
+	fatal.If(tb, err)
 }
 
 // Env is the setting by which an agent finds this systemd.
