@@ -3,14 +3,11 @@ package fakek2hr3
 import (
 	"encoding/base64"
 	"fmt"
-	"net"
 	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-
-	"k2hdkc-slave-agent/tests/fatal"
 )
 
 // podCUKs are the keys of the table's pods.
@@ -35,14 +32,8 @@ func TestPodsExchangesAsRecorded(t *testing.T) {
 		name := fmt.Sprintf("svrpod-orders-%d", i)
 		c.Join(addr, PodCUK(name, addr, "10.20.0.49", fmt.Sprint(i)), name)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	fatal.If(t, err)
-	srv := NewHTTPServer(s)
-	done := make(chan struct{})
-	go func() { defer close(done); srv.Serve(l) }() //nolint:errcheck // ends with Close
-	t.Cleanup(func() { srv.Close(); <-done })
 	tab := &table{
-		world:  world{base: "http://" + l.Addr().String(), tenant: "shop", cluster: "orders"},
+		world:  world{base: serve(t, s), tenant: "shop", cluster: "orders"},
 		client: &http.Client{Transport: &http.Transport{}},
 		tokens: map[string]string{"unscoped": s.UnscopedToken("shop"), "nobodys": strings.Repeat("7", 64)},
 		paths:  map[string]string{}, tags: map[string]string{},

@@ -92,12 +92,6 @@ func standIn(t *testing.T) world {
 		return time.Now().Add(ahead)
 	}))
 	c := s.AddCluster("shop", "orders")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	fatal.If(t, err)
-	srv := NewHTTPServer(s)
-	done := make(chan struct{})
-	go func() { defer close(done); srv.Serve(l) }() //nolint:errcheck // ends with Close
-	t.Cleanup(func() { srv.Close(); <-done })
 
 	undo := func() {}
 	actions := map[string]func(){
@@ -114,7 +108,7 @@ func standIn(t *testing.T) world {
 		"delete role":       func() { c.SetRole(false) },
 	}
 	return world{
-		base: "http://" + l.Addr().String(), tenant: "shop", cluster: "orders", user: s.UserToken("shop"),
+		base: serve(t, s), tenant: "shop", cluster: "orders", user: s.UserToken("shop"),
 		extdata: extdataName, extAgent: extdataUserAgent,
 		do: func(action string) bool {
 			if d, ok := passes(action); ok {
@@ -131,6 +125,18 @@ func standIn(t *testing.T) world {
 			return true
 		},
 	}
+}
+
+// serve serves a stand-in over TCP and returns its address.
+func serve(t *testing.T, s *Server) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	fatal.If(t, err)
+	srv := NewHTTPServer(s)
+	done := make(chan struct{})
+	go func() { defer close(done); srv.Serve(l) }() //nolint:errcheck // ends with Close
+	t.Cleanup(func() { srv.Close(); <-done })
+	return "http://" + l.Addr().String()
 }
 
 func realOne(uri string) world {

@@ -55,17 +55,6 @@ func TestETagIsTheRecordedOneForTheRecordedBodies(t *testing.T) {
 	}
 }
 
-func TestAddressesByK2HR3sOwnSyntax(t *testing.T) {
-	for addr, want := range map[string]bool{
-		"10.20.0.21": true, "010.1.1.1": false, "10.1.1.256": false, "10.1.1": false, "foo": false,
-		"2001:db8::1": true, "2001:db8::12": false, "fe80::1%eth0": false, "": false,
-	} {
-		if isIP(addr) != want {
-			t.Errorf("%q: %v", addr, !want)
-		}
-	}
-}
-
 // slave is a member of a cluster with one server, on an in-memory network.
 type slave struct {
 	*testing.T
