@@ -25,7 +25,7 @@ func TestAHealthyHostIsGoodEachTime(t *testing.T) {
 		"http":  {100, func(*patient) {}},
 		"https": {20, func(p *patient) { p.cert = goodCertificate() }},
 		"without a token": {20, func(p *patient) {
-			p.must(os.Remove(p.path("role-token")))
+			fatal.If(p.t, os.Remove(p.path("role-token")))
 			p.noToken = true
 		}},
 	} {
@@ -75,7 +75,7 @@ func TestK2HR3IsAskedSeldomAndForNothingThatChangesIt(t *testing.T) {
 // What is examined looks the same afterwards.
 func TestNothingOnTheHostChanges(t *testing.T) {
 	p := newPatient(t)
-	p.must(os.Chmod(p.path("role-token"), 0o644)) // the agent would close it
+	fatal.If(p.t, os.Chmod(p.path("role-token"), 0o644)) // the agent would close it
 	look := func() (all []string) {
 		err := filepath.Walk(p.dir, func(path string, info os.FileInfo, err error) error {
 			if err == nil {
@@ -83,7 +83,7 @@ func TestNothingOnTheHostChanges(t *testing.T) {
 			}
 			return err
 		})
-		p.must(err)
+		fatal.If(p.t, err)
 		return all
 	}
 	s := p.subject() // which makes what the test needs

@@ -18,6 +18,7 @@ import (
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/status"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
+	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/watcher/member"
 )
 
@@ -66,6 +67,14 @@ func chmpxIs(err error) func(*patient) {
 	}
 }
 
+// down is a chmpx that does not run, and its unit.
+func down(change func(*daemon.UnitState)) func(*patient) {
+	return func(p *patient) {
+		unitIs(change)(p)
+		chmpxIs(daemon.ErrNotRunning)(p)
+	}
+}
+
 func token(text string) func(*patient) {
 	return func(p *patient) { p.put("role-token", text, 0o600) }
 }
@@ -82,7 +91,7 @@ func configurationFaults() []fault {
 		{name: "an empty token file", seed: token("\n"), cause: "token", says: "is empty"},
 		{name: "a user token", seed: token("U=" + strings.Repeat("a", 64)), cause: "token", says: "user token"},
 		{name: "a digit of the token is missing", seed: token(strings.Repeat("a", 63)), cause: "token", says: "63 digits"},
-		{name: "a token that everybody can read", seed: func(p *patient) { p.must(os.Chmod(p.path("role-token"), 0o644)) }, cause: "token", warns: true, says: "chmod 0600"},
+		{name: "a token that everybody can read", seed: func(p *patient) { fatal.If(p.t, os.Chmod(p.path("role-token"), 0o644)) }, cause: "token", warns: true, says: "chmod 0600"},
 		{name: "a clock a day ahead", seed: func(p *patient) { p.dated(-24 * time.Hour) }, cause: "clock", says: "24h0m"},
 		{name: "a clock a day back", seed: func(p *patient) { p.dated(24 * time.Hour) }, cause: "clock", says: "behind"},
 		{name: "a clock that is a minute off", seed: func(p *patient) { p.dated(time.Minute) }, cause: "clock", warns: true},
@@ -120,13 +129,13 @@ func wayFaults() []fault {
 // blackHole is an address that takes no more connections, and refuses none.
 func blackHole(p *patient) string {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	p.must(err)
+	fatal.If(p.t, err)
 	p.t.Cleanup(func() { unix.Close(fd) })
 	port := 20000 // chmpx knows none above 32767
 	for unix.Bind(fd, &unix.SockaddrInet4{Port: port}) != nil {
 		port++
 	}
-	p.must(unix.Listen(fd, 0))
+	fatal.If(p.t, unix.Listen(fd, 0))
 	at := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port}
 	for range 4 { // fill its queue
 		c, err := net.DialTimeout("tcp", at.String(), 100*time.Millisecond)
@@ -201,22 +210,22 @@ func fileFaults() []fault {
 		{name: "the agent hangs", seed: func(p *patient) { p.agent = status.Hung }, cause: "agent", says: "no sign of life"},
 		{name: "the agent has stopped, and there is no file", seed: func(p *patient) { p.agent = status.Stopped; os.Remove(p.file()) }, cause: "agent"},
 		{name: "the file may not be replaced", root: true, seed: func(p *patient) { p.freeze(p.file()) }, cause: "folder", says: "chattr -i"},
-		{name: "the folder is gone", seed: func(p *patient) { p.must(os.Rename(p.path("out"), p.path("elsewhere"))) }, cause: "folder", says: "directory is not there"},
+		{name: "the folder is gone", seed: func(p *patient) { fatal.If(p.t, os.Rename(p.path("out"), p.path("elsewhere"))) }, cause: "folder", says: "directory is not there"},
 		{name: "the file is a link", seed: func(p *patient) {
-			p.must(os.Rename(p.file(), p.path("real.ini")))
-			p.must(os.Symlink(p.path("real.ini"), p.file()))
+			fatal.If(p.t, os.Rename(p.file(), p.path("real.ini")))
+			fatal.If(p.t, os.Symlink(p.path("real.ini"), p.file()))
 		}, cause: "folder", says: "symbolic link"},
-		{name: "the file is a directory", seed: func(p *patient) { os.Remove(p.file()); p.must(os.Mkdir(p.file(), 0o755)) }, cause: "folder", says: "directory"},
-		{name: "the file is a FIFO", seed: func(p *patient) { os.Remove(p.file()); p.must(syscall.Mkfifo(p.file(), 0o644)) }, cause: "folder", says: "FIFO"},
-		{name: "the file is deleted", seed: func(p *patient) { p.must(os.Remove(p.file())) }, cause: "file", says: "there is no"},
-		{name: "the file is truncated", seed: func(p *patient) { p.must(os.Truncate(p.file(), 0)) }, cause: "file", says: "is not what the agent put there"},
+		{name: "the file is a directory", seed: func(p *patient) { os.Remove(p.file()); fatal.If(p.t, os.Mkdir(p.file(), 0o755)) }, cause: "folder", says: "directory"},
+		{name: "the file is a FIFO", seed: func(p *patient) { os.Remove(p.file()); fatal.If(p.t, syscall.Mkfifo(p.file(), 0o644)) }, cause: "folder", says: "FIFO"},
+		{name: "the file is deleted", seed: func(p *patient) { fatal.If(p.t, os.Remove(p.file())) }, cause: "file", says: "there is no"},
+		{name: "the file is truncated", seed: func(p *patient) { fatal.If(p.t, os.Truncate(p.file(), 0)) }, cause: "file", says: "is not what the agent put there"},
 		{name: "the file is edited", seed: func(p *patient) {
 			p.put("out/slave.ini", strings.Replace(p.cluster.Text(), "GROUP ", "GRUPPE ", 1), 0o644)
 		}, cause: "file"},
 		{name: "the file is out of date", seed: func(p *patient) { p.cluster.Join("127.0.0.19", "kv-9", "127.0.0.19") }, cause: "file", warns: true, says: "newer text"},
-		{name: "a hard link", seed: func(p *patient) { p.must(os.Link(p.file(), p.path("out/backup.ini"))) }, cause: "links", says: "hard link"},
+		{name: "a hard link", seed: func(p *patient) { fatal.If(p.t, os.Link(p.file(), p.path("out/backup.ini"))) }, cause: "links", says: "hard link"},
 		{name: "chmpx's user cannot read the file", seed: func(p *patient) {
-			p.must(os.Chmod(p.file(), 0o600))
+			fatal.If(p.t, os.Chmod(p.file(), 0o600))
 			p.runsAs("901")
 		}, cause: "looks", says: "0600"},
 		{name: "a certificate of the RESOURCE is not there", seed: func(p *patient) { p.tls("/nowhere/server.crt", p.path("server.key")) }, cause: "certificates", says: "/nowhere/server.crt"},
@@ -255,24 +264,12 @@ func (p *patient) tls(cert, key string) {
 
 func chmpxFaults() []fault {
 	return []fault{
-		{name: "the unit is masked", seed: func(p *patient) {
-			unitIs(func(s *daemon.UnitState) {
-				s.LoadState, s.ActiveState, s.UnitFileState = "masked", "inactive", "masked"
-			})(p)
-			chmpxIs(daemon.ErrNotRunning)(p)
-		}, cause: "unit", says: "unmask"},
-		{name: "the unit has failed", seed: func(p *patient) {
-			unitIs(func(s *daemon.UnitState) { s.ActiveState, s.Result = "failed", "exit-code" })(p)
-			chmpxIs(daemon.ErrNotRunning)(p)
-		}, cause: "unit", says: "journalctl -u chmpx.service"},
-		{name: "the unit is stopped", seed: func(p *patient) {
-			unitIs(func(s *daemon.UnitState) { s.ActiveState = "inactive" })(p)
-			chmpxIs(daemon.ErrNotRunning)(p)
-		}, cause: "unit", says: "systemctl start"},
-		{name: "the unit is disabled", seed: func(p *patient) {
-			unitIs(func(s *daemon.UnitState) { s.ActiveState, s.UnitFileState = "inactive", "disabled" })(p)
-			chmpxIs(daemon.ErrNotRunning)(p)
-		}, cause: "unit", says: "enable --now"},
+		{name: "the unit is masked", seed: down(func(s *daemon.UnitState) {
+			s.LoadState, s.ActiveState, s.UnitFileState = "masked", "inactive", "masked"
+		}), cause: "unit", says: "unmask"},
+		{name: "the unit has failed", seed: down(func(s *daemon.UnitState) { s.ActiveState, s.Result = "failed", "exit-code" }), cause: "unit", says: "journalctl -u chmpx.service"},
+		{name: "the unit is stopped", seed: down(func(s *daemon.UnitState) { s.ActiveState = "inactive" }), cause: "unit", says: "systemctl start"},
+		{name: "the unit is disabled", seed: down(func(s *daemon.UnitState) { s.ActiveState, s.UnitFileState = "inactive", "disabled" }), cause: "unit", says: "enable --now"},
 		{name: "there is no chmpx", seed: func(p *patient) { p.units = nil; chmpxIs(daemon.ErrNotInstalled)(p) }, cause: "unit", says: "install chmpx"},
 		{name: "systemd does not answer", seed: func(p *patient) { p.noUnits = errors.New("systemd does not answer") }, cause: "unit", warns: true, root: true},
 		{name: "the unit's files have changed", seed: unitIs(func(s *daemon.UnitState) { s.Stale = true }), cause: "unit", warns: true, says: "daemon-reload"},
@@ -320,7 +317,7 @@ func chmpxFaults() []fault {
 		}, cause: "revision", says: fmt.Sprintf("kill -CONT %d", ownPID)},
 		{name: "a hard link keeps chmpx from the new file", seed: func(p *patient) {
 			p.writeFile(p.cluster.Text(), 8)
-			p.must(os.Link(p.file(), p.path("out/backup.ini")))
+			fatal.If(p.t, os.Link(p.file(), p.path("out/backup.ini")))
 		}, cause: "links"},
 		{name: "nothing listens on the control port", seed: func(p *patient) { p.put("proc/net/tcp", "", 0o644) }, cause: "control-port", says: "8031"},
 		{name: "all servers are down", seed: func(p *patient) { p.slave.SetRing(nil) }, cause: "servers", says: "connection refused"},

@@ -83,8 +83,8 @@ func newPatient(t *testing.T) *patient {
 	p.put("role-token", p.token+"\n", 0o600)
 	p.put("instance-id", ownCUK+"\n", 0o644)
 	p.put("slave-agent.ini", "", 0o644)
-	p.must(os.MkdirAll(p.path("run"), 0o755))
-	p.must(os.MkdirAll(p.path("out"), 0o755))
+	fatal.If(p.t, os.MkdirAll(p.path("run"), 0o755))
+	fatal.If(p.t, os.MkdirAll(p.path("out"), 0o755))
 	p.writeFile(p.cluster.Text(), 7)
 	p.units = map[string]daemon.UnitState{"chmpx.service": {
 		LoadState: "loaded", ActiveState: "active", UnitFileState: "enabled", Result: "success",
@@ -95,16 +95,11 @@ func newPatient(t *testing.T) *patient {
 	p.put(fmt.Sprintf("proc/%d/status", ownPID), "Name:\tchmpx\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t\n", 0o644)
 	p.put("proc/net/tcp", "  sl  local_address rem_address   st\n   0: 00000000:1F5F 00000000:0000 0A 00000000:00000000\n", 0o644)
 	for _, pid := range []string{"self", strconv.Itoa(ownPID)} {
-		p.must(os.MkdirAll(p.path("proc/"+pid+"/ns"), 0o755))
-		p.must(os.Symlink("net:[4026531840]", p.path("proc/"+pid+"/ns/net")))
+		fatal.If(p.t, os.MkdirAll(p.path("proc/"+pid+"/ns"), 0o755))
+		fatal.If(p.t, os.Symlink("net:[4026531840]", p.path("proc/"+pid+"/ns/net")))
 	}
 	p.start()
 	return p
-}
-
-func (p *patient) must(err error) {
-	p.t.Helper()
-	fatal.If(p.t, err)
 }
 
 func (p *patient) path(name string) string { return filepath.Join(p.dir, name) }
@@ -112,26 +107,26 @@ func (p *patient) file() string            { return p.path("out/slave.ini") }
 
 func (p *patient) put(name, text string, mode os.FileMode) {
 	p.t.Helper()
-	p.must(os.MkdirAll(filepath.Dir(p.path(name)), 0o755))
-	p.must(os.WriteFile(p.path(name), []byte(text), mode))
-	p.must(os.Chmod(p.path(name), mode))
+	fatal.If(p.t, os.MkdirAll(filepath.Dir(p.path(name)), 0o755))
+	fatal.If(p.t, os.WriteFile(p.path(name), []byte(text), mode))
+	fatal.If(p.t, os.Chmod(p.path(name), mode))
 }
 
 // writeFile puts a text in place as the agent does.
 func (p *patient) writeFile(text string, revision int) {
 	p.t.Helper()
 	p.put("out/next", string(render.Bytes(text, render.Values{InstanceID: ownCUK, Revision: revision})), 0o644)
-	p.must(os.Rename(p.path("out/next"), p.file()))
+	fatal.If(p.t, os.Rename(p.path("out/next"), p.file()))
 }
 
 // start starts chmpx on the file in place, with all its servers in the ring.
 func (p *patient) start() {
 	p.t.Helper()
 	b, err := os.ReadFile(p.file())
-	p.must(err)
+	fatal.If(p.t, err)
 	host := fakechmpx.Host{Names: []string{ownAddr}}
 	c, err := fakechmpx.Load(b, host)
-	p.must(err)
+	fatal.If(p.t, err)
 	p.slave, p.ring = fakechmpx.NewSlave(c, host), nil
 	for _, n := range c.Servers {
 		p.ring = append(p.ring, fakechmpx.Member{Name: n.Name, Port: n.Port, CtlPort: n.CtlPort, CUK: n.CUK, Seed: n.Seed})
@@ -159,7 +154,7 @@ func (p *patient) serve() (more []string) {
 		return p.more
 	}
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	p.must(err)
+	fatal.If(p.t, err)
 	srv := fakek2hr3.NewHTTPServer(p.api)
 	inner := srv.Handler
 	srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -196,18 +191,18 @@ func goodCertificate() *x509.Certificate {
 func (p *patient) issue(template *x509.Certificate) (tls.Certificate, string) {
 	p.t.Helper()
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	p.must(err)
+	fatal.If(p.t, err)
 	ca := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test authority"}, IsCA: true, BasicConstraintsValid: true,
 		NotBefore: time.Now().Add(-100 * 24 * time.Hour), NotAfter: time.Now().Add(100 * 24 * time.Hour), KeyUsage: x509.KeyUsageCertSign,
 	}
 	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
-	p.must(err)
+	fatal.If(p.t, err)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	p.must(err)
+	fatal.If(p.t, err)
 	template.SerialNumber, template.Subject = big.NewInt(2), pkix.Name{CommonName: "k2hr3"}
 	der, err := x509.CreateCertificate(rand.Reader, template, ca, &key.PublicKey, caKey)
-	p.must(err)
+	fatal.If(p.t, err)
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: caDER}))
 }
 
@@ -225,10 +220,10 @@ func (p *patient) certificate(name string, until time.Time) string {
 func (p *patient) subject() Subject {
 	p.t.Helper()
 	args := p.serve()
-	p.must(os.MkdirAll(p.path("memory"), 0o755))
+	fatal.If(p.t, os.MkdirAll(p.path("memory"), 0o755))
 	p.put("memory/state.chmpx", "", p.memory)
 	verb, err := options.LookupVerb("doctor")
-	p.must(err)
+	fatal.If(p.t, err)
 	args = append(args, "--config", p.path("slave-agent.ini"), "--api-uri", p.url, "--role", p.cluster.SlaveRole(),
 		"--instance-id-file", p.path("instance-id"), "--antpickax-dir", p.path("antpickax"), "--output", p.file(),
 		"--state-dir", p.path("state"), "--run-dir", p.path("run"))
@@ -246,7 +241,7 @@ func (p *patient) subject() Subject {
 	}
 	s.File = render.File{Path: o.Output}
 	s.Client, err = k2hr3.New(k2hr3.Config{API: o.APIURI, CAFile: o.CAFile, Timeout: Limit, Tries: 1})
-	p.must(err)
+	fatal.If(p.t, err)
 	s.Known = p.known
 	s.Judge = func(ctx context.Context, b []byte, running *chmpx.Running) chmpx.Report {
 		return chmpx.Judge(ctx, b, chmpx.Host{Name: "vm-3", Addrs: []string{ownAddr, "10.20.0.21"}}, running)
@@ -270,7 +265,7 @@ func (p *patient) subject() Subject {
 func (p *patient) examine(only string) Report {
 	p.t.Helper()
 	ids, err := Select(only)
-	p.must(err)
+	fatal.If(p.t, err)
 	var told []Result
 	r := Run(p.t.Context(), p.subject(), ids, func(r Result) { told = append(told, r) })
 	if len(told) != len(r.Checks) || len(told) != len(ids) {

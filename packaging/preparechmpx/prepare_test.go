@@ -47,23 +47,18 @@ func newStage(t *testing.T) *stage {
 	}}
 	s.log = slog.New(slog.NewTextHandler(&s.said, nil))
 	for _, d := range []string{s.memory, s.queues, s.proc} {
-		s.must(os.Mkdir(d, 0o777))
+		fatal.If(s.t, os.Mkdir(d, 0o777))
 	}
 	s.put(s.file, ini, 0, 0o644)
 	s.put(s.msgMax, "10\n", 0, 0o644)
 	return s
 }
 
-func (s *stage) must(err error) {
-	s.t.Helper()
-	fatal.If(s.t, err)
-}
-
 func (s *stage) put(path, text string, owner int, mode fs.FileMode) {
 	s.t.Helper()
-	s.must(os.WriteFile(path, []byte(text), mode))
-	s.must(os.Chmod(path, mode))
-	s.must(os.Chown(path, owner, owner))
+	fatal.If(s.t, os.WriteFile(path, []byte(text), mode))
+	fatal.If(s.t, os.Chmod(path, mode))
+	fatal.If(s.t, os.Chown(path, owner, owner))
 }
 
 // state and queue lay what somebody's chmpx has, or has left.
@@ -77,10 +72,10 @@ func (s *stage) queue(name string, owner int) { s.put(filepath.Join(s.queues, na
 // runs adds a process that has files open.
 func (s *stage) runs(pid int, comm string, open ...string) {
 	dir := filepath.Join(s.proc, fmt.Sprint(pid))
-	s.must(os.MkdirAll(filepath.Join(dir, "fd"), 0o755))
-	s.must(os.WriteFile(filepath.Join(dir, "comm"), []byte(comm+"\n"), 0o644))
+	fatal.If(s.t, os.MkdirAll(filepath.Join(dir, "fd"), 0o755))
+	fatal.If(s.t, os.WriteFile(filepath.Join(dir, "comm"), []byte(comm+"\n"), 0o644))
 	for i, path := range open {
-		s.must(os.Symlink(path, filepath.Join(dir, "fd", fmt.Sprint(i))))
+		fatal.If(s.t, os.Symlink(path, filepath.Join(dir, "fd", fmt.Sprint(i))))
 	}
 }
 
@@ -88,7 +83,7 @@ func (s *stage) runs(pid int, comm string, open ...string) {
 func (s *stage) left() (list []string) {
 	for _, dir := range []string{s.memory, s.queues} {
 		entries, err := os.ReadDir(dir)
-		s.must(err)
+		fatal.If(s.t, err)
 		for _, e := range entries {
 			list = append(list, e.Name())
 		}
@@ -185,17 +180,17 @@ func TestWhoMayGoIntoTheFolder(t *testing.T) {
 		{"a unit without a group, and no folder", 0, -1, true, 0o777, 0},
 	} {
 		s := newStage(t)
-		s.must(os.Remove(s.memory))
+		fatal.If(s.t, os.Remove(s.memory))
 		if c.mode != 0 {
-			s.must(os.Mkdir(s.memory, c.mode))
-			s.must(os.Chmod(s.memory, c.mode))
+			fatal.If(s.t, os.Mkdir(s.memory, c.mode))
+			fatal.If(s.t, os.Chmod(s.memory, c.mode))
 		}
 		for range 2 {
 			if err := Folder(s.memory, c.gid, c.closed); err != nil {
 				t.Errorf("%s: %v", c.name, err)
 			}
 			info, err := os.Stat(s.memory)
-			s.must(err)
+			fatal.If(s.t, err)
 			if got := int(info.Sys().(*syscall.Stat_t).Gid); info.Mode()&^fs.ModeDir != c.want || got != c.group {
 				t.Errorf("%s: %v of group %d, want %v of %d", c.name, info.Mode(), got, c.want, c.group)
 			}
@@ -224,7 +219,7 @@ func TestChmpxsUserCanReadItsFile(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 		info, err := os.Stat(s.file)
-		s.must(err)
+		fatal.If(s.t, err)
 		if got := fmt.Sprintf("%o %d", info.Mode().Perm(), info.Sys().(*syscall.Stat_t).Gid); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
@@ -243,8 +238,8 @@ func TestQueuesAreDeepEnough(t *testing.T) {
 		}
 	}
 	s := newStage(t)
-	s.must(os.Remove(s.msgMax))
-	s.must(os.Symlink("/proc/version", s.msgMax)) // which nobody may write
+	fatal.If(s.t, os.Remove(s.msgMax))
+	fatal.If(s.t, os.Symlink("/proc/version", s.msgMax)) // which nobody may write
 	if err := s.prepare(); err == nil {
 		t.Error("no error though it cannot be raised")
 	}

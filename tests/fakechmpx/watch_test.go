@@ -51,21 +51,16 @@ type file struct {
 	watch *fakechmpx.Watch
 }
 
-func (f *file) must(err error) {
-	f.Helper()
-	fatal.If(f, err)
-}
-
 func (f *file) create(path, text string) {
 	f.Helper()
-	f.must(os.WriteFile(path, []byte(text), 0o644))
+	fatal.If(f, os.WriteFile(path, []byte(text), 0o644))
 }
 
 // replace puts text in place by rename.
 func (f *file) replace(text string) {
 	f.Helper()
 	f.create(f.path+".next", text)
-	f.must(os.Rename(f.path+".next", f.path))
+	fatal.If(f, os.Rename(f.path+".next", f.path))
 }
 
 // expect waits for the next event, which may be none: the kernel queues events
@@ -100,29 +95,29 @@ func TestWhatChmpxMakesOfItsFile(t *testing.T) {
 		},
 		"not while somebody has the old file open": func(f *file) {
 			old, err := os.Open(f.path)
-			f.must(err)
+			fatal.If(f, err)
 			f.replace(revision(2, server1))
 			f.expect("", 0)
-			f.must(old.Close())
+			fatal.If(f, old.Close())
 			f.expect(reloaded, 2)
 		},
 		"not while the old file has another name": func(f *file) {
-			f.must(os.Link(f.path, f.path+".bak"))
+			fatal.If(f, os.Link(f.path, f.path+".bak"))
 			f.replace(revision(2, server1))
 			f.expect("", 0)
-			f.must(os.Remove(f.path + ".bak"))
+			fatal.If(f, os.Remove(f.path+".bak"))
 			f.expect(reloaded, 2)
 		},
 		"each write in place is a reload": func(f *file) {
 			w, err := os.OpenFile(f.path, os.O_WRONLY, 0)
-			f.must(err)
+			fatal.If(f, err)
 			defer w.Close()
 			_, err = w.WriteAt([]byte("2"), int64(strings.Index(revision(1), "FILEVERSION = ")+len("FILEVERSION = ")))
-			f.must(err)
+			fatal.If(f, err)
 			f.expect(reloaded, 2)
 		},
 		"a truncated file is fatal": func(f *file) {
-			f.must(os.Truncate(f.path, 0))
+			fatal.If(f, os.Truncate(f.path, 0))
 			f.expect(fakechmpx.Died, 0)
 			if _, err := f.watch.Next(f.Context()); !errors.Is(err, fakechmpx.ErrEnded) {
 				f.Errorf("after its death: %v", err)
@@ -138,7 +133,7 @@ func TestWhatChmpxMakesOfItsFile(t *testing.T) {
 		},
 		"a file that comes back soon is a reload": func(f *file) {
 			f.create(f.path+".next", revision(2, server1))
-			f.must(os.Rename(f.path, f.path+".old"))
+			fatal.If(f, os.Rename(f.path, f.path+".old"))
 			back := time.AfterFunc(50*time.Millisecond, func() { os.Rename(f.path+".next", f.path) })
 			defer back.Stop()
 			f.expect(reloaded, 2)
@@ -146,15 +141,15 @@ func TestWhatChmpxMakesOfItsFile(t *testing.T) {
 			f.expect(reloaded, 3)
 		},
 		"a file that stays away loses the watch": func(f *file) {
-			f.must(os.Remove(f.path))
+			fatal.If(f, os.Remove(f.path))
 			f.expect(fakechmpx.Lost, 0)
 			f.create(f.path, revision(2, server1))
 			f.replace(revision(3, server1))
 			f.expect("", 0)
 		},
 		"attributes are not noticed": func(f *file) {
-			f.must(os.Chmod(f.path, 0o600))
-			f.must(os.Chtimes(f.path, time.Now(), time.Unix(1, 0)))
+			fatal.If(f, os.Chmod(f.path, 0o600))
+			fatal.If(f, os.Chtimes(f.path, time.Now(), time.Unix(1, 0)))
 			f.expect("", 0)
 		},
 		"what is not compared changes nothing": func(f *file) {
@@ -179,7 +174,7 @@ func TestWhatChmpxMakesOfItsFile(t *testing.T) {
 			f.create(f.path, revision(1, server1))
 			var err error
 			f.watch, err = fakechmpx.WatchFile(f.path, host)
-			f.must(err)
+			fatal.If(f, err)
 			defer f.watch.Close()
 			do(f)
 		})
@@ -191,14 +186,14 @@ func TestASwappedLinkIsNoticedOnlyWhenItsTargetGoes(t *testing.T) {
 	one, two := f.path+".one", f.path+".two"
 	f.create(one, revision(1, server1))
 	f.create(two, revision(2, server1))
-	f.must(os.Symlink(one, f.path))
+	fatal.If(f, os.Symlink(one, f.path))
 	var err error
 	f.watch, err = fakechmpx.WatchFile(f.path, host)
-	f.must(err)
+	fatal.If(f, err)
 	defer f.watch.Close()
-	f.must(os.Symlink(two, f.path+".link"))
-	f.must(os.Rename(f.path+".link", f.path))
+	fatal.If(f, os.Symlink(two, f.path+".link"))
+	fatal.If(f, os.Rename(f.path+".link", f.path))
 	f.expect("", 0)
-	f.must(os.Remove(one))
+	fatal.If(f, os.Remove(one))
 	f.expect(fakechmpx.Reloaded, 2)
 }

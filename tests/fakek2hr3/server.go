@@ -118,7 +118,20 @@ type Request struct {
 
 // String renders the request as one line for a timeline.
 func (r Request) String() string {
-	return fmt.Sprintf("%s %s %s from %s (%s) -> %d", r.Start.Format("15:04:05.000"), r.Method, r.Path, r.Source, r.Token, r.Status)
+	path := r.Path
+	if r.Query != "" {
+		path += "?" + r.Query
+	}
+	s := fmt.Sprintf("%s %s %s from %s (%s)", r.Start.Format("15:04:05.000"), r.Method, path, r.Source, r.Token)
+	if r.Status == 0 {
+		s += ": no answer"
+	} else {
+		s += fmt.Sprintf(": %d", r.Status)
+	}
+	if r.Held >= 100*time.Millisecond {
+		s += fmt.Sprintf(" after %.1f s", r.Held.Seconds())
+	}
+	return s
 }
 
 // Requests returns all requests answered or dropped so far, oldest first.

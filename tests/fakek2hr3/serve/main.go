@@ -123,7 +123,7 @@ func serve(ctx context.Context, o choices, out io.Writer) error {
 		k2hr3.Fault(fakek2hr3.Fault{Name: fakek2hr3.FaultName(o.fault)})
 	}
 	fmt.Fprint(out, guide(listener.Addr().String(), o, cluster))
-	k2hr3.OnRequest(func(r fakek2hr3.Request) { fmt.Fprintln(out, line(r)) })
+	k2hr3.OnRequest(func(r fakek2hr3.Request) { fmt.Fprintln(out, r) })
 
 	web := fakek2hr3.NewHTTPServer(k2hr3)
 	stop := context.AfterFunc(ctx, func() { web.Close() })
@@ -136,21 +136,4 @@ func serve(ctx context.Context, o choices, out io.Writer) error {
 
 func server(n int) fakek2hr3.Host {
 	return fakek2hr3.Host{Addr: fmt.Sprintf("10.0.0.%d", 10+n), CUK: fmt.Sprintf("server-%d", n), Tag: fmt.Sprintf("server-%d.orders.example", n)}
-}
-
-// line is one request, without what is secret in it.
-func line(r fakek2hr3.Request) string {
-	s := fmt.Sprintf("%s %s %s from %s (%s)", r.Start.Format("15:04:05.000"), r.Method, r.Path, r.Source, r.Token)
-	if r.Query != "" {
-		s = strings.Replace(s, r.Path, r.Path+"?"+r.Query, 1)
-	}
-	if r.Status == 0 {
-		s += ": no answer"
-	} else {
-		s += fmt.Sprintf(": %d", r.Status)
-	}
-	if r.Held >= 100*time.Millisecond {
-		s += fmt.Sprintf(" after %.1f s", r.Held.Seconds())
-	}
-	return s
 }
