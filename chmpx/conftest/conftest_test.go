@@ -2,7 +2,6 @@ package conftest
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -39,6 +38,7 @@ var actors = map[string]func(){
 		actor.Flood(os.Stdout)
 	},
 	"floods":   func() { actor.Flood(os.Stdout) },
+	"hangs":    actor.Sleep,
 	"mute":     func() {},
 	"mentions": func() { fmt.Println("# configuration{ would have been here") },
 	"notes":    func() { fmt.Println("[NOTICE]\nThere is nothing to see.") },
@@ -144,32 +144,6 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-func TestACheckThatHangsGivesNoVerdict(t *testing.T) {
-	state := fakechmpx.StateDir(t.TempDir())
-	t.Setenv(fakechmpx.EnvState, string(state))
-	fatal.If(t, state.Inject(fakechmpx.FaultConftestHang))
-	c := Checker{Command: fakechmpx.BuildT(t).Conftest, Timeout: 100 * time.Millisecond}
-	path := write(t, "slave.ini", strings.Replace(good, "GROUP", "GRUPPE", 1))
-	err := c.Check(t.Context(), path)
-	var refused *RefusedError
-	if !errors.Is(err, ErrTimeout) || errors.As(err, &refused) {
-		t.Errorf("error %v, want ErrTimeout alone", err)
-	}
-
-	c.Timeout = time.Minute
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if err := c.Check(ctx, path); !errors.Is(err, context.Canceled) || errors.As(err, &refused) {
-		t.Errorf("error %v, want context.Canceled alone", err)
-	}
-
-	// The name service is back.
-	fatal.If(t, state.Clear(fakechmpx.FaultConftestHang))
-	if err := c.Check(t.Context(), path); !errors.As(err, &refused) {
-		t.Errorf("error %v, want a *RefusedError", err)
-	}
-}
-
 func TestOddCheckers(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -182,6 +156,7 @@ func TestOddCheckers(t *testing.T) {
 		{"loads-and-hangs", func(c *Checker) { c.Timeout = time.Second }, nil, ""},
 		{"loads-and-floods", nil, nil, ""},
 		{"floods", nil, tool.ErrTooMuch, ""},
+		{"hangs", func(c *Checker) { c.Timeout = 100 * time.Millisecond }, ErrTimeout, ""},
 		{"mute", nil, errSilent, ""},
 		{"mentions", nil, errSilent, ""},
 		{"notes", nil, nil, "no reason"},

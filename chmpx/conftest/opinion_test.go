@@ -11,13 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"k2hdkc-slave-agent/tests/actor"
 	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func TestTheOpinionOnANewFile(t *testing.T) {
-	programs, state := fakechmpx.BuildT(t), fakechmpx.StateDir(t.TempDir())
-	t.Setenv(fakechmpx.EnvState, string(state))
+	programs := fakechmpx.BuildT(t)
+	t.Setenv(fakechmpx.EnvState, t.TempDir())
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey {
@@ -68,8 +69,7 @@ func TestTheOpinionOnANewFile(t *testing.T) {
 	}
 
 	install(programs.Conftest)
-	fatal.If(t, state.Inject(fakechmpx.FaultConftestHang))
-	hasty := &Opinion{Checker: Checker{Command: link, Timeout: 100 * time.Millisecond}, Log: logger}
+	hasty := &Opinion{Checker: Checker{Command: actor.Program(t, "hangs"), Timeout: 100 * time.Millisecond}, Log: logger}
 	if err := hasty.Check(t.Context(), path); err != nil {
 		t.Errorf("a check that hangs refused: %v", err)
 	}

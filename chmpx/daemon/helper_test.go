@@ -1,35 +1,10 @@
 package daemon
 
 import (
-	"errors"
-	"os"
-	"path/filepath"
+	"io/fs"
 	"testing"
 	"testing/fstest"
-
-	"golang.org/x/sys/unix"
-
-	"k2hdkc-slave-agent/render/regularfile"
-	"k2hdkc-slave-agent/tests/fatal"
 )
-
-// Whatever is in the place of one of the helper's files keeps nobody waiting.
-func TestTheHelpersFilesMayBeAnything(t *testing.T) {
-	for name, put := range map[string]func(path string) error{
-		"a FIFO":     func(path string) error { return unix.Mkfifo(path, 0o644) },
-		"no end":     func(path string) error { return os.Symlink("/dev/zero", path) },
-		"a terabyte": func(path string) error { return errors.Join(os.WriteFile(path, nil, 0o644), os.Truncate(path, 1<<40)) },
-		"a folder":   func(path string) error { return os.Mkdir(path, 0o755) },
-	} {
-		for _, file := range []string{helperOverride, helperConf} {
-			root := t.TempDir()
-			fatal.If(t, put(filepath.Join(root, file)))
-			if runs, _, err := HelperFile(regularfile.Dir(root), "/"); err == nil {
-				t.Errorf("%s as %s says %s", name, file, runs)
-			}
-		}
-	}
-}
 
 func TestTheFileThatChmpxsHelperRunsItOn(t *testing.T) {
 	const conf, override = "etc/antpickax/chmpx-service-helper.conf", "etc/antpickax/override.conf"
@@ -65,6 +40,15 @@ func TestTheFileThatChmpxsHelperRunsItOn(t *testing.T) {
 				t.Errorf("got %s, said by %s, %v, want %s, said by %s", got, said, err, tt.want, tt.said)
 			}
 		})
+	}
+}
+
+// A file of the helper's that cannot be read says nothing, which is no default.
+func TestAFileOfTheHelpersThatCannotBeRead(t *testing.T) {
+	for _, file := range []string{helperOverride, helperConf} {
+		if runs, _, err := HelperFile(fstest.MapFS{"etc/antpickax/" + file: {Mode: fs.ModeDir}}, "/etc/antpickax"); err == nil {
+			t.Errorf("a folder as %s says %s", file, runs)
+		}
 	}
 }
 

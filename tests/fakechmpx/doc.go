@@ -23,7 +23,6 @@
 //     the RING is empty, and all server nodes of the file are SERVICE OUT and DOWN. A member
 //     that refuses the slave leaves it half connected (J).
 //   - clients: how many programs have joined, see [StateDir.SetClients].
-//   - faults/: a file for each [Fault].
 //
 // chmpx listens on its control port and says nothing there: the agent never opens it. Several
 // stand-ins on one machine share a port.

@@ -150,9 +150,6 @@ func (t tool) notAttached() int {
 
 // conftest is chmpxconftest (F.6).
 func (t tool) conftest() int {
-	for t.dir.has(FaultConftestHang) {
-		time.Sleep(10 * time.Millisecond)
-	}
 	path := t.args["conf"]
 	if ext := strings.ToLower(filepath.Ext(path)); ext != ".ini" {
 		return t.fail("%q is not a configuration file.", path)

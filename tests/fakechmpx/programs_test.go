@@ -179,21 +179,6 @@ func TestStatusIsFoundByGroupAndControlPort(t *testing.T) {
 	})
 }
 
-func TestConftestTellsByItsOutputOnly(t *testing.T) {
-	both(t, func(b *bench) {
-		b.write(revision(1, server1))
-		out, status := b.run(b.programs.Conftest, "-conf", b.conf, "-no_check_update")
-		if status != 0 || !strings.Contains(out, "configuration{\n\tGROUP           = orders\n") {
-			b.Errorf("a good file: status %d\n%s", status, out)
-		}
-		b.write(revision(1))
-		out, status = b.run(b.programs.Conftest, "-conf", b.conf, "-no_check_update", "-d", "err")
-		if status != 0 || strings.Contains(out, "configuration{") || !strings.Contains(out, "\n[NOTICE]\n") || !strings.Contains(out, "[CHMPX-ERR]") {
-			b.Errorf("a bad file: status %d\n%s", status, out)
-		}
-	})
-}
-
 // TestStatusHasTheRecordedShape holds what the stand-in prints to a recording of
 // the real chmpxstatus, which has two servers in service as well. Values and the
 // message queues, whose number is a setting, are left out.
