@@ -2,8 +2,6 @@ package options
 
 import (
 	"testing"
-
-	"k2hdkc-slave-agent/tests/fatal"
 )
 
 func TestMistakesInTheConfigurationFile(t *testing.T) {
@@ -88,9 +86,7 @@ func FuzzConfigurationFile(f *testing.F) {
 	f.Add("[slave]\n\ufeff")
 	f.Add("[slave]\n-=x\n\"\"\"\"=1\n`=")
 	f.Fuzz(func(t *testing.T, text string) {
-		v, err := LookupVerb("run")
-		fatal.If(t, err)
-		o, err := Load(v, nil, configured(text))
+		o, err := Load(verb(t, "run"), nil, configured(text))
 		if (o == nil) == (err == nil) {
 			t.Errorf("options %v and error %v", o, err)
 		}

@@ -119,9 +119,7 @@ func TestPackagesAndUsersOfANewVM(t *testing.T) {
 		{[]string{"--packages", "k2hdkc=1.0.19 libfoo,libbar+"}, []string{"k2hdkc=1.0.19", "libfoo", "libbar+"}, nil},
 		{[]string{"--app-user", "shop", "--app-user=mail", "--app-user", "a b"}, []string{"k2hdkc"}, []string{"shop", "mail", "a", "b"}},
 	} {
-		v, err := LookupVerb("user-data")
-		fatal.If(t, err)
-		o, err := Load(v, append([]string{"--config", "/none"}, c.args...), system(map[string]string{"/none": ""}))
+		o, err := Load(verb(t, "user-data"), append([]string{"--config", "/none"}, c.args...), system(map[string]string{"/none": ""}))
 		if err != nil {
 			t.Errorf("%q: %v", c.args, err)
 			continue
@@ -131,8 +129,7 @@ func TestPackagesAndUsersOfANewVM(t *testing.T) {
 		}
 	}
 	for _, args := range [][]string{{"--packages", "a;b"}, {"--packages", "-y"}, {"--app-user", "$(id)"}, {"--app-user", ""}} {
-		v, _ := LookupVerb("user-data")
-		if _, err := Load(v, args, system(nil)); err == nil {
+		if _, err := Load(verb(t, "user-data"), args, system(nil)); err == nil {
 			t.Errorf("%q is taken", args)
 		}
 	}
