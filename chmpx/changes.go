@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // ChangeKind says what changed.
@@ -101,32 +102,25 @@ func changedValues(old, new *Config) []Change {
 	add("DELIVERMODE", old.DeliverMode, new.DeliverMode)
 	add("CHMPXIDTYPE", old.IDType, new.IDType)
 	add("SELFCTLPORT", portText(old.SelfCtlPort), portText(new.SelfCtlPort))
-	for _, x := range []struct {
-		key     string
-		was, is int
-	}{
-		{"MAXCHMPX", old.MaxChmpx, new.MaxChmpx},
-		{"REPLICA", old.Replica, new.Replica},
-		{"MAXMQSERVER", old.MaxMQServer, new.MaxMQServer},
-		{"MAXMQCLIENT", old.MaxMQClient, new.MaxMQClient},
-		{"MQPERATTACH", old.MQPerAttach, new.MQPerAttach},
-		{"MAXMQPERCLIENT", old.MaxMQPerClient, new.MaxMQPerClient},
-		{"MAXQPERSERVERMQ", old.MaxQPerServerMQ, new.MaxQPerServerMQ},
-		{"MAXQPERCLIENTMQ", old.MaxQPerClientMQ, new.MaxQPerClientMQ},
-		{"MAXHISTLOG", old.MaxHistLog, new.MaxHistLog},
-		{"RETRYCNT", old.RetryCnt, new.RetryCnt},
-		{"RWTIMEOUT", old.RWTimeout, new.RWTimeout},
-		{"CONTIMEOUT", old.ConTimeout, new.ConTimeout},
-		{"MQRETRYCNT", old.MQRetryCnt, new.MQRetryCnt},
-		{"MQRWTIMEOUT", old.MQRWTimeout, new.MQRWTimeout},
-		{"MERGETIMEOUT", old.MergeTimeout, new.MergeTimeout},
-		{"SOCKTHREADCNT", old.SockThreadCnt, new.SockThreadCnt},
-		{"MQTHREADCNT", old.MQThreadCnt, new.MQThreadCnt},
-		{"MAXSOCKPOOL", old.MaxSockPool, new.MaxSockPool},
-		{"SOCKPOOLTIMEOUT", old.SockPoolTimeout, new.SockPoolTimeout},
-	} {
-		add(x.key, x.was, x.is)
-	}
+	add("MAXCHMPX", old.MaxChmpx, new.MaxChmpx)
+	add("REPLICA", old.Replica, new.Replica)
+	add("MAXMQSERVER", old.MaxMQServer, new.MaxMQServer)
+	add("MAXMQCLIENT", old.MaxMQClient, new.MaxMQClient)
+	add("MQPERATTACH", old.MQPerAttach, new.MQPerAttach)
+	add("MAXMQPERCLIENT", old.MaxMQPerClient, new.MaxMQPerClient)
+	add("MAXQPERSERVERMQ", old.MaxQPerServerMQ, new.MaxQPerServerMQ)
+	add("MAXQPERCLIENTMQ", old.MaxQPerClientMQ, new.MaxQPerClientMQ)
+	add("MAXHISTLOG", old.MaxHistLog, new.MaxHistLog)
+	add("RETRYCNT", old.RetryCnt, new.RetryCnt)
+	add("RWTIMEOUT", old.RWTimeout, new.RWTimeout)
+	add("CONTIMEOUT", old.ConTimeout, new.ConTimeout)
+	add("MQRETRYCNT", old.MQRetryCnt, new.MQRetryCnt)
+	add("MQRWTIMEOUT", old.MQRWTimeout, new.MQRWTimeout)
+	add("MERGETIMEOUT", old.MergeTimeout, new.MergeTimeout)
+	add("SOCKTHREADCNT", old.SockThreadCnt, new.SockThreadCnt)
+	add("MQTHREADCNT", old.MQThreadCnt, new.MQThreadCnt)
+	add("MAXSOCKPOOL", old.MaxSockPool, new.MaxSockPool)
+	add("SOCKPOOLTIMEOUT", old.SockPoolTimeout, new.SockPoolTimeout)
 	add("MQACK", old.MQAck, new.MQAck)
 	add("DOMERGE", old.DoMerge, new.DoMerge)
 	add("AUTOMERGE", old.AutoMerge, new.AutoMerge)
@@ -136,15 +130,13 @@ func changedValues(old, new *Config) []Change {
 }
 
 func text(v any) string {
-	switch v := v.(type) {
-	case bool:
-		if v {
-			return "on"
-		}
+	switch v {
+	case true:
+		return "on"
+	case false:
 		return "off"
-	default:
-		return fmt.Sprint(v)
 	}
+	return fmt.Sprint(v)
 }
 
 // modeText is the mode chmpx compares: what it runs as, not what is written.
@@ -233,15 +225,13 @@ func caText(n *Node) string {
 }
 
 func hostPortText(list []HostPort) string {
-	s := ""
-	for i, hp := range list {
-		if i > 0 {
-			s += ","
-		}
-		s += hp.Host
+	var texts []string
+	for _, hp := range list {
+		text := hp.Host
 		if hp.Port != Unset {
-			s += ":" + strconv.Itoa(hp.Port)
+			text += ":" + strconv.Itoa(hp.Port)
 		}
+		texts = append(texts, text)
 	}
-	return s
+	return strings.Join(texts, ",")
 }

@@ -29,9 +29,8 @@ const (
 // IDType says what chmpx builds a node's identity from.
 type IDType string
 
-// The identity types. IDUnknown is only used in Running.
+// The identity types.
 const (
-	IDUnknown      IDType = ""
 	IDName         IDType = "NAME"
 	IDCUK          IDType = "CUK"
 	IDCtlEndpoints IDType = "CTLENDPOINTS"
@@ -77,12 +76,7 @@ type Config struct {
 
 // HasSSL reports whether a server node of the configuration uses TLS.
 func (c *Config) HasSSL() bool {
-	for i := range c.Servers {
-		if c.Servers[i].SSL {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.Servers, func(n Node) bool { return n.SSL })
 }
 
 // Node is one server or slave node.

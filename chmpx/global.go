@@ -1,8 +1,6 @@
 package chmpx
 
-import (
-	"strings"
-)
+import "strings"
 
 // Defaults and limits of chmpx 1.0.113 (docs/chmpx.md B.2).
 const (
@@ -22,6 +20,7 @@ func (l *loader) loadGlobal() {
 	c.Date = l.global["DATE"].value
 	l.loadModes()
 
+	l.number("SELFCTLPORT", Unset) // for what is odd about it
 	c.SelfCtlPort = l.globalPort("SELFCTLPORT")
 	c.SelfCUK = l.global["SELFCUK"].value
 
@@ -132,14 +131,10 @@ func (l *loader) number(key string, absent int) int {
 		return absent
 	}
 	n := atoi(e.value)
-	l.oddNumber(e, key, n)
-	return n
-}
-
-func (l *loader) oddNumber(e entry, key string, n int) {
 	if !plainNumber(e.value) {
 		l.add(Accept, RuleNumber, e.line, key, "%s is %s, which chmpx reads as %d", key, quote(e.value), n)
 	}
+	return n
 }
 
 func (l *loader) atMost(key string, absent, most int) int {
@@ -182,12 +177,8 @@ func (l *loader) boolEntry(e entry, key string, absent bool) bool {
 
 // globalPort reads a port of [GLOBAL], Unset if it is absent.
 func (l *loader) globalPort(key string) int {
-	e := l.global[key]
-	if e.line == 0 {
-		return Unset
+	if e := l.global[key]; e.line != 0 {
+		return port(e.value)
 	}
-	if n := atoi(e.value); !plainNumber(e.value) {
-		l.oddNumber(e, key, n)
-	}
-	return port(e.value)
+	return Unset
 }

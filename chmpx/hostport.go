@@ -57,10 +57,7 @@ func hostPort(s string, defaultPort int) (HostPort, bool) {
 
 // splitPort cuts trailing digits and the separator before them off s.
 func splitPort(s string) (host, digits string, sep byte, ok bool) {
-	i := len(s)
-	for i > 0 && '0' <= s[i-1] && s[i-1] <= '9' {
-		i--
-	}
+	i := len(strings.TrimRight(s, digits10))
 	if i == len(s) || i < 2 || strings.IndexByte(`:#p(\.) `, s[i-1]) < 0 {
 		return "", "", 0, false
 	}
@@ -145,26 +142,10 @@ func isByte(s string) bool {
 
 // isHex16 reports a hexadecimal number up to ffff, leading zeros allowed.
 func isHex16(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if (c < '0' || '9' < c) && (c < 'a' || 'f' < c) && (c < 'A' || 'F' < c) {
-			return false
-		}
-	}
-	return len(strings.TrimLeft(s, "0")) <= 4
+	return strings.Trim(s, digits10+"abcdefABCDEF") == "" && len(strings.TrimLeft(s, "0")) <= 4
 }
 
 func isHostName(s string) bool {
-	letter := false
-	for i := range len(s) {
-		c := s[i]
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
-			letter = true
-		case '0' <= c && c <= '9', c == '-', c == '.', c == '_':
-		default:
-			return false
-		}
-	}
-	return letter
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	return strings.ContainsAny(s, letters) && strings.Trim(s, letters+digits10+"-._") == ""
 }

@@ -1,6 +1,8 @@
 package chmpx
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"k2hdkc-slave-agent/chmpx/ini"
@@ -27,7 +29,7 @@ const (
 	keySlaveCert
 	keySlavePrivKey
 	numNodeKeys
-	noNodeKey nodeKey = -1
+	noNodeKey nodeKey = -1 // as slices.Index has it
 )
 
 var nodeKeyNames = [numNodeKeys]string{
@@ -41,12 +43,7 @@ func (k nodeKey) String() string { return nodeKeyNames[k] }
 // nodeKeyOf returns the node key of that name. chmpx reads fewer of them in
 // SLVNODE, as loadSlaves knows; the others do no harm there.
 func nodeKeyOf(s string) nodeKey {
-	for k, name := range nodeKeyNames {
-		if s == name {
-			return nodeKey(k)
-		}
-	}
-	return noNodeKey
+	return nodeKey(slices.Index(nodeKeyNames[:], s))
 }
 
 var globalKeyNames = map[string]bool{
@@ -78,21 +75,9 @@ func knownIn(section, key string) bool {
 
 // beginsKnownKey reports whether s is a key of the section or the beginning of one.
 func beginsKnownKey(section, s string) bool {
-	if s == "" {
-		return false
-	}
+	names := nodeKeyNames[:]
 	if section == ini.Global {
-		for name := range globalKeyNames {
-			if strings.HasPrefix(name, s) {
-				return true
-			}
-		}
-		return false
+		names = slices.Collect(maps.Keys(globalKeyNames))
 	}
-	for _, name := range nodeKeyNames {
-		if strings.HasPrefix(name, s) {
-			return true
-		}
-	}
-	return false
+	return s != "" && slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, s) })
 }

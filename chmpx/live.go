@@ -5,15 +5,12 @@ import "cmp"
 // Running is what a chmpx that runs now was started with, and has room for. A
 // field that is not known stays zero, and its rules do not apply.
 type Running struct {
-	Group  string
-	IDType IDType
+	Group string
 	// MaxChmpx is the MAXCHMPX it has applied, FreeSlots how many entries of its node
 	// tables are free. FreeSlots counts only if MaxChmpx is not 0.
 	MaxChmpx, FreeSlots int
 	// SSL reports whether it was started with TLS on for any node, if SSLKnown.
-	SSL, SSLKnown            bool
-	SelfCtlPort              int // 0: not known
-	MaxMQServer, MaxMQClient int
+	SSL, SSLKnown bool
 	// Servers are the server nodes it has now.
 	Servers []RunningServer
 	// Config is the latest configuration that it is known to have applied. It
@@ -43,19 +40,15 @@ func (l *loader) checkLive(r *Running) {
 	if group := cmp.Or(r.Group, was.Group); group != "" && group != c.Group {
 		l.add(Dangerous, RuleLiveGroup, l.global["GROUP"].line, "GROUP", "the running chmpx has GROUP %s: it refuses to reload a file with GROUP %s and applies nothing of it; %s", quote(group), quote(c.Group), restart)
 	}
-	if id := cmp.Or(r.IDType, was.IDType); id != IDUnknown && id != c.IDType {
-		l.add(Dangerous, RuleLiveIDType, l.global["CHMPXIDTYPE"].line, "CHMPXIDTYPE", "the running chmpx has CHMPXIDTYPE %s: it refuses to reload a file with %s and applies nothing of it; %s", id, c.IDType, restart)
+	if r.Config != nil && was.IDType != c.IDType {
+		l.add(Dangerous, RuleLiveIDType, l.global["CHMPXIDTYPE"].line, "CHMPXIDTYPE", "the running chmpx has CHMPXIDTYPE %s: it refuses to reload a file with %s and applies nothing of it; %s", was.IDType, c.IDType, restart)
 	}
 	if c.HasSSL() && !r.SSL && (r.SSLKnown || r.Config != nil && !was.HasSSL()) {
 		l.add(Dangerous, RuleLiveTLS, l.global["SSL"].line, "SSL", "the running chmpx was started without TLS: if a reload switches TLS on, chmpx crashes at the first connection; %s", restart)
 	}
 	l.liveTables(r, was, restart)
 
-	wasPort := r.SelfCtlPort
-	if wasPort == 0 && r.Config != nil {
-		wasPort = was.SelfCtlPort
-	}
-	if wasPort != 0 && wasPort != Unset && wasPort != c.SelfCtlPort && c.SelfCtlPort != Unset {
+	if wasPort := was.SelfCtlPort; wasPort != 0 && wasPort != Unset && wasPort != c.SelfCtlPort && c.SelfCtlPort != Unset {
 		l.add(Dangerous, RuleLivePort, l.global["SELFCTLPORT"].line, "SELFCTLPORT", "the running chmpx listens on control port %d and keeps it: after a reload with SELFCTLPORT %d, client programs no longer find chmpx; %s", wasPort, c.SelfCtlPort, restart)
 	}
 	if r.Config != nil && was.DeliverMode != c.DeliverMode {
@@ -69,8 +62,8 @@ func (l *loader) liveTables(r *Running, was *Config, restart string) {
 		key      string
 		old, new int
 	}{
-		{"MAXMQSERVER", cmp.Or(r.MaxMQServer, was.MaxMQServer), c.MaxMQServer},
-		{"MAXMQCLIENT", cmp.Or(r.MaxMQClient, was.MaxMQClient), c.MaxMQClient},
+		{"MAXMQSERVER", was.MaxMQServer, c.MaxMQServer},
+		{"MAXMQCLIENT", was.MaxMQClient, c.MaxMQClient},
 	} {
 		if x.old != 0 && x.new > x.old {
 			l.add(Dangerous, RuleLiveTables, l.global[x.key].line, x.key, "%s rises from %d to %d: the running chmpx takes the new number but not larger tables, and overruns the old ones; %s", x.key, x.old, x.new, restart)

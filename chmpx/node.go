@@ -20,7 +20,7 @@ func (l *loader) loadServers() {
 		return
 	}
 	l.svr.sort()
-	defaultPort, defaultCtlPort := l.defaultPort("PORT"), l.defaultPort("CTLPORT")
+	defaultPort, defaultCtlPort := l.globalPort("PORT"), l.globalPort("CTLPORT")
 	l.cfg.Servers = make([]Node, 0, len(l.svr.list))
 	n := new(Node)
 	for _, b := range l.svr.list {
@@ -75,7 +75,7 @@ func (l *loader) loadSlaves() {
 		return
 	}
 	l.slv.sort()
-	defaultCtlPort := l.defaultPort("CTLPORT")
+	defaultCtlPort := l.globalPort("CTLPORT")
 	l.cfg.Slaves = make([]Node, 0, len(l.slv.list))
 	for _, b := range l.slv.list {
 		l.cfg.Slaves = append(l.cfg.Slaves, Node{Port: Unset})
@@ -99,14 +99,6 @@ func (l *loader) readNode(b *block, n *Node, defaultCtlPort int, kind string) {
 	n.CtlEndpoints = l.hostPorts(b, keyCtlEndpoints, n.CtlPort)
 	n.ForwardPeers = l.hostPorts(b, keyForward, Unset)
 	n.ReversePeers = l.hostPorts(b, keyReverse, Unset)
-}
-
-// defaultPort reads PORT or CTLPORT of [GLOBAL].
-func (l *loader) defaultPort(key string) int {
-	if e := l.global[key]; e.line != 0 {
-		return port(e.value)
-	}
-	return Unset
 }
 
 func (l *loader) nodePort(b *block, k nodeKey, absent int, kind string) int {

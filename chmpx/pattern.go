@@ -32,7 +32,7 @@ func expandName(name string, limit int) (names []string, total int, err error) {
 	if name == "" {
 		return nil, 0, errPatternEmpty
 	}
-	if strings.IndexByte(name, '[') < 0 && strings.IndexByte(name, ']') < 0 && strings.IndexByte(name, ',') < 0 {
+	if !strings.ContainsAny(name, "[],") {
 		if limit < 1 {
 			return nil, 1, nil
 		}
@@ -44,7 +44,7 @@ func expandName(name string, limit int) (names []string, total int, err error) {
 			return nil, 0, err
 		}
 		total = min(total+p.count(), 1<<40)
-		names = p.appendTo(names, limit)
+		names = p.expand(names, limit, "", 0)
 	}
 	if total == 0 {
 		return nil, 0, errPatternNoResult
@@ -179,14 +179,7 @@ func parseRange(from, to string) (choice, bool) {
 	return choice{lo: int(from[0]), hi: int(to[0]), letter: true}, lower || upper
 }
 
-func isDigits(s string) bool {
-	for i := range len(s) {
-		if s[i] < '0' || '9' < s[i] {
-			return false
-		}
-	}
-	return s != ""
-}
+func isDigits(s string) bool { return s != "" && strings.Trim(s, digits10) == "" }
 
 // count is how many names the pattern expands to, saturating.
 func (p pattern) count() int {
@@ -201,11 +194,7 @@ func (p pattern) count() int {
 	return n
 }
 
-// appendTo appends the names of the pattern until there are limit names.
-func (p pattern) appendTo(names []string, limit int) []string {
-	return p.expand(names, limit, "", 0)
-}
-
+// expand appends the names that begin with prefix and go on with text[i] until there are limit names.
 func (p pattern) expand(names []string, limit int, prefix string, i int) []string {
 	if len(names) >= limit {
 		return names

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -37,23 +38,13 @@ const maxRegexp = 4096
 // errRegexpBeyond.
 func matchERE(expr string, texts []string) (bool, error) {
 	if plainERE(expr) {
-		for _, s := range texts {
-			if containsDots(s, expr) {
-				return true, nil
-			}
-		}
-		return false, nil
+		return slices.ContainsFunc(texts, func(s string) bool { return containsDots(s, expr) }), nil
 	}
 	re, err := compileERE(expr)
 	if err != nil {
 		return false, err
 	}
-	for _, s := range texts {
-		if re.MatchString(s) {
-			return true, nil
-		}
-	}
-	return false, nil
+	return slices.ContainsFunc(texts, re.MatchString), nil
 }
 
 // plainERE reports an expression without any special character but the dot,

@@ -2,6 +2,8 @@ package chmpx
 
 import (
 	"bytes"
+
+	"k2hdkc-slave-agent/chmpx/ini"
 )
 
 // notAConfiguration recognises what a proxy, a half-configured K2HR3 or a mistake
@@ -36,9 +38,8 @@ func notAConfiguration(b []byte) (rule, text string, found bool) {
 
 // hasSection reports whether a line of b is a header that chmpx knows.
 func hasSection(b []byte) bool {
-	for line := range bytes.Lines(b) {
-		switch string(bytes.Trim(line, " \t\r\n")) {
-		case "[GLOBAL]", "[SVRNODE]", "[SLVNODE]":
+	for line := range ini.Lines(b) {
+		if line.Kind == ini.Section && line.Section != "" {
 			return true
 		}
 	}
