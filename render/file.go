@@ -86,7 +86,8 @@ func (f File) stage(b []byte, name string) (_ *Staged, err error) {
 			err = f.cannotReplace(fmt.Errorf("cannot write %s: %w", s.Path(), err))
 		}
 	}()
-	s.next, err = atomicfile.Create(root, s.name(), name)
+	// The temporary name is always the same, so that nothing can pile up.
+	s.next, err = atomicfile.Create(root, filepath.Base(s.Path()), name)
 	if err != nil {
 		return nil, err
 	}
@@ -167,9 +168,6 @@ type Staged struct {
 	next *atomicfile.Next
 }
 
-// name is always the same, so that nothing can pile up.
-func (s *Staged) name() string { return filepath.Base(s.Path()) }
-
 // Path returns the path of the staged file, for a second opinion on it.
 func (s *Staged) Path() string { return s.file.beside("next") }
 
@@ -191,10 +189,7 @@ func (s *Staged) Commit() error {
 	if err != nil {
 		return s.file.cannotReplace(err)
 	}
-	if err := syncDir(s.root); err != nil {
-		return fmt.Errorf("%s %w: %w", s.file.Path, ErrNotDurable, err)
-	}
-	return nil
+	return s.file.flush(s.root)
 }
 
 // unchanged tells whether a file looks as it did before.
@@ -240,19 +235,23 @@ func (s *Staged) Discard() {
 	s.root = nil
 }
 
-func syncDir(root *os.Root) error {
+// flush flushes the directory, in which the file has just been replaced.
+func (f File) flush(root *os.Root) error {
 	d, err := root.Open(".")
-	if err != nil {
-		return err
+	if err == nil {
+		defer d.Close()
+		err = d.Sync()
 	}
-	defer d.Close()
-	return d.Sync()
+	if err != nil {
+		return fmt.Errorf("%s %w: %w", f.Path, ErrNotDurable, err)
+	}
+	return nil
 }
 
 // aboutLooks tells whether an error is about the looks of a file, not about making one.
 func aboutLooks(err error) bool {
-	var pe *fs.PathError
-	return errors.As(err, &pe) && slices.Contains([]string{"chown", "chmod", "setxattr"}, pe.Op)
+	pe, ok := errors.AsType[*fs.PathError](err)
+	return ok && slices.Contains([]string{"chown", "chmod", "setxattr"}, pe.Op)
 }
 
 // explain adds to a system error what it means here and what the operator can do.

@@ -92,11 +92,7 @@ func (f File) OtherNames() int {
 	if err != nil {
 		return 0
 	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return 0
-	}
-	names := int(st.Nlink) - 1
+	names := int(info.Sys().(*syscall.Stat_t).Nlink) - 1
 	if previous, err := os.Lstat(f.previousPath()); err == nil && os.SameFile(info, previous) {
 		names--
 	}

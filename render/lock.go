@@ -76,7 +76,7 @@ func (l *Lock) take(limit time.Duration) error {
 		}
 		err = claim(f, limit)
 		if err == nil && l.inPlace(f) {
-			l.release()
+			l.Unlock()
 			l.f = f
 			l.sign()
 			return nil
@@ -120,9 +120,7 @@ func claim(l *os.File, limit time.Duration) error {
 
 // Unlock releases the file. The lock file stays: removing it would race with the next one to lock
 // it.
-func (l *Lock) Unlock() { l.release() }
-
-func (l *Lock) release() {
+func (l *Lock) Unlock() {
 	if l.f == nil {
 		return
 	}

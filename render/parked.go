@@ -101,10 +101,7 @@ func (f File) renameParked(root *os.Root) error {
 	if err := root.Rename(filepath.Base(f.ParkedPath()), filepath.Base(f.Path)); err != nil {
 		return f.cannotReplace(fmt.Errorf("by %s: %w", f.ParkedPath(), err))
 	}
-	if err := syncDir(root); err != nil {
-		return fmt.Errorf("%s %w: %w", f.Path, ErrNotDurable, err)
-	}
-	return nil
+	return f.flush(root)
 }
 
 // Previous returns the bytes of the file that has a previous. The error is fs.ErrNotExist's kind if

@@ -28,8 +28,7 @@ const leftoverAge = time.Minute
 // error is an *fs.PathError with path in it; the temporary file's name is of no use to anybody.
 func Write(path string, content []byte, mode fs.FileMode) error {
 	err := write(path, content, mode)
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		return &fs.PathError{Op: "replace", Path: path, Err: errno}
 	}
 	return err
