@@ -99,8 +99,8 @@ func (a answer) object() (members, error) {
 
 // jsonFault says what is wrong with body without quoting it.
 func jsonFault(err error, body []byte) string {
-	var syntax *json.SyntaxError
-	if !errors.As(err, &syntax) {
+	syntax, ok := errors.AsType[*json.SyntaxError](err)
+	if !ok {
 		return "the answer is not the JSON it should be"
 	}
 	if syntax.Offset >= int64(len(body)) {

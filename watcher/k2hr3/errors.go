@@ -108,8 +108,7 @@ func (e *Error) Cut() bool {
 
 // lasted notes for how long K2HR3 had the request that err is about, if it had.
 func lasted(err error, took func() time.Duration, had func() bool) error {
-	var e *Error
-	if errors.As(err, &e) && had() {
+	if e, ok := errors.AsType[*Error](err); ok && had() {
 		e.Took = took()
 	}
 	return err
@@ -133,7 +132,4 @@ func Took(err error) time.Duration {
 }
 
 // Timeout reports whether the exchange took longer than it was allowed to.
-func (e *Error) Timeout() bool {
-	var t interface{ Timeout() bool }
-	return errors.As(e.Err, &t) && t.Timeout()
-}
+func (e *Error) Timeout() bool { return isTimeout(e.Err) }

@@ -233,14 +233,12 @@ func (c *Client) refusedHere(op string, err error) error {
 // failed returns the error for an exchange that brought no answer, or a wrong
 // one. A context that ended is no failure of K2HR3's.
 func (c *Client) failed(ctx context.Context, op string, a answer, err error) error {
-	var wrong *answerError
-	if errors.As(err, &wrong) {
+	if wrong, ok := errors.AsType[*answerError](err); ok {
 		e := c.newError(op, a.status, verdict{wrong.kind, wrong.hint})
 		e.Err = wrong
 		return e
 	}
-	var alone aloneError
-	if errors.As(err, &alone) {
+	if alone, ok := errors.AsType[aloneError](err); ok {
 		e := c.newError(op, 0, verdict{kind: ErrServer})
 		e.Err, e.RetryAfter = alone, time.Until(alone.until)
 		return e
@@ -257,8 +255,7 @@ func (c *Client) failed(ctx context.Context, op string, a answer, err error) err
 // withoutRequest strips err of the request's URL, which the operation says
 // already.
 func withoutRequest(err error) error {
-	var request *url.Error
-	if errors.As(err, &request) {
+	if request, ok := errors.AsType[*url.Error](err); ok {
 		return request.Err
 	}
 	return err

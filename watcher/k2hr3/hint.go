@@ -28,15 +28,13 @@ type route struct {
 // explain returns what is wrong and helps after a failure below HTTP, and what that is called; the
 // hint is empty where the error says it all.
 func (r route) explain(err error, now time.Time) (hint string, named error) {
-	var dial *net.OpError
 	if proxy := proxyOf(r.server); proxy != nil {
 		variable := proxyVariable(r.server.Scheme)
-		if errors.As(err, &dial) && dial.Op == "proxyconnect" {
+		if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "proxyconnect" {
 			return "K2HR3 is not reached without it: correct " + variable + ", or list K2HR3's host in NO_PROXY",
 				fmt.Errorf("the proxy %s of %s: %w", proxy.Host, variable, dial.Err)
 		}
-		var tunnel tunnelError
-		if errors.As(err, &tunnel) {
+		if tunnel, ok := errors.AsType[tunnelError](err); ok {
 			return r.hintTunnel(tunnel.status), fmt.Errorf("the proxy %s of %s: %w", proxy.Host, variable, tunnel)
 		}
 	}
@@ -167,13 +165,13 @@ func (r route) hintAlert() string {
 // isCertificateError reports whether err is about certificates, which do not
 // change within the seconds of a retry.
 func isCertificateError(err error) bool {
-	var verify *tls.CertificateVerificationError
-	return errors.As(err, &verify) || isAlert(err)
+	_, unverified := errors.AsType[*tls.CertificateVerificationError](err)
+	return unverified || isAlert(err)
 }
 
 // isAlert reports whether err is the server's refusal of the TLS handshake, to
 // which crypto/tls gives no type of its own.
 func isAlert(err error) bool {
-	var network *net.OpError
-	return errors.As(err, &network) && network.Op == "remote error"
+	network, ok := errors.AsType[*net.OpError](err)
+	return ok && network.Op == "remote error"
 }

@@ -76,8 +76,7 @@ func (c *Client) resource(ctx context.Context, q Query, took func() time.Duratio
 	}
 	a, err := c.once(req, c.holding.limit(c.timeout, wait))
 	if err != nil {
-		var late timeoutError
-		if errors.As(err, &late) {
+		if _, late := errors.AsType[timeoutError](err); late {
 			c.holding.timedOut()
 		}
 		return Answer{}, c.failed(ctx, op, a, err)
@@ -115,7 +114,7 @@ func (c *Client) once(req *http.Request, limit time.Duration) (answer, error) {
 }
 
 func (c *Client) resourceAnswer(ctx context.Context, op string, q Query, a answer, conditional bool) (Answer, error) {
-	held := time.Duration(0)
+	var held time.Duration
 	if q.Wait > 0 {
 		held = heldFor(a.header)
 		c.holding.answered(a.status, conditional, held)

@@ -188,8 +188,7 @@ func (t *fresh) RoundTrip(req *http.Request) (*http.Response, error) {
 		return t.base.RoundTrip(req)
 	}
 	resp, err := t.current().RoundTrip(req)
-	var unknown x509.UnknownAuthorityError
-	if errors.As(err, &unknown) {
+	if _, unknown := errors.AsType[x509.UnknownAuthorityError](err); unknown {
 		if _, problem := t.roots.get(); problem != nil {
 			err = staleRootsError{err, problem}
 		}

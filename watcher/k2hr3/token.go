@@ -74,10 +74,7 @@ func (t Token) String() string {
 	return hiddenToken
 }
 
-// GoString returns a placeholder.
-func (t Token) GoString() string { return t.String() }
-
-// Format writes a placeholder, whatever the verb.
+// Format writes a placeholder, whatever the verb, %#v too.
 func (t Token) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, t.String()) }
 
 // LogValue returns a placeholder.

@@ -115,10 +115,7 @@ func (u UserDataAddress) String() string {
 	return "user data at " + u.server().String()
 }
 
-// GoString returns scheme and host.
-func (u UserDataAddress) GoString() string { return u.String() }
-
-// Format writes scheme and host, whatever the verb.
+// Format writes scheme and host, whatever the verb, %#v too.
 func (u UserDataAddress) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, u.String()) }
 
 // LogValue returns scheme and host.

@@ -57,10 +57,7 @@ func (t UserToken) String() string {
 	return "user token (hidden)"
 }
 
-// GoString returns a placeholder.
-func (t UserToken) GoString() string { return t.String() }
-
-// Format writes a placeholder, whatever the verb.
+// Format writes a placeholder, whatever the verb, %#v too.
 func (t UserToken) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, t.String()) }
 
 // LogValue returns a placeholder.

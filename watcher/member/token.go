@@ -126,13 +126,6 @@ func readTokenFile(path string) (text string, trusted bool, err error) {
 	if err != nil {
 		return "", false, err
 	}
-	owner := owner(info)
+	owner := int(info.Sys().(*syscall.Stat_t).Uid)
 	return string(b), owner == 0 || owner == os.Geteuid(), nil
-}
-
-func owner(info fs.FileInfo) int {
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return int(st.Uid)
-	}
-	return -1
 }
