@@ -3,63 +3,13 @@ package chmpx
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 )
 
-// ChangeKind says what changed.
-type ChangeKind int
-
-// A value of [GLOBAL] is another one; a node came, went, or is described in another way.
-const (
-	ValueChanged ChangeKind = iota
-	ServerJoined
-	ServerLeft
-	ServerChanged
-	SlaveJoined
-	SlaveLeft
-	SlaveChanged
-)
-
-// Change is one difference between two configurations that chmpx would see.
-type Change struct {
-	Kind ChangeKind
-	// Key is the configuration key, for ValueChanged and the …Changed kinds.
-	Key string
-	// Old and New are the values, for those kinds.
-	Old, New string
-	// Node is the node in the new configuration, or in the old one for the …Left kinds.
-	Node *Node
-}
-
-// String is the change in words, for a log line.
-func (c Change) String() string {
-	switch c.Kind {
-	case ServerJoined:
-		return "server joined " + c.Node.label()
-	case ServerLeft:
-		return "server left " + c.Node.label()
-	case SlaveJoined:
-		return "slave joined " + c.Node.label()
-	case SlaveLeft:
-		return "slave left " + c.Node.label()
-	case ServerChanged:
-		return "server " + c.Node.label() + " " + c.Key + " " + change(c.Old, c.New)
-	case SlaveChanged:
-		return "slave " + c.Node.label() + " " + c.Key + " " + change(c.Old, c.New)
-	}
-	return c.Key + " " + change(c.Old, c.New)
-}
-
+// change says what a value was and is.
 func change(old, new string) string {
-	show := func(s string) string {
-		if s == "" {
-			return "(none)"
-		}
-		return clip(s)
-	}
-	return show(old) + " → " + show(new)
+	return cmp.Or(clip(old), "(none)") + " → " + cmp.Or(clip(new), "(none)")
 }
 
 // label names the node: NAME:CTLPORT, and the seed or CUK if there is one.
@@ -71,29 +21,28 @@ func (n *Node) label() string {
 	return s
 }
 
-// Changes lists what chmpx would find different between old and new
+// Changes lists in words what chmpx would find different between old and new
 // (docs/chmpx.md D.3), values first, then servers, then slaves. An empty list
 // means that chmpx would take no notice: it does not compare DATE, SELFCUK, the
 // K2H values, comments and the order of anything.
-func Changes(old, new *Config) []Change {
+func Changes(old, new *Config) []string {
 	changes := changedValues(old, new)
-	changes = append(changes, changedNodes(old.Servers, new.Servers, ServerJoined, ServerLeft, ServerChanged)...)
-	return append(changes, changedNodes(old.Slaves, new.Slaves, SlaveJoined, SlaveLeft, SlaveChanged)...)
+	changes = append(changes, changedNodes("server", old.Servers, new.Servers)...)
+	return append(changes, changedNodes("slave", old.Slaves, new.Slaves)...)
 }
 
 // ChangesBesidesVersion is Changes without FILEVERSION: what differs apart from
 // the stamp.
-func ChangesBesidesVersion(old, new *Config) []Change {
-	return slices.DeleteFunc(Changes(old, new), func(c Change) bool {
-		return c.Kind == ValueChanged && c.Key == "FILEVERSION"
-	})
+func ChangesBesidesVersion(old, new *Config) []string {
+	restamped := *old
+	restamped.FileVersion = new.FileVersion
+	return Changes(&restamped, new)
 }
 
-func changedValues(old, new *Config) []Change {
-	var changes []Change
+func changedValues(old, new *Config) (changes []string) {
 	add := func(key string, was, is any) {
 		if was != is {
-			changes = append(changes, Change{Kind: ValueChanged, Key: key, Old: text(was), New: text(is)})
+			changes = append(changes, key+" "+change(text(was), text(is)))
 		}
 	}
 	add("GROUP", old.Group, new.Group)
@@ -166,37 +115,35 @@ func (n *Node) id() nodeID { return nodeID{n.Name, n.CtlPort, n.CUK, n.Seed} }
 
 // changedNodes compares two lists as chmpx does: a node with another CUK or seed
 // is another node.
-func changedNodes(old, new []Node, joined, left, changed ChangeKind) []Change {
+func changedNodes(kind string, old, new []Node) (changes []string) {
 	before := make(map[nodeID][]*Node, len(old))
 	for i := range old {
 		before[old[i].id()] = append(before[old[i].id()], &old[i])
 	}
-	var changes []Change
 	for i := range new {
 		n := &new[i]
 		was := before[n.id()]
 		if len(was) == 0 {
-			changes = append(changes, Change{Kind: joined, Node: n})
+			changes = append(changes, kind+" joined "+n.label())
 			continue
 		}
 		before[n.id()] = was[1:]
-		changes = append(changes, changedNode(was[0], n, changed)...)
+		changes = append(changes, changedNode(kind, was[0], n)...)
 	}
 	for i := range old {
 		n := &old[i]
 		if rest := before[n.id()]; len(rest) > 0 && rest[0] == n {
 			before[n.id()] = rest[1:]
-			changes = append(changes, Change{Kind: left, Node: n})
+			changes = append(changes, kind+" left "+n.label())
 		}
 	}
 	return changes
 }
 
-func changedNode(old, new *Node, kind ChangeKind) []Change {
-	var changes []Change
+func changedNode(kind string, old, new *Node) (changes []string) {
 	add := func(key, was, is string) {
 		if was != is {
-			changes = append(changes, Change{Kind: kind, Key: key, Old: was, New: is, Node: new})
+			changes = append(changes, kind+" "+new.label()+" "+key+" "+change(was, is))
 		}
 	}
 	add("PORT", portText(old.Port), portText(new.Port))

@@ -106,10 +106,7 @@ func TestChanges(t *testing.T) {
 	for _, c := range changeCases() {
 		t.Run(c.name, func(t *testing.T) {
 			before, after := mustLoad(t, cluster), mustLoad(t, c.text(t))
-			var got []string
-			for _, x := range Changes(before, after) {
-				got = append(got, x.String())
-			}
+			got := Changes(before, after)
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Error(diff)
 			}

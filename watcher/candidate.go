@@ -24,8 +24,7 @@ func (r *Refusal) Error() string { return r.Reason }
 
 // explained says of a *Refusal what it means, for who started a pass by hand.
 func explained(err error) error {
-	var refusal *Refusal
-	if errors.As(err, &refusal) {
+	if _, refused := errors.AsType[*Refusal](err); refused {
 		return fmt.Errorf("RESOURCE not applied: %w", err)
 	}
 	return err
@@ -79,19 +78,14 @@ func (w *Watcher) values(revision int) render.Values {
 // node.
 const maxChanges = 20
 
-func inWords(changes []chmpx.Change) string {
+func inWords(changes []string) string {
 	if len(changes) == 0 {
 		return "chmpx could not use the previous slave.ini"
 	}
-	var words []string
-	for i, c := range changes {
-		if i == maxChanges {
-			words = append(words, fmt.Sprintf("and %d more", len(changes)-i))
-			break
-		}
-		words = append(words, c.String())
+	if more := len(changes) - maxChanges; more > 0 {
+		changes = append(changes[:maxChanges], fmt.Sprintf("and %d more", more))
 	}
-	return strings.Join(words, "; ")
+	return strings.Join(changes, "; ")
 }
 
 // refuse returns why a judged text must not be put in place, or nil.

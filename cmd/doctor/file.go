@@ -71,13 +71,13 @@ func lookFile(_ context.Context, x *exam) *finding {
 		}
 		return f
 	}
-	if c := x.text.Config; x.fit && len(chmpx.ChangesBesidesVersion(now.report.Config, c)) > 0 {
-		var words []string
-		for _, change := range chmpx.ChangesBesidesVersion(now.report.Config, c) {
-			words = append(words, change.String())
-		}
+	var changes []string
+	if x.fit {
+		changes = chmpx.ChangesBesidesVersion(now.report.Config, x.text.Config)
+	}
+	if len(changes) > 0 {
 		return warn("the agent takes it up at its next request; `systemctl reload k2hdkc-slave-agent` has it ask now",
-			"K2HR3 has a newer text: %s", strings.Join(words[:min(3, len(words))], "; ")).at("%s", p).after("agent", "folder")
+			"K2HR3 has a newer text: %s", strings.Join(changes[:min(3, len(changes))], "; ")).at("%s", p).after("agent", "folder")
 	}
 	return good("revision %d: %s", now.report.Config.FileVersion, nodes(now.report.Config)).at("%s", p)
 }
