@@ -48,15 +48,19 @@ func (r *ring) compare(before *daemon.Status, now daemon.Status, file *chmpx.Con
 // reset forgets what the ring had: the file in place is another one.
 func (r *ring) reset() { r.differs = "" }
 
-// difference says in words how chmpx's servers differ from the file's.
+// difference says in words how chmpx's servers differ from the file's, whose revision it runs. The
+// state of a server does not matter: a listed one that is down stays in chmpx's list, see
+// daemon.Leaving. One that only chmpx has is of the ring and not in the file, or the file dropped it
+// and it still runs.
 func difference(st daemon.Status, file *chmpx.Config) string {
-	joined, left := daemon.RingDiffers(st, servers(file))
 	var words []string
-	for _, n := range joined {
-		words = append(words, "only chmpx has "+n.Name)
-	}
-	for _, n := range left {
-		words = append(words, "only slave.ini has "+n.Name)
+	for _, p := range daemon.Pairs(st, servers(file)) {
+		switch {
+		case !p.InFile:
+			words = append(words, "only chmpx has "+p.Name)
+		case !p.InRing:
+			words = append(words, "only slave.ini has "+p.Name)
+		}
 	}
 	slices.Sort(words)
 	return strings.Join(words, ", ")

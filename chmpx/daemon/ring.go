@@ -65,25 +65,6 @@ func Pairs(st Status, file []Server) []Pair {
 	return pairs
 }
 
-// RingDiffers compares the servers that chmpx has with those of the file, as Pairs does. joined are
-// those that only chmpx has: a server of the ring that the file does not list, or one that the file
-// dropped and that still runs. left are those that only the file has; their Node says no more than
-// the file does. The state of a node does not matter, since a listed server that is down stays in
-// chmpx's list; see Leaving.
-//
-// The result means something only while chmpx runs the file's revision.
-func RingDiffers(st Status, file []Server) (joined, left []Node) {
-	for _, p := range Pairs(st, file) {
-		switch {
-		case !p.InFile:
-			joined = append(joined, p.Node)
-		case !p.InRing:
-			left = append(left, Node{Name: p.Name, CtlPort: p.CtlPort, CUK: p.CUK})
-		}
-	}
-	return joined, left
-}
-
 // Leaving returns the servers that are out of service and down now and were not at
 // the probe before. It is only a hint: a server that leaves for good and one that
 // reboots look the same as long as the file lists them.

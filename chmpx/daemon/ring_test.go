@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestRingDiffersByControlPortAndCUK(t *testing.T) {
+func TestPairsByControlPortAndCUK(t *testing.T) {
 	node := func(name string, port int, cuk, state string) Node {
 		return Node{Name: name, CtlPort: port, CUK: cuk, State: state}
 	}
@@ -43,11 +43,19 @@ func TestRingDiffersByControlPortAndCUK(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			file := append([]Server(nil), tt.file...)
-			joined, left := RingDiffers(Status{Servers: tt.has}, tt.file)
-			if diff := cmp.Diff(tt.joined, names(joined)); diff != "" {
+			var joined, left []string
+			for _, p := range Pairs(Status{Servers: tt.has}, tt.file) {
+				switch {
+				case !p.InFile:
+					joined = append(joined, p.Name)
+				case !p.InRing:
+					left = append(left, p.Name)
+				}
+			}
+			if diff := cmp.Diff(tt.joined, joined); diff != "" {
 				t.Error("joined (-want +got)\n" + diff)
 			}
-			if diff := cmp.Diff(tt.left, names(left)); diff != "" {
+			if diff := cmp.Diff(tt.left, left); diff != "" {
 				t.Error("left (-want +got)\n" + diff)
 			}
 			if diff := cmp.Diff(file, tt.file); diff != "" {
