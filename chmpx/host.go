@@ -32,8 +32,8 @@ type Host struct {
 // those that a file is judged by.
 const LookupLimit = 5 * time.Second
 
-// notFound reports a definite "there is no such name".
-func notFound(err error) bool {
-	var dns *net.DNSError
-	return errors.As(err, &dns) && dns.IsNotFound
+// NotFound reports a definite "there is no such name".
+func NotFound(err error) bool {
+	dns, ok := errors.AsType[*net.DNSError](err)
+	return ok && dns.IsNotFound
 }

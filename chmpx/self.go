@@ -277,16 +277,9 @@ func (m *matcher) isOwn(s string, fold bool) bool {
 // resolvable reports whether s is a name, not an expression, which no resolver
 // knows.
 func resolvable(s string) bool {
-	if len(s) > 253 {
-		return false
-	}
-	for i := range len(s) {
-		c := s[i]
-		if c < '-' || c == '/' || ';' <= c && c <= '@' || '[' <= c && c <= '^' || c == '`' || c > 'z' {
-			return false
-		}
-	}
-	return true
+	return len(s) <= 253 && !strings.ContainsFunc(s, func(c rune) bool {
+		return c < '-' || c == '/' || ';' <= c && c <= '@' || '[' <= c && c <= '^' || c == '`' || c > 'z'
+	})
 }
 
 // lookUp looks up all wanted names at once, in bounded time. A name without an
@@ -316,7 +309,7 @@ func (m *matcher) lookUp(ctx context.Context) {
 				}
 				all, err := m.host.Lookup(ctx, name)
 				r := result{name, lookup{all, yes}}
-				if notFound(err) {
+				if NotFound(err) {
 					r.is = no
 				} else if err != nil {
 					r.is = unsure

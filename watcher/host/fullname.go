@@ -2,8 +2,6 @@ package host
 
 import (
 	"context"
-	"errors"
-	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -86,9 +84,8 @@ func MayBeNamed(ctx context.Context, name string) bool {
 	ctx, cancel := context.WithTimeout(ctx, chmpx.LookupLimit)
 	defer cancel()
 	found, err := lookup(ctx, name)
-	var dns *net.DNSError
 	if err != nil {
-		return !errors.As(err, &dns) || !dns.IsNotFound
+		return !chmpx.NotFound(err)
 	}
 	return isOwn(found)
 }

@@ -2,7 +2,6 @@ package host
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -95,9 +94,8 @@ func resolve(ctx context.Context, name string) ([]string, error) {
 // getnameinfo, it takes the first one and no aliases of a line in the hosts file.
 func reverse(ctx context.Context, r *net.Resolver, addr string) (string, error) {
 	names, err := r.LookupAddr(ctx, addr)
-	var dns *net.DNSError
 	switch {
-	case errors.As(err, &dns) && dns.IsNotFound, err == nil && len(names) == 0:
+	case chmpx.NotFound(err), err == nil && len(names) == 0:
 		return "", nil
 	case err != nil:
 		return "", err

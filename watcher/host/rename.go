@@ -56,9 +56,6 @@ func version(name string) string {
 	if err != nil {
 		return err.Error()
 	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return info.ModTime().String()
-	}
+	st := info.Sys().(*syscall.Stat_t)
 	return fmt.Sprintf("%d:%d %d bytes of %d.%09d", st.Dev, st.Ino, st.Size, st.Mtim.Sec, st.Mtim.Nsec)
 }
