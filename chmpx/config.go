@@ -51,8 +51,6 @@ type Config struct {
 	// SelfCtlPort is Unset if this host's entry may have any control port.
 	SelfCtlPort int
 	SelfCUK     string
-	// Date is as written; chmpx does not compare it.
-	Date string
 
 	MaxChmpx, Replica                  int
 	MaxMQServer, MaxMQClient           int

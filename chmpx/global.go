@@ -17,7 +17,6 @@ func (l *loader) loadGlobal() {
 	l.required("FILEVERSION", "give any number")
 	c.Group = l.global["GROUP"].value
 	c.FileVersion = l.number("FILEVERSION", 0)
-	c.Date = l.global["DATE"].value
 	l.loadModes()
 
 	l.number("SELFCTLPORT", Unset) // for what is odd about it

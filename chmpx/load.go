@@ -2,6 +2,7 @@ package chmpx
 
 import (
 	"bytes"
+	"cmp"
 	"slices"
 	"strings"
 
@@ -206,10 +207,8 @@ func (l *loader) closeBlock(in *blocks, b *block) {
 // sort puts the blocks into chmpx's order: by NAME, then by CTLPORT, as texts.
 func (bs *blocks) sort() {
 	slices.SortFunc(bs.list, func(a, b *block) int {
-		if c := strings.Compare(a.v[keyName].value, b.v[keyName].value); c != 0 {
-			return c
-		}
-		return strings.Compare(a.v[keyCtlPort].value, b.v[keyCtlPort].value)
+		return cmp.Or(strings.Compare(a.v[keyName].value, b.v[keyName].value),
+			strings.Compare(a.v[keyCtlPort].value, b.v[keyCtlPort].value))
 	})
 }
 
@@ -271,12 +270,12 @@ func (l *loader) scanBytes(b []byte) (odd bool) {
 			l.add(Dangerous, RuleBytes, 1, "", "the text begins with a UTF-8 byte order mark, which chmpx takes for part of the first line: a section header there is not recognised and its keys are lost; save the template without the mark")
 		}
 	}
-	for _, c := range b {
-		if isControl[c] {
-			return true
-		}
-	}
-	return false
+	return controlIn(b) >= 0
+}
+
+// controlIn is where the first control character is, -1 if there is none.
+func controlIn(b []byte) int {
+	return slices.IndexFunc(b, func(c byte) bool { return isControl[c] })
 }
 
 // isControl marks the control characters that a configuration has no use for.
@@ -291,7 +290,7 @@ var isControl = func() (t [256]bool) {
 // checkBytes looks for control characters where chmpx reads something.
 func (l *loader) checkBytes(b []byte, line ini.Line) {
 	text := b[line.Start:line.End]
-	i := slices.IndexFunc(text, func(c byte) bool { return isControl[c] })
+	i := controlIn(text)
 	if i < 0 {
 		return
 	}

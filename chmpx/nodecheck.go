@@ -1,9 +1,6 @@
 package chmpx
 
-import (
-	"strconv"
-	"strings"
-)
+import "strconv"
 
 // Limits of the fixed-size fields in chmpx's shared memory, in bytes.
 const (
@@ -17,8 +14,8 @@ func (l *loader) checkNodes() {
 	c := l.cfg
 	for i := range c.Servers {
 		n := &c.Servers[i]
-		l.checkServerPort(n, "PORT", n.Port, keyPort)
-		l.checkServerPort(n, "CTLPORT", n.CtlPort, keyCtlPort)
+		l.checkServerPort(n, keyPort, n.Port)
+		l.checkServerPort(n, keyCtlPort, n.CtlPort)
 		if n.Name == "" {
 			l.add(Dangerous, RuleServerName, l.keyLine(&l.svr, n, keyName), "NAME", "the NAME list of this server has an empty name: chmpx makes it a node without a name; remove the stray comma")
 		}
@@ -31,17 +28,16 @@ func (l *loader) checkNodes() {
 	l.checkSameIDs()
 }
 
-func (l *loader) checkServerPort(n *Node, key string, p int, k nodeKey) {
+func (l *loader) checkServerPort(n *Node, k nodeKey, p int) {
 	if p > 0 {
 		return
 	}
 	written := l.keyText(&l.svr, n, k)
 	line := l.keyLine(&l.svr, n, k)
-	switch {
-	case p == 0:
-		l.add(Dangerous, RulePort, line, key, "%s of server node %s is %s, which chmpx reads as 0: nobody can connect to it; use 1 to 32767", key, quote(n.Name), quote(written))
-	default:
-		l.add(Dangerous, RulePort, line, key, "%s of server node %s is %s: chmpx keeps ports in 16 signed bits, so nobody can connect to a port above 32767; use 1 to 32767", key, quote(n.Name), quote(written))
+	if p == 0 {
+		l.add(Dangerous, RulePort, line, k.String(), "%s of server node %s is %s, which chmpx reads as 0: nobody can connect to it; use 1 to 32767", k, quote(n.Name), quote(written))
+	} else {
+		l.add(Dangerous, RulePort, line, k.String(), "%s of server node %s is %s: chmpx keeps ports in 16 signed bits, so nobody can connect to a port above 32767; use 1 to 32767", k, quote(n.Name), quote(written))
 	}
 }
 
@@ -89,17 +85,11 @@ func identity(t IDType, n *Node) string {
 	case IDCustom:
 		return n.Seed
 	case IDCtlEndpoints:
-		var b strings.Builder
-		for i, hp := range n.CtlEndpoints {
-			if i == maxHostPorts {
-				break
-			}
-			b.WriteString(hp.Host)
-			b.WriteByte(':')
-			b.WriteString(strconv.Itoa(hp.Port))
-			b.WriteByte(',')
+		text := ""
+		for _, hp := range n.CtlEndpoints[:min(len(n.CtlEndpoints), maxHostPorts)] {
+			text += hp.Host + ":" + strconv.Itoa(hp.Port) + ","
 		}
-		return b.String()
+		return text
 	}
 	return n.Name + ":" + strconv.Itoa(n.CtlPort)
 }

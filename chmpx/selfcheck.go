@@ -3,6 +3,7 @@ package chmpx
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -165,15 +166,8 @@ func (l *loader) nearest(m *matcher) nearMisses {
 // namedHere reports whether the node has a name of this host, without further
 // lookups.
 func (m *matcher) namedHere(n *Node) bool {
-	if m.isLocal[n.Name] || isLoopback(n.Name) {
-		return true
-	}
-	for _, s := range m.found[n.Name].names {
-		if m.isLocal[s] {
-			return true
-		}
-	}
-	return false
+	return m.isLocal[n.Name] || isLoopback(n.Name) ||
+		slices.ContainsFunc(m.found[n.Name].names, func(s string) bool { return m.isLocal[s] })
 }
 
 // nameMend says what to do so that a NAME resolves to this host.

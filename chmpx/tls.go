@@ -10,14 +10,7 @@ const maxPath = 1024
 
 // tlsState is what the TLS rules need to know across the file.
 type tlsState struct {
-	ssl, verifyPeer bool // of [GLOBAL]
-	caFile          bool
-	caPath          string
-	serverCert      string
-	serverPrivKey   string
-	slaveCert       string
-	slavePrivKey    string
-
+	global            Node // what [GLOBAL] has for nodes that say nothing else
 	anySSL, anyVerify bool // of the server nodes
 }
 
@@ -55,26 +48,26 @@ func (w whose) String() string {
 
 func (l *loader) loadGlobalTLS() {
 	globalSection := whose{kind: "[GLOBAL]"}
-	t := &l.tls
-	t.ssl = l.bool("SSL", false)
-	t.verifyPeer = l.bool("SSL_VERIFY_PEER", false)
-	if t.verifyPeer && !t.ssl {
+	n := &l.tls.global
+	n.SSL = l.bool("SSL", false)
+	n.VerifyPeer = l.bool("SSL_VERIFY_PEER", false)
+	if n.VerifyPeer && !n.SSL {
 		l.needsSSL("SSL_VERIFY_PEER")
-		t.verifyPeer = false
+		n.VerifyPeer = false
 	}
-	t.caPath, t.caFile = l.caPath(l.global["CAPATH"], globalSection)
-	t.serverCert = l.certFile(l.global["SERVER_CERT"], "SERVER_CERT", globalSection)
-	t.serverPrivKey = l.certFile(l.global["SERVER_PRIKEY"], "SERVER_PRIKEY", globalSection)
-	if !t.ssl {
+	n.CAPath, n.CAFile = l.caPath(l.global["CAPATH"], globalSection)
+	n.ServerCert = l.certFile(l.global["SERVER_CERT"], "SERVER_CERT", globalSection)
+	n.ServerPrivKey = l.certFile(l.global["SERVER_PRIKEY"], "SERVER_PRIKEY", globalSection)
+	if !n.SSL {
 		for _, key := range []string{"SERVER_CERT", "SERVER_PRIKEY"} {
 			if !unsetPath(l.global[key].value) {
 				l.needsSSL(key)
 			}
 		}
-		t.serverCert, t.serverPrivKey = "", "" // one finding is enough
+		n.ServerCert, n.ServerPrivKey = "", "" // one finding is enough
 	}
-	t.slaveCert = l.certFile(l.global["SLAVE_CERT"], "SLAVE_CERT", globalSection)
-	t.slavePrivKey = l.certFile(l.global["SLAVE_PRIKEY"], "SLAVE_PRIKEY", globalSection)
+	n.SlaveCert = l.certFile(l.global["SLAVE_CERT"], "SLAVE_CERT", globalSection)
+	n.SlavePrivKey = l.certFile(l.global["SLAVE_PRIKEY"], "SLAVE_PRIKEY", globalSection)
 	l.loadSSLMinVer()
 	l.loadNSSDB()
 }
@@ -94,7 +87,7 @@ func (l *loader) loadSSLMinVer() {
 			continue
 		}
 		l.cfg.SSLMinVer = v
-		if v != "DEFAULT" && !l.tls.ssl {
+		if v != "DEFAULT" && !l.tls.global.SSL {
 			l.needsSSL("SSL_MIN_VER")
 		}
 		return
@@ -110,7 +103,7 @@ func (l *loader) loadNSSDB() {
 	switch {
 	case e.value == "" || l.paths(e.value) != Directory:
 		l.add(Reject, RuleTLSFile, e.line, "NSSDB_DIR", "NSSDB_DIR is %s, which is not a directory on this host: chmpx cannot load the file and exits; unlike the other paths, this one cannot be empty or NULL", quote(e.value))
-	case !l.tls.ssl:
+	case !l.tls.global.SSL:
 		l.needsSSL("NSSDB_DIR")
 	case len(e.value) >= maxPath:
 		l.pathTooLong(e, "NSSDB_DIR")
@@ -141,6 +134,14 @@ func (l *loader) caPath(e entry, where whose) (path string, isFile bool) {
 	return e.value, isFile
 }
 
+// caPathOf reads the CAPATH of a node, which is that of [GLOBAL] where it has none.
+func (l *loader) caPathOf(b *block, where whose) (path string, isFile bool) {
+	if e := b.v[keyCAPath]; e.line != 0 {
+		return l.caPath(e, where)
+	}
+	return l.tls.global.CAPath, l.tls.global.CAFile
+}
+
 // certFile reads the path of a certificate or private key.
 func (l *loader) certFile(e entry, key string, where whose) string {
 	if unsetPath(e.value) {
@@ -155,6 +156,14 @@ func (l *loader) certFile(e entry, key string, where whose) string {
 	return e.value
 }
 
+// certFileOf reads such a path of a node, which is that of [GLOBAL] where it has none.
+func (l *loader) certFileOf(b *block, k nodeKey, global string, where whose) string {
+	if e := b.v[k]; e.line != 0 {
+		return l.certFile(e, k.String(), where)
+	}
+	return global
+}
+
 func (l *loader) noSuchFile(e entry, key string, where whose) {
 	l.add(Reject, RuleTLSFile, e.line, key, "%s %s of %s is not a file on this host: chmpx cannot load the file and exits; install it first", key, quote(e.value), where)
 }
@@ -163,28 +172,19 @@ func (l *loader) noSuchFile(e entry, key string, where whose) {
 func (l *loader) serverTLS(b *block, n *Node) {
 	t := &l.tls
 	where := whose{"server", n}
-	n.SSL = l.boolEntry(b.v[keySSL], "SSL", t.ssl)
-	n.VerifyPeer = l.boolEntry(b.v[keyVerifyPeer], "SSL_VERIFY_PEER", t.verifyPeer)
+	n.SSL = l.boolEntry(b.v[keySSL], "SSL", t.global.SSL)
+	n.VerifyPeer = l.boolEntry(b.v[keyVerifyPeer], "SSL_VERIFY_PEER", t.global.VerifyPeer)
 	t.anySSL = t.anySSL || n.SSL
 	t.anyVerify = t.anyVerify || n.VerifyPeer
 	if n.VerifyPeer && !n.SSL {
 		l.add(Reject, RuleTLS, lineOf(b, keyVerifyPeer), "SSL_VERIFY_PEER", "%s has SSL_VERIFY_PEER on but SSL off: chmpx cannot load the file and exits", where)
 	}
 
-	n.CAPath, n.CAFile = t.caPath, t.caFile
-	if e := b.v[keyCAPath]; e.line != 0 {
-		n.CAPath, n.CAFile = l.caPath(e, where)
-	}
-	pick := func(k nodeKey, inherited string) string {
-		if e := b.v[k]; e.line != 0 {
-			return l.certFile(e, k.String(), where)
-		}
-		return inherited
-	}
-	n.ServerCert = pick(keyServerCert, t.serverCert)
-	n.ServerPrivKey = pick(keyServerPrivKey, t.serverPrivKey)
-	n.SlaveCert = pick(keySlaveCert, t.slaveCert)
-	n.SlavePrivKey = pick(keySlavePrivKey, t.slavePrivKey)
+	n.CAPath, n.CAFile = l.caPathOf(b, where)
+	n.ServerCert = l.certFileOf(b, keyServerCert, t.global.ServerCert, where)
+	n.ServerPrivKey = l.certFileOf(b, keyServerPrivKey, t.global.ServerPrivKey, where)
+	n.SlaveCert = l.certFileOf(b, keySlaveCert, t.global.SlaveCert, where)
+	n.SlavePrivKey = l.certFileOf(b, keySlavePrivKey, t.global.SlavePrivKey, where)
 
 	for _, x := range []struct {
 		k     nodeKey
@@ -207,17 +207,12 @@ func (l *loader) slaveTLS(b *block, n *Node) {
 	t := &l.tls
 	where := whose{"slave", n}
 	n.VerifyPeer = t.anyVerify
-	n.CAPath, n.CAFile = t.caPath, t.caFile
-	if e := b.v[keyCAPath]; e.line != 0 {
-		n.CAPath, n.CAFile = l.caPath(e, where)
-	}
+	n.CAPath, n.CAFile = l.caPathOf(b, where)
 	if n.CAPath != "" && !t.anySSL {
 		l.add(Reject, RuleTLS, lineOf(b, keyCAPath), "CAPATH", "%s has a CAPATH, but no server node has SSL on: chmpx cannot load the file and exits", where)
 	}
-	n.SlaveCert, n.SlavePrivKey = t.slaveCert, t.slavePrivKey
-	if e := b.v[keySlaveCert]; e.line != 0 {
-		n.SlaveCert = l.certFile(e, "SLAVE_CERT", where)
-	}
+	n.SlaveCert = l.certFileOf(b, keySlaveCert, t.global.SlaveCert, where)
+	n.SlavePrivKey = t.global.SlavePrivKey
 	if e := b.v[keySlavePrivKey]; e.line != 0 {
 		n.SlavePrivKey = ""
 		if !unsetPath(e.value) {

@@ -21,17 +21,9 @@ const (
 	Reject
 )
 
-func (v Verdict) String() string {
-	switch v {
-	case Accept:
-		return "accept"
-	case Dangerous:
-		return "dangerous"
-	case Reject:
-		return "reject"
-	}
-	return "Verdict(" + strconv.Itoa(int(v)) + ")"
-}
+var verdicts = [...]string{Accept: "accept", Dangerous: "dangerous", Reject: "reject"}
+
+func (v Verdict) String() string { return verdicts[v] }
 
 // Finding is one remark on a configuration.
 type Finding struct {

@@ -58,8 +58,8 @@ func (c Checker) Check(ctx context.Context, path string) error {
 
 func (c Checker) check(ctx context.Context, path string, out *tool.Output) error {
 	err := c.ask(ctx, path, out)
-	var exit *tool.ExitError
-	if !errors.As(err, &exit) || !crashed(exit) {
+	exit, ok := errors.AsType[*tool.ExitError](err)
+	if !ok || !crashed(exit) {
 		return err
 	}
 	if c.loadsSample(ctx, out) {
@@ -97,8 +97,8 @@ func (c Checker) ask(ctx context.Context, path string, out *tool.Output) error {
 
 // crashed reports whether a fault of its own ended the program.
 func crashed(exit *tool.ExitError) bool {
-	var status *exec.ExitError
-	if !errors.As(exit.Err, &status) {
+	status, ok := errors.AsType[*exec.ExitError](exit.Err)
+	if !ok {
 		return false
 	}
 	wait, ok := status.Sys().(syscall.WaitStatus)

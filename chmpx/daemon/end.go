@@ -23,13 +23,10 @@ func (p *Prober) AwaitEnd(ctx context.Context, st Status) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ended := make(chan error, 2)
-	waits := 0
-	for _, await := range []func(context.Context, Status) error{awaitProcess, awaitMemory} {
-		waits++
-		go func() { ended <- await(ctx, st) }()
-	}
+	go func() { ended <- awaitProcess(ctx, st) }()
+	go func() { ended <- awaitMemory(ctx, st) }()
 	var failed error
-	for range waits {
+	for range 2 {
 		err := <-ended
 		if err == nil || ctx.Err() != nil {
 			return ctx.Err()

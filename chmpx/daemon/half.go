@@ -102,10 +102,9 @@ func (p Peers) Announce(ctx context.Context, host string, ctlPort, ownCtlPort in
 		return err
 	}
 	defer conn.Close()
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(deadline); err != nil {
-			return err
-		}
+	deadline, _ := ctx.Deadline()
+	if err := conn.SetDeadline(deadline); err != nil {
+		return err
 	}
 	if _, err := io.WriteString(conn, updateStatus); err != nil {
 		return err

@@ -118,10 +118,6 @@ type search struct {
 	found []Holder
 }
 
-func (s *search) add(h Holder) { s.found = append(s.found, h) }
-
-func (s *search) full() bool { return len(s.found) == maxHolders }
-
 // links looks for other names in the folder of the file.
 func (s *search) links() error {
 	if s.old == (Inode{}) {
@@ -131,7 +127,7 @@ func (s *search) links() error {
 	return s.each(dir, func(name string) {
 		path := filepath.Join(dir, name)
 		if i, err := inodeAt(path, unix.AT_SYMLINK_NOFOLLOW); err == nil && i == s.old && path != s.path {
-			s.add(Holder{Path: path})
+			s.found = append(s.found, Holder{Path: path})
 		}
 	})
 }
@@ -165,7 +161,7 @@ func (s *search) process(pid int) bool {
 	})
 	if held != "" {
 		comm, _ := regularfile.Read(filepath.Join(dir, "comm"), regularfile.Small)
-		s.add(Holder{PID: pid, Program: strings.TrimSpace(string(comm)), Path: held})
+		s.found = append(s.found, Holder{PID: pid, Program: strings.TrimSpace(string(comm)), Path: held})
 	}
 	ended := errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH)
 	return err == nil || ended || s.ctx.Err() != nil
@@ -205,7 +201,7 @@ func (s *search) each(dir string, f func(name string)) error {
 	for {
 		names, err := d.Readdirnames(nameBatch)
 		for _, name := range names {
-			if s.full() {
+			if len(s.found) == maxHolders {
 				return nil
 			}
 			if s.ctx.Err() != nil {

@@ -106,15 +106,12 @@ func (p *parser) within() (line []byte, more bool, err error) {
 }
 
 func (p *parser) top() error {
-	for {
-		line, ok := p.next()
-		if !ok {
-			return nil
-		}
+	for line, ok := p.next(); ok; line, ok = p.next() {
 		if err := p.topLine(line); err != nil {
 			return err
 		}
 	}
+	return nil
 }
 
 func (p *parser) topLine(line []byte) error {

@@ -177,10 +177,7 @@ func (p *Prober) noAccess(group string, ctlPort int, notRunning error) error {
 	}
 	path := MemoryPath(group, ctlPort)
 	err := access(path, unix.R_OK|unix.W_OK)
-	switch {
-	case err == nil, errors.Is(err, unix.ENOENT):
-		return notRunning
-	case errors.Is(err, unix.EACCES), errors.Is(err, unix.EPERM), errors.Is(err, unix.EROFS):
+	if errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EROFS) {
 		return fmt.Errorf("%w: %s: %w; run as root or as chmpx's user, and make its folder writable", ErrNoAccess, path, err)
 	}
 	return notRunning

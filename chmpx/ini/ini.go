@@ -47,23 +47,16 @@ const (
 	NoKey
 )
 
-func (r Reason) String() string {
-	switch r {
-	case NotDropped:
-		return ""
-	case NoSection:
-		return "it comes before the first section header"
-	case UnknownSection:
-		return "it is in a section that chmpx does not know"
-	case OpenQuote:
-		return "it has a quote that is not closed"
-	case OpenBackslash:
-		return "it ends in a backslash"
-	case NoKey:
-		return "it has no key before the ="
-	}
-	return "unknown"
+var reasons = [...]string{
+	NotDropped:     "",
+	NoSection:      "it comes before the first section header",
+	UnknownSection: "it is in a section that chmpx does not know",
+	OpenQuote:      "it has a quote that is not closed",
+	OpenBackslash:  "it ends in a backslash",
+	NoKey:          "it has no key before the =",
 }
+
+func (r Reason) String() string { return reasons[r] }
 
 // Line is one line of the input as chmpx reads it.
 type Line struct {
@@ -98,16 +91,13 @@ type Line struct {
 func Lines(b []byte) iter.Seq[Line] {
 	return func(yield func(Line) bool) {
 		s := string(b)
-		section, known, opened := "", false, false
-		number := 0
-		for pos := 0; pos < len(s); {
-			end, next := len(s), len(s)
-			if i := strings.IndexByte(s[pos:], '\n'); i >= 0 {
-				end, next = pos+i, pos+i+1
-			}
+		section, opened := "", false
+		number, pos := 0, 0
+		for line := range strings.Lines(s) {
 			number++
 			l := Line{Number: number, Section: section}
-			l.Start, l.End = trim(s, pos, end)
+			l.Start, l.End = trim(s, pos, pos+len(strings.TrimSuffix(line, "\n")))
+			pos += len(line)
 			l.ValueStart, l.ValueEnd = l.End, l.End
 			text := s[l.Start:l.End]
 			switch {
@@ -116,36 +106,31 @@ func Lines(b []byte) iter.Seq[Line] {
 			case text[0] == '#':
 				l.Kind = Comment
 			case text[0] == '[' && text[len(text)-1] == ']':
-				section, known = header(text)
-				opened = true
-				l.Kind, l.Section, l.Key = Section, section, text[1:len(text)-1]
+				l.Kind, l.Key = Section, text[1:len(text)-1]
+				section, opened = known(l.Key), true
+				l.Section = section
 			default:
 				pair(s, &l)
 				if !opened {
 					l.Kind, l.Reason = Dropped, NoSection
-				} else if !known {
+				} else if section == "" {
 					l.Kind, l.Reason = Dropped, UnknownSection
 				}
 			}
 			if !yield(l) {
 				return
 			}
-			pos = next
 		}
 	}
 }
 
-// header returns the section that a header opens, and whether chmpx knows it.
-func header(text string) (string, bool) {
-	switch text {
-	case "[GLOBAL]":
-		return Global, true
-	case "[SVRNODE]":
-		return SvrNode, true
-	case "[SLVNODE]":
-		return SlvNode, true
+// known returns a section if chmpx knows it, else "".
+func known(section string) string {
+	switch section {
+	case Global, SvrNode, SlvNode:
+		return section
 	}
-	return "", false
+	return ""
 }
 
 // pair splits the line at its first = and fills in kind, key and value.
@@ -208,16 +193,11 @@ func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\
 // isSpace is C's isspace: what counts as blank before an inline comment.
 func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
 
-// special marks the bytes that need the slow way through unquote.
-var special = [256]bool{0: true, '"': true, '\'': true, '#': true, '\\': true}
-
 // unquote returns the text of p without quotes, escapes and inline comment,
 // and the part of the input it was read from.
 func unquote(s string, p part) (string, part, Reason) {
-	for i := p.start; i < p.end; i++ {
-		if special[s[i]] {
-			return unquoteSlow(s, p)
-		}
+	if strings.ContainsAny(s[p.start:p.end], "\x00\"'#\\") {
+		return unquoteSlow(s, p)
 	}
 	return s[p.start:p.end], p, NotDropped
 }
@@ -278,10 +258,7 @@ scan:
 	}
 	p.end = i
 	p = p.trim(s)
-	out := text.String()
-	if start, end := trim(out, 0, len(out)); end-start < len(out) {
-		out = out[start:end]
-	}
+	out := strings.Trim(text.String(), " \t\r\n")
 	switch {
 	case quote != 0:
 		return out, p, OpenQuote

@@ -47,8 +47,7 @@ func (o *Output) Complaint() []byte {
 func (o *Output) reset() bool {
 	if o.left != nil {
 		select {
-		case err := <-o.left:
-			_ = err // how the program has ended means nothing any more
+		case <-o.left:
 			o.left = nil
 		default:
 			return false

@@ -80,8 +80,8 @@ func (e *ExitError) Unwrap() error { return e.Err }
 func (e *ExitError) Is(target error) bool { return target == ErrCannotRun && e.cannotRun() }
 
 func (e *ExitError) cannotRun() bool {
-	var status *exec.ExitError
-	return errors.As(e.Err, &status) && (status.ExitCode() == 126 || status.ExitCode() == 127)
+	status, ok := errors.AsType[*exec.ExitError](e.Err)
+	return ok && (status.ExitCode() == 126 || status.ExitCode() == 127)
 }
 
 // Find looks for the program of a call: nil, or ErrNotInstalled, or why it cannot
@@ -199,11 +199,10 @@ func (c Call) explain(ctx context.Context, err error, out *Output) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return c.ended(cause)
 	}
-	var status *exec.ExitError
-	switch {
-	case errors.Is(err, exec.ErrWaitDelay):
+	if errors.Is(err, exec.ErrWaitDelay) {
 		return fmt.Errorf("%s %w", c.Command, ErrLeftOpen)
-	case errors.As(err, &status):
+	}
+	if _, ok := errors.AsType[*exec.ExitError](err); ok {
 		return &ExitError{Command: c.Command, Err: err, Said: string(out.Complaint())}
 	}
 	return err
