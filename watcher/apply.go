@@ -24,23 +24,17 @@ func (l *loop) pass(now time.Time, r reply) {
 	case l.ctx.Err() != nil: // what a judgement says then means nothing
 	case err != nil:
 		l.notApplied(now, r.answer, err)
-	case replaced && l.flipped(now, before):
+	case replaced && l.flips.replaced(now, before, l.output.file.digest):
 		l.supersedeParked()
-		l.poll.contradicted(now, l.scene())
+		l.poll.Contradicted(now, l.scene())
 	case replaced:
 		l.supersedeParked()
-		l.poll.replaced(now, r, l.scene())
+		l.poll.Replaced(now, r.scheduled(), l.scene())
 	default:
 		l.accept()
 		l.flips.calm(now)
-		l.poll.same(now, r, l.scene())
+		l.poll.Same(now, r.scheduled(), l.scene())
 	}
-}
-
-// flipped reports whether K2HR3 has contradicted itself once more by the text that
-// has replaced another one.
-func (l *loop) flipped(now time.Time, before string) bool {
-	return l.flips.replaced(now, before, l.output.file.digest)
 }
 
 // accept takes note that the file is what K2HR3 wants.
@@ -58,10 +52,10 @@ func (l *loop) supersedeParked() {
 
 // notApplied takes note of a text that did not become the file.
 func (l *loop) notApplied(now time.Time, a k2hr3.Answer, err error) {
-	l.poll.refused(now, l.scene())
+	l.poll.Refused(now, l.scene())
 	message := "cannot replace slave.ini"
-	var refusal *Refusal
-	if errors.As(err, &refusal) {
+	refusal, refused := errors.AsType[*Refusal](err)
+	if refused {
 		if refusal.Parked && l.probe.found == foundDown {
 			return // the next probe decides, which has begun
 		}
@@ -73,7 +67,7 @@ func (l *loop) notApplied(now time.Time, a k2hr3.Answer, err error) {
 			l.membership.doubt(now) // K2HR3 may have forgotten this host
 		}
 	}
-	if refusal == nil || !refusal.Parked {
+	if !refused || !refusal.Parked {
 		l.supersedeParked()
 	}
 	l.output.refusal.report(now, slog.LevelWarn, message, err)

@@ -35,8 +35,6 @@ type former struct {
 	at     time.Time
 }
 
-func newFlips(log *slog.Logger) flips { return flips{wrong: trouble{log: log}} }
-
 // replaced takes note that the text of one digest takes the place of another's,
 // and reports whether K2HR3 contradicts itself.
 func (f *flips) replaced(now time.Time, old, next string) bool {

@@ -27,11 +27,10 @@ const (
 	HealNever
 )
 
-// Peers reaches server nodes over the network; it is a daemon.Peers outside of tests.
+// Peers reaches server nodes over the network; it is a [daemon.Peers] outside of tests, which says
+// what these do.
 type Peers interface {
-	// Reach returns an error if nothing takes connections there.
 	Reach(ctx context.Context, host string, port int) error
-	// Announce asks a server to announce itself to its ring anew.
 	Announce(ctx context.Context, host string, ctlPort, ownCtlPort int) error
 }
 
@@ -84,10 +83,6 @@ type healing struct {
 	told trouble
 }
 
-func newHealing(how Heal, log *slog.Logger) healing {
-	return healing{how: how, told: trouble{log: log}}
-}
-
 // see takes the status of a chmpx that runs the file, after meet has taken it.
 func (h *healing) see(now time.Time, st daemon.Status, file *chmpx.Config) {
 	var refused []chmpx.Node
@@ -138,13 +133,8 @@ func (h *healing) gone() {
 }
 
 // awake are the servers that have refused chmpx and are up, as far as is known.
-func (h *healing) awake() (list []chmpx.Node) {
-	for _, n := range h.refused {
-		if !slices.Contains(h.asleep, n.Name) {
-			list = append(list, n)
-		}
-	}
-	return list
+func (h *healing) awake() []chmpx.Node {
+	return slices.DeleteFunc(slices.Clone(h.refused), func(n chmpx.Node) bool { return slices.Contains(h.asleep, n.Name) })
 }
 
 // certain reports whether the servers that have refused chmpx are known to be up.

@@ -80,17 +80,17 @@ func (w *Watcher) newLoop(ctx context.Context, once bool) *loop {
 		Watcher:      w,
 		ctx:          ctx,
 		once:         once,
-		membership:   newMembership(log),
+		membership:   membership{doubts: trouble{log: log}},
 		poll:         newPoll(config, log),
-		output:       newOutput(log),
-		repair:       newRepair(w.Log),
+		output:       output{refusal: trouble{log: log}},
+		repair:       repair{changed: trouble{log: w.Log}, failure: trouble{log: w.Log}},
 		probe:        newProbe(w.Config, w.Log),
 		confirmation: confirmation{limit: confirm},
 		ring:         ring{log: w.Log},
 		jobs:         unitJobs{log: w.Log, absent: w.Unit == nil},
 		pace:         pace,
-		parking:      newParking(w.Log),
-		flips:        newFlips(w.Log),
+		parking:      parking{danger: trouble{log: w.Log}},
+		flips:        flips{wrong: trouble{log: w.Log}},
 		certs:        certs{log: w.Log, unfit: trouble{log: w.Log}},
 		lifeSign:     lifeSign{log: w.Log, every: w.AliveEvery},
 		checkOp:      op{name: "the check of the membership"},
@@ -99,7 +99,7 @@ func (w *Watcher) newLoop(ctx context.Context, once bool) *loop {
 		changeOp:     op{name: "the watch of chmpx's memory"},
 		jobOp:        op{name: "the job of chmpx's unit"},
 		healOp:       op{name: "the look at the servers that refused chmpx"},
-		healing:      newHealing(w.Heal, w.Log),
+		healing:      healing{how: w.Heal, told: trouble{log: w.Log}},
 		results:      make(chan any, 7),
 	}
 }
@@ -319,8 +319,8 @@ func (l *loop) showAlive(now time.Time) {
 }
 
 // scene is what the parts are like, for poll to plan by.
-func (l *loop) scene() scene {
-	return scene{schedule.Scene{Good: l.output.file.good, Calm: l.calm(), Turn: l.turn()}, l.output.none()}
+func (l *loop) scene() schedule.Scene {
+	return schedule.Scene{Good: l.output.file.good, Calm: l.calm(), Turn: l.turn()}
 }
 
 // calm: chmpx runs what is in place, and knows no other servers.

@@ -1,10 +1,10 @@
 package watcher
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 
 	"k2hdkc-slave-agent/chmpx"
@@ -295,12 +295,9 @@ func (l *loop) notTaken(now time.Time, st daemon.Status) {
 // from hearing of the replacement.
 func (l *loop) holders() string {
 	found, err := daemon.Holders(l.ctx, l.File.Path, l.output.replaced)
-	var words bytes.Buffer
-	for i, h := range found {
-		if i > 0 {
-			words.WriteString(", ")
-		}
-		words.WriteString(h.String())
+	var words []string
+	for _, h := range found {
+		words = append(words, h.String())
 	}
 	switch {
 	case len(found) == 0 && err != nil:
@@ -308,7 +305,7 @@ func (l *loop) holders() string {
 	case len(found) == 0:
 		return "nobody"
 	}
-	return words.String()
+	return strings.Join(words, ", ")
 }
 
 // chmpxGone is for a chmpx that ended when it got the file. What is in place was
@@ -335,7 +332,7 @@ func (l *loop) chmpxGone(now time.Time) {
 // memory.
 func (l *loop) restoreSafe(now time.Time, log *slog.Logger) {
 	c := l.output.file.config
-	l.output.restoreSafe((l.Unit == nil || l.jobs.absent) && !l.Chmpx.LeftMemory(c.Group, max(c.SelfCtlPort, 0)))
+	l.output.restoreSafe(l.jobs.absent && !l.Chmpx.LeftMemory(c.Group, max(c.SelfCtlPort, 0)))
 	l.confirmation.change(time.Time{})
 	if err := l.putAgain(now, "restored the one before: chmpx ended on the new one"); err != nil {
 		log.Error("cannot restore the slave.ini that chmpx ran before", "error", err)

@@ -143,7 +143,7 @@ func (l *loop) requestFailed(now time.Time, r reply) {
 	if errors.Is(r.err, k2hr3.ErrNotMember) {
 		l.membership.doubt(now)
 	}
-	l.poll.failed(now, r, l.scene())
+	l.poll.failed(now, r, l.scene(), l.output.none())
 }
 
 // consider takes a proper answer: it is applied now, later, or is nothing new.
@@ -153,7 +153,7 @@ func (l *loop) consider(now time.Time, r reply) {
 		l.poll.takePending()
 		l.accept()
 		l.flips.calm(now)
-		l.poll.same(now, r, l.scene())
+		l.poll.Same(now, r.scheduled(), l.scene())
 	case l.parking.blocks(now):
 		l.poll.keepWaiting(r)
 	case l.jobOp.busy:

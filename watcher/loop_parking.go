@@ -20,8 +20,8 @@ type ended struct{ err error }
 // park takes a text that the running chmpx must not load. If a fresh one can,
 // the text is parked, and the error says so; else it is why.
 func (l *loop) park(now time.Time, a k2hr3.Answer, why error) error {
-	var refusal *Refusal
-	if !errors.As(why, &refusal) {
+	refusal, refused := errors.AsType[*Refusal](why)
+	if !refused {
 		return why
 	}
 	c, err := l.candidate(l.ctx, a.Text, l.output.file, l.output.nextRevision(l.probe.last), nil)

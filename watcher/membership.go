@@ -40,10 +40,6 @@ type checking struct {
 	stretch float64 // by how much K2HR3 is asked less often, as it is busy
 }
 
-func newMembership(log *slog.Logger) membership {
-	return membership{doubts: trouble{log: log}}
-}
-
 func (m *membership) plan(now time.Time, d time.Duration) { m.next.set(now.Add(d)) }
 
 // repeat has the check under way followed by another one.
@@ -95,8 +91,8 @@ func (m *membership) result(now time.Time, c checked, s checking) (changed, ask 
 // pauseAfter is the time to the next check after one that failed: not before K2HR3 wants to be
 // asked again and, if it was not asked for that reason, right then.
 func (m *membership) pauseAfter(c checked, stretch float64) time.Duration {
-	var e *k2hr3.Error
-	if !errors.As(c.err, &e) {
+	e, ok := errors.AsType[*k2hr3.Error](c.err)
+	if !ok {
 		e = &k2hr3.Error{}
 	}
 	if e.RetryAfter > 0 && e.Status == 0 {

@@ -44,7 +44,7 @@ func TestTheMembershipIsCheckedAtTheEndOfRetryAfter(t *testing.T) {
 // Short pauses that K2HR3 wants do not take the place of those that grow.
 func TestTheMembershipOfAK2HR3ThatIsDownIsCheckedEverMoreSeldom(t *testing.T) {
 	now := time.Now()
-	m := newMembership(slog.New(&logbook{}))
+	m := membership{doubts: trouble{log: slog.New(&logbook{})}}
 	busy := &k2hr3.Error{Kind: k2hr3.ErrServer, Status: 503, RetryAfter: time.Second}
 	var longest time.Duration
 	for range 100 {

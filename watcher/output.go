@@ -1,7 +1,6 @@
 package watcher
 
 import (
-	"log/slog"
 	"slices"
 
 	"k2hdkc-slave-agent/chmpx"
@@ -39,8 +38,6 @@ type inPlace struct {
 	// ran: chmpx was seen to run these bytes under an earlier revision, so they end no chmpx.
 	ran bool
 }
-
-func newOutput(log *slog.Logger) output { return output{refusal: trouble{log: log}} }
 
 // recall sets what was saved before the agent was started.
 func (o *output) recall(revision int) { o.revision = revision }

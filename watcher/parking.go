@@ -1,7 +1,6 @@
 package watcher
 
 import (
-	"log/slog"
 	"time"
 
 	"k2hdkc-slave-agent/chmpx"
@@ -47,8 +46,6 @@ type previous struct {
 	before inPlace
 	since  time.Time // when the parked file took its place
 }
-
-func newParking(log *slog.Logger) parking { return parking{danger: trouble{log: log}} }
 
 // waits reports whether a file is parked.
 func (p *parking) waits() bool { return p.parked != nil }
@@ -101,9 +98,7 @@ func (p *parking) distrustEnd(st daemon.Status) {
 }
 
 // trustsEnd reports whether the end of a chmpx is worth waiting for.
-func (p *parking) trustsEnd(st daemon.Status) bool {
-	return !st.SameProcess(p.misreported)
-}
+func (p *parking) trustsEnd(st daemon.Status) bool { return !st.SameProcess(p.misreported) }
 
 // previousNews is what a probe says of the previous file.
 type previousNews int

@@ -51,12 +51,6 @@ type reply struct {
 	moved   bool // the host reaches K2HR3 from another address than it is known by
 }
 
-// scene is what poll has to know of the other parts.
-type scene struct {
-	schedule.Scene
-	none bool // there is no slave.ini
-}
-
 func newPoll(c Config, log *slog.Logger) poll {
 	asking := schedule.NewAsking(c.Interval, c.Wait, schedule.Dice{})
 	return poll{Asking: asking, log: log, silence: trouble{log: log}}
@@ -73,9 +67,9 @@ func (p *poll) hold() time.Duration {
 	return p.Hold()
 }
 
-// failed plans the next request after one that brought no answer.
-func (p *poll) failed(now time.Time, r reply, s scene) {
-	lost, learnt := p.Failed(now, r.failure(), s.Scene)
+// failed plans the next request after one that brought no answer. none: there is no slave.ini.
+func (p *poll) failed(now time.Time, r reply, s schedule.Scene, none bool) {
+	lost, learnt := p.Failed(now, r.failure(), s)
 	switch {
 	case learnt:
 		p.log.Info("K2HR3, or a proxy on the way, ends the requests it holds early; asking it to hold them for less",
@@ -86,7 +80,7 @@ func (p *poll) failed(now time.Time, r reply, s scene) {
 		return
 	}
 	message := "cannot read the RESOURCE from K2HR3; slave.ini unchanged"
-	if s.none {
+	if none {
 		message = "cannot read the RESOURCE from K2HR3; there is no slave.ini yet"
 	}
 	var hint []any
@@ -104,8 +98,7 @@ func (p *poll) failed(now time.Time, r reply, s scene) {
 // failure is what the schedule has to know of a request that brought no answer.
 func (r *reply) failure() schedule.Failure {
 	f := schedule.Failure{Took: r.took}
-	var e *k2hr3.Error
-	if errors.As(r.err, &e) {
+	if e, ok := errors.AsType[*k2hr3.Error](r.err); ok {
 		f.RetryAfter, f.Cut = e.RetryAfter, e.Cut()
 	}
 	return f
@@ -118,9 +111,9 @@ func ambiguous(err error) bool {
 }
 
 // heard takes note of a proper answer.
-func (p *poll) heard(now time.Time, r reply, s scene) {
+func (p *poll) heard(now time.Time, r reply, s schedule.Scene) {
 	p.silence.end("K2HR3 answers again")
-	p.Heard(r.scheduled(), s.Scene)
+	p.Heard(r.scheduled(), s)
 	p.heardAt, p.failedAt = now, time.Time{}
 }
 
@@ -194,15 +187,3 @@ func (p *poll) takeWaiting() *reply {
 	p.waiting = nil
 	return r
 }
-
-// refused plans the next request after a text that was not applied.
-func (p *poll) refused(now time.Time, s scene) { p.Refused(now, s.Scene) }
-
-// replaced plans the next request after a text that replaced the file.
-func (p *poll) replaced(now time.Time, r reply, s scene) { p.Replaced(now, r.scheduled(), s.Scene) }
-
-// contradicted plans the next request to a K2HR3 that contradicts itself.
-func (p *poll) contradicted(now time.Time, s scene) { p.Contradicted(now, s.Scene) }
-
-// same plans the next request after an answer that changes nothing.
-func (p *poll) same(now time.Time, r reply, s scene) { p.Same(now, r.scheduled(), s.Scene) }

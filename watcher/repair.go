@@ -24,10 +24,6 @@ type repair struct {
 	failure trouble // it cannot be put back
 }
 
-func newRepair(log *slog.Logger) repair {
-	return repair{changed: trouble{log: log}, failure: trouble{log: log}}
-}
-
 // mayBegin reports whether it is time for another repair, and plans one for
 // later if it is not.
 func (r *repair) mayBegin(now time.Time) bool {
@@ -71,6 +67,4 @@ func (r *repair) locked(now time.Time, err error) {
 }
 
 // done ends a trouble with putting the file back.
-func (r *repair) done(message string) {
-	r.failure.end(message)
-}
+func (r *repair) done(message string) { r.failure.end(message) }

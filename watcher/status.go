@@ -148,7 +148,7 @@ func (l *loop) status() Status {
 		Chmpx:   l.chmpxStatus(),
 		Joining: !l.membership.checked,
 		Holds:   l.poll.Holds(),
-		Every:   l.poll.Every(l.scene().Scene),
+		Every:   l.poll.Every(l.scene()),
 		Ring:    l.ring.differs != "",
 		Job:     l.jobOp.busy,
 	}
@@ -349,11 +349,11 @@ func silenceKind(err error) ProblemKind {
 }
 
 func applyingKind(err error) ProblemKind {
-	var refusal *Refusal
+	refusal, refused := errors.AsType[*Refusal](err)
 	switch {
 	case errors.Is(err, errFlips):
 		return Contradiction
-	case !errors.As(err, &refusal):
+	case !refused:
 		return Unwritable
 	case onlyNoServer(refusal.Report):
 		return NoServer

@@ -93,8 +93,7 @@ func kind(message string, err error) string {
 	if err == nil {
 		return message
 	}
-	var e *k2hr3.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*k2hr3.Error](err); ok {
 		return fmt.Sprint(e.Op, e.Status, e.Kind)
 	}
 	return err.Error()

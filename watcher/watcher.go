@@ -70,32 +70,19 @@ type Config struct {
 	Heal Heal
 }
 
-// Member is this host as K2HR3 knows it; it is a *member.Member outside of tests.
+// Member is this host as K2HR3 knows it; it is a [member.Member] outside of tests, which says what
+// these do.
 type Member interface {
-	// Keep makes and keeps the host a member. known is what it returned last.
 	Keep(ctx context.Context, known member.Identity) (member.Identity, error)
-	// Registrations is how often Keep has registered the host.
 	Registrations() int
-	// Ask reads the RESOURCE, which K2HR3 may hold for wait.
 	Ask(ctx context.Context, etag string, wait time.Duration) (k2hr3.Answer, error)
-	// Outside reports whether K2HR3 has said to Ask that the host is no member.
 	Outside() bool
-	// RemoveStale takes members out of the role that were pods of this pod's address, by the CUKs
-	// of their entries, and reports whether it has. known is what Keep returned last.
 	RemoveStale(ctx context.Context, known member.Identity, cuks []string) (removed bool)
-	// Moved reports whether the host reaches K2HR3 from another address than it
-	// is known by.
 	Moved(ctx context.Context, known member.Identity) bool
-	// Renamed reports, once, that the host may be called otherwise than before. It asks nobody.
 	Renamed() bool
-	// Knock asks K2HR3 whether it is there, before a request that costs K2HR3 something. An error
-	// says why the agent leaves it at that, and took how long K2HR3 had the question.
 	Knock(ctx context.Context) (took time.Duration, err error)
-	// Ping asks for nothing but whether K2HR3's API is up.
 	Ping(ctx context.Context) error
-	// Disturb lets the next request begin although K2HR3 wants to be left alone (Retry-After).
 	Disturb()
-	// Longest is the most that one exchange takes, but for the time it is held.
 	Longest() time.Duration
 }
 
@@ -111,17 +98,14 @@ type SecondOpinion interface {
 	Check(ctx context.Context, path string) error
 }
 
-// Prober looks at the running chmpx; it is a *daemon.Prober outside of tests.
+// Prober looks at the running chmpx; it is a [daemon.Prober] outside of tests, which says what these
+// do.
 type Prober interface {
 	// Status looks at the chmpx of a GROUP and a SELFCTLPORT (0: it has none); the errors are those
 	// of daemon.Prober.
 	Status(ctx context.Context, group string, ctlPort int) (daemon.Status, error)
-	// AwaitChange looks after each pause, without chmpxstatus, and returns nil when chmpx may show
-	// something else than st, the latest status, which was Direct.
 	AwaitChange(ctx context.Context, st daemon.Status, pause time.Duration) error
-	// AwaitEnd returns nil when the chmpx of a status may have ended.
 	AwaitEnd(ctx context.Context, st daemon.Status) error
-	// LeftMemory reports whether there is the memory of a chmpx that has crashed.
 	LeftMemory(group string, ctlPort int) bool
 }
 
@@ -191,25 +175,16 @@ const (
 // returns an error only when it cannot begin: another agent keeps the file
 // (render.ErrLocked), or its directory cannot be used.
 func (w *Watcher) Run(ctx context.Context, events <-chan Event) error {
-	lock, err := w.File.Lock()
-	if err != nil {
-		return err
-	}
-	defer lock.Unlock()
-	ctx, cancel := context.WithCancel(ctx)
-	l := w.newLoop(ctx, false)
-	l.lock = lock
-	defer l.close()
-	defer cancel()
-	l.begin()
-	if w.Ready != nil {
-		w.Ready()
-	}
-	if w.Alive != nil && w.AliveEvery > 0 {
-		l.showAlive(time.Now())
-	}
-	_ = l.run(events, nil) // it ends with ctx alone
-	return nil
+	return w.locked(ctx, false, func(l *loop) error {
+		if w.Ready != nil {
+			w.Ready()
+		}
+		if w.Alive != nil && w.AliveEvery > 0 {
+			l.showAlive(time.Now())
+		}
+		_ = l.run(events, nil) // it ends with ctx alone
+		return nil
+	})
 }
 
 // Once makes one pass and returns when its end is known: nothing to do, or the
@@ -241,6 +216,13 @@ func (w *Watcher) Join(ctx context.Context) error {
 
 // until runs the loop until that says it is done.
 func (w *Watcher) until(ctx context.Context, once bool, isDone func(*loop) (bool, error)) error {
+	return w.locked(ctx, once, func(l *loop) error {
+		return l.run(nil, func() (bool, error) { return isDone(l) })
+	})
+}
+
+// locked claims the file, begins a loop and has it run, and ends what is under way.
+func (w *Watcher) locked(ctx context.Context, once bool, run func(*loop) error) error {
 	lock, err := w.File.Lock()
 	if err != nil {
 		return err
@@ -252,7 +234,7 @@ func (w *Watcher) until(ctx context.Context, once bool, isDone func(*loop) (bool
 	defer l.close()
 	defer cancel()
 	l.begin()
-	return l.run(nil, func() (bool, error) { return isDone(l) })
+	return run(l)
 }
 
 // Preview returns what Once would put in place, nil if it would change

@@ -29,7 +29,8 @@ func (r right) String() string {
 	return "address and CUK"
 }
 
-// Ask reads the RESOURCE, by the right that was good last time, else by the other one. Address and
+// Ask reads the RESOURCE, which K2HR3 may hold for wait until it has another text than that of etag:
+// by the right that was good last time, else by the other one. Address and
 // CUK come first: they do not expire. Ask uses no token that K2HR3 makes for a host: K2HR3 gives
 // and takes it by the same address and CUK (docs/k2hr3.md B.3, C.4), so it is never good where
 // these are not, and is one more secret.

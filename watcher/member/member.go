@@ -144,7 +144,7 @@ func (m *Member) Knock(ctx context.Context) (took time.Duration, err error) {
 // Ping asks K2HR3 for nothing but whether its API is up.
 func (m *Member) Ping(ctx context.Context) error { return m.Client.Ping(ctx) }
 
-// Disturb lets the next request begin although K2HR3 wants to be left alone.
+// Disturb lets the next request begin although K2HR3 wants to be left alone (Retry-After).
 func (m *Member) Disturb() { m.Client.Disturb() }
 
 // Longest is the most that one exchange with K2HR3 takes, but for the time it is
