@@ -194,7 +194,8 @@ func (p pattern) count() int {
 	return n
 }
 
-// expand appends the names that begin with prefix and go on with text[i] until there are limit names.
+// expand appends the names that begin with prefix and go on with text[i], until there are limit
+// names.
 func (p pattern) expand(names []string, limit int, prefix string, i int) []string {
 	if len(names) >= limit {
 		return names

@@ -50,8 +50,8 @@ func (r *ring) reset() { r.differs = "" }
 
 // difference says in words how chmpx's servers differ from the file's, whose revision it runs. The
 // state of a server does not matter: a listed one that is down stays in chmpx's list, see
-// daemon.Leaving. One that only chmpx has is of the ring and not in the file, or the file dropped it
-// and it still runs.
+// daemon.Leaving. One that only chmpx has is of the ring and not in the file, or the file dropped
+// it and it still runs.
 func difference(st daemon.Status, file *chmpx.Config) string {
 	var words []string
 	for _, p := range daemon.Pairs(st, servers(file)) {

@@ -98,8 +98,8 @@ type SecondOpinion interface {
 	Check(ctx context.Context, path string) error
 }
 
-// Prober looks at the running chmpx; it is a [daemon.Prober] outside of tests, which says what these
-// do.
+// Prober looks at the running chmpx; it is a [daemon.Prober] outside of tests, which says what
+// these do.
 type Prober interface {
 	// Status looks at the chmpx of a GROUP and a SELFCTLPORT (0: it has none); the errors are those
 	// of daemon.Prober.

@@ -11,9 +11,9 @@ import (
 )
 
 // AwaitChange waits until chmpx may no longer be as st, the latest Status, which was Direct, and
-// returns nil then:
-// call Status to see what has changed. It reads chmpx's memory after each pause and never runs
-// chmpxstatus, so chmpx does not notice it. The error is ctx's, or says why it cannot wait.
+// returns nil then: call Status to see what has changed. It reads chmpx's memory after each pause
+// and never runs chmpxstatus, so chmpx does not notice it. The error is ctx's, or says why it
+// cannot wait.
 func (p *Prober) AwaitChange(ctx context.Context, st Status, pause time.Duration) error {
 	clock, err := startPauses(pause)
 	if err != nil {

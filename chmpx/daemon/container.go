@@ -34,8 +34,8 @@ func (*Container) Start(context.Context) error { return nil }
 // Reload does nothing: State tells of no reload job.
 func (*Container) Reload(context.Context) error { return nil }
 
-// Restart ends the chmpx that was probed last and waits until it has ended, ten seconds at most. The
-// kubelet starts another one, for which nobody waits here.
+// Restart ends the chmpx that was probed last and waits until it has ended, ten seconds at most.
+// The kubelet starts another one, for which nobody waits here.
 func (c *Container) Restart(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, endLimit)
 	defer cancel()

@@ -29,11 +29,11 @@ func (r right) String() string {
 	return "address and CUK"
 }
 
-// Ask reads the RESOURCE, which K2HR3 may hold for wait until it has another text than that of etag:
-// by the right that was good last time, else by the other one. Address and
-// CUK come first: they do not expire. Ask uses no token that K2HR3 makes for a host: K2HR3 gives
-// and takes it by the same address and CUK (docs/k2hr3.md B.3, C.4), so it is never good where
-// these are not, and is one more secret.
+// Ask reads the RESOURCE, which K2HR3 may hold for wait until the text is another than etag's. It
+// does so by the right that was good last time, else by the other one. Address and CUK come first:
+// they do not expire. Ask uses no token that K2HR3 makes for a host: K2HR3 gives and takes it by
+// the same address and CUK (docs/k2hr3.md B.3, C.4), so it is never good where these are not, and
+// is one more secret.
 func (m *Member) Ask(ctx context.Context, etag string, wait time.Duration) (k2hr3.Answer, error) {
 	q := k2hr3.Query{Resource: m.Resource, Role: m.Role, CUK: m.CUK, ETag: etag, Wait: wait}
 	rights := []right{byAddress, byToken}
