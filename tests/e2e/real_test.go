@@ -37,6 +37,26 @@ type realRing struct {
 	programs fakechmpx.Programs
 }
 
+func newRealRing(t *testing.T, k *minimalK2HR3, programs fakechmpx.Programs) *realRing {
+	t.Helper()
+	r := &realRing{newSlaveVM(t, k), programs}
+	r.inside(func() error {
+		// Where chmpx keeps its state, which goes with the machine.
+		if err := os.Mkdir("/var/lib/antpickax", 0o755); err != nil {
+			return err
+		}
+		return unix.Mount("tmpfs", "/var/lib/antpickax", "tmpfs", 0, "size=2g")
+	})
+	return r
+}
+
+// follows starts an agent that asks K2HR3 only when the ring or a signal tells it to.
+func (r *realRing) follows() *daemon {
+	r.tb.Helper()
+	return r.start("--unit", "", "--interval", "1h", "--wait", "0",
+		"--status-command", r.programs.Status, "--check-command", r.programs.Conftest)
+}
+
 // server starts server n, or has it reload its file, with these servers in it.
 func (r *realRing) server(t *testing.T, n int, servers ...int) {
 	t.Helper()
@@ -69,25 +89,16 @@ func TestRealChmpxFollows(t *testing.T) {
 	if !ok {
 		t.Skip("chmpx, chmpxstatus and chmpxconftest are not installed")
 	}
-	const slave = "MODE = SLAVE\nSELFCTLPORT = 8031\nSELFCUK = __SELF_INSTANCE_ID__\n"
-	k := &minimalK2HR3{text: realText(slave, 1)}
-	r := &realRing{newSlaveVM(t, k), programs}
-	r.inside(func() error {
-		// Where chmpx keeps its state, which goes with the machine.
-		if err := os.Mkdir("/var/lib/antpickax", 0o755); err != nil {
-			return err
-		}
-		return unix.Mount("tmpfs", "/var/lib/antpickax", "tmpfs", 0, "size=2g")
-	})
-	p := r.start("--unit", "", "--interval", "1h", "--wait", "0",
-		"--status-command", programs.Status, "--check-command", programs.Conftest)
+	k := &minimalK2HR3{text: realText(liveSlave, 1)}
+	r := newRealRing(t, k, programs)
+	p := r.follows()
 	p.says(realagent.Replaced, "")
 	r.server(t, 1, 1)
 	c := r.chmpx(t, "slave.ini")
 	p.says(realagent.Confirmed, "")
 
 	begin := time.Now()
-	k.setText(realText(slave, 1, 2))
+	k.setText(realText(liveSlave, 1, 2))
 	r.server(t, 1, 1, 2)
 	r.server(t, 2, 1, 2)
 	p.says(realagent.Replaced, "")
@@ -95,10 +106,10 @@ func TestRealChmpxFollows(t *testing.T) {
 	t.Logf("followed the ring in %v", time.Since(begin).Round(time.Millisecond))
 
 	before := read(t, r.file())
-	k.setText(strings.Replace(realText(slave, 1, 2), "DELIVERMODE = hash\n", "", 1))
+	k.setText(strings.Replace(realText(liveSlave, 1, 2), "DELIVERMODE = hash\n", "", 1))
 	p.Signal(syscall.SIGHUP)
 	p.says("", "DELIVERMODE")
-	k.setText(realText(slave, 2))
+	k.setText(realText(liveSlave, 2))
 	p.Signal(syscall.SIGHUP)
 	p.says(realagent.Replaced, "")
 	p.says(realagent.Confirmed, "")

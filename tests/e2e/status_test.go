@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -74,11 +73,6 @@ func TestStatusWithoutAnAgent(t *testing.T) {
 			write(t, h.output(), good)
 			must(t, os.Chmod(h.output(), 0o644))
 		}},
-		{name: "status.json is a folder", says: "the agent does not run", ready: 1, prepare: func(h *host) { must(t, os.MkdirAll(h.path("run/status.json"), 0o755)) }},
-		{name: "status.json is a FIFO", says: "the agent does not run", ready: 1, prepare: func(h *host) {
-			must(t, os.MkdirAll(h.path("run"), 0o755))
-			must(t, syscall.Mkfifo(h.path("run/status.json"), 0o644))
-		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := newHost(t)
@@ -113,20 +107,6 @@ func TestStatusWithoutAnAgent(t *testing.T) {
 				t.Errorf("colours, and no terminal: %v", text)
 			}
 		})
-	}
-}
-
-// TestStatusDoesNotWaitForAToolThatHangs: it says what it could not see.
-func TestStatusDoesNotWaitForAToolThatHangs(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 2)
-	h := newHost(t)
-	write(t, h.output(), strings.ReplaceAll(s.Text(), "__SELF_INSTANCE_ID__", hostCUK))
-	write(t, h.path("hangs"), "#!/bin/sh\nexec /bin/sleep 1000\n")
-	must(t, os.Chmod(h.path("hangs"), 0o755))
-	r := h.agent("status", "--status-command", h.path("hangs"))
-	if r.status != 3 || !strings.Contains(r.stdout, "no answer within 1s") {
-		t.Errorf("%v\nwant status 3, and what was not seen", r)
 	}
 }
 
@@ -239,33 +219,5 @@ func TestStatusOfAnAgentThatRuns(t *testing.T) {
 	}
 	if r := run("--ready"); r.status != 0 {
 		t.Errorf("--ready without an agent: %v", r)
-	}
-}
-
-// BenchmarkStatus measures a whole run of the program, of the kind that a probe makes, beside an
-// agent that runs. Root runs chmpxstatus too, here a stand-in.
-func BenchmarkStatus(b *testing.B) {
-	p := newShop(b)
-	for _, who := range []string{"nobody", "root"} {
-		for _, how := range []string{"", "--json", "--ready"} {
-			b.Run(who+how, func(b *testing.B) {
-				if os.Geteuid() != 0 {
-					b.Skip("only root can become nobody")
-				}
-				var took []time.Duration
-				for b.Loop() {
-					cmd := p.status(strings.Fields(how)...)
-					if who == "root" {
-						cmd.SysProcAttr = nil
-					}
-					begin := time.Now()
-					must(b, cmd.Run())
-					took = append(took, time.Since(begin))
-				}
-				slices.Sort(took)
-				b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms-median")
-				b.ReportMetric(float64(took[len(took)*95/100].Microseconds())/1000, "ms-p95")
-			})
-		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"k2hdkc-slave-agent/cmd/status"
 	"k2hdkc-slave-agent/tests/realagent"
 )
 
@@ -155,6 +156,9 @@ func TestRunWaitsForAConfiguration(t *testing.T) {
 		t.Fatalf("does not say what is missing: %v\n%s", err, d)
 	}
 	m.reload(d)
+	if got := h.look(); got.Agent.State != status.NotConfigured || !has(got, status.CodeNotConfigured) {
+		t.Errorf("status.json says %+v", got)
+	}
 
 	write(t, h.path("instance-id"), hostCUK+"\n")
 	m.await(`^STATUS=not configured: waiting for api-uri and role in `)
@@ -165,6 +169,7 @@ func TestRunWaitsForAConfiguration(t *testing.T) {
 	token := s.token(t, h.path("antpickax/k2hr3-role-token"))
 	m.await(`^STATUS=the configuration is wrong: .*k2hr3-api-uri: .*no scheme`)
 	d.says("the configuration is wrong; waiting for a correct one", "no scheme")
+	until(t, "the wrong configuration in status.json", func() bool { return has(h.look(), status.CodeConfigurationWrong) })
 	write(t, h.path("antpickax/k2hr3-api-uri"), s.uri+"\n")
 	m.await(`^STATUS=revision 1 with 1 server; `)
 	d.says(realagent.Started, "")
