@@ -20,12 +20,10 @@ func TestDebAndTheAdministrator(t *testing.T) {
 		name string
 		do   func(n *node)
 	}{
-		{"a disabled agent that runs is replaced and stays disabled", disabledButRuns},
-		{"a disabled agent that does not run is left alone", disabledAndStopped},
-		{"a masked agent is left alone", masked},
-		{"an agent that was stopped is left alone", stopped},
+		{"what the administrator has stopped, disabled or masked stays so", func(n *node) {
+			n.administrator(func() { n.apt("install", pkg) }, func() { n.install(older, "--allow-downgrades") })
+		}},
 		{"what policy-rc.d forbids is not done", policyForbids},
-		{"only the configuration is a conffile", conffiles},
 		{"a wrong configuration fails no upgrade, and is all that has to be mended", wrongConfiguration},
 		{"a removal does not wait for a K2HR3 that never answers", removedWithoutK2HR3},
 	} {
@@ -64,52 +62,31 @@ func (n *node) reset() {
 		systemctl daemon-reload; systemctl reset-failed`)
 }
 
-// leftAlone upgrades an agent that does not run.
-func (n *node) leftAlone(fileState string) {
+// administrator has one stop, disable and mask the agent of the older version. What upgrades and
+// downgrades the package leaves that so, and the membership, chmpx and its file alone.
+func (n *node) administrator(upgrade, downgrade func()) {
 	n.TB.Helper()
-	n.inactive(fileState)
-	n.apt("install", pkg)
-	n.inactive(fileState)
-	if got := n.Run("/usr/bin/k2hdkc-slave-agent version"); !strings.Contains(got, newer) {
-		n.TB.Errorf("the version is %q, want %s", got, newer)
-	}
-	n.sameChmpx()
-	n.sameFile()
-	n.wantMember(true)
-	n.Boot()
-	n.inactive(fileState)
-}
+	n.Run("systemctl stop k2hdkc-slave-agent")
+	upgrade()
+	n.inactive("enabled")
 
-func disabledButRuns(n *node) {
 	n.Run("systemctl --quiet disable k2hdkc-slave-agent")
+	downgrade()
+	n.inactive("disabled")
+
+	n.Run("systemctl start k2hdkc-slave-agent")
 	pid := n.Show(slave.AgentUnit, "MainPID")
-	n.apt("install", pkg)
-	n.Confirmed(3)
+	upgrade()
 	n.Wants(slave.AgentUnit, "ActiveState=active", "UnitFileState=disabled", "NRestarts=0")
 	if now := n.Show(slave.AgentUnit, "MainPID"); now == pid {
 		n.TB.Error("the agent of the old version still runs")
 	}
-	n.sameChmpx()
-	n.sameFile()
-}
 
-func disabledAndStopped(n *node) {
-	n.Run("systemctl --quiet disable --now k2hdkc-slave-agent")
-	n.leftAlone("disabled")
-}
-
-func masked(n *node) {
 	n.Run("systemctl --quiet mask --now k2hdkc-slave-agent 2>/dev/null")
-	n.leftAlone("masked")
-	n.Run("systemctl --quiet unmask k2hdkc-slave-agent; systemctl start k2hdkc-slave-agent")
-	n.Wants(slave.AgentUnit, "ActiveState=active", "UnitFileState=enabled")
-}
-
-func stopped(n *node) {
-	n.Run("systemctl stop k2hdkc-slave-agent")
-	n.inactive("enabled")
-	n.apt("install", pkg)
-	n.inactive("enabled")
+	downgrade()
+	n.inactive("masked")
+	n.Run("systemctl --quiet unmask k2hdkc-slave-agent")
+	n.wantMember(true)
 	n.sameChmpx()
 	n.sameFile()
 }
@@ -129,23 +106,6 @@ func policyForbids(n *node) {
 	pid := n.Show(slave.AgentUnit, "MainPID")
 	n.aptSays("install", pkg)
 	n.Wants(slave.AgentUnit, "ActiveState=active", "MainPID="+pid)
-}
-
-func conffiles(n *node) {
-	got := n.Run(`dpkg-query --show --showformat '${Conffiles}' "$1"`, pkg)
-	if f := strings.Fields(got); len(f) != 2 || f[0] != confFile {
-		n.TB.Errorf("the conffiles are\n%s\nwant %s alone", got, confFile)
-	}
-	// What the administrator has made of it outlives a removal.
-	n.Run(`echo '# mine' >>"$1"`, confFile)
-	text := n.Run(`cat "$1"`, confFile)
-	n.apt("remove", pkg)
-	n.apt("install", pkg)
-	if now := n.Run(`cat "$1"`, confFile); now != text {
-		n.TB.Errorf("the configuration was\n%s\nand is\n%s", text, now)
-	}
-	n.Confirmed(3)
-	n.active(newer)
 }
 
 func wrongConfiguration(n *node) {

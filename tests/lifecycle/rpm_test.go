@@ -176,28 +176,7 @@ func rpmUnconfigured(n *node) {
 
 func rpmAdministrator(n *node) {
 	n.rpmInstall(older)
-	n.Run("systemctl stop k2hdkc-slave-agent")
-	n.rpmSilent("-U", rpmFile(newer))
-	n.inactive("enabled")
-
-	n.Run("systemctl --quiet disable k2hdkc-slave-agent")
-	n.rpmSilent("-U", "--oldpackage", rpmFile(older))
-	n.inactive("disabled")
-
-	n.Run("systemctl start k2hdkc-slave-agent")
-	pid := n.Show(slave.AgentUnit, "MainPID")
-	n.rpmSilent("-U", rpmFile(newer))
-	n.Wants(slave.AgentUnit, "ActiveState=active", "UnitFileState=disabled")
-	if now := n.Show(slave.AgentUnit, "MainPID"); now == pid {
-		n.TB.Error("the agent of the old version still runs")
-	}
-
-	n.Run("systemctl --quiet mask --now k2hdkc-slave-agent 2>/dev/null")
-	n.rpmSilent("-U", "--oldpackage", rpmFile(older))
-	n.inactive("masked")
-	n.Run("systemctl --quiet unmask k2hdkc-slave-agent")
-	n.sameChmpx()
-	n.sameFile()
+	n.administrator(func() { n.rpmSilent("-U", rpmFile(newer)) }, func() { n.rpmSilent("-U", "--oldpackage", rpmFile(older)) })
 }
 
 func rpmTogether(n *node) {
