@@ -64,9 +64,7 @@ func TestK2HR3sOwnUserData(t *testing.T) {
 	token := s.cluster.RoleToken("slave", 0)
 	n := s.boot(s.options("app-1.shop.example", firstInstance, s.preparedUserData(token, s.key())))
 	n.step(t, "it is a slave node after the first boot", func(n *node) { k2hr3Boot(s, n, token) })
-	n.step(t, "servers come and go", func(n *node) { follows(s, n) })
 	n.step(t, "it reboots while K2HR3 is down", func(n *node) { rebooted(s, n) })
-	n.step(t, "it leaves", func(n *node) { left(s, n) })
 }
 
 func k2hr3Boot(s *site, n *node, token string) {

@@ -29,13 +29,6 @@ const (
 	packagesURI  = "http://" + packagesName + ":" + packagesPort
 )
 
-// Versions of the agent's packages: the one that is installed first, and the
-// one it is upgraded to.
-const (
-	firstVersion = "1.4.0"
-	nextVersion  = "1.5.0"
-)
-
 // site is where machines are booted: K2HR3 with a cluster, and a package
 // repository.
 type site struct {
@@ -55,7 +48,7 @@ type site struct {
 func newSite(tb testing.TB, opts ...fakek2hr3.Option) *site {
 	tb.Helper()
 	s := &site{tb: tb, k2hr3: fakek2hr3.New(opts...)}
-	s.repo = packages.Repo(tb, packages.Build(tb, firstVersion), packages.Chmpx(tb))
+	s.repo = packages.Repo(tb, packages.Build(tb, "1.4.0"), packages.Chmpx(tb))
 	s.k2hr3.Hold(time.Minute)
 	s.cluster = s.k2hr3.AddCluster("shop", "orders")
 	s.join(1, 2)
@@ -189,12 +182,6 @@ func (s *site) slaves() (list []string) {
 	}
 	slices.Sort(list)
 	return list
-}
-
-// publish puts another version of the agent into the repository.
-func (s *site) publish(version string) {
-	s.tb.Helper()
-	s.repo.Add(s.tb, packages.Build(s.tb, version))
 }
 
 // key is the public key that the repository is signed with.

@@ -19,31 +19,25 @@ const (
 
 func TestUserData(t *testing.T) {
 	machine.RequireHost(t)
-	for _, format := range []string{"cloud-config", "script"} {
-		t.Run(format, func(t *testing.T) {
-			s := newSite(t)
-			token := s.cluster.RoleToken("slave", 0)
-			text := s.userData(token, format)
-			n := s.boot(s.options("app-1.shop.example", firstInstance, text))
-			n.step(t, "it is a slave node after the first boot", func(n *node) { firstBoot(s, n, token) })
-			n.step(t, "servers come and go", func(n *node) { follows(s, n) })
-			n.step(t, "it reboots while K2HR3 is down", func(n *node) { rebooted(s, n) })
-			n.step(t, "it is cloned", func(n *node) { cloned(s, n, text) })
-			n.step(t, "the package is upgraded", func(n *node) { upgraded(s, n) })
-			n.step(t, "it leaves", func(n *node) { left(s, n) })
-		})
-	}
+	s := newSite(t)
+	token := s.cluster.RoleToken("slave", 0)
+	text := s.userData(token, "cloud-config")
+	n := s.boot(s.options("app-1.shop.example", firstInstance, text))
+	n.step(t, "it is a slave node after the first boot", func(n *node) { firstBoot(s, n, token) })
+	n.step(t, "servers come and go", func(n *node) { follows(s, n) })
+	n.step(t, "it reboots while K2HR3 is down", func(n *node) { rebooted(s, n) })
+	n.step(t, "it is cloned", func(n *node) { cloned(s, n, text) })
 }
 
 // TestTokenFromK2HR3sUserData gives K2HR3's two lines of user data where the role
 // token is asked for. The agent fetches the token with them, and keeps it to
-// itself.
+// itself. The user data is in the other format here.
 func TestTokenFromK2HR3sUserData(t *testing.T) {
 	machine.RequireHost(t)
 	s := newSite(t)
 	token := s.cluster.RoleToken("slave", 0)
 	lines := s.include(token)
-	n := s.boot(s.options("app-1.shop.example", firstInstance, s.userData(lines, "cloud-config")))
+	n := s.boot(s.options("app-1.shop.example", firstInstance, s.userData(lines, "script")))
 	_, address, _ := strings.Cut(strings.TrimSpace(lines), "\n")
 	firstBoot(s, n, address)
 	n.wantSecret(token)
@@ -183,39 +177,4 @@ func cloned(s *site, n *node, userData string) {
 	s.join(5)
 	n.confirmed(4)
 	n.sameRun(slave.ChmpxUnit, life)
-}
-
-// upgraded has apt install a newer version.
-func upgraded(s *site, n *node) {
-	n.TB.Helper()
-	if got := n.Run("dpkg-query -W -f '${Version}' k2hdkc-slave-agent"); !strings.HasPrefix(got, firstVersion) {
-		n.TB.Errorf("the agent is version %s, want %s", got, firstVersion)
-	}
-	chmpx, agent := n.Life(slave.ChmpxUnit), n.Life(slave.AgentUnit)
-	s.publish(nextVersion)
-	n.Run("export DEBIAN_FRONTEND=noninteractive; apt-get -qq update; apt-get -qq -y install k2hdkc-slave-agent")
-	if got := n.Run("k2hdkc-slave-agent version"); !strings.Contains(got, nextVersion) {
-		n.TB.Errorf("the agent says it is %s, want %s", got, nextVersion)
-	}
-	s.join(6)
-	n.confirmed(5)
-	n.sameRun(slave.ChmpxUnit, chmpx)
-	if now := n.Life(slave.AgentUnit); now == agent {
-		n.TB.Error("the old agent still runs")
-	}
-	s.wantSlaves(n.is())
-}
-
-// left has the host leave the cluster: the package is removed.
-func left(s *site, n *node) {
-	n.TB.Helper()
-	chmpx := n.Life(slave.ChmpxUnit)
-	had := n.Servers()
-	n.Run("DEBIAN_FRONTEND=noninteractive apt-get -qq -y remove k2hdkc-slave-agent")
-	s.wantSlaves()
-	n.sameRun(slave.ChmpxUnit, chmpx)
-	n.WantServers(had)
-	n.Boot()
-	n.AwaitServers(had)
-	s.wantSlaves()
 }
