@@ -23,8 +23,8 @@ import (
 //go:embed host.sh
 var hostScript string
 
-// Machine is a running machine. It ends with Close or Poweroff, and in any case
-// with this process.
+// Machine is a running machine. It ends with Close, and in any case with this
+// process.
 type Machine struct {
 	host    *exec.Cmd // the process everything of the machine ends with
 	done    chan struct{}
@@ -223,19 +223,6 @@ func (m *Machine) Reboot(ctx context.Context) error {
 		return err
 	}
 	return m.up(ctx, before)
-}
-
-// Poweroff shuts the machine down in order and waits for the end of it.
-func (m *Machine) Poweroff(ctx context.Context) error {
-	if err := halt(ctx, m, "poweroff"); err != nil {
-		return err
-	}
-	select {
-	case <-m.done:
-		return m.Close()
-	case <-ctx.Done():
-		return fmt.Errorf("it is still on: %w", context.Cause(ctx))
-	}
 }
 
 // Snapshot copies what the machine has written to its disk so far to a file,

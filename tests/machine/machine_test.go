@@ -12,36 +12,6 @@ import (
 	"time"
 )
 
-// run runs a shell script on a machine and returns what it prints. It has to
-// succeed.
-func run(tb testing.TB, m *Machine, script string) string {
-	tb.Helper()
-	r, err := m.Exec(Deadline(tb), "sh", "-euc", script)
-	if err != nil || r.Status != 0 {
-		tb.Fatalf("%s: %v, %v", script, err, r)
-	}
-	return strings.TrimSpace(r.Stdout)
-}
-
-// TestMachine: what the tests on machines build on, and do not see themselves.
-func TestMachine(t *testing.T) {
-	m := ForTest(t, Options{Name: "app-1.shop.example"})
-	if got := run(t, m, `hostname -f; cat /proc/1/comm; stat -fc %T /sys/fs/cgroup`); got != "app-1.shop.example\nsystemd\ncgroup2fs" {
-		t.Errorf("it is %s", got)
-	}
-	if routes := run(t, m, "ip -4 route show default; ip -6 route show default"); routes != "" {
-		t.Errorf("has a way out: %s", routes)
-	}
-	run(t, m, "mkdir /srv/shop")
-	if _, err := os.Stat(filepath.Join(rootfs(t), "srv/shop")); !os.IsNotExist(err) {
-		t.Errorf("the root file system of all machines was written to: %v", err)
-	}
-	if err := m.Poweroff(Deadline(t)); err != nil {
-		t.Fatal(err)
-	}
-	nothingLeft(t, m.work, m.cable.name, m.groups)
-}
-
 func rootfs(tb testing.TB) string {
 	tb.Helper()
 	dir, err := Rootfs(Deadline(tb), Bookworm)
