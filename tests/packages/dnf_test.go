@@ -10,7 +10,6 @@ import (
 	"testing"
 
 	"k2hdkc-slave-agent/tests/need"
-	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // elHost is a dnf that has what an administrator gives it: k2hdkc.repo, and the
@@ -172,24 +171,4 @@ func TestDnfRefusesWhatTheKeyHasNotSigned(t *testing.T) {
 			t.Errorf("with another key: %v", err)
 		}
 	})
-}
-
-// TestDnfPassesSomebodyElsesBrokenRepository: user data installs though the image has a repository
-// that is gone and that may not be left out.
-func TestDnfPassesSomebodyElsesBrokenRepository(t *testing.T) {
-	r := Repo(t, tiny(t, "shop-tool", "1.0"))
-	serve(t, r)
-	h := elHost(t, r, "")
-	write(t, filepath.Join(filepath.Dir(h.root), "repos/gone.repo"),
-		"[gone]\nname=gone\nbaseurl=http://127.0.0.1:9/\nenabled=1\ngpgcheck=0\nskip_if_unavailable=False\n")
-	const passes = "--setopt=*.skip_if_unavailable=1"
-	if text := read(t, filepath.Join(realagent.Root(), "cloud-init/first-boot.sh")); !strings.Contains(text, "'"+passes+"' install") {
-		t.Errorf("user data does not say %s", passes)
-	}
-	if out, err := h.run("--installroot="+h.root, "install", "shop-tool"); err == nil {
-		t.Errorf("it does no harm, so nothing is proven:\n%s", out)
-	}
-	if out, err := h.run("--installroot="+h.root, passes, "install", "shop-tool"); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
 }
