@@ -20,11 +20,7 @@ import (
 // document is docs/kubernetes.md.
 func document(t *testing.T) string {
 	t.Helper()
-	text, err := readFile(filepath.Join(realagent.Root(), "docs/kubernetes.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
+	return string(mustRead(t, filepath.Join(realagent.Root(), "docs/kubernetes.md")))
 }
 
 // block returns the one block of the document that begins so.
@@ -56,15 +52,6 @@ func chart(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	return out
-}
-
-func mustRead(t *testing.T, path string) []byte {
-	t.Helper()
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return b
 }
 
 func TestChartWithTheAgentIsAsReviewed(t *testing.T) {

@@ -83,10 +83,7 @@ func life(t *testing.T, w *world) {
 	quiet(t, p)
 	cuk := w.one(t)
 	await(t, "slave.ini has two servers", limit, w.fileHas(p, 1, 2))
-	text, err := readFile(p.file("antpickax", "slave.ini"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text := string(mustRead(t, p.file("antpickax", "slave.ini")))
 	if strings.Contains(text, "%%") || !strings.Contains(text, "CAPATH") {
 		t.Errorf("slave.ini is not that of this pod:\n%s", text)
 	}
@@ -235,10 +232,7 @@ func renewed(t *testing.T, w *world) {
 	p := w.pod(t, 0)
 	w.up(t, p)
 	w.renew(t, p)
-	want, err := readFile(p.file("tls", "client.crt"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	want := string(mustRead(t, p.file("tls", "client.crt")))
 	if got, err := p.Exec(t.Context(), "chmpx", "cat", "/etc/antpickax/client.crt"); err != nil || got != want {
 		t.Errorf("chmpx would load another certificate: %v", err)
 	}

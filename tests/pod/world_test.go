@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -279,13 +280,13 @@ func await(t *testing.T, what string, limit time.Duration, so func(ctx context.C
 // fileHas says whether a pod's slave.ini lists exactly these servers.
 func (w *world) fileHas(p *Pod, servers ...int) func(context.Context) error {
 	return func(context.Context) error {
-		text, err := readFile(p.file(w.volumes.etc, "slave.ini"))
+		text, err := os.ReadFile(p.file(w.volumes.etc, "slave.ini"))
 		if err != nil {
 			return err
 		}
 		var found []int
 		for n := range 10 {
-			if strings.Contains(text, w.serverAddr(n)+"\n") {
+			if strings.Contains(string(text), w.serverAddr(n)+"\n") {
 				found = append(found, n)
 			}
 		}

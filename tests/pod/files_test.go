@@ -11,9 +11,13 @@ import (
 	"k2hdkc-slave-agent/tests/realagent"
 )
 
-func readFile(path string) (string, error) {
+func mustRead(t *testing.T, path string) []byte {
+	t.Helper()
 	b, err := os.ReadFile(path)
-	return string(b), err
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 // copyTree copies a folder of the source to where a kustomization of a test finds it.
