@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -69,10 +70,15 @@ func check(t *testing.T, r doctor.Report, id string) doctor.Result {
 func TestDoctor(t *testing.T) {
 	t.Parallel()
 	p := newShop(t)
+	command := func(more ...string) *exec.Cmd {
+		t.Helper()
+		cmd := p.command(deadline(t), slices.Concat([]string{"doctor", "--status-command", p.programs.Status}, p.site.args(), more)...)
+		cmd.Env = append(cmd.Env, p.state.Env())
+		return cmd
+	}
 	look := func(more ...string) doctor.Report {
 		t.Helper()
-		cmd := p.command(deadline(t), append(append([]string{"doctor", "--json"}, p.site.args()...), append(more, "--status-command", p.programs.Status)...)...)
-		cmd.Env = append(cmd.Env, p.state.Env())
+		cmd := command(append(more, "--json")...)
 		return examined(t, cmd, cmd.Start)
 	}
 	r := look()
@@ -94,18 +100,11 @@ func TestDoctor(t *testing.T) {
 	p.site.DropSlave(hostAddr, hostCUK)
 	found(t, look(), "membership", "agent")
 
-	text := p.agentText("doctor", append(p.site.args(), "--status-command", p.programs.Status)...)
+	cmd := command()
+	text := finish(t, cmd, cmd.Start)
 	if text.status != 1 || !strings.Contains(text.stdout, "begin with membership\n") || !strings.Contains(text.stdout, "put a role token into /etc/k2hdkc/role-token") {
 		t.Errorf("%v", text)
 	}
-}
-
-// agentText runs a verb beside the shop's chmpx.
-func (p *shop) agentText(verb string, args ...string) result {
-	p.tb.Helper()
-	cmd := p.command(deadline(p.tb), append([]string{verb}, args...)...)
-	cmd.Env = append(cmd.Env, p.state.Env())
-	return finish(p.tb, cmd, cmd.Start)
 }
 
 func TestDoctorAsNobody(t *testing.T) {

@@ -7,11 +7,11 @@ import (
 	"testing"
 )
 
-// The agent writes over nothing that it reads, whatever leads from one to the other.
+// The agent writes over nothing that it reads. By which links one path leads to the other is tested
+// in render/regularfile.
 func TestOutputIsNoFileThatTheAgentNeeds(t *testing.T) {
 	t.Parallel()
 	link := func(to, name string) error { return errors.Join(os.RemoveAll(name), os.Link(to, name)) }
-	symlink := func(to, name string) error { return errors.Join(os.RemoveAll(name), os.Symlink(to, name)) }
 	for name, c := range map[string]struct {
 		lead func(h *host) error
 		args func(h *host) []string
@@ -22,30 +22,10 @@ func TestOutputIsNoFileThatTheAgentNeeds(t *testing.T) {
 			args: func(h *host) []string { return []string{"--output", h.path("slave-agent.ini")} },
 			file: "slave-agent.ini", says: "the configuration",
 		},
-		"the configuration, by a hard link": {
-			lead: func(h *host) error { return link(h.path("slave-agent.ini"), h.output()) },
-			file: "slave-agent.ini", says: "the configuration",
-		},
-		"the configuration, which is a link to it": {
-			lead: func(h *host) error {
-				return errors.Join(os.Rename(h.path("slave-agent.ini"), h.output()), symlink(h.output(), h.path("slave-agent.ini")))
-			},
-			file: "slave-agent.ini", says: "the configuration",
-		},
-		"the configuration, by way of a linked folder": {
-			lead: func(h *host) error { return symlink(h.dir, h.path("etc")) },
-			args: func(h *host) []string { return []string{"--output", h.path("etc/slave-agent.ini")} },
-			file: "slave-agent.ini", says: "the configuration",
-		},
 		"the role token": {
 			args: func(h *host) []string {
 				return []string{"--output", h.path("token.ini"), "--role-token-file", h.path("token.ini")}
 			},
-			file: "token.ini", says: "the role token",
-		},
-		"the role token, by a hard link": {
-			lead: func(h *host) error { return link(h.path("token.ini"), h.output()) },
-			args: func(h *host) []string { return []string{"--role-token-file", h.path("token.ini")} },
 			file: "token.ini", says: "the role token",
 		},
 		"the instance id": {

@@ -155,18 +155,3 @@ func TestACloneIsNotTheHostItWasMadeFrom(t *testing.T) {
 		}
 	}
 }
-
-// The agent may be running when cloud-init finds out that this is a clone.
-func TestAnAgentThatRunsTakesUpTheClonesInstanceID(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, 1)
-	s.AddSlave(hostAddr, originalCUK, hostAddr)
-	h, _ := newScriptHost(t, s, originalCUK)
-	d := h.start()
-	d.says(realagent.Replaced, "")
-	write(t, h.path("instance-id"), hostCUK+"\n")
-	d.says("k2hr3-cuk is left over", "")
-	d.says(realagent.Registered, "")
-	until(t, "the clone's file", func() bool { return strings.Contains(read(t, h.output()), hostCUK) })
-	d.end()
-}

@@ -208,15 +208,6 @@ func TestRPMInAnImage(t *testing.T) {
 		i.exists(false, leftDropIn)
 		i.wants(agentINI, packed)
 	})
-	t.Run("what the administrator has disabled stays so", func(t *testing.T) {
-		i := newImage(t, r, "")
-		i.dnf("install", "k2hdkc-slave-agent-"+older)
-		runHere(t, "systemctl", "--quiet", "--root="+i.path, "disable", slave.AgentUnit)
-		i.enabled(false)
-		i.dnf("upgrade", "k2hdkc-slave-agent")
-		i.installed(newer)
-		i.enabled(false)
-	})
 	t.Run("a preset that says otherwise counts", func(t *testing.T) {
 		i := newImage(t, r, `
 			mkdir -p etc/systemd/system-preset
