@@ -2,9 +2,15 @@ package e2e
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // The agent writes over nothing that it reads. By which links one path leads to the other is tested
@@ -125,5 +131,46 @@ func TestVariablesOfAKubernetesService(t *testing.T) {
 	}
 	if got := finish(t, cmd, cmd.Start); got.status != 0 {
 		t.Error(got)
+	}
+}
+
+// On a host that has no watch of inotify's left the agent does its work all the same, and says so
+// once. Where there is no inotify at all: TestFiles… in watcher.
+func TestRunWithoutInotify(t *testing.T) {
+	t.Parallel()
+	const limit = "/proc/sys/user/max_inotify_watches"
+	s := newSite(t, 1)
+	h := newHost(t, s)
+	h.configure("[k2hr3]", "role = "+s.SlaveRole(), "interval = 1h", "api-uri = "+s.uri)
+	cmd := h.command(t.Context(), "run", "--log-format", "json")
+	cmd.Args = append([]string{"sh", "-c", `echo 0 >` + limit + ` && exec "$@"`, "sh", cmd.Path}, cmd.Args[1:]...)
+	cmd.Path, cmd.Err = "/bin/sh", nil
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  unix.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}, GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+	}
+	if _, err := os.Stat(limit); err != nil {
+		t.Skip(err)
+	}
+	p, err := realagent.Start(t.Context(), cmd, nil)
+	if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.ENOSPC) {
+		t.Skip("no namespaces of users here:", err)
+	}
+	must(t, err)
+	t.Cleanup(func() { p.Signal(syscall.SIGKILL) })
+	d := &daemon{Process: p, tb: t}
+	d.says("the kernel does not notify the agent of changed files", "")
+	d.says("slave.ini replaced", "")
+	// It looks at what it has written, and at what it reads.
+	must(t, os.WriteFile(h.output(), nil, 0o644))
+	d.says("another program changed slave.ini", "")
+	second := newSite(t, 2)
+	second.AddSlave(hostAddr, hostCUK, hostAddr)
+	h.configure("[k2hr3]", "role = "+second.SlaveRole(), "interval = 1h", "api-uri = "+second.uri)
+	d.says("the configuration has changed", "")
+	d.says("slave.ini replaced", "")
+	d.end()
+	if n := strings.Count(d.String(), "does not notify the agent"); n != 1 {
+		t.Errorf("it says %d times that it looks at its files\n%s", n, d)
 	}
 }

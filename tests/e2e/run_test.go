@@ -26,10 +26,14 @@ func TestRunTakesUpAChangedConfiguration(t *testing.T) {
 	config := func(s *site, output string, more ...string) []string {
 		return append([]string{"[slave]", "output = " + output, "[k2hr3]", "role = " + s.SlaveRole(), "interval = 1h", "api-uri = " + s.uri}, more...)
 	}
-	h.configure(config(first, h.output())...)
 	cmd := h.command(t.Context(), "run", "--log-format", "json")
-	cmd.Env = h.without("K2HDKC_SLAVE_OUTPUT")
+	// An agent of systemd's waits for what it lacks.
+	cmd.Env = append(h.without("K2HDKC_SLAVE_OUTPUT"), "NOTIFY_SOCKET="+newManager(t).path)
 	d := h.startCommand(cmd)
+	d.says("not configured: waiting for what is missing", "")
+	h.configure(config(first, h.output(), "intervall = 5s")...)
+	d.says("the configuration is wrong; waiting for a correct one", "did you mean interval?")
+	h.configure(config(first, h.output())...)
 	first.next(t)
 	d.says(realagent.Replaced, "")
 

@@ -147,7 +147,7 @@ func TestAJournaldThatHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	stream := info.Sys().(*syscall.Stat_t)
-	cmd := v.command(t.Context(), "run", "--interval=1h", "--unit=")
+	cmd := v.command(t.Context(), "run", "--interval=1h")
 	cmd.Env = append(cmd.Env, fmt.Sprintf("JOURNAL_STREAM=%d:%d", stream.Dev, stream.Ino))
 	cmd.Stderr = w
 	v.inside(cmd.Start)

@@ -40,6 +40,8 @@ func TestBadInput(t *testing.T) {
 			status: 2, says: []string{"unknown flag --intervall", "did you mean --interval?", "--help"}},
 		{name: "a role that is a resource", verbs: all, args: []string{"--role", s.SlaveResource()},
 			status: 2, says: []string{"is the YRN of a resource, not of a role", s.SlaveRole(), "--help"}},
+		{name: "two ways to print", verbs: []string{"status --json --brief"},
+			status: 2, says: []string{"--json and --brief do not go together", "--help"}},
 		{name: "a misspelt verb", verbs: []string{"rn"},
 			status: 2, says: []string{"unknown verb", "`k2hdkc-slave-agent run`"}},
 		{name: "no verb", verbs: []string{""},
