@@ -126,18 +126,13 @@ func (n *node) aptSays(args ...string) string {
 	if r.Status != 0 {
 		n.TB.Fatalf("apt-get %v: %v", args, r)
 	}
-	return unusual(r.Stdout + r.Stderr)
-}
-
-// unusual are the lines that are not normal.
-func unusual(text string) string {
-	var list strings.Builder
-	for line := range strings.Lines(text) {
+	var unusual strings.Builder
+	for line := range strings.Lines(r.Stdout + r.Stderr) {
 		if !normal.MatchString(line) && strings.TrimSpace(line) != "" {
-			list.WriteString(line)
+			unusual.WriteString(line)
 		}
 	}
-	return list.String()
+	return unusual.String()
 }
 
 // install installs a version of the agent's package.

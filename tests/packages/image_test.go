@@ -8,10 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"k2hdkc-slave-agent/tests/machine"
 	"k2hdkc-slave-agent/tests/machine/slave"
@@ -25,8 +28,8 @@ const (
 )
 
 // image is the root of a system that does not run, as in the making of an image:
-// what dnf installs into it, and what its scripts do there, stays in a mount
-// namespace that ends with the test.
+// what dnf or dpkg installs into it, and what its scripts do there, stays in a
+// mount namespace that ends with the test.
 type image struct {
 	tb   testing.TB
 	host host
@@ -34,7 +37,8 @@ type image struct {
 }
 
 // newImage makes one of a Debian's files, which has what the scripts need, in
-// which a part of a shell script has been run; dnf knows of no package there.
+// which a part of a shell script has been run. Its dnf knows the repository,
+// which may be nil, and of no package there.
 func newImage(tb testing.TB, r *Repository, prepare string) *image {
 	tb.Helper()
 	machine.Require(tb)
@@ -76,7 +80,10 @@ func newImage(tb testing.TB, r *Repository, prepare string) *image {
 	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "READY\n" {
 		tb.Fatalf("no image: %q, %v", line, err)
 	}
-	i := &image{tb: tb, host: elHost(tb, r, "")}
+	i := &image{tb: tb}
+	if r != nil {
+		i.host = elHost(tb, r, "")
+	}
 	pid := child(tb, cmd.Process.Pid)
 	i.host.root = filepath.Join(top, "root")
 	i.host.within = []string{"nsenter", fmt.Sprintf("--mount=/proc/%d/ns/mnt", pid)}
@@ -227,5 +234,52 @@ func TestRPMInAnImage(t *testing.T) {
 	})
 	if n := asked.Load(); n != 0 {
 		t.Errorf("K2HR3 was asked %d times about a host that does not run", n)
+	}
+}
+
+// normal is what dpkg says of a package that is as it should be, and systemctl of a unit that is
+// enabled.
+var normal = regexp.MustCompile(`(?m)^(Created symlink '?/etc/systemd/system/multi-user.target.wants/|Configuration file | ==> |dpkg: warning: while removing |\s*$).*\n?`)
+
+// TestDebInAnImage: wherever dpkg runs, the agent is enabled and nothing is started or asked.
+func TestDebInAnImage(t *testing.T) {
+	machine.Require(t)
+	deb := One(t, Build(t, older), "deb")
+	for _, c := range []struct{ name, dpkg, deb, config string }{
+		{"dpkg in a chroot", `chroot "$1" dpkg`, "/agent.deb", ""},
+		{"dpkg in a chroot with a configuration", `chroot "$1" dpkg`, "/agent.deb", slave.Config},
+		{"dpkg from outside", `dpkg --root="$1"`, `"$1/agent.deb"`, ""},
+		{"dpkg from outside with a configuration", `dpkg --root="$1"`, `"$1/agent.deb"`, slave.Config},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			i := newImage(t, nil, "cp '"+deb+"' agent.deb")
+			if c.config != "" {
+				i.write(agentINI, c.config)
+			}
+			// silent runs dpkg where nothing else runs and nobody can be reached.
+			silent := func(args string) {
+				t.Helper()
+				argv := append(slices.Clone(i.host.within), "unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc",
+					"sh", "-euc", c.dpkg+" "+args+" 2>&1 >/dev/null; pgrep -l k2hdkc-slave-ag || :", "sh", i.host.root)
+				cmd := exec.Command(argv[0], argv[1:]...)
+				cmd.Env = []string{"DEBIAN_FRONTEND=noninteractive", "PATH=/usr/sbin:/usr/bin:/sbin:/bin"}
+				out, err := cmd.CombinedOutput()
+				if said := normal.ReplaceAllString(string(out), ""); err != nil || said != "" {
+					t.Errorf("dpkg %s: %v; it says, or there runs:\n%s", args, err, said)
+				}
+			}
+			silent("--force-confold --install " + c.deb)
+			i.enabled(true)
+			i.exists(false, "/var/lib/k2hdkc-slave-agent", slave.INI, "/run/k2hdkc-slave-agent")
+			begin := time.Now()
+			silent("--purge " + slave.Package)
+			if took := time.Since(begin); took > 5*time.Second {
+				t.Errorf("the purge took %v", took)
+			}
+			left, err := i.inside("find /etc /var/lib -name '*k2hdkc*' ! -path '/var/lib/dpkg/*'")
+			if err != nil || left != "" {
+				t.Errorf("left behind: %v\n%s", err, left)
+			}
+		})
 	}
 }
