@@ -2,8 +2,11 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,11 +16,11 @@ import (
 	"k2hdkc-slave-agent/tests/realagent"
 )
 
-// The agent writes over nothing that it reads. By which links one path leads to the other is tested
-// in render/regularfile.
+// The agent writes over nothing that it reads, whatever leads from one to the other.
 func TestOutputIsNoFileThatTheAgentNeeds(t *testing.T) {
 	t.Parallel()
 	link := func(to, name string) error { return errors.Join(os.RemoveAll(name), os.Link(to, name)) }
+	symlink := func(to, name string) error { return errors.Join(os.RemoveAll(name), os.Symlink(to, name)) }
 	for name, c := range map[string]struct {
 		lead func(h *host) error
 		args func(h *host) []string
@@ -28,10 +31,30 @@ func TestOutputIsNoFileThatTheAgentNeeds(t *testing.T) {
 			args: func(h *host) []string { return []string{"--output", h.path("slave-agent.ini")} },
 			file: "slave-agent.ini", says: "the configuration",
 		},
+		"the configuration, by a hard link": {
+			lead: func(h *host) error { return link(h.path("slave-agent.ini"), h.output()) },
+			file: "slave-agent.ini", says: "the configuration",
+		},
+		"the configuration, which is a link to it": {
+			lead: func(h *host) error {
+				return errors.Join(os.Rename(h.path("slave-agent.ini"), h.output()), symlink(h.output(), h.path("slave-agent.ini")))
+			},
+			file: "slave-agent.ini", says: "the configuration",
+		},
+		"the configuration, by way of a linked folder": {
+			lead: func(h *host) error { return symlink(h.dir, h.path("etc")) },
+			args: func(h *host) []string { return []string{"--output", h.path("etc/slave-agent.ini")} },
+			file: "slave-agent.ini", says: "the configuration",
+		},
 		"the role token": {
 			args: func(h *host) []string {
 				return []string{"--output", h.path("token.ini"), "--role-token-file", h.path("token.ini")}
 			},
+			file: "token.ini", says: "the role token",
+		},
+		"the role token, by a hard link": {
+			lead: func(h *host) error { return link(h.path("token.ini"), h.output()) },
+			args: func(h *host) []string { return []string{"--role-token-file", h.path("token.ini")} },
 			file: "token.ini", says: "the role token",
 		},
 		"the instance id": {
@@ -134,43 +157,117 @@ func TestVariablesOfAKubernetesService(t *testing.T) {
 	}
 }
 
-// On a host that has no watch of inotify's left the agent does its work all the same, and says so
-// once. Where there is no inotify at all: TestFiles… in watcher.
+// On a host that has no inotify left the agent does its work all the same, and says so once.
 func TestRunWithoutInotify(t *testing.T) {
 	t.Parallel()
-	const limit = "/proc/sys/user/max_inotify_watches"
+	for _, limit := range []string{"max_inotify_instances", "max_inotify_watches"} {
+		t.Run(limit, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, 1)
+			h := newHost(t, s)
+			h.configure("[k2hr3]", "role = "+s.SlaveRole(), "interval = 1h", "api-uri = "+s.uri)
+			cmd := h.command(t.Context(), "run", "--log-format", "json")
+			cmd.Args = append([]string{"sh", "-c", `echo 0 >/proc/sys/user/` + limit + ` && exec "$@"`, "sh", cmd.Path}, cmd.Args[1:]...)
+			cmd.Path, cmd.Err = "/bin/sh", nil
+			cmd.SysProcAttr = &syscall.SysProcAttr{
+				Cloneflags:  unix.CLONE_NEWUSER,
+				UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}, GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+			}
+			if _, err := os.Stat("/proc/sys/user/" + limit); err != nil {
+				t.Skip(err)
+			}
+			p, err := realagent.Start(t.Context(), cmd, nil)
+			if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.ENOSPC) {
+				t.Skip("no namespaces of users here:", err)
+			}
+			must(t, err)
+			t.Cleanup(func() { p.Signal(syscall.SIGKILL) })
+			d := &daemon{Process: p, tb: t}
+			d.says("the kernel does not notify the agent of changed files", "")
+			d.says("slave.ini replaced", "")
+			// It looks at what it has written, and at what it reads.
+			must(t, os.WriteFile(h.output(), nil, 0o644))
+			d.says("another program changed slave.ini", "")
+			second := newSite(t, 2)
+			second.AddSlave(hostAddr, hostCUK, hostAddr)
+			h.configure("[k2hr3]", "role = "+second.SlaveRole(), "interval = 1h", "api-uri = "+second.uri)
+			d.says("the configuration has changed", "")
+			d.says("slave.ini replaced", "")
+			d.end()
+			if n := strings.Count(d.String(), "does not notify the agent"); n != 1 {
+				t.Errorf("it says %d times that it looks at its files\n%s", n, d)
+			}
+		})
+	}
+}
+
+// Whoever deletes the lock file lets no second agent write.
+func TestADeletedLockFileLetsNoSecondAgentIn(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, 1)
 	h := newHost(t, s)
-	h.configure("[k2hr3]", "role = "+s.SlaveRole(), "interval = 1h", "api-uri = "+s.uri)
-	cmd := h.command(t.Context(), "run", "--log-format", "json")
-	cmd.Args = append([]string{"sh", "-c", `echo 0 >` + limit + ` && exec "$@"`, "sh", cmd.Path}, cmd.Args[1:]...)
-	cmd.Path, cmd.Err = "/bin/sh", nil
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  unix.CLONE_NEWUSER,
-		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}, GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+	first := h.start(s.args("--interval", "1h")...)
+	first.says("slave.ini replaced", "")
+	lock := h.path("out/.slave.lock")
+
+	must(t, os.Remove(lock))
+	must(t, first.Signal(syscall.SIGHUP)) // which makes it look
+	until(t, "the lock file", func() bool { _, err := os.Stat(lock); return err == nil })
+	if got := h.agent(append([]string{"once"}, s.args()...)...); got.status != 1 || !strings.Contains(got.stderr, fmt.Sprintf("process %d", first.PID())) {
+		t.Errorf("a second agent: %v", got)
 	}
-	if _, err := os.Stat(limit); err != nil {
-		t.Skip(err)
+
+	// A second one that is quicker than the first one's look keeps the file.
+	must(t, os.Remove(lock))
+	second := h.start(s.args("--interval", "1h")...)
+	until(t, "the lock file", func() bool { _, err := os.Stat(lock); return err == nil })
+	s.Join(addr(7), id("kv", 7), name("kv", 7))
+	must(t, second.Signal(syscall.SIGHUP))
+	second.says("slave.ini replaced", "")
+	must(t, os.WriteFile(h.output(), nil, 0o644)) // both see that
+	second.says("another program changed slave.ini", "")
+	first.says("cannot keep slave.ini right", "another agent keeps this file")
+	second.end()
+	must(t, first.Signal(syscall.SIGHUP))
+	first.says("slave.ini replaced", "")
+	if got := h.agent(append([]string{"once"}, s.args()...)...); got.status != 1 || !strings.Contains(got.stderr, "another agent keeps this file") {
+		t.Errorf("after the second agent, a third: %v", got)
 	}
-	p, err := realagent.Start(t.Context(), cmd, nil)
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.ENOSPC) {
-		t.Skip("no namespaces of users here:", err)
+	first.end()
+}
+
+// What chmpx's user may read it may read after a replacement.
+func TestTheACLOfTheFileIsKept(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1)
+	h := newHost(t, s)
+	write(t, h.output(), "[GLOBAL]\n")
+	const attr = "system.posix_acl_access"
+	// user::rw-,user:65534:r--,group::---,mask::r--,other::---
+	const acl = "\x02\x00\x00\x00" + "\x01\x00\x06\x00\xff\xff\xff\xff" + "\x02\x00\x04\x00\xfe\xff\x00\x00" +
+		"\x04\x00\x00\x00\xff\xff\xff\xff" + "\x10\x00\x04\x00\xff\xff\xff\xff" + "\x20\x00\x00\x00\xff\xff\xff\xff"
+	if err := unix.Setxattr(h.output(), attr, []byte(acl), 0); err != nil {
+		t.Skipf("no ACLs here: %v", err)
 	}
-	must(t, err)
-	t.Cleanup(func() { p.Signal(syscall.SIGKILL) })
-	d := &daemon{Process: p, tb: t}
-	d.says("the kernel does not notify the agent of changed files", "")
-	d.says("slave.ini replaced", "")
-	// It looks at what it has written, and at what it reads.
-	must(t, os.WriteFile(h.output(), nil, 0o644))
-	d.says("another program changed slave.ini", "")
-	second := newSite(t, 2)
-	second.AddSlave(hostAddr, hostCUK, hostAddr)
-	h.configure("[k2hr3]", "role = "+second.SlaveRole(), "interval = 1h", "api-uri = "+second.uri)
-	d.says("the configuration has changed", "")
-	d.says("slave.ini replaced", "")
-	d.end()
-	if n := strings.Count(d.String(), "does not notify the agent"); n != 1 {
-		t.Errorf("it says %d times that it looks at its files\n%s", n, d)
+	if got := h.agent(append([]string{"once"}, s.args()...)...); got.status != 0 {
+		t.Fatal(got)
+	}
+	b := make([]byte, 256)
+	n, err := unix.Getxattr(h.output(), attr, b)
+	if err != nil || string(b[:n]) != acl || !strings.Contains(read(t, h.output()), name("kv", 0)) {
+		t.Errorf("the ACL is %x, want %x: %v", b[:max(n, 0)], acl, err)
+	}
+	if os.Geteuid() != 0 {
+		return
+	}
+	for dir := h.path("out"); dir != "/"; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err != nil || info.Mode()&0o001 == 0 {
+			must(t, os.Chmod(dir, 0o711)) // those that the test has made
+		}
+	}
+	cat := exec.Command("cat", h.output())
+	cat.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	if out, err := cat.CombinedOutput(); err != nil {
+		t.Errorf("the one that it names may not read it: %v\n%s", err, out)
 	}
 }

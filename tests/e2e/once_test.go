@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"k2hdkc-slave-agent/tests/fakechmpx"
+	"k2hdkc-slave-agent/tests/realagent"
 )
 
 // resourceText has the shape of what K2HR3 makes of the template of a K2HDKC
@@ -23,6 +24,13 @@ var resourceText string
 
 // ownText is a text with this VM's own CUK.
 func ownText(text string) string { return strings.ReplaceAll(text, "__SELF_INSTANCE_ID__", vmCUK) }
+
+// withoutServers is the text of a cluster that no server has joined yet.
+func withoutServers(text string) string {
+	start := strings.Index(text, "\n    \n[SVRNODE]")
+	end := strings.Index(text, "\n\n#\n# Members that only use it")
+	return text[:start] + text[end:]
+}
 
 func TestOncePutsTheTextInPlaceButForTwoValues(t *testing.T) {
 	t.Parallel()
@@ -60,11 +68,6 @@ func TestOncePutsTheTextInPlaceButForTwoValues(t *testing.T) {
 	if got := v.agent("once"); got.status != 0 || inode(t, v.file()) != before {
 		t.Errorf("for a comment, which chmpx does not compare, the file was replaced: %v", got)
 	}
-	// Nor is a revision stamped where nobody wants that.
-	k.setText(strings.Replace(resourceText, "FILEVERSION         = 1\n", "FILEVERSION         = 99\n", 1))
-	if got := v.agent("once", "--stamp=no"); got.status != 0 || !strings.Contains(read(t, v.file()), "FILEVERSION         = 99\n") {
-		t.Errorf("with --stamp=no: %v\n%s", got, read(t, v.file()))
-	}
 }
 
 // chmpxLoads fails unless chmpx would start on a file, as that version.
@@ -77,6 +80,29 @@ func chmpxLoads(t *testing.T, path string, version int) {
 	}
 	if err != nil || c.FileVersion != version || len(c.Servers) != 3 || len(c.Slaves) != 1 {
 		t.Errorf("chmpx would make %+v of it, %v", c, err)
+	}
+}
+
+func TestTheFirstServerNodeIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	text := strings.Replace(resourceText, "FILEVERSION         = 1\n", "FILEVERSION         = 7\n", 1)
+	k := &minimalK2HR3{text: withoutServers(text)}
+	v := newSlaveVM(t, k)
+	if got := v.agent("once"); got.status != 1 || !strings.Contains(got.stderr, realagent.NoServers) {
+		t.Errorf("%v\nwant status 1 and the reason", got)
+	}
+	v.noFile()
+	d := v.start("--stamp", "no")
+	d.says(realagent.NotApplied, realagent.NoServers)
+	v.noFile()
+	k.setText(text)
+	d.says(realagent.Replaced, "")
+	if diff := cmp.Diff(ownText(text), read(t, v.file())); diff != "" {
+		t.Errorf("slave.ini (-want +got):\n%s", diff)
+	}
+	d.end()
+	if read(t, v.file()) != ownText(text) {
+		t.Error("the end of the agent changed the file")
 	}
 }
 
@@ -140,4 +166,25 @@ func tree(t *testing.T, dir string) map[string]string {
 		return nil
 	}))
 	return files
+}
+
+// Once says what it waits for while it waits, and what chmpx did not do.
+func TestOnceWaitsForChmpxAloud(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1)
+	h := newHost(t, s)
+	status := h.path("chmpxstatus")
+	script(t, status, "echo '[ERR] Could not initialize(attach) chmpx shared memory.' >&2\nexit 1")
+	const waiting = "for=\"chmpx to run the current slave.ini, "
+	got := h.agent(append([]string{"once", "--confirm", "1s", "--status-command", status}, s.args()...)...)
+	if got.status != 1 || !strings.Contains(got.stderr, waiting) || !strings.Contains(got.stderr, "chmpx is not running: start it") {
+		t.Errorf("without chmpx: %v", got)
+	}
+	for _, flag := range []string{"--confirm=0", "--status-command=", "--status-command=" + h.path("none")} {
+		must(t, os.Remove(h.output()))
+		got := h.agent(append([]string{"once", "--status-command", status, flag}, s.args()...)...)
+		if got.status != 0 || strings.Contains(got.stderr, waiting) {
+			t.Errorf("%s: %v", flag, got)
+		}
+	}
 }

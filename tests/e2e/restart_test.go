@@ -1,19 +1,23 @@
 package e2e
 
 import (
+	"fmt"
+	"maps"
 	"math/rand/v2"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"k2hdkc-slave-agent/tests/fakechmpx"
-	"k2hdkc-slave-agent/tests/need"
 	"k2hdkc-slave-agent/tests/realagent"
 )
 
-// liveSlave is what the slave's own file says of it.
 const liveSlave = "MODE = SLAVE\nSELFCTLPORT = 8031\nSELFCUK = __SELF_INSTANCE_ID__\n"
 
 // serverCert has a server's certificate and key: it has to be there, and no slave reads it.
@@ -55,9 +59,16 @@ func newRestarting(t *testing.T, k *minimalK2HR3) (r *restarting, real bool) {
 	if !real {
 		programs = fakechmpx.BuildT(t)
 	}
-	r = &restarting{realRing: newRealRing(t, k, programs)}
+	r = &restarting{realRing: &realRing{newSlaveVM(t, k), programs}}
 	write(t, r.path(serverCert), "")
-	r.agent = r.follows()
+	r.inside(func() error {
+		if err := os.Mkdir("/var/lib/antpickax", 0o755); err != nil {
+			return err
+		}
+		return unix.Mount("tmpfs", "/var/lib/antpickax", "tmpfs", 0, "size=2g")
+	})
+	r.agent = r.start("--unit", "", "--interval", "1h", "--wait", "0",
+		"--status-command", programs.Status, "--check-command", programs.Conftest)
 	r.agent.says(realagent.Replaced, "")
 	r.chmpx = r.realRing.chmpx(t, "slave.ini")
 	r.agent.says(realagent.Confirmed, "")
@@ -73,19 +84,21 @@ func (r *restarting) end(t *testing.T) {
 	}
 }
 
+var full = os.Getenv("K2HDKC_TEST_FULL") != ""
+
 // TestADangerComesWithTheNextStart has K2HR3 change, again and again, what the running
 // chmpx must not load. The operator restarts chmpx as the agent says, with a gap of up to
 // three seconds. Each time the new file is there for the next chmpx, and none ends.
 func TestADangerComesWithTheNextStart(t *testing.T) {
 	t.Parallel()
 	rounds, gaps := 1, []time.Duration{20 * time.Millisecond}
-	if need.Full() {
+	if full {
 		rounds, gaps = 50, []time.Duration{20 * time.Millisecond, 100 * time.Millisecond, time.Second, 3 * time.Second}
 	}
 	k := &minimalK2HR3{text: realText(liveSlave, 1)}
 	r, real := newRestarting(t, k)
 	for name, text := range liveDangers() {
-		if !need.Full() && !real && name != "GROUP" {
+		if !full && !real && name != "GROUP" {
 			continue // each takes seconds
 		}
 		for range rounds {
@@ -94,6 +107,48 @@ func TestADangerComesWithTheNextStart(t *testing.T) {
 				r.takesAtTheNextStart(t, name, next, rand.N(gaps[rand.N(len(gaps))]))
 			}
 		}
+	}
+	r.end(t)
+}
+
+// TestChangesAndRestartsAtRandom has servers come and go, dangers come up, and an operator
+// restart chmpx whenever he likes, all at once.
+func TestChangesAndRestartsAtRandom(t *testing.T) {
+	if !full {
+		t.Skip("takes an hour for its thousand changes; K2HDKC_TEST_FULL=1 runs it")
+	}
+	const changes = 1000
+	k := &minimalK2HR3{text: realText(liveSlave, 1)}
+	r, _ := newRestarting(t, k)
+	dangers := slices.Sorted(maps.Values(liveDangers()))
+	last := k.text
+	for n := range changes {
+		servers := rand.Perm(6)[:1+rand.N(6)]
+		slices.Sort(servers) // the same servers in another order are no change
+		text := realText(liveSlave, servers...)
+		if rand.N(3) == 0 {
+			text = dangers[rand.N(len(dangers))]
+		}
+		if text == last {
+			continue
+		}
+		last = text
+		if rand.N(2) == 0 {
+			// It ends before the change comes: a chmpx that ends just after it, with no
+			// systemd to ask, may have ended because of it.
+			r.stop(t)
+			changed := make(chan struct{})
+			time.AfterFunc(rand.N(500*time.Millisecond), func() {
+				defer close(changed)
+				k.setText(text)
+				r.agent.Signal(syscall.SIGHUP)
+			})
+			time.Sleep(rand.N(time.Second))
+			r.chmpx = r.realRing.chmpx(t, "slave.ini")
+			<-changed
+		}
+		k.setText(text)
+		r.takesAtTheNextStart(t, fmt.Sprintf("change %d", n), text, rand.N(time.Second))
 	}
 	r.end(t)
 }
@@ -146,6 +201,14 @@ func (r *restarting) waits() bool {
 // restart ends chmpx as its unit does, and starts it again after a while.
 func (r *restarting) restart(t *testing.T, gap time.Duration) {
 	t.Helper()
+	r.stop(t)
+	time.Sleep(gap)
+	r.chmpx = r.realRing.chmpx(t, "slave.ini")
+}
+
+// stop ends chmpx as its unit does.
+func (r *restarting) stop(t *testing.T) {
+	t.Helper()
 	// The real chmpx may crash on its way out, just after somebody has left its memory
 	// (docs/chmpx.md J.3). The operator has ended it then, not the agent.
 	exit, err := r.chmpx.Stop(deadline(t))
@@ -155,8 +218,6 @@ func (r *restarting) restart(t *testing.T, gap time.Duration) {
 	case exit != (fakechmpx.Exit{}):
 		t.Logf("chmpx ended with %+v when it was stopped", exit)
 	}
-	time.Sleep(gap)
-	r.chmpx = r.realRing.chmpx(t, "slave.ini")
 }
 
 var revisionLine = regexp.MustCompile(`(?m)^FILEVERSION = \d+$`)

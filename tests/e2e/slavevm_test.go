@@ -62,6 +62,14 @@ func (v *slaveVM) path(name string) string { return filepath.Join(v.disk, name) 
 // file is slave.ini.
 func (v *slaveVM) file() string { return v.path(slaveINI) }
 
+// noFile fails if there is a slave.ini.
+func (v *slaveVM) noFile() {
+	v.tb.Helper()
+	if _, err := os.Stat(v.file()); !os.IsNotExist(err) {
+		v.tb.Errorf("a file without a server, which would end chmpx, was written (%v)", err)
+	}
+}
+
 // inside runs f on the VM: sockets it opens and processes it starts are there.
 func (v *slaveVM) inside(f func() error) {
 	v.tb.Helper()

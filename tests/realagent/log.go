@@ -24,6 +24,8 @@ const (
 	Usable     = "the RESOURCE is usable again"
 	Confirmed  = "chmpx runs the current slave.ini"
 	PutAgain   = "replacing the file once more"
+	RestartIt  = "has lost its watch; restart chmpx"
+	NoChmpx    = "chmpx is not running"
 	UnitDown   = "chmpx's unit is not running; not starting it"
 	BadOptions = "the configuration is wrong; the agent goes on with the previous one"
 	LateFolder = "a folder has come after the agent started"
