@@ -147,7 +147,7 @@ func (f File) inspect(root *os.Root) (fs.FileInfo, error) {
 // checkTaken returns an error if the file, or one that comes and goes beside it, is another one
 // that the agent needs.
 func (f File) checkTaken() error {
-	paths := []string{f.Path, f.beside("next"), f.beside("parked"), f.beside("previous"), f.aside("lock")}
+	paths := []string{f.Path, f.beside("next"), f.beside("parked"), f.beside("previous"), f.LockPath()}
 	var own []regularfile.Location
 	for _, path := range paths {
 		own = append(own, regularfile.Locate(path))

@@ -28,7 +28,8 @@ type Lock struct {
 // [ErrLocked] rather than wait for the other one to exit.
 //
 // Whoever deletes the lock file ends the claim, and another agent may take it up. So a replacement
-// begins with [Lock.Hold].
+// begins with [Lock.Hold], and whoever keeps the file for long calls that when something happens to
+// [File.LockPath].
 func (f File) Lock() (*Lock, error) {
 	if err := f.Check(); err != nil {
 		return nil, err
@@ -49,12 +50,13 @@ func (l *Lock) Hold() error {
 	return l.take(0)
 }
 
-func (l *Lock) path() string { return l.file.aside("lock") }
+// LockPath returns the path of the lock file.
+func (f File) LockPath() string { return f.aside("lock") }
 
 // inPlace tells whether an open file is the one that others find as the lock file.
 func (l *Lock) inPlace(f *os.File) bool {
 	mine, errMine := f.Stat()
-	now, errNow := os.Lstat(l.path())
+	now, errNow := os.Lstat(l.file.LockPath())
 	return errMine == nil && errNow == nil && os.SameFile(mine, now)
 }
 
@@ -64,7 +66,7 @@ const maxTakes = 100
 // take locks the lock file, and is not done before that is the one which others find.
 func (l *Lock) take(limit time.Duration) error {
 	for range maxTakes {
-		f, err := regularfile.OpenOrMake(l.path(), 0o600)
+		f, err := regularfile.OpenOrMake(l.file.LockPath(), 0o600)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 			if err := l.file.Check(); err != nil {
 				return err
@@ -84,13 +86,13 @@ func (l *Lock) take(limit time.Duration) error {
 		other := holder(f)
 		f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return fmt.Errorf("%s: %w: process %s holds %s; stop that one first, or give this one another output", l.file.Path, ErrLocked, other, l.path())
+			return fmt.Errorf("%s: %w: process %s holds %s; stop that one first, or give this one another output", l.file.Path, ErrLocked, other, l.file.LockPath())
 		}
 		if err != nil {
-			return fmt.Errorf("cannot lock %s: %w", l.path(), err)
+			return fmt.Errorf("cannot lock %s: %w", l.file.LockPath(), err)
 		}
 	}
-	return fmt.Errorf("cannot lock %s: another program deletes %s again and again", l.file.Path, l.path())
+	return fmt.Errorf("cannot lock %s: another program deletes %s again and again", l.file.Path, l.file.LockPath())
 }
 
 // sign writes this process's number, which is for the other one's message only.

@@ -95,7 +95,7 @@ func TestLockThatSomebodyDeletes(t *testing.T) {
 			if err := first.Hold(); err != nil {
 				t.Errorf("nobody has touched it: %v", err)
 			}
-			lock := first.path()
+			lock := first.file.LockPath()
 			fatal.If(t, os.Remove(lock))
 			spoil(t, lock)
 			return f, first

@@ -133,7 +133,7 @@ func identityFaults() []fault {
 			asks: 290, puts: 1, says: []string{"membership unconfirmed", "no role token"}},
 		{name: "another address and a dead token", wrong: "the host gets another address, and its role token is revoked", does: "keeps the file; tells once that it has left the old address",
 			before: twoAddresses, strike: func(h *host) { h.cluster.Revoke(h.token); h.moveTo(secondAddr) }, heal: newToken, within: 5 * time.Second,
-			asks: 420, puts: 1, says: []string{"left the role under the old address"}, once: true},
+			asks: 420, puts: 1, says: []string{"this host has left the role under its old address"}, once: true},
 		{name: "an IPv6 address that K2HR3 cannot remove", wrong: "the host reaches K2HR3 from an IPv6 address that K2HR3 could register and never remove", does: "does not register under it; reads by its token; says why",
 			strike: func(h *host) { h.moveTo("2001:db8::12") }, heal: func(h *host) { h.moveTo(ownAddr) }, sees: 5 * time.Second,
 			asks: 90, says: []string{"cannot be registered", "IPv4"}},
@@ -166,7 +166,7 @@ func identityFaults() []fault {
 			}, heal: func(h *host) { h.chmpx.start(h.t) }, sees: 70 * time.Second, writes: -1, asks: 60, also: (*host).isCopy, says: []string{"chmpx is not running"}},
 		{name: "another CUK under the same address", wrong: "the host is built anew, with its address, slave.ini and state", does: "takes out who it was, registers as itself, and gets its own SELFCUK",
 			strike: func(h *host) { h.becomeCopy(ownAddr, ownAddr) }, heal: func(h *host) { h.chmpx.start(h.t) }, sees: 70 * time.Second, writes: -1,
-			asks: 70, puts: 1, also: (*host).isNew, says: []string{"left the role under the former CUK"}, once: true},
+			asks: 70, puts: 1, also: (*host).isNew, says: []string{"this host has left the role under its former CUK"}, once: true},
 	}
 }
 

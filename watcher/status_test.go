@@ -79,7 +79,7 @@ func TestBriefReasons(t *testing.T) {
 		{exchange(k2hr3.Error{Kind: k2hr3.ErrServer, Status: 503}), "status 503: server trouble"},
 		{exchange(k2hr3.Error{Kind: k2hr3.ErrTemplate}), "template not rendered"},
 		{fmt.Errorf("this host is no member and has %w to register with", member.ErrNoToken), "no role token"},
-		{fmt.Errorf("%w, of a role", member.ErrMissing), "no longer a member, says K2HR3"},
+		{fmt.Errorf("%w of a role", member.ErrMissing), "K2HR3 says that this host is no longer a member"},
 		{&Refusal{Reason: "reject: line 7: it is\tbad"}, "reject: line 7: it is bad"},
 		{fmt.Errorf("cannot write it: %w", &os.PathError{Op: "open", Path: "/a", Err: syscall.EROFS}), "read-only file system"},
 		{errors.New(strings.Repeat("wörds ", 100)), strings.Repeat("wörds ", 14) + "wörds …"},

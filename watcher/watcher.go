@@ -166,7 +166,7 @@ type Event int
 const (
 	// AskNow: the operator, or a changed input, wants K2HR3 asked.
 	AskNow Event = iota
-	// OutputTouched: somebody did something to the file, maybe the watcher
+	// OutputTouched: somebody did something to the file or its lock file, maybe the watcher
 	// itself.
 	OutputTouched
 )

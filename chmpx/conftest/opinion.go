@@ -41,7 +41,7 @@ func (o *Opinion) Check(ctx context.Context, path string) error {
 	}
 	o.said = err.Error()
 	if errors.Is(err, ErrNotInstalled) {
-		o.Log.Info("new files get no second opinion", "reason", err)
+		o.Log.Info("chmpxconftest does not judge new files; the agent alone does", "reason", err)
 	} else {
 		o.Log.Warn("chmpxconftest gives no verdict; the agent's own decides about new files", "error", err)
 	}

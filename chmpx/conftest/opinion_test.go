@@ -47,7 +47,7 @@ func TestTheOpinionOnANewFile(t *testing.T) {
 		name, installed string
 		err, log        string // parts; empty: none at all
 	}{
-		{"not installed", "", "", "level=INFO msg=\"new files get no second opinion"},
+		{"not installed", "", "", "level=INFO msg=\"chmpxconftest does not judge new files; the agent alone does"},
 		{"still not", "", "", ""},
 		{"loads", programs.Conftest, "", "level=INFO msg=\"chmpxconftest gives a verdict again"},
 		{"refuses", dislikes, "chmpxconftest does not load it: the day is not good.", ""},

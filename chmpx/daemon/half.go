@@ -117,7 +117,7 @@ func (p Peers) Announce(ctx context.Context, host string, ctlPort, ownCtlPort in
 	case err != nil:
 		return err
 	case words == "":
-		return fmt.Errorf("%s closed the connection without an answer: it does not take commands of this host", host)
+		return fmt.Errorf("%s closed the connection without an answer: it takes no commands from this host", host)
 	}
 	line, _, _ := strings.Cut(words, "\n")
 	return fmt.Errorf("%s answers %.200q", host, line)

@@ -13,7 +13,7 @@ import (
 const MaxOutput = 4 << 20
 
 // ErrFormat says that a text is not the whole of what chmpxstatus prints.
-var ErrFormat = errors.New("not the output of chmpxstatus as known")
+var ErrFormat = errors.New("chmpxstatus prints what the agent does not know")
 
 // ParseStatus reads the full output of chmpxstatus (without -self). Keys it
 // does not know are skipped. A text that lacks a needed key, ends early or
@@ -135,7 +135,7 @@ func (p *parser) global(key, value []byte) (err error) {
 	case "chmpx process id":
 		p.st.PID, err = number(value)
 		if err == nil && p.st.PID <= 0 {
-			err = fmt.Errorf("process id %d", p.st.PID)
+			err = fmt.Errorf("the process id is %d", p.st.PID)
 		}
 	case "process start time":
 		var sec int
@@ -281,7 +281,7 @@ func (p *parser) state(value []byte) (string, error) {
 		value = words
 	}
 	if len(value) < 2 || value[0] != '[' || value[len(value)-1] != ']' {
-		return "", fmt.Errorf("status %.64q", value)
+		return "", fmt.Errorf("unknown status %.64q", value)
 	}
 	if p.last != string(value) {
 		p.last = string(value)

@@ -48,7 +48,7 @@ func probeText(group string, ctlPort int) ([]byte, error) {
 
 func checkGroup(group string) error {
 	if group == "" || len(group) > chmpx.MaxGroup {
-		return fmt.Errorf("group of %d bytes: chmpx takes 1 to %d", len(group), chmpx.MaxGroup)
+		return fmt.Errorf("GROUP has %d bytes: chmpx takes 1 to %d", len(group), chmpx.MaxGroup)
 	}
 	if strings.ContainsFunc(group, func(r rune) bool { return r == '/' || r < ' ' || r == 0x7f }) {
 		return fmt.Errorf("group %q: chmpx cannot run with a slash or a control character in it", group)

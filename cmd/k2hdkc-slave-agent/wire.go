@@ -48,7 +48,7 @@ func (p *program) identify(o *options.Options, log *slog.Logger) error {
 	}
 	made, err := o.Pod().Keep()
 	if made {
-		log.Info("made this pod's CUK, which it keeps for its life", "file", o.Pod().File(), "pod", o.ResolveTag())
+		log.Info("this pod has a new CUK, which it keeps for its life", "file", o.Pod().File(), "pod", o.ResolveTag())
 	}
 	return err
 }

@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"os"
 	"reflect"
+	"slices"
 	"time"
 
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/cmd/service"
 	"k2hdkc-slave-agent/cmd/status"
+	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/watcher"
 )
 
@@ -149,7 +151,8 @@ func (d *Daemon) watch(ctx context.Context) (again bool, err error) {
 	d.running, r.Watcher.Before = r.Watcher, d.health
 	defer r.Close()
 	d.status.at(r.Options, r.Log, aliveEvery())
-	touched := d.files.Files(ctx, r.Log, append(r.Options.Inputs(), r.Options.Output)...)
+	output := []string{r.Options.Output, render.File{Path: r.Options.Output}.LockPath()}
+	touched := d.files.Files(ctx, r.Log, append(r.Options.Inputs(), output...)...)
 	// The files may have changed since the options were loaded, and nobody has watched them.
 	if d.reload(stop) {
 		return true, nil
@@ -173,7 +176,7 @@ func (d *Daemon) watch(ctx context.Context) (again bool, err error) {
 		case send <- event:
 			send = nil
 		case path := <-touched:
-			if path != r.Options.Output {
+			if !slices.Contains(output, path) {
 				still.Reset(quiet)
 				continue
 			}

@@ -189,13 +189,13 @@ var k2hr3Events = []Event{
 	},
 	{
 		ID:      "88c72a67588e4bb8896d5460e1e455fc",
-		Message: "left the role under the old address",
+		Message: "this host has left the role under its old address",
 		Cause:   "The host's address has changed, and K2HR3 has taken out the entry under the old one.",
 		Remedy:  "Nothing.",
 	},
 	{
 		ID:      "462452a604b54a16b7e7c53642422a88",
-		Message: "left the role under the former CUK",
+		Message: "this host has left the role under its former CUK",
 		Cause:   "The host's CUK has changed, and K2HR3 has taken out the entry under the former one.",
 		Remedy:  "Nothing.",
 	},
@@ -255,19 +255,19 @@ var k2hr3Events = []Event{
 	},
 	{
 		ID:      "a5740081dfee4f8490ea7deb8bf80776",
-		Message: "made this pod's CUK, which it keeps for its life",
+		Message: "this pod has a new CUK, which it keeps for its life",
 		Cause:   "The pod is new, or has got another address, and the agent has made the key that K2HR3 knows it by. It is in the file of the field.",
 		Remedy:  "Nothing. If it comes again each time a container starts, antpickax-dir is no folder that the pod's containers share.",
 	},
 	{
 		ID:      "58f27117535e4607808fa586e3b693a0",
-		Message: "took a pod out of the role that had this one's address and ended without leaving",
+		Message: "a pod that ended without leaving is taken out of the role; this pod has its address now",
 		Cause:   "A pod with this one's address was killed or lost before it could leave the role. chmpx would have taken its entry and this pod's for one node.",
 		Remedy:  "Nothing. If it comes often, pods end without their preStop hook: look at terminationGracePeriodSeconds and at what evicts them.",
 	},
 	{
 		ID:      "adfc7bd4957d49f5832b686331137bc0",
-		Message: "cannot take a pod out of the role that had this one's address and ended without leaving",
+		Message: "the agent cannot take a pod out of the role that ended without leaving; this pod has its address now",
 		Cause:   "K2HR3 did not remove the entry of a pod that had this one's address. While it is listed, chmpx may not start on this host.",
 		Remedy:  "The field error says why; the agent tries again. An administrator can remove the member in K2HR3, by the CUK in the field.",
 	},
@@ -282,13 +282,13 @@ var k2hr3Events = []Event{
 var tokenEvents = []Event{
 	{
 		ID:      "69394fe5489143f28227b3a1bf33b5b3",
-		Message: "read the role token from K2HR3's user data",
+		Message: "the agent has read the role token from K2HR3's user data",
 		Cause:   "The role token file holds the address of K2HR3's user data, and the agent fetched the token from there.",
 		Remedy:  "Nothing.",
 	},
 	{
 		ID:      "bcef454d6e0c4618b4faedfe32da494c",
-		Message: "deleted the role token, which this host no longer needs",
+		Message: "the agent has deleted the role token, which this host no longer needs",
 		Cause:   "The host is a member and reads by its address and CUK, and the options want the token deleted then.",
 		Remedy:  "Nothing. To register anew the host needs a new role token.",
 	},
@@ -465,7 +465,7 @@ var fileEvents = []Event{
 	},
 	{
 		ID:      "6ed002a967a547a19fd51054c1b6fafe",
-		Message: "new files get no second opinion",
+		Message: "chmpxconftest does not judge new files; the agent alone does",
 		Cause:   "chmpxconftest is not installed. The agent's own judgement of new files stands alone.",
 		Remedy:  "Nothing. Install chmpx's tools if you want the second opinion.",
 	},
@@ -483,7 +483,7 @@ var fileEvents = []Event{
 	},
 	{
 		ID:      "7286fa3ad587492d9ee1be8ea1189521",
-		Message: "put in place the slave.ini that waited for this start of chmpx",
+		Message: "the slave.ini that waited for this start of chmpx is in place",
 		Cause:   "A text that the chmpx before must not have loaded waited for this start, and the new chmpx runs it. chmpx's unit did this right before it started chmpx.",
 		Remedy:  "Nothing.",
 	},
@@ -666,13 +666,13 @@ var chmpxEvents = []Event{
 	},
 	{
 		ID:      "c0ce06345942424ea7abb76b62c9b912",
-		Message: "gave slave.ini to chmpx's group, since chmpx's user could not read it",
+		Message: "slave.ini now belongs to chmpx's group, since chmpx's user could not read it",
 		Cause:   "slave.ini was readable for root alone, and chmpx runs as another user. A chmpx that cannot read a new file loses its watch for good.",
 		Remedy:  "Nothing. Set mode = 0640 and group, or leave mode out, to have it so from the beginning.",
 	},
 	{
 		ID:      "34aac92d9c58440fbaf57d1b05d90753",
-		Message: "removed what a chmpx of another user had left",
+		Message: "what a chmpx of another user had left is removed",
 		Cause:   "A chmpx of another user was killed, such as root's before an upgrade. Its memory and its queues would have kept this one from starting.",
 		Remedy:  "Nothing.",
 	},

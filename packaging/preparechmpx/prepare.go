@@ -117,7 +117,7 @@ func (h *host) letRead() error {
 	if err := os.Chmod(h.file, mode|0o040); err != nil {
 		return err
 	}
-	h.log.Info("gave slave.ini to chmpx's group, since chmpx's user could not read it", "file", h.file, "mode", fmt.Sprintf("%04o", mode|0o040), "gid", h.gid)
+	h.log.Info("slave.ini now belongs to chmpx's group, since chmpx's user could not read it", "file", h.file, "mode", fmt.Sprintf("%04o", mode|0o040), "gid", h.gid)
 	return nil
 }
 
@@ -168,7 +168,7 @@ func (h *host) clear(group string, ctlPort int) error {
 		}
 	}
 	if removed > 0 {
-		h.log.Info("removed what a chmpx of another user had left", "group", group, "files", removed)
+		h.log.Info("what a chmpx of another user had left is removed", "group", group, "files", removed)
 	}
 	return errors.Join(errs...)
 }

@@ -100,7 +100,7 @@ func TestWhatIsInTheWayIsRemoved(t *testing.T) {
 		says string
 	}{
 		{"nothing was left", func(*stage) {}, nil, ""},
-		{"root's chmpx was killed", func(s *stage) { s.state(0); s.queue(one, 0); s.queue(two, 0) }, nil, "removed what a chmpx of another user had left"},
+		{"root's chmpx was killed", func(s *stage) { s.state(0); s.queue(one, 0); s.queue(two, 0) }, nil, "what a chmpx of another user had left is removed"},
 		{"and a program of root's still has it open", func(s *stage) { s.state(0); s.queue(one, 0); s.runs(7, "app", filepath.Join(s.queues, one)) }, nil, "files=3"},
 		{"and the host was rebooted", func(s *stage) { s.state(0) }, nil, "files=2"},
 		{"its files were deleted", func(s *stage) { s.queue(one, 0) }, nil, "files=1"},

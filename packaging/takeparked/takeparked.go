@@ -64,6 +64,6 @@ func (t take) run(ctx context.Context) error {
 	if err := t.file.TakeParked(); err != nil {
 		return err
 	}
-	t.log.Info("put in place the slave.ini that waited for this start of chmpx", "file", t.file.Path)
+	t.log.Info("the slave.ini that waited for this start of chmpx is in place", "file", t.file.Path)
 	return nil
 }

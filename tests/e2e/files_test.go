@@ -211,16 +211,17 @@ func TestADeletedLockFileLetsNoSecondAgentIn(t *testing.T) {
 	lock := h.path("out/.slave.lock")
 
 	must(t, os.Remove(lock))
-	must(t, first.Signal(syscall.SIGHUP)) // which makes it look
 	until(t, "the lock file", func() bool { _, err := os.Stat(lock); return err == nil })
 	if got := h.agent(append([]string{"once"}, s.args()...)...); got.status != 1 || !strings.Contains(got.stderr, fmt.Sprintf("process %d", first.PID())) {
 		t.Errorf("a second agent: %v", got)
 	}
 
-	// A second one that is quicker than the first one's look keeps the file.
+	// A second one that comes while the first one stands still keeps the file.
+	must(t, first.Signal(syscall.SIGSTOP))
 	must(t, os.Remove(lock))
 	second := h.start(s.args("--interval", "1h")...)
 	until(t, "the lock file", func() bool { _, err := os.Stat(lock); return err == nil })
+	must(t, first.Signal(syscall.SIGCONT))
 	s.Join(addr(7), id("kv", 7), name("kv", 7))
 	must(t, second.Signal(syscall.SIGHUP))
 	second.says("slave.ini replaced", "")

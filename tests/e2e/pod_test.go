@@ -113,7 +113,7 @@ func TestAPod(t *testing.T) {
 	init, err := realagent.Start(t.Context(), cmd, nil)
 	must(t, err)
 	d := &daemon{Process: init, tb: t}
-	d.says("made this pod's CUK", "")
+	d.says("this pod has a new CUK", "")
 	until(t, "a request", func() bool { return len(s.server.Requests()) > 1 })
 	back()
 	d.says(realagent.NotApplied, "is not a file on this host")
@@ -262,7 +262,7 @@ func TestPodsReplacedAtOneAddress(t *testing.T) {
 		if got := p.runs(p.container(deadline(t), "check")); got.status != 0 {
 			t.Errorf("chmpx would not start: %v", got)
 		}
-		removed += strings.Count(got.stderr, "took a pod out of the role")
+		removed += strings.Count(got.stderr, "a pod that ended without leaving is taken out")
 		p.isMember()
 	}
 	if removed != 5 {
@@ -282,7 +282,7 @@ func TestAPodRemovesNoOther(t *testing.T) {
 	for range 3 { // it would be taken out after the first
 		s.next(t)
 	}
-	if strings.Contains(d.String(), "took a pod out") || len(s.Slaves()) != 3 {
+	if strings.Contains(d.String(), "a pod that ended without leaving is taken out") || len(s.Slaves()) != 3 {
 		t.Errorf("members %+v\n%s", s.Slaves(), d)
 	}
 }

@@ -121,7 +121,7 @@ func hintInvalid(e x509.CertificateInvalidError, now time.Time) string {
 	case e.Reason != x509.Expired:
 		return "K2HR3 needs another certificate: one for a server, and by an authority that may issue it"
 	case e.Cert != nil && now.Before(e.Cert.NotBefore):
-		return clock + "is used too early"
+		return clock + "is not valid yet"
 	}
 	return clock + "has to be renewed"
 }
@@ -134,7 +134,7 @@ func (r route) hintAuthority(cert *x509.Certificate) string {
 	if r.caFile == "" {
 		return "ca-file has to name the authority that signed K2HR3's certificate" + signer + ": the system's authorities do not know it"
 	}
-	return "ca-file has to name the authority that signed K2HR3's certificate" + signer + ": it is not in " + r.caFile + ", and K2HR3 sends no certificate in between"
+	return "ca-file has to name the authority that signed K2HR3's certificate" + signer + ": it is not in " + r.caFile + ", and K2HR3 sends no intermediate certificate"
 }
 
 func (r route) hintName(cert *x509.Certificate) string {
@@ -155,7 +155,7 @@ func (r route) hintName(cert *x509.Certificate) string {
 func (r route) hintAlert() string {
 	switch {
 	case !r.wantsCert.Load():
-		return "K2HR3 and the agent have no way of TLS in common that both allow"
+		return "K2HR3 and the agent have no TLS version or cipher suite in common"
 	case r.cert == "":
 		return "K2HR3 wants a client certificate: set cert-file and key-file"
 	}

@@ -133,7 +133,7 @@ func TestHintsSayWhatIsWrongAndWhatHelps(t *testing.T) {
 		"another address":                {api: with(issue("address", &x509.Certificate{IPAddresses: []net.IP{net.IPv4(10, 1, 2, 3)}})), says: []string{"api-uri has to use a name that is in", "10.1.2.3"}},
 		"no subjectAltName":              {api: with(issue("127.0.0.1", &x509.Certificate{})), says: []string{"no subjectAltName", "issued anew with 127.0.0.1"}, not: []string{"has to use a name"}},
 		"expired":                        {api: with(issue("old", dated(forServer(), -48*time.Hour, -24*time.Hour))), says: []string{"this host's clock says", "has to be renewed"}},
-		"not valid yet":                  {api: with(issue("new", dated(forServer(), 24*time.Hour, 48*time.Hour))), says: []string{"this host's clock says", "is used too early"}, not: []string{"renewed"}},
+		"not valid yet":                  {api: with(issue("new", dated(forServer(), 24*time.Hour, 48*time.Hour))), says: []string{"this host's clock says", "is not valid yet"}, not: []string{"renewed"}},
 		"a client's certificate":         {api: with(issue("client's", &x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})), says: []string{"another certificate: one for a server"}, not: []string{"clock"}},
 		"a name that nobody knows":       {api: http1("k2hr3.invalid"), says: []string{"the host in api-uri does not resolve here"}},
 		"something else than K2HR3":      {api: raw(t, "http", answers("SSH-2.0-OpenSSH_9.9\r\n")), says: []string{"what came back is not HTTP"}},

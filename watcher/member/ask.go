@@ -131,5 +131,5 @@ func (m *Member) forget(r right) {
 		return
 	}
 	m.dropToken()
-	m.Log.Info("deleted the role token, which this host no longer needs", "file", path)
+	m.Log.Info("the agent has deleted the role token, which this host no longer needs", "file", path)
 }

@@ -14,7 +14,7 @@ import (
 var (
 	// ErrMissing says that K2HR3 no longer counts this host as a member. K2HR3 says the same while
 	// its store is down, so it has to say it several times before the host registers again.
-	ErrMissing = errors.New("no longer a member, says K2HR3")
+	ErrMissing = errors.New("K2HR3 says that this host is no longer a member")
 
 	// ErrUnfit says that K2HR3 could register the host, but never take it out again.
 	ErrUnfit = errors.New("cannot be registered")
@@ -127,7 +127,7 @@ func (m *Member) reason(ctx context.Context, is bool, known, now Identity) (stri
 	}
 	m.misses = before + 1
 	if m.misses < missesToRejoin {
-		return "", fmt.Errorf("%w, of %s (CUK %s): somebody removed it, or K2HR3's store is down; the agent asks again before it does anything", ErrMissing, m.Role, m.CUK.Brief())
+		return "", fmt.Errorf("%w of %s (CUK %s): somebody removed it, or K2HR3's store is down; the agent asks again before it does anything", ErrMissing, m.Role, m.CUK.Brief())
 	}
 	if err := m.Client.Ping(ctx); err != nil {
 		return "", err
@@ -217,7 +217,7 @@ func (m *Member) leaveOld(ctx context.Context, known Identity) (left bool) {
 	switch {
 	case err == nil:
 		m.removed = known.Address
-		m.Log.Info("left the role under the old address", "address", known.Address)
+		m.Log.Info("this host has left the role under its old address", "address", known.Address)
 	case errors.Is(err, k2hr3.ErrNotMember):
 		// Somebody took it out, or K2HR3's store is down; then the host cannot register either, and
 		// the next attempt begins here again.
@@ -246,7 +246,7 @@ func (m *Member) leaveFormer(ctx context.Context, known, now Identity) error {
 		return nil // or K2HR3's store is down, and nothing else will succeed
 	}
 	if err == nil {
-		m.Log.Info("left the role under the former CUK", "cuk", known.CUK, "address", known.Address)
+		m.Log.Info("this host has left the role under its former CUK", "cuk", known.CUK, "address", known.Address)
 	}
 	return err
 }

@@ -283,7 +283,7 @@ func TestAHostWithAnotherAddressLeavesUnderTheOldOneFirst(t *testing.T) {
 				t.Errorf("the log:\n%s", h.log.String())
 			}
 			left := !tt.stays && tt.name != "which is not listed any more"
-			if (h.logged("left the role under the old address", oldAddr) == 1) != left {
+			if (h.logged("this host has left the role under its old address", oldAddr) == 1) != left {
 				t.Errorf("the log:\n%s", h.log.String())
 			}
 		})

@@ -28,7 +28,7 @@ var (
 	// ErrBusy says that K2HR3 has too much to do to be asked for anything.
 	ErrBusy = errors.New("K2HR3 is overloaded")
 
-	errSlowNo = errors.New("not registering on such an answer")
+	errSlowNo = errors.New("the agent does not register on such an answer")
 )
 
 // slowNo is how long K2HR3 takes for a no that the agent does not believe. K2HR3 takes about 14 s
@@ -193,7 +193,7 @@ func (m *Member) verify(ctx context.Context, try int) (bool, error) {
 		is, err = m.look(ctx)
 	}
 	if err != nil {
-		return false, fmt.Errorf("registered, but cannot tell with what effect: %w", err)
+		return false, fmt.Errorf("the agent has registered this host, but cannot see whether it is a member now: %w", err)
 	}
 	return is, nil
 }

@@ -178,7 +178,7 @@ func TestJoin(t *testing.T) {
 					h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second})
 				}
 			})
-		}, true, errSlowNo, "cannot tell with what effect", no + ", " + put + ", " + probe},
+		}, true, errSlowNo, "cannot see whether it is a member now", no + ", " + put + ", " + probe},
 		{"the second registration is refused", func(h *host) {
 			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut, Next: 1, On: []fakek2hr3.Op{fakek2hr3.OpRegister}})
 			h.api.OnRequest(func(r fakek2hr3.Request) {

@@ -87,7 +87,7 @@ func (m *Member) fetch(ctx context.Context, at k2hr3.UserDataAddress) (k2hr3.Tok
 		return k2hr3.Token{}, err
 	}
 	m.fetched.at, m.fetched.token = at, token
-	m.Log.Info("read the role token from K2HR3's user data", "from", at.String())
+	m.Log.Info("the agent has read the role token from K2HR3's user data", "from", at.String())
 	return token, nil
 }
 
