@@ -218,6 +218,10 @@ func TestADeletedLockFileLetsNoSecondAgentIn(t *testing.T) {
 
 	// A second one that comes while the first one stands still keeps the file.
 	must(t, first.Signal(syscall.SIGSTOP))
+	until(t, "the first one to stand still", func() bool {
+		stat := read(t, fmt.Sprintf("/proc/%d/stat", first.PID()))
+		return strings.Contains(stat, ") T ")
+	})
 	must(t, os.Remove(lock))
 	second := h.start(s.args("--interval", "1h")...)
 	until(t, "the lock file", func() bool { _, err := os.Stat(lock); return err == nil })

@@ -115,7 +115,7 @@ func TestHintsSayWhatIsWrongAndWhatHelps(t *testing.T) {
 	}{
 		"TLS 1.1 and older":              {api: secure(&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}), says: []string{"has to offer TLS 1.2"}, not: []string{"client certificate", "cert-file"}},
 		"TLS 1.0 without a word":         {api: raw(t, "https", serverHello), says: []string{"has to offer TLS 1.2"}, not: []string{"client certificate", "cert-file"}},
-		"no cipher in common":            {api: secure(&tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}}), says: []string{"no way of TLS in common"}, not: []string{"client certificate", "cert-file"}},
+		"no cipher in common":            {api: secure(&tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_AES_128_CBC_SHA}}), says: []string{"no TLS version or cipher suite in common"}, not: []string{"client certificate", "cert-file"}},
 		"wants a client certificate":     {api: demands(tls.VersionTLS13), says: []string{"K2HR3 wants a client certificate", "set cert-file and key-file"}},
 		"wants one, by TLS 1.2":          {api: demands(tls.VersionTLS12), says: []string{"K2HR3 wants a client certificate", "set cert-file and key-file"}},
 		"another client certificate":     {api: demands(tls.VersionTLS13), cfg: Config{CertFile: strangerCert, KeyFile: strangerKey}, says: []string{"does not accept the client certificate"}, not: []string{"set cert-file"}},

@@ -36,7 +36,7 @@ func TestWay(t *testing.T) {
 		"https":                 {api: secure(good, pong), ca: ca.file, reached: Arrived, dated: true},
 		"another clock":         {api: secure(good, ahead), ca: ca.file, reached: Arrived, dated: true, ahead: time.Hour},
 		"another authority":     {api: secure(forServer(), pong), ca: newAuthority(t).file, reached: Arrived, dated: true, says: "ca-file has to name the authority"},
-		"a certificate to come": {api: secure(late, pong), ca: ca.file, reached: Arrived, dated: true, says: "used too early"},
+		"a certificate to come": {api: secure(late, pong), ca: ca.file, reached: Arrived, dated: true, says: "not valid yet"},
 		"no https":              {api: must(ParseAPI(strings.Replace(plain.URL, "http:", "https:", 1))), reached: Agreeing, says: "does not speak it"},
 		"refused":               {api: must(ParseAPI("http://" + closed)), reached: Connecting, says: "connection refused"},
 		"no such name":          {api: must(ParseAPI("http://k2hr3.invalid:1")), reached: Resolving, says: "k2hr3.invalid"},

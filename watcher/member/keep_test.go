@@ -315,7 +315,7 @@ func TestWhatTheOldAddressLeavesBehindIsDoneAndToldOnce(t *testing.T) {
 					t.Fatalf("%v", err)
 				}
 			}
-			if n := h.logged("the old address"); n != 1 {
+			if n := h.logged("old address"); n != 1 {
 				t.Errorf("the old address is logged %d times", n)
 			}
 			if n := strings.Count(h.trail(), "leave/"); n > 1 {
