@@ -78,6 +78,13 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"a new RESOURCE while one of the certificates is missing", "refuses it, and names key and file", "chmpx/pod_test.go", "TestAPodsFile"},
 	{"a server that chmpx lists twice", "counts it once, with the connections of both", "chmpx/daemon/parse_test.go", "TestAServerThatIsListedTwiceIsOne"},
 	{"twenty pods that start at the same time; a node with all of them that is drained", "all start, and none stays a member", "tests/pod/pod_test.go", "TestPods"},
+	{"a server that registers long after the ring has it, while K2HR3 answers slowly", "a slave of a small cluster asks for it at the interval", "watcher/schedule/asking_test.go", "TestAHostThatIsBehindItsRingAsksABusyK2HR3"},
+	{"another setting in the RESOURCE of a K2HR3 that does not hold requests", "a slave of a small cluster has it within the interval", "watcher/poll_test.go", "TestSlavesOfAClusterSeeAChangeOfASettingByTheInterval"},
+	{"a text that is not applied on a host without slave.ini", "says that there is none yet", "watcher/refuse_test.go", "TestARefusedTextIsNoFirstFile"},
+	{"a right to read that is asked for again", "tells of it once", "watcher/member/member_test.go", "TestTheRightThatIsGoodIsToldOnce"},
+	{"extended attributes of slave.ini", "the next file has them", "render/looks_test.go", "TestReplaceKeepsExtendedAttributes"},
+	{"an error of several lines", "each line begins with the program's name", "cmd/k2hdkc-slave-agent/end_test.go", "TestEachLineOfAnErrorNamesTheProgram"},
+	{"a signal that ends the agent", "the log says which, and that slave.ini and chmpx stay as they are", "tests/e2e/stop_test.go", "TestTheLogTellsOfTheEnd"},
 	{"once on a host without a running chmpx", "says at once what it waits for, and exits with 1; without chmpxstatus with 0 at once", "watcher/once_test.go", "TestOnce"},
 }
 
