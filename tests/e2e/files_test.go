@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -218,13 +219,17 @@ func TestADeletedLockFileLetsNoSecondAgentIn(t *testing.T) {
 
 	// A second one that comes while the first one stands still keeps the file.
 	must(t, first.Signal(syscall.SIGSTOP))
-	until(t, "the first one to stand still", func() bool {
-		stat := read(t, fmt.Sprintf("/proc/%d/stat", first.PID()))
-		return strings.Contains(stat, ") T ")
+	until(t, "the first one to stand still", func() bool { // each thread stops by itself
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", first.PID()))
+		must(t, err)
+		return !slices.ContainsFunc(threads, func(stat string) bool { return !strings.Contains(read(t, stat), ") T ") })
 	})
 	must(t, os.Remove(lock))
 	second := h.start(s.args("--interval", "1h")...)
-	until(t, "the lock file", func() bool { _, err := os.Stat(lock); return err == nil })
+	until(t, "the lock of the second one", func() bool {
+		holder, _ := os.ReadFile(lock)
+		return string(holder) == fmt.Sprintln(second.PID())
+	})
 	must(t, first.Signal(syscall.SIGCONT))
 	s.Join(addr(7), id("kv", 7), name("kv", 7))
 	must(t, second.Signal(syscall.SIGHUP))
