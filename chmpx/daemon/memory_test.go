@@ -68,6 +68,21 @@ func (l *lookedAt) look(direct bool) Status {
 	return st
 }
 
+// direct looks until that needs no chmpxstatus: half of what a slow stand-in writes is asked about.
+func (l *lookedAt) direct() Status {
+	l.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); {
+		st, err := l.prober.Status(l.Context(), "orders", 8031)
+		fatal.If(l, err)
+		if st.Direct {
+			st.Direct = false
+			return st
+		}
+	}
+	l.Fatal("chmpxstatus is run for each look")
+	return Status{}
+}
+
 // shown is what chmpxstatus shows.
 func (l *lookedAt) shown() Status {
 	l.Helper()
@@ -88,7 +103,7 @@ func TestMemoryShowsWhatChmpxstatusShows(t *testing.T) {
 		l.ring(func(s fakechmpx.Snapshot) bool { return len(s.Servers) == 3 }, member(1, fakechmpx.MemberUp), member(2, state), member(3, fakechmpx.MemberUp))
 		// The stand-in shows its snapshot a moment before its memory.
 		deadline := time.Now().Add(10 * time.Second)
-		for got, want := l.look(true), l.shown(); ; got = l.look(true) {
+		for got, want := l.direct(), l.shown(); ; got = l.direct() {
 			diff := cmp.Diff(want, got, cmpopts.EquateEmpty())
 			if diff == "" {
 				break
@@ -100,7 +115,7 @@ func TestMemoryShowsWhatChmpxstatusShows(t *testing.T) {
 		l.ring(func(s fakechmpx.Snapshot) bool { return len(s.Servers) == 2 })
 	}
 	fatal.If(t, l.state.SetClients(2))
-	for l.look(true).Clients != 2 {
+	for l.direct().Clients != 2 {
 		time.Sleep(time.Millisecond)
 	}
 
