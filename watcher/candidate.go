@@ -83,7 +83,7 @@ func inWords(changes []string) string {
 		return "chmpx could not use the previous slave.ini"
 	}
 	if more := len(changes) - maxChanges; more > 0 {
-		changes = append(changes[:maxChanges], fmt.Sprintf("and %d more", more))
+		changes = append(slices.Clone(changes[:maxChanges]), fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(changes, "; ")
 }

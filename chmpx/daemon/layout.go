@@ -54,7 +54,7 @@ const (
 // few connections to each.
 const mostLinks = 1 << 17
 
-var errLayout = errors.New("chmpx's memory is laid out as the agent does not know it")
+var errLayout = errors.New("the agent does not know the layout of chmpx's memory")
 
 // layout reads what [Status] needs from chmpx's memory. What it reads may change under it: only a
 // status that was read twice is one.

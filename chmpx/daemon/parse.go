@@ -13,7 +13,7 @@ import (
 const MaxOutput = 4 << 20
 
 // ErrFormat says that a text is not the whole of what chmpxstatus prints.
-var ErrFormat = errors.New("chmpxstatus prints what the agent does not know")
+var ErrFormat = errors.New("the agent does not understand what chmpxstatus prints")
 
 // ParseStatus reads the full output of chmpxstatus (without -self). Keys it
 // does not know are skipped. A text that lacks a needed key, ends early or

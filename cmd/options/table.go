@@ -379,7 +379,7 @@ func agentOptions() []Option {
 	})
 }
 
-// OfSection lists the options of a section of the configuration file, of "" those outside of it.
+// OfSection lists the options of a section of the configuration file or, for "", those outside it.
 func OfSection(section string) (list []Option) {
 	for _, o := range Table() {
 		if o.Section == section {

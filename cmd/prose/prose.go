@@ -1,5 +1,5 @@
-// Package prose makes a text that anybody may have written fit to be read, on a terminal too, and
-// numbers of things.
+// Package prose has words for people: texts that anybody may have written, made harmless to a
+// terminal and broken into lines, and numbers of things.
 package prose
 
 import (

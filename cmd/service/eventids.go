@@ -47,7 +47,7 @@ var eventIDs = map[string]string{
 	"K2HR3 does not contradict itself any more":                                                                                                            "0691877140c94de19b0e81b0a3f842db",
 	"this pod has a new CUK, which it keeps for its life":                                                                                                  "a5740081dfee4f8490ea7deb8bf80776",
 	"a pod that ended without leaving is taken out of the role; this pod has its address now":                                                              "58f27117535e4607808fa586e3b693a0",
-	"the agent cannot take a pod out of the role that ended without leaving; this pod has its address now":                                                 "adfc7bd4957d49f5832b686331137bc0",
+	"the agent cannot take out of the role a pod that ended without leaving; this pod has its address now":                                                 "adfc7bd4957d49f5832b686331137bc0",
 	"another pod reaches K2HR3 from this one's address; chmpx takes the two for one node":                                                                  "82b32a82a739460b876aa486f03c7d28",
 	"the agent has read the role token from K2HR3's user data":                                                                                             "69394fe5489143f28227b3a1bf33b5b3",
 	"the agent has deleted the role token, which this host no longer needs":                                                                                "bcef454d6e0c4618b4faedfe32da494c",

@@ -267,7 +267,7 @@ var k2hr3Events = []Event{
 	},
 	{
 		ID:      "adfc7bd4957d49f5832b686331137bc0",
-		Message: "the agent cannot take a pod out of the role that ended without leaving; this pod has its address now",
+		Message: "the agent cannot take out of the role a pod that ended without leaving; this pod has its address now",
 		Cause:   "K2HR3 did not remove the entry of a pod that had this one's address. While it is listed, chmpx may not start on this host.",
 		Remedy:  "The field error says why; the agent tries again. An administrator can remove the member in K2HR3, by the CUK in the field.",
 	},

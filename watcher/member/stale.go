@@ -52,7 +52,7 @@ func (m *Member) RemoveStale(ctx context.Context, known Identity, cuks []string)
 			m.Log.Info("a pod that ended without leaving is taken out of the role; this pod has its address now", "pod", pod.Name, "address", pod.IP, "cuk", text)
 		case errors.Is(err, k2hr3.ErrNotMember), ctx.Err() != nil: // somebody else has removed it
 		default:
-			m.Log.Warn("the agent cannot take a pod out of the role that ended without leaving; this pod has its address now", "pod", pod.Name, "address", pod.IP, "cuk", text, "error", err)
+			m.Log.Warn("the agent cannot take out of the role a pod that ended without leaving; this pod has its address now", "pod", pod.Name, "address", pod.IP, "cuk", text, "error", err)
 		}
 	}
 	return removed
