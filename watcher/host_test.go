@@ -142,6 +142,9 @@ func (h *host) check() {
 		if strings.Contains(line, "<nil>") {
 			h.t.Errorf("the log tells of an error that there is none of: %s", line)
 		}
+		if strings.Contains(line, "cannot be read by somebody else") {
+			h.t.Errorf("the log blames somebody else for what the agent cannot do: %s", line)
+		}
 	}
 	for path, text := range tree(h.t, h.dir) {
 		if path != h.tokenFile() && h.secret(text) {

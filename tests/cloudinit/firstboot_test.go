@@ -114,7 +114,7 @@ func TestBadFirstDay(t *testing.T) {
 		{machine.Bookworm, "cloud-config"}, {machine.Bookworm, "script"}, {machine.Trixie, "cloud-config"},
 	} {
 		t.Run(c.suite+" "+c.format, func(t *testing.T) {
-			s := newSite(t)
+			s := newSiteOf(t, c.suite)
 			o := s.badDay(c.format, interrupted, awayFor)
 			o.Suite = c.suite
 			o.Files = append(o.Files, badFirstDay(s)...)

@@ -5,10 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"k2hdkc-slave-agent/tests/fakechmpx"
 	"k2hdkc-slave-agent/tests/machine"
 	"k2hdkc-slave-agent/tests/machine/slave"
-	"k2hdkc-slave-agent/tests/need"
 )
 
 // oldFile is where a DBaaS slave has its file.
@@ -100,15 +98,11 @@ func documented(tb testing.TB, heading, from string) string {
 // TestMovingOver does what the manual says on a slave that the timer keeps.
 func TestMovingOver(t *testing.T) {
 	machine.RequireHost(t)
-	user := "k2hdkc"
-	if _, real := fakechmpx.Installed(); real && !need.VM() {
-		user = "root" // as anybody else it needs a sysctl that a container may not set
-	}
 	s := newSite(t)
 	n := s.boot(s.options("app-1.shop.example", firstInstance, ""))
 	n.File = oldFile
 	n.Run("cat >/root/key <<'END'\n" + s.key() + "\nEND\nset -- " + packagesURI + "; exec </root/key" + packagesOf)
-	n.Run(today, s.cluster.RoleToken("slave", 0), s.cluster.SlaveRole(), k2hr3URI, firstInstance, user)
+	n.Run(today, s.cluster.RoleToken("slave", 0), s.cluster.SlaveRole(), k2hr3URI, firstInstance, "k2hdkc")
 	n.AwaitServers(2) // the timer has fetched the file
 	pid := n.Run("pgrep -x chmpx")
 	// Nobody may ever find no file.

@@ -16,6 +16,8 @@ import (
 
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/tests/machine"
+	"k2hdkc-slave-agent/tests/machine/slave"
+	"k2hdkc-slave-agent/tests/need"
 	"k2hdkc-slave-agent/tests/packages"
 	"k2hdkc-slave-agent/tests/realagent"
 )
@@ -47,8 +49,14 @@ type site struct {
 
 func newSite(tb testing.TB, opts ...fakek2hr3.Option) *site {
 	tb.Helper()
+	return newSiteOf(tb, machine.Bookworm, opts...)
+}
+
+// newSiteOf is a site whose machines have that release of Debian.
+func newSiteOf(tb testing.TB, suite string, opts ...fakek2hr3.Option) *site {
+	tb.Helper()
 	s := &site{tb: tb, k2hr3: fakek2hr3.New(opts...)}
-	s.repo = packages.Repo(tb, packages.Build(tb, "1.4.0"), packages.Chmpx(tb))
+	s.repo = packages.Repo(tb, packages.Build(tb, "1.4.0"), packages.ChmpxOn(tb, suite))
 	s.k2hr3.Hold(time.Minute)
 	s.cluster = s.k2hr3.AddCluster("shop", "orders")
 	s.join(1, 2)
@@ -161,10 +169,14 @@ const noMirrors = "apt: { preserve_sources_list: true }\n"
 
 // options are those of a machine at the site.
 func (s *site) options(name, instance, userData string) machine.Options {
-	return machine.Options{
+	o := machine.Options{
 		Name: name, Outside: k2hr3Name + " " + packagesName, InstanceID: instance, UserData: userData, Plugged: s.plugged,
 		Files: []machine.File{{Path: "/etc/cloud/cloud.cfg.d/91-site.cfg", Text: noMirrors}},
 	}
+	if !need.VM() {
+		o.Files = append(o.Files, slave.Queues()...)
+	}
+	return o
 }
 
 // wantSlaves checks who is a member of the slaves' role: each ADDRESS CUK.

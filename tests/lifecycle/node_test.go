@@ -48,13 +48,10 @@ func boot(t *testing.T, suite string) *node {
 	t.Helper()
 	machine.Require(t)
 	packages.NeedRepo(t)
-	chmpxes := packages.Chmpx
-	if suite != machine.Bookworm {
-		chmpxes = packages.ChmpxStandin // which does not care
-	} else if _, real := fakechmpx.Installed(); real {
+	if _, real := fakechmpx.Installed(); real && suite == machine.Bookworm {
 		t.Log("the real chmpx runs in the machine")
 	}
-	dirs := []string{chmpxes(t), packages.Build(t, older), packages.Build(t, newer)}
+	dirs := []string{packages.ChmpxOn(t, suite), packages.Build(t, older), packages.Build(t, newer)}
 	repo := packages.Repo(t, dirs...)
 	n := &node{Slave: slave.New(t, machine.Options{Suite: suite}), debs: map[string]string{}}
 	for _, version := range []string{older, newer} {

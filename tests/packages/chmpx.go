@@ -55,17 +55,16 @@ func K2hdkc() (paths []string, ok bool) {
 // in. Installing it neither enables nor starts anything.
 func Chmpx(tb testing.TB) string {
 	tb.Helper()
-	p, real := fakechmpx.Installed()
-	if !real {
-		return ChmpxStandin(tb)
-	}
-	return chmpxPackages(tb, true, func(tree string) error { return realChmpx(tb.Context(), p, tree) })
+	return ChmpxOn(tb, machine.Bookworm)
 }
 
-// ChmpxStandin is Chmpx with the stand-in, whatever this host has. That runs on
-// every Linux.
-func ChmpxStandin(tb testing.TB) string {
+// ChmpxOn is Chmpx for a machine with a release of Debian. The real one is put only on a bookworm;
+// its stand-in runs on every Linux.
+func ChmpxOn(tb testing.TB, suite string) string {
 	tb.Helper()
+	if p, real := fakechmpx.Installed(); real && suite == machine.Bookworm {
+		return chmpxPackages(tb, true, func(tree string) error { return realChmpx(tb.Context(), p, tree) })
+	}
 	return chmpxPackages(tb, false, func(tree string) error { return standinChmpx(fakechmpx.BuildT(tb), tree) })
 }
 

@@ -238,7 +238,7 @@ type Slave struct {
 func New(t *testing.T, o machine.Options) *Slave {
 	t.Helper()
 	o.Name, o.Outside = Name, K2HR3
-	o.Files = append(o.Files, queues()...)
+	o.Files = append(o.Files, Queues()...)
 	m := machine.ForTest(t, o)
 	s := &Slave{Node: &Node{Host: m, TB: t, File: INI}, Machine: m, K2HR3: fakek2hr3.New()}
 	s.K2HR3.Hold(time.Minute)
@@ -253,9 +253,9 @@ func New(t *testing.T, o machine.Options) *Slave {
 	return s
 }
 
-// queues lets the container have message queues as deep as chmpx needs them, as a VM can by itself:
-// what is below /proc/sys is read-only in it.
-func queues() []machine.File {
+// Queues are files that let a container have message queues as deep as chmpx needs them, as a VM
+// can by itself: what is below /proc/sys is read-only in a container.
+func Queues() []machine.File {
 	const unit = "/etc/systemd/system/"
 	return []machine.File{
 		{Path: unit + "basic.target.d/queues.conf", Text: "[Unit]\nWants=queues.service\n"},
