@@ -17,7 +17,7 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"a program of chmpx's that ignores signals, leaves a child, stops itself or floods its output", "ends within a second of SIGTERM", "tests/e2e/stop_test.go", "TestAProgramThatDoesNotEndDoesNotKeepTheAgentFromEnding"},
 	{"a program of chmpx's that the kernel keeps", "leaves it behind, once, and starts no other until it has ended", "chmpx/tool/run_test.go", "TestAProgramThatCannotBeKilled"},
 	{"anything else that hangs when a signal ends the agent", "ends within a second, with status 0, and names what it was busy with", "cmd/k2hdkc-slave-agent/end_test.go", "TestAProgramThatHangsIsEndedWithinASecond"},
-	{"SIGQUIT, or ^\\ on a terminal", "ends as on SIGTERM, without a dump of its stacks", "tests/e2e/stop_test.go", "TestTheLogTellsOfTheEnd"},
+	{"SIGQUIT, or ^\\ on a terminal", "ends as on SIGTERM, without a dump of its stacks", "tests/e2e/stop_test.go", "TestSIGQUITPrintsNoStacks"},
 	{"a working directory that was deleted", "does everything from there", "tests/e2e/files_test.go", "TestVerbsWithoutAWorkingDirectory"},
 	{"a pod beside a service called k2hdkc-slave, whose variables look like options", "takes them for none", "tests/e2e/files_test.go", "TestVariablesOfAKubernetesService"},
 	{"a reload of chmpx's unit that hangs", "applies the next text all the same", "watcher/unitjobs_test.go", "TestANewerTextSupersedesAJobThatHangs"},
@@ -86,6 +86,7 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"an error of several lines", "each line begins with the program's name", "cmd/k2hdkc-slave-agent/end_test.go", "TestEachLineOfAnErrorNamesTheProgram"},
 	{"a signal that ends the agent", "the log says which, and that slave.ini and chmpx stay as they are", "tests/e2e/stop_test.go", "TestTheLogTellsOfTheEnd"},
 	{"once on a host without a running chmpx", "says at once what it waits for, and exits with 1; without chmpxstatus with 0 at once", "watcher/once_test.go", "TestOnce"},
+	{"once that a signal ends in the midst of its work", "says that it was interrupted, and exits with 1", "watcher/once_test.go", "TestOnceThatIsInterruptedSaysSo"},
 }
 
 // writeElsewhere writes them as the last table of tests/FAULTS.md.

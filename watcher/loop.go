@@ -164,6 +164,9 @@ func (l *loop) run(events <-chan Event, settled func() (bool, error)) error {
 	for {
 		l.certs.follow(time.Now(), l.output.file.config, l.wall())
 		l.show()
+		if err := l.ctx.Err(); err != nil {
+			return err // what was found out since then means nothing
+		}
 		if settled != nil {
 			if done, err := settled(); done {
 				return err

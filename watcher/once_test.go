@@ -3,6 +3,7 @@ package watcher
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -129,6 +130,46 @@ func (c *fakeChmpx) comes(t *testing.T, later time.Duration) {
 	time.Sleep(later)
 	if err := c.begin(); err != nil {
 		t.Error(err)
+	}
+}
+
+// What a pass finds out after its end has been asked for means nothing: it says that it was
+// interrupted, at whatever moment, and not how things stand.
+func TestOnceThatIsInterruptedSaysSo(t *testing.T) {
+	for name, set := range map[string]func(h *host){
+		"a slow chmpxstatus": func(h *host) { h.chmpx.slow = time.Second },
+		"a slow opinion": func(h *host) {
+			h.object(func(ctx context.Context) error {
+				select {
+				case <-ctx.Done():
+					return ctx.Err()
+				case <-time.After(time.Second):
+					return nil
+				}
+			})
+		},
+		"a slow unit": func(h *host) {
+			h.unit = &fakeUnit{state: unitState("loaded", "inactive", "enabled"), started: h.chmpx.begin, lasts: time.Second}
+		},
+		"a slow K2HR3": func(h *host) { h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Slow, Delay: time.Second}) },
+	} {
+		onHost(t, name, func(t *testing.T, h *host) {
+			set(h)
+			for after := 50 * time.Millisecond; ; after += 100 * time.Millisecond {
+				os.Remove(h.config.File.Path)
+				ctx, cancel := context.WithTimeout(t.Context(), after)
+				err := h.make().Once(ctx)
+				interrupted := ctx.Err() != nil
+				cancel()
+				synctest.Wait()
+				if !interrupted || after > 10*time.Second {
+					break
+				}
+				if !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("after %v: %v", after, err)
+				}
+			}
+		})
 	}
 }
 

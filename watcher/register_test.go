@@ -34,6 +34,28 @@ func TestAHostThatIsNoMemberRegistersAndLooksThatItWorked(t *testing.T) {
 	})
 }
 
+// Nothing is wrong with a host that is about to register.
+func TestNoWarningComesBeforeARegistration(t *testing.T) {
+	for name, set := range map[string]func(h *host){
+		"a new host":                    func(*host) {},
+		"its entry has another address": func(h *host) { h.cluster.AddSlave("10.20.9.9", ownCUK, ownAddr) },
+		"the first registration is lost": func(h *host) {
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.ForgetPut, Next: 1, On: []fakek2hr3.Op{fakek2hr3.OpRegister}})
+		},
+		"a worker does not know of it yet": func(h *host) {
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.StaleWorker, Next: 3, On: []fakek2hr3.Op{fakek2hr3.OpProbe}})
+		},
+	} {
+		onHost(t, name, func(t *testing.T, h *host) {
+			set(h)
+			h.start()
+			h.pass(20 * time.Second)
+			h.log.want(t, 1, "registered with K2HR3")
+			h.log.want(t, 0, "WARN")
+		})
+	}
+}
+
 func TestAMemberIsNotRegisteredAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.removeToken()

@@ -1,6 +1,8 @@
 package watcher
 
 import (
+	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -103,23 +105,34 @@ func TestAJobThatFailsIsToldAndTheFileStaysGood(t *testing.T) {
 // A unit whose reload hangs for as long as systemd lets it must not keep the
 // next servers from the file.
 func TestANewerTextSupersedesAJobThatHangs(t *testing.T) {
-	for _, hold := range []time.Duration{0, time.Minute} {
-		onHost(t, "hold "+hold.String(), func(t *testing.T, h *host) {
-			h.api.Hold(hold)
-			h.unit = &fakeUnit{state: unitState("loaded", "active", "enabled")}
+	for _, c := range []struct {
+		job    string
+		reload Reload
+		hold   time.Duration
+		texts  int
+	}{
+		{"reload", ReloadAuto, 0, 1}, {"reload", ReloadAuto, time.Minute, 1}, {"reload", ReloadAuto, 0, 3},
+		{"restart", ReloadRestart, 0, 1}, {"restart", ReloadRestart, time.Minute, 2},
+	} {
+		onHost(t, fmt.Sprintf("%s, hold %v, %d texts", c.job, c.hold, c.texts), func(t *testing.T, h *host) {
+			h.api.Hold(c.hold)
+			h.config.Reload = c.reload
+			h.unit = &fakeUnit{state: unitState("loaded", "active", "enabled"), restarted: h.chmpx.begin}
 			h.unit.state.CanReload = true
 			h.applied()
 			h.unit.set(func(u *fakeUnit) { u.lasts = 90 * time.Second })
 			h.change(2)
 			h.pass(5 * time.Second)
 			h.says("revision 2 with 2 servers, run by chmpx since ", "; waiting for systemd's job of chmpx's unit")
-			h.join(3)
-			h.send(AskNow)
-			h.pass(3 * time.Second)
-			h.wantListed(3, "the newer text waits for the job")
+			for n := range c.texts {
+				h.join(3 + n)
+				h.send(AskNow)
+				h.pass(3 * time.Second)
+				h.wantListed(3+n, "the newer text waits for the job")
+			}
 			h.unit.set(func(u *fakeUnit) { u.lasts = 0 })
 			h.pass(2 * time.Minute)
-			h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=3")
+			h.log.want(t, 1, "chmpx runs the current slave.ini", "revision="+strconv.Itoa(2+c.texts))
 		})
 	}
 }

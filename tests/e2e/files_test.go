@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -121,23 +122,44 @@ func TestOutputIsNoFileThatTheAgentNeeds(t *testing.T) {
 // Whoever stands in a folder that is deleted can use every verb.
 func TestVerbsWithoutAWorkingDirectory(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, 1)
-	h := newHost(t, s)
-	token := h.path("role-token")
-	s.token(t, token)
-	for _, args := range [][]string{
-		{"version"}, {"help"}, append([]string{"once"}, s.args()...), {"check"},
-		append([]string{"register", "--role-token-file", token}, s.args()...), append([]string{"unregister", "--role-token-file", token}, s.args()...),
-		append([]string{"user-data", "--role-token-file", token}, s.args()...),
+	for name, leave := range map[string]string{
+		"deleted":                 `mkdir "$0" && cd "$0" && rmdir "$0"`,
+		"deleted with its parent": `mkdir -p "$0/a/b" && cd "$0/a/b" && rm -r "$0"`,
+		"another has its name":    `rm -rf "$0" && mkdir "$0" && cd "$0" && rmdir "$0" && mkdir "$0" && export PWD`,
+		"PWD is no folder either": `mkdir "$0" && cd "$0" && rmdir "$0" && PWD=/nowhere && export PWD`,
 	} {
-		cmd := h.command(deadline(t), args...)
-		script := `mkdir "$0" && cd "$0" && rmdir "$0" && exec "$@"`
-		cmd.Args = append([]string{"sh", "-c", script, h.path("gone"), cmd.Path}, args...)
-		cmd.Path, cmd.Err = "/bin/sh", nil
-		cmd.Env = append(cmd.Env, "PATH=/usr/bin:/bin")
-		if got := finish(t, cmd, cmd.Start); got.status != 0 {
-			t.Errorf("%q: %v", args, got)
-		}
+		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, 1)
+			h := newHost(t, s)
+			token := h.path("role-token")
+			s.token(t, token)
+			from := func(ctx context.Context, args ...string) *exec.Cmd {
+				cmd := h.command(ctx, args...)
+				cmd.Args = append([]string{"sh", "-c", leave + ` && exec "$@"`, h.path("gone"), cmd.Path}, args...)
+				cmd.Path, cmd.Err = "/bin/sh", nil
+				cmd.Env = append(cmd.Env, "PATH=/usr/bin:/bin")
+				return cmd
+			}
+			for _, args := range [][]string{
+				{"version"}, {"help"}, append([]string{"once"}, s.args()...), {"check"},
+				append([]string{"register", "--role-token-file", token}, s.args()...), append([]string{"user-data", "--role-token-file", token}, s.args()...),
+			} {
+				cmd := from(deadline(t), args...)
+				if got := finish(t, cmd, cmd.Start); got.status != 0 {
+					t.Errorf("%q: %v", args, got)
+				}
+			}
+			must(t, os.Remove(h.output()))
+			run := from(t.Context(), append([]string{"run"}, s.args()...)...)
+			must(t, run.Start())
+			until(t, "the first file", func() bool { _, err := os.Stat(h.output()); return err == nil })
+			ends(t, run, syscall.SIGTERM)
+			cmd := from(deadline(t), append([]string{"unregister", "--role-token-file", token}, s.args()...)...)
+			if got := finish(t, cmd, cmd.Start); got.status != 0 {
+				t.Errorf("unregister: %v", got)
+			}
+		})
 	}
 }
 

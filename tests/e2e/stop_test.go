@@ -304,3 +304,39 @@ func TestTheLogTellsOfTheEnd(t *testing.T) {
 		})
 	}
 }
+
+// SIGQUIT shows nothing of the agent's memory, whatever the agent is at.
+func TestSIGQUITPrintsNoStacks(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		args   []string
+		says   string // before the signal is sent
+		status int
+	}{
+		"before the first file":    {[]string{"run", "--min-servers=9"}, "min-servers", 0},
+		"K2HR3 out of reach":       {[]string{"run", "--api-uri=http://127.0.0.1:1"}, "connection refused", 0},
+		"once waits for its chmpx": {[]string{"once", "--confirm=1h"}, "chmpx to run the current slave.ini", 1},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, 1)
+			h := newHost(t, s)
+			status := h.path("chmpxstatus")
+			script(t, status, "echo '[ERR] Could not initialize(attach) chmpx shared memory.' >&2\nexit 1")
+			args := append([]string{c.args[0], "--status-command", status}, append(s.args(), c.args[1:]...)...)
+			cmd := h.command(t.Context(), args...)
+			log, err := os.Create(h.path("log"))
+			must(t, err)
+			defer log.Close()
+			cmd.Stdout, cmd.Stderr = log, log
+			must(t, cmd.Start())
+			until(t, "it to say "+c.says, func() bool { return strings.Contains(read(t, h.path("log")), c.says) })
+			must(t, cmd.Process.Signal(syscall.SIGQUIT))
+			cmd.Wait()
+			said := read(t, h.path("log"))
+			if cmd.ProcessState.ExitCode() != c.status || strings.Contains(said, "goroutine ") || !strings.Contains(said, "quit signal received") {
+				t.Errorf("status %d, said\n%s", cmd.ProcessState.ExitCode(), said)
+			}
+		})
+	}
+}

@@ -117,11 +117,14 @@ type sight struct {
 	slave **slave
 	waits bool
 	want  string
+	or    []string // which will do as well: who looks in the midst of the step sees another end of it
 }
 
-func (w *walk) app1sees(want string) sight  { return sight{&w.app1, false, want} }
-func (w *walk) app2sees(want string) sight  { return sight{&w.app2, false, want} }
-func (w *walk) app2waits(want string) sight { return sight{&w.app2, true, want} }
+func (w *walk) app1sees(want string, or ...string) sight {
+	return sight{slave: &w.app1, want: want, or: or}
+}
+func (w *walk) app2sees(want string) sight  { return sight{slave: &w.app2, want: want} }
+func (w *walk) app2waits(want string) sight { return sight{slave: &w.app2, waits: true, want: want} }
 
 func (s sight) String() string {
 	if s.waits {
@@ -153,7 +156,7 @@ func (w *walk) step(section, what string, do func() string, see sight, want fate
 	if see.waits {
 		s.awaitsOnline(see.want)
 	} else {
-		s.awaitBrief(see.want)
+		s.awaitBrief(see.want, see.or...)
 	}
 	if strings.HasPrefix(see.want, "healthy") {
 		s.awaitReady()

@@ -241,6 +241,8 @@ func TestATroubleOfTheProxyIsCalledThat(t *testing.T) {
 		"dead, for https":   {"HTTPS_PROXY=http://" + closed, "https://k2hr3.example", []string{"the proxy " + closed + " of HTTPS_PROXY", "correct HTTPS_PROXY"}, []string{"api-uri"}},
 		"dead, by SOCKS":    {"HTTPS_PROXY=socks5://" + closed, "https://k2hr3.example", []string{"the proxy " + closed + " of HTTPS_PROXY"}, []string{"api-uri"}},
 		"unknown":           {"HTTP_PROXY=http://proxy.invalid:3128", "http://k2hr3.example", []string{"the proxy proxy.invalid:3128 of HTTP_PROXY", "correct HTTP_PROXY"}, []string{"api-uri", "does not resolve here"}},
+		"unknown, letters":  {"http_proxy=proxy.invalid:3128", "http://k2hr3.example", []string{"the proxy proxy.invalid:3128 of http_proxy", "correct http_proxy"}, []string{"api-uri", "does not resolve here"}},
+		"unknown, SOCKS":    {"HTTPS_PROXY=socks5://proxy.invalid:1080", "https://k2hr3.example", []string{"the proxy proxy.invalid:1080 of HTTPS_PROXY"}, []string{"api-uri"}},
 		"unknown, https":    {"HTTPS_PROXY=http://u:hush@proxy.invalid:3128", "https://k2hr3.example", []string{"the proxy proxy.invalid:3128 of HTTPS_PROXY"}, []string{"api-uri", "hush"}},
 		"not for this host": {"HTTPS_PROXY=http://" + closed, "http://k2hr3.invalid", []string{"the host in api-uri does not resolve here"}, []string{"PROXY"}},
 	} {
