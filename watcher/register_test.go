@@ -198,7 +198,8 @@ func TestARegistrationWithoutEffectIsReported(t *testing.T) {
 		if h.log.count("registered, but not a member", h.cluster.SlaveRole()) == 0 {
 			t.Error("the log does not say so")
 		}
-		if n := len(h.requests(fakek2hr3.OpRegister)); n < 6 || n > 90 {
+		// 66 on average, by chance 7 more or less: of 500 runs.
+		if n := len(h.requests(fakek2hr3.OpRegister)); n < 30 || n > 115 {
 			t.Errorf("%d registrations in half an hour", n)
 		}
 	})

@@ -28,7 +28,7 @@ const chmpxMemory = "/var/lib/antpickax"
 
 var chmpxes struct {
 	sync.Mutex
-	dirs map[bool]string // by whether it is the real one
+	dirs map[string]string // by what is in them
 }
 
 // K2hdkc returns the paths of k2hdkc and k2hdkclinetool if both are on PATH beside
@@ -49,7 +49,7 @@ func K2hdkc() (paths []string, ok bool) {
 
 // Chmpx returns a folder with a deb and an rpm called chmpx, for the
 // architecture this host has: chmpx, chmpxstatus and chmpxconftest where all
-// three are on PATH, with K2hdkc and the libraries that a Debian bookworm lacks, else their
+// three are on PATH, with the libraries that a Debian bookworm lacks, else their
 // stand-in; the unit that chmpx's own package has, a service helper that does
 // what that unit needs of it, and /var/lib/antpickax, which everybody may write
 // in. Installing it neither enables nor starts anything.
@@ -62,20 +62,26 @@ func Chmpx(tb testing.TB) string {
 // its stand-in runs on every Linux.
 func ChmpxOn(tb testing.TB, suite string) string {
 	tb.Helper()
-	if p, real := fakechmpx.Installed(); real && suite == machine.Bookworm {
-		return chmpxPackages(tb, true, func(tree string) error { return realChmpx(tb.Context(), p, tree) })
-	}
-	return chmpxPackages(tb, false, func(tree string) error { return standinChmpx(fakechmpx.BuildT(tb), tree) })
+	return chmpxPackages(tb, suite, nil)
 }
 
-// chmpxPackages builds the packages around what put lays out below /usr. They
-// are built once by each test process.
-func chmpxPackages(tb testing.TB, real bool, put func(usr string) error) string {
+// ChmpxAndK2hdkc is Chmpx with K2hdkc, where those are.
+func ChmpxAndK2hdkc(tb testing.TB) string {
+	tb.Helper()
+	more, _ := K2hdkc()
+	return chmpxPackages(tb, machine.Bookworm, more)
+}
+
+// chmpxPackages builds the packages. They are built once by each test process.
+func chmpxPackages(tb testing.TB, suite string, more []string) string {
 	tb.Helper()
 	need.Long(tb, "builds packages")
+	p, real := fakechmpx.Installed()
+	real = real && suite == machine.Bookworm
+	kind := fmt.Sprintln(real, more)
 	chmpxes.Lock()
 	defer chmpxes.Unlock()
-	if dir, ok := chmpxes.dirs[real]; ok {
+	if dir, ok := chmpxes.dirs[kind]; ok {
 		return dir
 	}
 	stage := tb.TempDir()
@@ -86,7 +92,13 @@ func chmpxPackages(tb testing.TB, real bool, put func(usr string) error) string 
 	if err := os.CopyFS(stage, os.DirFS(filepath.Join(realagent.Root(), "tests/packages/chmpx"))); err != nil {
 		tb.Fatal(err)
 	}
-	if err := put(filepath.Join(stage, "programs")); err != nil {
+	usr := filepath.Join(stage, "programs")
+	if real {
+		err = realChmpx(tb.Context(), p, more, usr)
+	} else {
+		err = standinChmpx(fakechmpx.BuildT(tb), usr)
+	}
+	if err != nil {
 		tb.Fatal(err)
 	}
 	for _, format := range []string{"deb", "rpm"} {
@@ -95,9 +107,9 @@ func chmpxPackages(tb testing.TB, real bool, put func(usr string) error) string 
 		}
 	}
 	if chmpxes.dirs == nil {
-		chmpxes.dirs = map[bool]string{}
+		chmpxes.dirs = map[string]string{}
 	}
-	chmpxes.dirs[real] = dir
+	chmpxes.dirs[kind] = dir
 	return dir
 }
 
@@ -116,13 +128,12 @@ func standinChmpx(p fakechmpx.Programs, usr string) error {
 	return os.WriteFile(filepath.Join(bin, "standin.dir"), []byte(chmpxMemory+"\n"), 0o644)
 }
 
-// realChmpx lays out this host's programs.
-func realChmpx(ctx context.Context, p fakechmpx.Programs, usr string) error {
+// realChmpx lays out this host's programs, and more of them.
+func realChmpx(ctx context.Context, p fakechmpx.Programs, more []string, usr string) error {
 	base, err := machine.Rootfs(ctx, machine.Bookworm)
 	if err != nil {
 		return err
 	}
-	more, _ := K2hdkc()
 	libraries, err := p.Libraries(base, more...)
 	if err != nil {
 		return err

@@ -45,7 +45,7 @@ func newInstalledOf(t *testing.T, agent string, more ...machine.File) *installed
 			"RestartSec=500ms\nEnvironment=K2HDKC_SLAVE_LOG_FORMAT=json\nStandardError=append:" + logFile + "\n"},
 		{Path: logFile},
 	}...)
-	for name, dir := range map[string]string{"chmpx": packages.Chmpx(t), "agent": agent} {
+	for name, dir := range map[string]string{"chmpx": packages.ChmpxAndK2hdkc(t), "agent": agent} {
 		files = append(files, machine.File{Path: "/root/" + name + ".deb", From: packages.One(t, dir, "deb")})
 	}
 	s := &installed{Slave: slave.New(t, machine.Options{Files: files})}
