@@ -177,7 +177,7 @@ func (w *wire) suffer(f fault, strike, heal func()) {
 	if f.sees != 0 {
 		w.soon("the new server is in the file", func() bool { return w.lists(2) })
 	}
-	w.soon("the log tells", func() bool { return f.hush || w.log.count(f.says...) != 0 })
+	w.tells(f)
 	time.Sleep(time.Until(struck.Add(wireFor)))
 	if f.sees == 0 && identify(w.t, w.host.config.File.Path) != before {
 		w.t.Error("slave.ini was touched")
@@ -193,6 +193,12 @@ func (w *wire) suffer(f fault, strike, heal func()) {
 	}
 	heal()
 	w.soon("the file is what K2HR3 has", func() bool { return w.lists(2) && w.upToDate() })
+}
+
+// tells waits for the log to tell of a row.
+func (w *wire) tells(f fault) {
+	w.t.Helper()
+	w.soon("the log tells", func() bool { return f.hush || w.log.count(f.says...) != 0 })
 }
 
 // authority signs certificates.
@@ -286,7 +292,12 @@ func overTLS(strike func(secured), demand bool) func(*testing.T, fault) {
 		}
 		w.serve("127.0.0.1:0", conf)
 		w.run()
-		w.suffer(f, func() { strike(secured{ca, use, w.config.CAFile, client}) }, func() {
+		w.suffer(f, func() {
+			strike(secured{ca, use, w.config.CAFile, client})
+			if f.sees == 0 {
+				w.tells(f) // who has shaken hands before may still read the next change
+			}
+		}, func() {
 			use(good)
 			store(t, w.config.CAFile, own)
 			if demand {

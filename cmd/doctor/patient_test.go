@@ -296,7 +296,7 @@ func (p *patient) inTime(wrong func(Report) []string) {
 }
 
 // limited is what a check says whose limit has passed.
-var limited = regexp.MustCompile(`(within|more than) [0-9.]+m?s|i/o timeout|deadline exceeded`)
+var limited = regexp.MustCompile(`(within|more than) [0-9.]+m?s|in time|took [0-9.]+m?s to say no|i/o timeout|deadline exceeded`)
 
 func show(r Report) string {
 	var b strings.Builder
