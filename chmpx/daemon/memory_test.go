@@ -42,7 +42,7 @@ func newLookedAt(t *testing.T) *lookedAt {
 
 func (l *lookedAt) start() *fakechmpx.Process {
 	l.Helper()
-	p, err := fakechmpx.Start(l.Context(), l.programs, l.conf, fakechmpx.WithState(l.state))
+	p, err := fakechmpx.StartT(l, l.programs, l.conf, fakechmpx.WithState(l.state))
 	fatal.If(l, err)
 	return p
 }
@@ -381,7 +381,7 @@ func BenchmarkLookAtChmpx(b *testing.B) {
 			b.Setenv(fakechmpx.EnvState, string(state))
 			conf := filepath.Join(dir, "slave.ini")
 			fatal.If(b, os.WriteFile(conf, []byte(strings.Replace(realText, "10.20.0.31", "localhost", 1)), 0o644))
-			p, err := fakechmpx.Start(b.Context(), programs, conf, fakechmpx.WithState(state))
+			p, err := fakechmpx.StartT(b, programs, conf, fakechmpx.WithState(state))
 			fatal.If(b, err)
 			defer p.Stop(b.Context())
 			prober := &Prober{Command: programs.Status, Dir: dir}

@@ -52,7 +52,7 @@ func (h *realHost) start(t *testing.T) (pid int, end func()) {
 	t.Helper()
 	var p *fakechmpx.Process
 	fatal.If(t, h.Do(func() (err error) {
-		p, err = fakechmpx.Start(t.Context(), h.programs, h.conf)
+		p, err = fakechmpx.StartT(t, h.programs, h.conf)
 		return err
 	}))
 	return p.PID(), func() { p.Stop(t.Context()) }

@@ -65,7 +65,7 @@ func (s *stage) output() string { return filepath.Join(s.dir, "slave.ini") }
 func (s *stage) start(text string) {
 	s.t.Helper()
 	s.put(text)
-	if _, err := fakechmpx.Start(s.t.Context(), s.programs, s.output(), fakechmpx.WithState(s.state)); err != nil {
+	if _, err := fakechmpx.StartT(s.t, s.programs, s.output(), fakechmpx.WithState(s.state)); err != nil {
 		s.t.Fatal(err)
 	}
 }

@@ -156,7 +156,7 @@ func (w *world) startChmpx() {
 		}
 	}
 	var err error
-	w.chmpx, err = fakechmpx.Start(w.tb.Context(), w.programs, w.output(), fakechmpx.WithState(w.state))
+	w.chmpx, err = fakechmpx.StartT(w.tb, w.programs, w.output(), fakechmpx.WithState(w.state))
 	fatal.If(w.tb, err)
 }
 

@@ -38,7 +38,7 @@ func TestKill(t *testing.T) {
 		k.forget(t)
 	}
 	k.settle(t) // chmpx needs a file to start on
-	p, err := fakechmpx.Start(t.Context(), k.programs, k.host.output(), fakechmpx.WithState(k.state))
+	p, err := fakechmpx.StartT(t, k.programs, k.host.output(), fakechmpx.WithState(k.state))
 	if err != nil {
 		t.Fatal(err)
 	}

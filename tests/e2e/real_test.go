@@ -74,7 +74,7 @@ func (r *realRing) server(t *testing.T, n int, servers ...int) {
 func (r *realRing) chmpx(t *testing.T, file string) (p *fakechmpx.Process) {
 	t.Helper()
 	r.inside(func() (err error) {
-		p, err = fakechmpx.Start(t.Context(), r.programs, "/etc/k2hdkc/"+file)
+		p, err = fakechmpx.StartT(t, r.programs, "/etc/k2hdkc/"+file)
 		return err
 	})
 	return p

@@ -168,7 +168,7 @@ func newShop(tb testing.TB) *shop {
 	cmd.Env = append(cmd.Env, p.state.Env())
 	p.agent = h.startCommand(cmd)
 	p.agent.says(realagent.Replaced, "")
-	running, err := fakechmpx.Start(tb.Context(), p.programs, h.output(), fakechmpx.WithState(p.state))
+	running, err := fakechmpx.StartT(tb, p.programs, h.output(), fakechmpx.WithState(p.state))
 	must(tb, err)
 	tb.Cleanup(func() { running.Stop(context.WithoutCancel(tb.Context())) })
 	p.agent.says(realagent.Confirmed, "")

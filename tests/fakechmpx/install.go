@@ -1,6 +1,7 @@
 package fakechmpx
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -124,6 +125,8 @@ type TB interface {
 	Helper()
 	Fatal(args ...any)
 	TempDir() string
+	Context() context.Context
+	Cleanup(func())
 }
 
 // once holds what the tests of one process share.

@@ -77,6 +77,15 @@ func Start(ctx context.Context, p Programs, conf string, opts ...Option) (*Proce
 	}
 }
 
+// StartT is Start for a test, whose folders are removed only when chmpx has ended.
+func StartT(tb TB, p Programs, conf string, opts ...Option) (*Process, error) {
+	proc, err := Start(tb.Context(), p, conf, opts...)
+	if err == nil {
+		tb.Cleanup(func() { <-proc.Done() })
+	}
+	return proc, err
+}
+
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }

@@ -68,7 +68,7 @@ func (b *bench) start(text string) (p *fakechmpx.Process, err error) {
 	b.Helper()
 	b.write(text)
 	err = b.host.Do(func() (err error) {
-		p, err = fakechmpx.Start(b.ctx, b.programs, b.conf, fakechmpx.WithState(b.state))
+		p, err = fakechmpx.StartT(b, b.programs, b.conf, fakechmpx.WithState(b.state))
 		return err
 	})
 	return p, err

@@ -92,7 +92,7 @@ func (n *serverNode) starts(s *installed, program string) {
 	p, _ := fakechmpx.Installed()
 	var chmpx *fakechmpx.Process
 	must(s.TB, n.host.Do(func() (err error) {
-		chmpx, err = fakechmpx.Start(s.TB.Context(), p, serverINI)
+		chmpx, err = fakechmpx.StartT(s.TB, p, serverINI)
 		return err
 	}))
 	s.TB.Cleanup(func() {

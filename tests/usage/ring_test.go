@@ -111,7 +111,7 @@ func (r *ring) launch(s *server, others []*server) {
 func (r *ring) starts(s *server) {
 	r.t.Helper()
 	must(r.t, s.host.Do(func() (err error) {
-		s.chmpx, err = fakechmpx.Start(r.t.Context(), r.programs, serverINI)
+		s.chmpx, err = fakechmpx.StartT(r.t, r.programs, serverINI)
 		return err
 	}))
 	said, err := os.Create(s.path(k2hdkcLog))
