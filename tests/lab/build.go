@@ -62,6 +62,13 @@ func (l *lab) compile(ctx context.Context) error {
 	}
 	said := l.progress(out)
 	if err := cmd.Wait(); err != nil {
+		if cmd.ProcessState.Sys().(syscall.WaitStatus).Signal() == syscall.SIGINT {
+			// Ctrl-C reached it before it had a group of its own; it reaches the lab, too.
+			select {
+			case <-ctx.Done():
+			case <-time.After(time.Second):
+			}
+		}
 		return errors.Join(ctx.Err(), fmt.Errorf("compile the agent and the chmpx stand-in: %w\n%s", err, said))
 	}
 	return nil
