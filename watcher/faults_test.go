@@ -58,9 +58,9 @@ const (
 
 const (
 	faultLasts = 30 * time.Minute
-	// afterFault is the longest pause after a failure, and what the confirmation
-	// of a replacement may take.
-	afterFault = 65 * time.Second
+	// afterFault is the longest pause, an interval and a tenth, and what the
+	// confirmation of a replacement may take.
+	afterFault = 71 * time.Second
 )
 
 // faults are all rows, in the order of the table.
