@@ -133,6 +133,12 @@ func (c *fakeChmpx) comes(t *testing.T, later time.Duration) {
 	}
 }
 
+// hangs is an opinion that comes to no end before its context does.
+func hangs(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 // What a pass finds out after its end has been asked for means nothing: it says that it was
 // interrupted, at whatever moment, and not how things stand.
 func TestOnceThatIsInterruptedSaysSo(t *testing.T) {
@@ -148,6 +154,8 @@ func TestOnceThatIsInterruptedSaysSo(t *testing.T) {
 				}
 			})
 		},
+		"chmpx is not asked":           func(h *host) { h.config.Confirm = 0; h.object(hangs) },
+		"chmpxstatus is not installed": func(h *host) { h.chmpx.missing = true; h.object(hangs) },
 		"a slow unit": func(h *host) {
 			h.unit = &fakeUnit{state: unitState("loaded", "inactive", "enabled"), started: h.chmpx.begin, lasts: time.Second}
 		},

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"os"
@@ -168,9 +167,8 @@ func newShop(tb testing.TB) *shop {
 	cmd.Env = append(cmd.Env, p.state.Env())
 	p.agent = h.startCommand(cmd)
 	p.agent.says(realagent.Replaced, "")
-	running, err := fakechmpx.StartT(tb, p.programs, h.output(), fakechmpx.WithState(p.state))
+	_, err := fakechmpx.StartT(tb, p.programs, h.output(), fakechmpx.WithState(p.state))
 	must(tb, err)
-	tb.Cleanup(func() { running.Stop(context.WithoutCancel(tb.Context())) })
 	p.agent.says(realagent.Confirmed, "")
 	return p
 }
