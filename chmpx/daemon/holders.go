@@ -1,10 +1,10 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,8 +20,6 @@ import (
 const (
 	maxHolders     = 16
 	holdersTimeout = 2 * time.Second
-	// nameBatch is how many names of a folder are read at once.
-	nameBatch = 256
 	// gone is what the kernel adds to the path of an open file without that
 	// name any more.
 	gone = " (deleted)"
@@ -193,27 +191,15 @@ func (s *search) holds(fd string) string {
 // each calls f for the names in a folder, until there are enough holders or
 // the search ends.
 func (s *search) each(dir string, f func(name string)) error {
-	d, err := regularfile.OpenFolder(dir)
-	if err != nil {
-		return err
+	err := regularfile.EachName(regularfile.Dir(dir), ".", func(name string) bool {
+		if len(s.found) == maxHolders || s.ctx.Err() != nil {
+			return false
+		}
+		f(name)
+		return true
+	})
+	if len(s.found) < maxHolders {
+		err = cmp.Or(err, s.ctx.Err())
 	}
-	defer d.Close()
-	for {
-		names, err := d.Readdirnames(nameBatch)
-		for _, name := range names {
-			if len(s.found) == maxHolders {
-				return nil
-			}
-			if s.ctx.Err() != nil {
-				return s.ctx.Err()
-			}
-			f(name)
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
+	return err
 }

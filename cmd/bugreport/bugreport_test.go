@@ -254,6 +254,32 @@ func TestTheLatestTextsAreKept(t *testing.T) {
 	}
 }
 
+// Of a folder with many names the latest texts are kept, what the agent itself left behind goes,
+// and what is not the agent's stays.
+func TestTheLatestTextsAreKeptAmongMany(t *testing.T) {
+	k := Kept{Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}
+	put := func(name string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(k.Dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 1000 {
+		put(fmt.Sprintf("other.%d", i))
+		put(fmt.Sprintf("20250101T000000.%03d.%d.ini", i, i))
+	}
+	put(".20250101T000001.000.1000.ini.X.next")
+	k.Add(1, []byte("new"))
+	k.out.Flush(t.Context())
+	names, err := keptNames(k.Dir, func(name string) { t.Errorf("%s is left", name) })
+	if err != nil || len(names) != keep || !strings.HasSuffix(names[0], ".995.ini") || !strings.HasSuffix(names[keep-1], ".1.ini") {
+		t.Errorf("kept: %q, %v", names, err)
+	}
+	if entries, err := os.ReadDir(k.Dir); err != nil || len(entries) != 1000+keep {
+		t.Errorf("%d names, %v", len(entries), err)
+	}
+}
+
 func TestUnitsAreShownByAnAllowList(t *testing.T) {
 	got := string(allowed([]byte("Id=a.service\nExecStart={ argv[]=/bin/x --secret }\nEnvironment=K2HDKC_SLAVE_ROLE=r HTTPS_PROXY=http://u:p@h \"X=a b\"\nnonsense\nActiveState=active\n")))
 	if want := "Id=a.service\nEnvironment=K2HDKC_SLAVE_ROLE=r HTTPS_PROXY=(not shown) X=(not shown)\nActiveState=active\n"; got != want {

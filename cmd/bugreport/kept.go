@@ -52,44 +52,33 @@ func (k *Kept) Add(revision int, b []byte) {
 func (k *Kept) write(t text) {
 	err := os.Mkdir(k.Dir, 0o700)
 	if err == nil || errors.Is(err, fs.ErrExist) {
-		k.removeUnfinished()
 		name := fmt.Sprintf("%s.%d.ini", t.at.UTC().Format("20060102T150405.000"), t.revision)
 		err = atomicfile.Write(filepath.Join(k.Dir, name), t.b, 0o600)
 	}
 	if err != nil {
 		k.Log.Debug("cannot keep the text of slave.ini for bug reports", "error", err)
-		return
 	}
-	names, _ := keptNames(k.Dir)
-	for _, old := range names[:max(0, len(names)-keep)] {
-		os.Remove(filepath.Join(k.Dir, old))
-	}
+	_, _ = keptNames(k.Dir, func(name string) { os.Remove(filepath.Join(k.Dir, name)) })
 }
 
-// removeUnfinished removes what an agent that was killed was about to write. No text is written
-// under the same name again, whose writing would remove it.
-func (k *Kept) removeUnfinished() {
-	left, _ := filepath.Glob(filepath.Join(k.Dir, ".*"))
-	for _, path := range left {
-		os.Remove(path)
-	}
-}
-
-// keptNames lists the kept texts, the oldest first.
-func keptNames(dir string) ([]string, error) {
-	root, err := regularfile.OpenRoot(dir)
-	if err != nil {
-		return nil, err
-	}
-	defer root.Close()
-	entries, err := fs.ReadDir(root.FS(), ".")
-	var names []string
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), ".ini") && !strings.HasPrefix(e.Name(), ".") {
-			names = append(names, e.Name())
+// keptNames lists the latest kept texts, the oldest first. It calls drop for those before them, and
+// for what an agent that was killed was about to write: no text is written under the same name
+// again, whose writing would remove it.
+func keptNames(dir string, drop func(name string)) (names []string, err error) {
+	err = regularfile.EachName(regularfile.Dir(dir), ".", func(name string) bool {
+		switch {
+		case strings.HasPrefix(name, "."):
+			drop(name)
+		case strings.HasSuffix(name, ".ini"):
+			at, _ := slices.BinarySearch(names, name)
+			names = slices.Insert(names, at, name)
+			if len(names) > keep {
+				drop(names[0])
+				names = names[1:]
+			}
 		}
-	}
-	slices.Sort(names)
+		return true
+	})
 	return names, err
 }
 
@@ -97,7 +86,7 @@ func keptNames(dir string) ([]string, error) {
 // limit bounds a text, in bytes, and unified compares two.
 func Diffs(dir string, limit int64, unified func(oldName, newName, oldText, newText string) string) func(context.Context) ([]byte, error) {
 	return func(context.Context) ([]byte, error) {
-		names, err := keptNames(dir)
+		names, err := keptNames(dir, func(string) {})
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, errors.New("the agent has replaced no slave.ini since it keeps them")
 		}

@@ -100,12 +100,12 @@ func dropIns(files fs.FS, names []string) (found map[string]string) {
 	for _, folder := range folders {
 		for _, name := range names {
 			dir := path.Join(folder, name+".d")
-			entries, _ := fs.ReadDir(files, dir) // there are none
-			for _, e := range entries {
-				if _, hidden := found[e.Name()]; !hidden && path.Ext(e.Name()) == ".conf" {
-					found[e.Name()] = path.Join(dir, e.Name())
+			_ = regularfile.EachName(files, dir, func(file string) bool { // the error: there are none
+				if _, hidden := found[file]; !hidden && path.Ext(file) == ".conf" {
+					found[file] = path.Join(dir, file)
 				}
-			}
+				return true
+			})
 		}
 	}
 	return found

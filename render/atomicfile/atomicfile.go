@@ -23,6 +23,10 @@ import (
 // killed: to write a small file takes milliseconds.
 const leftoverAge = time.Minute
 
+// maxNames bounds the search for them in a folder that others have filled: it is many more than a
+// folder of the agent's has, and takes a millisecond at each write.
+const maxNames = 1000
+
 // Write replaces the file at path, or makes it, with this content and mode. It does not flush
 // the disk: after a power cut the file may hold the old content, the new one, or nothing. The
 // error is an *fs.PathError with path in it; the temporary file's name is of no use to anybody.
@@ -58,18 +62,16 @@ func write(path string, content []byte, mode fs.FileMode) error {
 
 // removeLeftovers removes the temporary files that earlier calls of Write did not live to rename.
 func removeLeftovers(dir *os.Root, name string) {
-	entries, err := fs.ReadDir(dir.FS(), ".")
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), "."+name+".") || !strings.HasSuffix(e.Name(), ".next") {
-			continue
+	seen := 0
+	_ = regularfile.EachName(dir.FS(), ".", func(temp string) bool { // the error: a write does not need this
+		seen++
+		if strings.HasPrefix(temp, "."+name+".") && strings.HasSuffix(temp, ".next") {
+			if info, err := dir.Lstat(temp); err == nil && time.Since(info.ModTime()) > leftoverAge {
+				dir.Remove(temp)
+			}
 		}
-		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > leftoverAge {
-			dir.Remove(e.Name())
-		}
-	}
+		return seen < maxNames
+	})
 }
 
 // Next is a new file that has yet to take the place of another one. Write to it, give it the

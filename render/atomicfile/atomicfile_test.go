@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -96,5 +97,18 @@ func TestWriteRemovesWhatAKilledProcessLeft(t *testing.T) {
 	want := []string{".other.json.OLD.next", ".state.json.NEW.next", ".state.json.swp", "state.json"}
 	if got := names(t, dir); !slices.Equal(got, want) {
 		t.Errorf("there are %q, want %q", got, want)
+	}
+}
+
+// A folder that others have filled makes a write neither slow nor large.
+func TestWriteInAFolderWithManyNames(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 5_000 {
+		fatal.If(t, os.WriteFile(filepath.Join(dir, "other."+strconv.Itoa(i)), nil, 0o600))
+	}
+	path := filepath.Join(dir, "state.json")
+	n := testing.AllocsPerRun(3, func() { fatal.If(t, Write(path, []byte("new"), 0o600)) })
+	if n > 10*maxNames {
+		t.Errorf("a write makes %v allocations", n)
 	}
 }

@@ -229,3 +229,34 @@ func ReadFS(files fs.FS, name string, limit int64) ([]byte, error) {
 	defer f.Close()
 	return readAll(name, f, limit)
 }
+
+// portion is how many names of a folder are read at once.
+const portion = 256
+
+// EachName calls f for the names in a folder of a file system, in any order, until f returns false.
+// A folder may have any number of them; the memory that EachName needs does not grow with it.
+func EachName(files fs.FS, dir string, f func(name string) (more bool)) error {
+	opened, err := files.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer opened.Close()
+	d, ok := opened.(fs.ReadDirFile)
+	if !ok {
+		return &fs.PathError{Op: "readdir", Path: dir, Err: syscall.ENOTDIR}
+	}
+	for {
+		entries, err := d.ReadDir(portion)
+		for _, e := range entries {
+			if !f(e.Name()) {
+				return nil
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

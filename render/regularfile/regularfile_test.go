@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -264,5 +266,46 @@ func TestDirListsFolders(t *testing.T) {
 	}
 	if _, err := Dir(dir).Open("b"); !errors.Is(err, ErrNotRegular) {
 		t.Errorf("a FIFO: %v", err)
+	}
+}
+
+// endless is a folder with any number of names.
+type endless struct {
+	fs.File
+	read int
+}
+
+func (e *endless) Open(string) (fs.File, error) { return e, nil }
+func (e *endless) Close() error                 { return nil }
+
+func (e *endless) ReadDir(n int) ([]fs.DirEntry, error) {
+	if n <= 0 {
+		return nil, errors.New("all names were asked for")
+	}
+	e.read += n
+	entries, err := fs.ReadDir(fstest.MapFS{"a": {}}, ".")
+	return slices.Repeat(entries, n), err
+}
+
+func TestNamesAreReadInPortions(t *testing.T) {
+	e, names := &endless{}, 0
+	err := EachName(e, ".", func(string) bool { names++; return names < 10_000 })
+	if err != nil || names != 10_000 || e.read > names+portion {
+		t.Errorf("%d names of %d that were read: %v", names, e.read, err)
+	}
+	dir := t.TempDir()
+	for i := range 2*portion + 1 {
+		fatal.If(t, os.WriteFile(filepath.Join(dir, strconv.Itoa(i)), nil, 0o600))
+	}
+	found := map[string]bool{}
+	err = EachName(Dir(dir), ".", func(name string) bool { found[name] = true; return true })
+	if err != nil || len(found) != 2*portion+1 {
+		t.Errorf("%d names, %v", len(found), err)
+	}
+	if err := EachName(Dir(dir), "none", nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no folder: %v", err)
+	}
+	if err := EachName(Dir(dir), "1", nil); !errors.Is(err, unix.ENOTDIR) {
+		t.Errorf("a file: %v", err)
 	}
 }
