@@ -103,17 +103,23 @@ func wrong(err error) string {
 // awaitChange waits until the options may have changed, and gives the service manager a sign of
 // life. It reports whether a reload has begun, which Ready has to end.
 func (d *Daemon) awaitChange(ctx context.Context, log *slog.Logger, touched <-chan string, poll time.Duration) (reloading bool, err error) {
-	still := time.NewTimer(poll)
-	defer still.Stop()
+	burst, look := newLull(), time.NewTicker(poll)
+	defer burst.Stop()
+	defer look.Stop()
 	d.alive()
 	for {
 		select {
 		case <-ctx.Done():
 			return false, nil
 		case <-touched:
-			still.Reset(quiet)
-		case <-still.C:
+			burst.touched()
+		case <-burst.C:
 			return false, d.Folders.Check(log)
+		case <-look.C:
+			if !burst.pending() {
+				return false, d.Folders.Check(log)
+			}
+			d.alive()
 		case <-d.Folders.Tick():
 			if err := d.Folders.Check(log); err != nil {
 				return false, err

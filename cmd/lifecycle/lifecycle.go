@@ -17,10 +17,6 @@ import (
 	"k2hdkc-slave-agent/watcher"
 )
 
-// quiet is how long the inputs must be left alone before the agent takes up a change: whoever
-// writes one of them often writes several.
-const quiet = 300 * time.Millisecond
-
 // lastWrite is how long the agent's end may wait for its status to be written. It takes less than a
 // millisecond where nothing hangs.
 const lastWrite = 200 * time.Millisecond
@@ -160,8 +156,8 @@ func (d *Daemon) watch(ctx context.Context) (again bool, err error) {
 	events := make(chan watcher.Event)
 	done := make(chan error, 1)
 	go func() { done <- r.Watcher.Run(ctx, events) }()
-	still := time.NewTimer(time.Hour)
-	still.Stop()
+	burst := newLull()
+	defer burst.Stop()
 
 	var send chan<- watcher.Event
 	var event watcher.Event
@@ -177,13 +173,14 @@ func (d *Daemon) watch(ctx context.Context) (again bool, err error) {
 			send = nil
 		case path := <-touched:
 			if !slices.Contains(output, path) {
-				still.Reset(quiet)
+				burst.touched()
 				continue
 			}
 			if send == nil {
 				send, event = events, watcher.OutputTouched
 			}
-		case <-still.C:
+		case <-burst.C:
+			burst.over()
 			if restart = d.Folders.Check(r.Log); restart != nil {
 				stop()
 				continue
