@@ -3,18 +3,19 @@ package render
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"strings"
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"k2hdkc-slave-agent/render/regularfile"
 )
 
-// ErrLocked says that another agent keeps the same file.
-var ErrLocked = errors.New("another agent keeps this file")
+// ErrLocked says that another agent, or what is not known to be one, keeps the same file.
+var ErrLocked = errors.New("keeps this file")
 
 // Lock is the right to replace the file. It ends with Unlock or with the
 // process.
@@ -83,10 +84,10 @@ func (l *Lock) take(limit time.Duration) error {
 			l.sign()
 			return nil
 		}
-		other := holder(f)
+		kind, which := holder(f)
 		f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return fmt.Errorf("%s: %w: process %s holds %s; stop that one first, or give this one another output", l.file.Path, ErrLocked, other, l.file.LockPath())
+			return fmt.Errorf("%s: another %s %w: %s holds %s; stop that one first, or give this one another output", l.file.Path, kind, ErrLocked, which, l.file.LockPath())
 		}
 		if err != nil {
 			return fmt.Errorf("cannot lock %s: %w", l.file.LockPath(), err)
@@ -132,12 +133,33 @@ func (l *Lock) Unlock() {
 	l.f = nil
 }
 
-func holder(l *os.File) string {
-	b := make([]byte, 16)
-	n, err := l.ReadAt(b, 0)
-	pid := strings.TrimSpace(string(b[:n]))
-	if err != nil && !errors.Is(err, io.EOF) || pid == "" {
-		return "unknown"
+// holder tells what holds the lock, and whether that is an agent: one has signed the file. Anybody
+// else who may read the file can lock it, too, and then the number in it is that of an agent of
+// long ago.
+func holder(l *os.File) (kind, which string) {
+	kind, which = "process", "one that this host's /proc/locks does not show, maybe of another container,"
+	info, err := l.Stat()
+	if err != nil {
+		return kind, which
 	}
-	return pid
+	st := info.Sys().(*syscall.Stat_t)
+	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
+	locks, _ := regularfile.Read("/proc/locks", regularfile.Small)
+	for line := range strings.Lines(string(locks)) {
+		// 1: FLOCK  ADVISORY  WRITE 812 fe:00:10010723 0 EOF; what only waits has -> for FLOCK.
+		w := strings.Fields(line)
+		if len(w) < 6 || w[1] != "FLOCK" || w[5] != file {
+			continue
+		}
+		b := make([]byte, 16)
+		if n, _ := l.ReadAt(b, 0); strings.TrimSpace(string(b[:n])) == w[4] {
+			kind = "agent"
+		}
+		name, err := regularfile.Read("/proc/"+w[4]+"/comm", regularfile.Small)
+		if err != nil { // as after exec 9<FILE; flock 9 in a shell
+			return "process", fmt.Sprintf("one that has it from process %s, which has ended,", w[4])
+		}
+		return kind, fmt.Sprintf("process %s (%q)", w[4], strings.TrimSpace(string(name)))
+	}
+	return kind, which
 }

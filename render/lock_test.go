@@ -2,6 +2,7 @@ package render
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,7 +20,7 @@ func TestTwoAgentsOnOneFile(t *testing.T) {
 	first, err := f.Lock()
 	fatal.If(t, err)
 	_, err = f.Lock()
-	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), f.Path) {
+	if says := fmt.Sprintf("%s: another agent keeps this file: process %d (", f.Path, os.Getpid()); !errors.Is(err, ErrLocked) || !strings.HasPrefix(err.Error(), says) {
 		t.Errorf("second lock: %v", err)
 	}
 	other := File{Path: filepath.Join(filepath.Dir(f.Path), "other.ini")}
@@ -47,6 +48,26 @@ func TestLockOutlastsAMomentOfSomebodyElses(t *testing.T) {
 		fatal.If(t, err)
 		second.Unlock()
 	})
+}
+
+// Whoever may read the lock file can lock it, by a program that is no agent and signs nothing.
+func TestLockNamesWhatHoldsIt(t *testing.T) {
+	for name, lock := range map[string]int{"for reading": unix.LOCK_SH, "for writing": unix.LOCK_EX} {
+		t.Run(name, func(t *testing.T) {
+			f := target(t)
+			write(t, f.LockPath(), "1\n", 0o600) // by an agent that has ended; its number is another one's now
+			other, err := os.Open(f.LockPath())
+			fatal.If(t, err)
+			defer other.Close()
+			fatal.If(t, unix.Flock(int(other.Fd()), lock))
+			comm, err := os.ReadFile("/proc/self/comm")
+			fatal.If(t, err)
+			says := fmt.Sprintf("%s: another process keeps this file: process %d (%q) holds %s", f.Path, os.Getpid(), strings.TrimSpace(string(comm)), f.LockPath())
+			if _, err := f.Lock(); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), says) {
+				t.Errorf("got %v, want %s", err, says)
+			}
+		})
+	}
 }
 
 // A copy of the descriptor, as a child has it between fork and exec, does not
