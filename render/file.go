@@ -9,6 +9,8 @@ import (
 	"slices"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"k2hdkc-slave-agent/render/atomicfile"
 	"k2hdkc-slave-agent/render/regularfile"
 )
@@ -108,7 +110,7 @@ func (f File) open() (*os.Root, fs.FileInfo, error) {
 	dir := filepath.Dir(f.Path)
 	root, err := regularfile.OpenRoot(dir)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return nil, nil, fmt.Errorf("cannot replace %s: %w: create %s first", f.Path, ErrNoDirectory, dir)
+		return nil, nil, fmt.Errorf("cannot replace %s: %w: %s", f.Path, ErrNoDirectory, noDirectory(dir))
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot replace %s: %w", f.Path, err)
@@ -119,6 +121,27 @@ func (f File) open() (*os.Root, fs.FileInfo, error) {
 		return nil, nil, err
 	}
 	return root, old, nil
+}
+
+// noDirectory says what to do about a directory that is not there: something else may be in its
+// place, or in that of one above it.
+func noDirectory(dir string) string {
+	for path := dir; path != filepath.Dir(path); path = filepath.Dir(path) {
+		info, err := os.Lstat(path)
+		switch {
+		case err != nil: // it may not be there, or have a file above it
+			continue
+		case info.Mode()&fs.ModeSymlink != 0:
+			if to, err := os.Stat(path); err != nil || !to.IsDir() {
+				target, _ := os.Readlink(path)
+				return fmt.Sprintf("%s is a symbolic link to %s, where no directory is: mend the link", path, target)
+			}
+		case !info.IsDir():
+			return fmt.Sprintf("%s is a file, a FIFO, a socket or a device: move that away and create %s", path, dir)
+		}
+		break
+	}
+	return "create " + dir + " first"
 }
 
 func (f File) inspect(root *os.Root) (fs.FileInfo, error) {
@@ -215,12 +238,7 @@ func (f File) redress(path string, old fs.FileInfo) error {
 
 // cannotReplace says why the file cannot be replaced.
 func (f File) cannotReplace(err error) error {
-	for _, path := range []string{f.Path, filepath.Dir(f.Path)} {
-		if attr := Frozen(path); attr != "" && errors.Is(err, fs.ErrPermission) {
-			return fmt.Errorf("cannot replace %s: run chattr -%s %s: its attribute %[2]s does not allow it: %[4]w", f.Path, attr, path, err)
-		}
-	}
-	return fmt.Errorf("cannot replace %s: %w", f.Path, explain(err))
+	return fmt.Errorf("cannot replace %s: %w", f.Path, f.explain(err))
 }
 
 // Discard removes the staged file. It does nothing after Commit or Discard.
@@ -255,16 +273,59 @@ func aboutLooks(err error) bool {
 }
 
 // explain adds to a system error what it means here and what the operator can do.
-func explain(err error) error {
+func (f File) explain(err error) error {
 	switch {
 	case errors.Is(err, syscall.EBUSY):
 		return fmt.Errorf("it %w: nothing can take its place, and chmpx does not survive a write to it; mount its directory instead: %w", ErrMountPoint, err)
 	case errors.Is(err, syscall.EROFS):
 		return fmt.Errorf("%w: %w", ErrReadOnly, err)
+	case errors.Is(err, syscall.ENOSPC) && noInode(filepath.Dir(f.Path)):
+		return fmt.Errorf("%w: no inode is free: delete files that nobody needs: %w", ErrNoSpace, err)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("%w: free some space: %w", ErrNoSpace, err)
 	case errors.Is(err, fs.ErrPermission) && !aboutLooks(err):
-		return fmt.Errorf("the agent's user (uid %d) needs the right to write in its directory: %w", os.Geteuid(), err)
+		return fmt.Errorf("%s: %w", f.forbidden(err), err)
 	}
 	return err
+}
+
+// noInode tells whether the file system of a directory has room for no more files.
+func noInode(dir string) bool {
+	var fs unix.Statfs_t
+	return unix.Statfs(dir, &fs) == nil && fs.Files > 0 && fs.Ffree == 0
+}
+
+// forbidden says what keeps the agent from making, opening or replacing a file, and what to do.
+func (f File) forbidden(err error) string {
+	dir, uid := filepath.Dir(f.Path), os.Geteuid()
+	var about []string
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		about = append(about, filepath.Join(dir, filepath.Base(e.Path)))
+	}
+	if e, ok := errors.AsType[*os.LinkError](err); ok {
+		about = append(about, filepath.Join(dir, filepath.Base(e.New)), filepath.Join(dir, filepath.Base(e.Old)))
+	}
+	for _, path := range append(about, f.Path, dir) {
+		if attr := Frozen(path); attr != "" {
+			return fmt.Sprintf("run chattr -%s %s: its attribute %[1]s does not allow it", attr, path)
+		}
+	}
+	if unix.Access(dir, unix.W_OK|unix.X_OK) != nil {
+		return fmt.Sprintf("the agent's user (uid %d) needs the right to write in its directory", uid)
+	}
+	// A file of somebody else's: in a sticky directory it cannot be removed, and not everybody may
+	// open it.
+	for _, path := range about {
+		info, err := os.Lstat(path)
+		if err != nil {
+			continue
+		}
+		if owner, _ := ids(info); owner != uid {
+			return fmt.Sprintf("%s belongs to uid %d, with mode %04o, and the agent's user may neither open nor replace it: run chown %d %[1]s", path, owner, info.Mode().Perm(), uid)
+		}
+		if info.Mode().Perm()&0o600 != 0o600 {
+			return fmt.Sprintf("%s has the mode %04o: run chmod u+rw %[1]s", path, info.Mode().Perm())
+		}
+	}
+	return fmt.Sprintf("the agent's user (uid %d) has the right to do it, but something denies it: see the kernel's log", uid)
 }

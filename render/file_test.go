@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -174,6 +175,12 @@ func TestReplaceFreesTheOldInode(t *testing.T) {
 	}
 }
 
+// inside gives the file another directory, below the one that it has.
+func inside(f *File, dir string) string {
+	f.Path = filepath.Join(filepath.Dir(f.Path), dir, "slave.ini")
+	return f.Path
+}
+
 func TestReplaceRefuses(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -199,10 +206,24 @@ func TestReplaceRefuses(t *testing.T) {
 			f.Path = filepath.Join(filepath.Dir(f.Path), "missing", "slave.ini")
 		}, ErrNoDirectory, "create"},
 		{"a file for a directory", func(t *testing.T, f *File) {
-			dir := filepath.Join(filepath.Dir(f.Path), "file")
-			write(t, dir, "", 0o644)
-			f.Path = filepath.Join(dir, "slave.ini")
-		}, ErrNoDirectory, "create"},
+			write(t, filepath.Dir(inside(f, "file")), "", 0o644)
+		}, ErrNoDirectory, "file is a file, a FIFO, a socket or a device: move that away and create "},
+		{"a file for the directory above", func(t *testing.T, f *File) {
+			write(t, filepath.Dir(filepath.Dir(inside(f, "file/etc"))), "", 0o644)
+		}, ErrNoDirectory, "file is a file, a FIFO, a socket or a device: move that away and create "},
+		{"a FIFO for a directory", func(t *testing.T, f *File) {
+			fatal.If(t, syscall.Mkfifo(filepath.Dir(inside(f, "fifo")), 0o644))
+		}, ErrNoDirectory, "fifo is a file, a FIFO, a socket or a device: move that away and create "},
+		{"a link to a file for a directory", func(t *testing.T, f *File) {
+			write(t, filepath.Join(filepath.Dir(f.Path), "file"), "", 0o644)
+			fatal.If(t, os.Symlink("file", filepath.Dir(inside(f, "link"))))
+		}, ErrNoDirectory, "link is a symbolic link to file, where no directory is: mend the link"},
+		{"a link to nowhere for a directory", func(t *testing.T, f *File) {
+			fatal.If(t, os.Symlink("nowhere", filepath.Dir(inside(f, "link"))))
+		}, ErrNoDirectory, "link is a symbolic link to nowhere, where no directory is: mend the link"},
+		{"no directory in one that is a link", func(t *testing.T, f *File) {
+			fatal.If(t, os.Symlink(".", filepath.Dir(filepath.Dir(inside(f, "link/missing")))))
+		}, ErrNoDirectory, ": create "},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -333,13 +354,97 @@ func TestReplaceOnAFullDiskKeepsTheOldFile(t *testing.T) {
 	}
 }
 
-func TestForeseeThatNoInodeIsLeft(t *testing.T) {
+func TestReplaceWithoutAFreeInode(t *testing.T) {
 	dir := t.TempDir()
 	mountOrSkip(t, "tmpfs", dir, "tmpfs", 0, "size=64m,nr_inodes=2")
 	f := File{Path: filepath.Join(dir, "slave.ini")}
 	write(t, f.Path, "old", 0o644)
-	if err := f.Foresee(); !errors.Is(err, ErrNoSpace) || !strings.Contains(err.Error(), "no inode is free") {
-		t.Errorf("got %v", err)
+	_, locked := f.Lock()
+	for what, err := range map[string]error{"Foresee": f.Foresee(), "a replacement": replace(t, f, "new"), "Lock": locked} {
+		if !errors.Is(err, ErrNoSpace) || !strings.Contains(err.Error(), "no inode is free: delete files") || strings.Contains(err.Error(), "free some space") {
+			t.Errorf("%s says %v", what, err)
+		}
+	}
+}
+
+// asNobody runs f as the user nobody, in a thread that ends with it.
+func asNobody(t *testing.T, f func()) {
+	t.Helper()
+	done := make(chan error)
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked
+		for _, call := range []uintptr{syscall.SYS_SETRESGID, syscall.SYS_SETRESUID} {
+			if _, _, errno := syscall.RawSyscall(call, nobody, nobody, nobody); errno != 0 {
+				done <- errno
+				return
+			}
+		}
+		f()
+	}()
+	fatal.If(t, <-done)
+}
+
+// A directory in which the agent may write can have files that it may not open or remove: those of
+// an agent that another user ran there.
+func TestReplaceAmongFilesOfSomebodyElses(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become another user")
+	}
+	for name, c := range map[string]struct {
+		mode  fs.FileMode // of the directory
+		owner int         // of the directory
+		there string
+		file  int // its owner
+		says  string
+	}{
+		"the lock file":                      {0o755, nobody, ".slave.lock", 0, ".slave.lock belongs to uid 0, with mode 0600, and the agent's user may neither open nor replace it: run chown 65534 "},
+		"its own lock file, which it may not write to": {0o755, nobody, ".slave.lock", nobody, ".slave.lock has the mode 0400: run chmod u+rw "},
+		"the staged file":                    {0o777 | fs.ModeSticky, 0, ".slave.next.ini", 0, ".slave.next.ini belongs to uid 0, with mode 0600, and the agent's user may neither open nor replace it: run chown 65534 "},
+		"the file itself":                    {0o777 | fs.ModeSticky, 0, "slave.ini", 0, "slave.ini belongs to uid 0, with mode 0600, and the agent's user may neither open nor replace it: run chown 65534 "},
+		"a directory of somebody else's":     {0o755, 0, "slave.ini", nobody, "the agent's user (uid 65534) needs the right to write in its directory"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, id := target(t), nobody
+			f.Owner, f.Group = &id, &id
+			dir := filepath.Dir(f.Path)
+			there := filepath.Join(dir, c.there)
+			write(t, there, "", 0o600)
+			if c.file == nobody {
+				fatal.If(t, os.Chmod(there, 0o400))
+			}
+			fatal.If(t, errors.Join(os.Chown(there, c.file, c.file), os.Chown(dir, c.owner, c.owner), os.Chmod(dir, c.mode), os.Chmod(filepath.Dir(dir), 0o755)))
+			var hidden error
+			asNobody(t, func() { _, hidden = os.Stat(dir) })
+			if hidden != nil {
+				t.Skip("TMPDIR has to be within everybody's reach: ", hidden)
+			}
+			try := func() (err error) {
+				asNobody(t, func() {
+					var l *Lock
+					if l, err = f.Lock(); err == nil {
+						err = replace(t, f, "new")
+						l.Unlock()
+					}
+				})
+				return err
+			}
+			err := try()
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Fatalf("got %v", err)
+			}
+			_, advice, ok := strings.Cut(err.Error(), "run ")
+			if !ok {
+				return
+			}
+			advice, _, _ = strings.Cut(advice, ": ")
+			if out, err := exec.Command("sh", "-c", advice).CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v: %s", advice, err, out)
+			}
+			if err := try(); err != nil {
+				t.Errorf("after %s: %v", advice, err)
+			}
+		})
 	}
 }
 

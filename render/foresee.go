@@ -47,8 +47,8 @@ func (f File) foresee(dir string) error {
 		return syscall.EROFS
 	case fs.Blocks > 0 && fs.Bavail*uint64(max(fs.Bsize, 1)) < f.room():
 		return fmt.Errorf("%d KiB are free: %w", fs.Bavail*uint64(max(fs.Bsize, 1))>>10, syscall.ENOSPC)
-	case fs.Files > 0 && fs.Ffree == 0:
-		return fmt.Errorf("no inode is free: %w", syscall.ENOSPC)
+	case noInode(dir):
+		return syscall.ENOSPC
 	case isMountPoint(f.Path):
 		return syscall.EBUSY
 	case Frozen(dir) != "" || Frozen(f.Path) != "":

@@ -75,7 +75,7 @@ func (l *Lock) take(limit time.Duration) error {
 			continue // its directory has come back
 		}
 		if err != nil {
-			return fmt.Errorf("cannot lock %s: %w", l.file.Path, explain(err))
+			return fmt.Errorf("cannot lock %s: %w", l.file.Path, l.file.explain(err))
 		}
 		err = claim(f, limit)
 		if err == nil && l.inPlace(f) {

@@ -69,7 +69,7 @@ func (f File) CommitParked() error {
 			return f.cannotReplace(err)
 		}
 		if err := root.Link(base, previous); err != nil {
-			return fmt.Errorf("cannot replace %s while chmpx may start: %w", f.Path, explain(err))
+			return fmt.Errorf("cannot replace %s while chmpx may start: %w", f.Path, f.explain(err))
 		}
 	}
 	err = f.renameParked(root)
