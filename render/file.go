@@ -1,6 +1,7 @@
 package render
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,6 +26,7 @@ var (
 	ErrTaken       = errors.New("is another file that the agent needs")
 	ErrReadOnly    = errors.New("its file system is read-only")
 	ErrNoSpace     = errors.New("its file system is full")
+	ErrAltered     = errors.New("is not as the agent wrote it")
 
 	// ErrNotDurable is the one error of Commit after which the new file is in place: the directory
 	// could not be flushed, so that a power cut may bring the old file back.
@@ -81,7 +83,7 @@ func (f File) stage(b []byte, name string) (_ *Staged, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Staged{file: f, root: root, old: old}
+	s := &Staged{file: f, root: root, old: old, bytes: b}
 	defer func() {
 		if err != nil {
 			s.Discard()
@@ -189,13 +191,16 @@ type Staged struct {
 	root *os.Root    // nil after Commit and Discard
 	old  fs.FileInfo // the file that next looks like; nil: there was none
 	next *atomicfile.Next
+
+	bytes []byte // of next
 }
 
 // Path returns the path of the staged file, for a second opinion on it.
 func (s *Staged) Path() string { return s.file.beside("next") }
 
-// Commit puts the staged file in place and flushes the directory. After an error the old file
-// is still there, except after [ErrNotDurable].
+// Commit puts the staged file in place and flushes the directory, unless somebody has written to
+// the staged file meanwhile. After an error the old file is still there, except after
+// [ErrNotDurable].
 func (s *Staged) Commit() error {
 	defer s.Discard()
 	// The file may have changed since Stage.
@@ -207,12 +212,29 @@ func (s *Staged) Commit() error {
 		err = s.file.redress(s.Path(), old)
 	}
 	if err == nil {
+		err = unaltered(s.Path(), s.bytes)
+	}
+	if err == nil {
 		err = s.next.Commit()
 	}
 	if err != nil {
 		return s.file.cannotReplace(err)
 	}
 	return s.file.flush(s.root)
+}
+
+// unaltered returns an error unless b is what is at path: whoever was shown a file before it takes
+// its place, such as check-command, may have written to it.
+func unaltered(path string, b []byte) error {
+	now, err := regularfile.ReadInPlace(path, MaxFile)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		err = fmt.Errorf("%s %w: %w", path, ErrAltered, err)
+	case !bytes.Equal(now, b):
+		err = fmt.Errorf("%s %w: find the program that changes it; check-command may read it, and nothing else", path, ErrAltered)
+	}
+	return err
 }
 
 // unchanged tells whether a file looks as it did before.

@@ -117,6 +117,47 @@ func TestStagedIsCompleteBeforeCommit(t *testing.T) {
 	}
 }
 
+// altered are what somebody may do to a file that is about to take its place.
+var altered = map[string]func(path string) error{
+	"emptied":   func(path string) error { return os.Truncate(path, 0) },
+	"rewritten": func(path string) error { return os.WriteFile(path, []byte("NEW"), 0o644) },
+	"longer":    func(path string) error { return os.WriteFile(path, []byte("newer"), 0o644) },
+	"replaced":  func(path string) error { return errors.Join(os.Remove(path), os.WriteFile(path, []byte("x"), 0o644)) },
+	"a FIFO":    func(path string) error { return errors.Join(os.Remove(path), unix.Mkfifo(path, 0o644)) },
+	"a link":    func(path string) error { return errors.Join(os.Remove(path), os.Symlink("/etc/passwd", path)) },
+	"huge":      func(path string) error { return os.Truncate(path, MaxFile+1) },
+	"gone":      os.Remove,
+}
+
+// Whoever is shown the file before it takes its place may write to it.
+func TestWhatSomebodyHasAlteredDoesNotTakeItsPlace(t *testing.T) {
+	for name, alter := range altered {
+		t.Run(name, func(t *testing.T) {
+			f := target(t)
+			write(t, f.Path, "old", 0o644)
+			s, err := f.Stage([]byte("new"))
+			fatal.If(t, err)
+			fatal.If(t, alter(s.Path()))
+			if err := s.Commit(); err == nil || !strings.Contains(err.Error(), filepath.Base(s.Path())) {
+				t.Errorf("staged: %v", err)
+			}
+			onlyFile(t, f.Path)
+			fatal.If(t, f.Park([]byte("new")))
+			fatal.If(t, alter(f.ParkedPath()))
+			for how, take := range map[string]func([]byte) error{"checked": f.CheckParked, "committed": f.CommitParked, "taken": f.TakeParked} {
+				if err := take([]byte("new")); err == nil || !strings.Contains(err.Error(), filepath.Base(f.ParkedPath())) {
+					t.Errorf("parked, %s: %v", how, err)
+				}
+			}
+			fatal.If(t, f.DropParked())
+			onlyFile(t, f.Path)
+			if got := content(t, f.Path); got != "old" {
+				t.Errorf("the file is %q", got)
+			}
+		})
+	}
+}
+
 func TestDiscardLeavesNothing(t *testing.T) {
 	f := target(t)
 	write(t, f.Path, "old", 0o644)

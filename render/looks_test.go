@@ -161,7 +161,7 @@ func TestReplaceLooksAgain(t *testing.T) {
 	fatal.If(t, errors.Join(os.Remove(f.Path), f.Park([]byte("new"))))
 	write(t, f.Path, "old", 0o644)
 	change()
-	fatal.If(t, errors.Join(f.CommitParked(), f.DropPrevious()))
+	fatal.If(t, errors.Join(f.CommitParked([]byte("new")), f.DropPrevious()))
 	looks("while it was held")
 }
 

@@ -47,14 +47,22 @@ func (f File) aside(what string) string {
 // Parked returns the bytes of the parked file. The error is fs.ErrNotExist's kind if there is none.
 func (f File) Parked() ([]byte, error) { return regularfile.ReadInPlace(f.ParkedPath(), MaxFile) }
 
+// CheckParked returns an error, ErrAltered, unless b is what is in the parked file.
+func (f File) CheckParked(b []byte) error {
+	if err := unaltered(f.ParkedPath(), b); err != nil {
+		return f.cannotReplace(err)
+	}
+	return nil
+}
+
 // DropParked removes the parked file, if there is one.
 func (f File) DropParked() error { return remove(f.ParkedPath()) }
 
-// CommitParked puts the parked file in place, and keeps the file before as the previous one. The
-// caller ends that with RestorePrevious or DropPrevious: until then a chmpx that has loaded the
-// previous file hears of no replacement. The error is fs.ErrNotExist's kind if there is no parked
+// CommitParked puts the parked file in place if b is what is in it, and keeps the file before as the
+// previous one. The caller ends that with RestorePrevious or DropPrevious: until then a chmpx that
+// has loaded the previous file hears of no replacement. The error is fs.ErrNotExist's kind if there is no parked
 // file, and ErrNotDurable's as that of Commit.
-func (f File) CommitParked() error {
+func (f File) CommitParked(b []byte) error {
 	root, old, err := f.open()
 	if err != nil {
 		return err
@@ -72,17 +80,16 @@ func (f File) CommitParked() error {
 			return fmt.Errorf("cannot replace %s while chmpx may start: %w", f.Path, f.explain(err))
 		}
 	}
-	err = f.renameParked(root)
+	err = f.renameParked(root, b)
 	if err != nil && !errors.Is(err, ErrNotDurable) {
 		root.Remove(previous)
 	}
 	return err
 }
 
-// TakeParked puts the parked file in place and keeps no previous one, for a caller that knows that
-// no chmpx runs.
-// The errors are those of CommitParked.
-func (f File) TakeParked() error {
+// TakeParked puts the parked file in place if b is what is in it, and keeps no previous one, for a
+// caller that knows that no chmpx runs. The errors are those of CommitParked.
+func (f File) TakeParked(b []byte) error {
 	root, old, err := f.open()
 	if err != nil {
 		return err
@@ -93,11 +100,14 @@ func (f File) TakeParked() error {
 			return f.cannotReplace(err)
 		}
 	}
-	return f.renameParked(root)
+	return f.renameParked(root, b)
 }
 
 // renameParked renames the parked file.
-func (f File) renameParked(root *os.Root) error {
+func (f File) renameParked(root *os.Root, b []byte) error {
+	if err := f.CheckParked(b); err != nil {
+		return err
+	}
 	if err := root.Rename(filepath.Base(f.ParkedPath()), filepath.Base(f.Path)); err != nil {
 		return f.cannotReplace(fmt.Errorf("by %s: %w", f.ParkedPath(), err))
 	}

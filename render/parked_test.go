@@ -59,7 +59,7 @@ func TestAHeldFileChangesNothingUntilItIsCommitted(t *testing.T) {
 		t.Error(err)
 	}
 	onlyFile(t, f.Path)
-	if err := f.CommitParked(); !errors.Is(err, fs.ErrNotExist) {
+	if err := f.CommitParked([]byte("new")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("without a parked file: %v", err)
 	}
 	onlyFile(t, f.Path)
@@ -71,7 +71,7 @@ func TestAHeldFileChangesNothingUntilItIsCommitted(t *testing.T) {
 func TestNobodyHearsOfAHeldFileBeforeTheGuardIsDropped(t *testing.T) {
 	f := parked(t)
 	heard := deletions(t, f.Path)
-	fatal.If(t, f.CommitParked())
+	fatal.If(t, f.CommitParked([]byte("new")))
 	if content(t, f.Path) != "new" || heard() != 0 {
 		t.Errorf("file %q, told %d times", content(t, f.Path), heard())
 	}
@@ -91,7 +91,7 @@ func TestNobodyHearsOfAHeldFileBeforeTheGuardIsDropped(t *testing.T) {
 func TestAHeldFileCanBeTakenBack(t *testing.T) {
 	f := parked(t)
 	before, _ := os.Stat(f.Path)
-	fatal.If(t, errors.Join(f.CommitParked(), f.RestorePrevious()))
+	fatal.If(t, errors.Join(f.CommitParked([]byte("new")), f.RestorePrevious()))
 	after, _ := os.Stat(f.Path)
 	if !os.SameFile(before, after) || content(t, f.Path) != "old" {
 		t.Error("it is another file than before")
@@ -101,7 +101,7 @@ func TestAHeldFileCanBeTakenBack(t *testing.T) {
 
 func TestAHeldFileCanBeTheFirst(t *testing.T) {
 	f := target(t)
-	fatal.If(t, errors.Join(f.Park([]byte("new")), f.CommitParked()))
+	fatal.If(t, errors.Join(f.Park([]byte("new")), f.CommitParked([]byte("new"))))
 	if content(t, f.Path) != "new" {
 		t.Error("it is not in place")
 	}
@@ -111,7 +111,7 @@ func TestAHeldFileCanBeTheFirst(t *testing.T) {
 func TestAGuardLeftByAKilledAgentIsReplaced(t *testing.T) {
 	f := parked(t)
 	write(t, filepath.Join(filepath.Dir(f.Path), ".slave.previous.ini"), "older", 0o644)
-	fatal.If(t, f.CommitParked())
+	fatal.If(t, f.CommitParked([]byte("new")))
 	if b, _ := f.Previous(); string(b) != "old" {
 		t.Errorf("previous: %q", b)
 	}

@@ -36,6 +36,7 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"a look-up of a name that hangs in open(2)", "ends within a second of SIGTERM", "tests/e2e/stop_test.go", "TestALookUpThatHangsDoesNotKeepTheAgentFromEnding"},
 	{"a chmpxconftest that cannot run, says nothing, fails or is killed", "takes that for no verdict, which is no refusal, and says so once", "chmpx/conftest/conftest_test.go", "TestNoVerdictIsNoRefusal"},
 	{"a chmpxconftest that crashes over one file", "refuses that file", "chmpx/conftest/conftest_test.go", "TestACrashOverThisFileAloneIsARefusal"},
+	{"a chmpxconftest, or anybody else, that writes to the file it is shown", "does not put that in place; keeps the last good one, names the file, and tries again", "watcher/refuse_test.go", "TestAFileThatTheSecondOpinionAltersDoesNotGoLive"},
 	{"a host that is called localhost, or by a name that is only the loopback", "registers it under its address", "tests/e2e/names_test.go", "TestWhatAHostIsRegisteredAs"},
 	{"a host that is renamed", "registers it under its new name within half a minute", "tests/e2e/names_test.go", "TestAHostThatIsRenamedIsRegisteredAnew"},
 	{"an instance id that cloud-init makes up, as nocloud", "does not register, and says what to set", "tests/e2e/names_test.go", "TestAnIDThatOtherHostsHaveTooIsNotUsed"},

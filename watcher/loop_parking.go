@@ -40,7 +40,11 @@ func (l *loop) park(now time.Time, a k2hr3.Answer, why error) error {
 	if err := l.File.Park(c.bytes); err != nil {
 		return err
 	}
-	if err := l.secondOpinion(l.File.ParkedPath(), c); err != nil {
+	err = l.secondOpinion(l.File.ParkedPath(), c)
+	if err == nil {
+		err = l.File.CheckParked(c.bytes)
+	}
+	if err != nil {
 		l.dropParked()
 		return err
 	}
@@ -113,7 +117,7 @@ func (l *loop) applyParked() {
 	old, _ := daemon.InodeOf(l.File.Path)
 	if err == nil {
 		l.pace.replaced(now)
-		err = l.File.CommitParked()
+		err = l.File.CommitParked(l.parking.parked.bytes)
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -121,6 +125,11 @@ func (l *loop) applyParked() {
 		return
 	case errors.Is(err, render.ErrNotDurable):
 		l.Log.Warn("cannot flush slave.ini to the disk", "error", err)
+	case errors.Is(err, render.ErrAltered): // it is of no use any more
+		l.Log.Error("cannot replace slave.ini while chmpx is down", "error", err)
+		l.dropParked()
+		l.poll.Want(now)
+		return
 	case err != nil:
 		l.parking.danger.report(now, slog.LevelError, "cannot replace slave.ini while chmpx is down", err)
 		return

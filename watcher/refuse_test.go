@@ -1,6 +1,10 @@
 package watcher
 
 import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -100,4 +104,61 @@ func TestARefusedTextIsNoFirstFile(t *testing.T) {
 			h.wantListed(1, "the good one that follows is not applied")
 		})
 	}
+}
+
+// A check-command may be a script that writes to what it is to look at.
+func TestAFileThatTheSecondOpinionAltersDoesNotGoLive(t *testing.T) {
+	for _, parked := range []bool{false, true} {
+		onHost(t, fmt.Sprintf("parked=%v", parked), func(t *testing.T, h *host) {
+			h.applied()
+			before := h.file()
+			alter := func(context.Context) error {
+				path := filepath.Join(h.dir, ".slave.next.ini")
+				if parked {
+					path = h.config.File.ParkedPath()
+				}
+				return os.WriteFile(path, nil, 0o644)
+			}
+			h.object(alter)
+			text := h.cluster.Text()
+			if parked {
+				text = dangers["GROUP"](text)
+			} else {
+				text = set("REPLICA", "0")(text)
+			}
+			h.cluster.SetText(text)
+			h.askNow()
+			h.pass(5 * time.Second)
+			if h.file() != before {
+				t.Errorf("the file is\n%s", h.file())
+			}
+			h.log.want(t, 1, "WARN", "cannot replace slave.ini", "is not as the agent wrote it")
+			if s := h.line(); !strings.HasPrefix(s, "cannot replace slave.ini since ") {
+				t.Errorf("the status line is %q", s)
+			}
+			h.object(nil)
+			h.pass(10 * time.Minute)
+			if parked {
+				h.restartsInto(text, time.Second)
+			} else {
+				h.runsThe(text)
+			}
+			h.noTemporary()
+		})
+	}
+}
+
+// What waits is looked at once more before it takes its place.
+func TestAParkedFileThatSomebodyHasAlteredDoesNotGoLive(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		text := h.waits()
+		noError(t, os.WriteFile(h.config.File.ParkedPath(), nil, 0o644))
+		h.restart(time.Second)
+		if h.file() == "" {
+			t.Error("the file is empty")
+		}
+		h.pass(time.Minute)
+		h.log.want(t, 1, "ERROR", "cannot replace slave.ini while chmpx is down", "is not as the agent wrote it")
+		h.restartsInto(text, time.Second)
+	})
 }

@@ -61,7 +61,7 @@ func (t take) run(ctx context.Context) error {
 	if r := t.judge(ctx, b, nil); r.Verdict != chmpx.Accept {
 		return fmt.Errorf("%s is not put in place: %s: %s", t.file.ParkedPath(), r.Verdict, r.Findings[0].Text)
 	}
-	if err := t.file.TakeParked(); err != nil {
+	if err := t.file.TakeParked(b); err != nil {
 		return err
 	}
 	t.log.Info("the slave.ini that waited for this start of chmpx is in place", "file", t.file.Path)
