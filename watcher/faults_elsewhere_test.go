@@ -88,6 +88,7 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"extended attributes of slave.ini", "the next file has them", "render/looks_test.go", "TestReplaceKeepsExtendedAttributes"},
 	{"an error of several lines", "each line begins with the program's name", "cmd/k2hdkc-slave-agent/end_test.go", "TestEachLineOfAnErrorNamesTheProgram"},
 	{"a signal that ends the agent", "the log says which, and that slave.ini and chmpx stay as they are", "tests/e2e/stop_test.go", "TestTheLogTellsOfTheEnd"},
+	{"unregister, while K2HR3's store is down or a gateway says no in its place", "says that the host may still be listed, exits with 1, and forgets nothing; in a pod tries again for 25 s", "watcher/member/keep_test.go", "TestALeaveThatFailsSaysWhatIsLeftAndHowToCleanUp"},
 	{"once on a host without a running chmpx", "says at once what it waits for, and exits with 1; without chmpxstatus with 0 at once", "watcher/once_test.go", "TestOnce"},
 	{"once that a signal ends in the midst of its work", "says that it was interrupted, and exits with 1", "watcher/once_test.go", "TestOnceThatIsInterruptedSaysSo"},
 }

@@ -26,7 +26,7 @@ func status(code int) fakek2hr3.Fault { return fakek2hr3.Fault{Name: fakek2hr3.R
 func serverFaults() []fault {
 	return []fault{
 		{name: "401 to every read", wrong: "K2HR3 refuses every read as unauthorized", does: keeps + "; tries address and token each time, and keeps the token",
-			strike: on(status(401), read), asks: 300, says: []string{silent, "401", "expired", "store is down"}},
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.WrongJSON, Status: 401, Body: `{"result":false,"message":"token(x) is not existed"}`}, read), asks: 300, says: []string{silent, "401", "expired", "store is down"}},
 		{name: "401 to everything", wrong: "K2HR3 refuses everything as unauthorized", does: keeps,
 			strike: on(status(401)), asks: 350, says: []string{silent, "401"}},
 		{name: "403 to every read", wrong: "something before K2HR3 forbids reading", does: keeps,

@@ -2,6 +2,7 @@ package fakek2hr3
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"fmt"
 	"net/http"
@@ -32,7 +33,7 @@ const (
 	HTMLPage    FaultName = "html-page"   // 200 with an HTML page
 	BadGateway  FaultName = "bad-gateway" // a proxy's 502 page, with Retry-After if set
 	Unavailable FaultName = "unavailable" // a proxy's 503 page, with Retry-After if set
-	WrongJSON   FaultName = "wrong-json"  // 200 with Fault.Body as JSON; see WrongBodies
+	WrongJSON   FaultName = "wrong-json"  // Fault.Status (default 200) with Fault.Body as JSON; see WrongBodies
 	Redirect    FaultName = "redirect"    // Fault.Status (default 302) to Fault.Location
 	Gzipped     FaultName = "gzipped"     // the right body, gzip-compressed without having been asked
 
@@ -64,7 +65,7 @@ type Fault struct {
 	Delay      time.Duration // before the answer; of Drip: between bytes
 	CUK        string        // of RejoinGap
 	Body       string        // of WrongJSON
-	Status     int           // of Redirect
+	Status     int           // of WrongJSON and Redirect
 	Location   string        // of Redirect
 	RetryAfter string        // of BadGateway and Unavailable
 	Size       int           // of Oversized
@@ -260,7 +261,8 @@ func (f *requestFaults) alter(ex *exchange, a answer) answer {
 	case f.has(Unavailable):
 		a = proxyPage(http.StatusServiceUnavailable, f.get(Unavailable).RetryAfter)
 	case f.has(WrongJSON):
-		a = jsonAnswer(http.StatusOK, f.get(WrongJSON).Body)
+		wrong := f.get(WrongJSON)
+		a = jsonAnswer(cmp.Or(wrong.Status, http.StatusOK), wrong.Body)
 	case f.has(Redirect):
 		r := f.get(Redirect)
 		a = newAnswer(http.StatusFound, "text/html", []byte("<html><body>moved</body></html>\n"))

@@ -59,8 +59,8 @@ type Error struct {
 	// RetryAfter is the time for which the server asked to be left alone,
 	// at most MaxRetryAfter; 0 if it did not.
 	RetryAfter time.Duration
-	// Took is how long K2HR3 had a request for a RESOURCE, or for a word that it is there; 0 for
-	// another one, and if it never had.
+	// Took is how long K2HR3 had a request for a RESOURCE, or for a word that it is there, or one
+	// to take the host out that it says no to; 0 for another one, and if it never had.
 	Took time.Duration
 	// Err is the cause, if there is one besides the status.
 	Err error

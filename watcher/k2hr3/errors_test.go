@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -79,31 +78,61 @@ func TestEachErrorOfK2HR3HasItsKindAndAHint(t *testing.T) {
 	}
 }
 
-func TestNotAMemberIsAnAnswerNotAnError(t *testing.T) {
+// All three no's that K2HR3 gives without a body: to HEAD by address, to HEAD by token, to DELETE.
+func TestOnlyK2HR3sOwnNoIsTakenForOne(t *testing.T) {
+	type pairs = []string
 	for _, tt := range []struct {
-		resp *http.Response
-		want bool
-		kind error
+		body  string // which HEAD leaves out
+		pairs []string
+		its   bool
 	}{
-		{response(204, ""), true, nil},
-		{response(403, ""), false, nil},
-		{response(403, "", "Content-Type", ""), false, nil},
-		{response(403, "", "Content-Type", "text/html; charset=utf-8"), false, ErrAnswer},
+		{"", nil, true},
+		{"", pairs{"Content-Length", "0"}, true},
+		{"", pairs{"Content-Type", ""}, false},
+		{"", pairs{"Content-Type", "text/html; charset=utf-8"}, false},
+		{"<h1>Blocked</h1>", pairs{"Content-Type", "text/html"}, false},
+		{"RBAC: access denied", pairs{"Content-Type", "text/plain"}, false},
+		{`{"message":"forbidden by gateway"}`, nil, false},
 	} {
-		c := newClient(t, Config{Transport: fake(func(*http.Request) (*http.Response, error) { return tt.resp, nil })})
-		got, _, err := c.IsMember(t.Context(), role, cuk)
-		if got != tt.want || kindOf(t, err) != tt.kind {
-			t.Errorf("%d %v: %v, %v", tt.resp.StatusCode, tt.resp.Header, got, err)
+		for op, status := range map[string]int{"IsMember": 403, "Unregister": 403, "TakesToken": 401} {
+			body, pairs := tt.body, tt.pairs
+			if op != "Unregister" {
+				body = ""
+			}
+			if tt.body != "" {
+				pairs = append(pairs[:len(pairs):len(pairs)], "Content-Length", fmt.Sprint(len(tt.body)))
+			}
+			c := newClient(t, Config{Transport: always(status, body, pairs...)})
+			var err error
+			no := false
+			switch op {
+			case "IsMember":
+				is, _, failed := c.IsMember(t.Context(), role, cuk)
+				no, err = !is && failed == nil, failed
+			case "TakesToken":
+				good, _, failed := c.TakesToken(t.Context(), role, newToken(t))
+				no, err = !good && failed == nil, failed
+			case "Unregister":
+				err = c.Unregister(t.Context(), role, cuk)
+				no = errors.Is(err, ErrNotMember)
+			}
+			if no != tt.its || !no && kindOf(t, err) != ErrAnswer && kindOf(t, err) != ErrUnauthorized {
+				t.Errorf("%s, %q %q: taken for a no: %v; %v", op, tt.body, tt.pairs, no, err)
+			}
 		}
+	}
+	c := newClient(t, Config{Transport: always(401, "who are you?", "Content-Type", "text/plain")})
+	if err := c.Register(t.Context(), role, newToken(t), host); kindOf(t, err) != ErrAnswer || strings.Contains(err.Error(), "expired") {
+		t.Errorf("a password that is wanted: %v", err)
+	}
+	c = newClient(t, Config{Transport: always(204, "")})
+	if is, _, err := c.IsMember(t.Context(), role, cuk); !is || err != nil {
+		t.Errorf("204: %v, %v", is, err)
 	}
 }
 
-func TestAProxysRefusalIsNotTakenForK2HR3s(t *testing.T) {
-	c := newClient(t, Config{Transport: always(403, "<h1>Blocked</h1>", "Content-Type", "text/html")})
-	if err := c.Unregister(t.Context(), role, cuk); kindOf(t, err) != ErrAnswer {
-		t.Errorf("DELETE: %v", err)
-	}
-	c = newClient(t, Config{Transport: always(404, "<h1>nginx</h1>", "Content-Type", "text/html")})
+func TestAProxys404IsNotTakenForK2HR3s(t *testing.T) {
+	c := newClient(t, Config{Transport: always(404, "<h1>nginx</h1>", "Content-Type", "text/html")})
 	if _, err := c.Resource(t.Context(), Query{Resource: role.Resource(), Token: newToken(t)}); kindOf(t, err) != ErrNotFound || !strings.Contains(err.Error(), "api-uri") {
 		t.Errorf("GET: %v", err)
 	}

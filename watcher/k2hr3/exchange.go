@@ -107,7 +107,7 @@ func (c *Client) IsMember(ctx context.Context, role Role, cuk CUK) (is bool, too
 	switch {
 	case a.status == http.StatusNoContent:
 		return true, a.took, nil
-	case a.status == http.StatusForbidden && !a.isWebPage():
+	case a.isNo(http.StatusForbidden):
 		return false, a.took, nil
 	}
 	return false, 0, c.refused(x.op, a, asked{})
@@ -127,7 +127,7 @@ func (c *Client) TakesToken(ctx context.Context, role Role, token Token) (good b
 	switch {
 	case a.status == http.StatusNoContent:
 		return true, a.took, nil
-	case a.status == http.StatusUnauthorized && !a.isWebPage():
+	case a.isNo(http.StatusUnauthorized):
 		return false, a.took, nil
 	}
 	return false, 0, c.refused(x.op, a, asked{byToken: true})
@@ -135,7 +135,7 @@ func (c *Client) TakesToken(ctx context.Context, role Role, token Token) (good b
 
 // Unregister takes this host, by the address K2HR3 sees and cuk, out of role and
 // the roles below it. ErrNotMember means that it was not in (or that K2HR3's
-// store is down); after a try whose answer was lost it is the usual one.
+// store is down, for which Took is long); after a try whose answer was lost it is the usual one.
 func (c *Client) Unregister(ctx context.Context, role Role, cuk CUK) error {
 	x := exchange{op: "take this host out of role " + role.yrn, method: http.MethodDelete}
 	a, err := c.doByAddress(ctx, x, role, cuk)
@@ -145,8 +145,10 @@ func (c *Client) Unregister(ctx context.Context, role Role, cuk CUK) error {
 	switch {
 	case a.status == http.StatusNoContent:
 		return nil
-	case a.status == http.StatusForbidden && !a.isWebPage():
-		return c.newError(x.op, a.status, verdict{ErrNotMember, hintMember + hintStore})
+	case a.isNo(http.StatusForbidden):
+		e := c.newError(x.op, a.status, verdict{ErrNotMember, hintMember + hintStore})
+		e.Took = a.took
+		return e
 	}
 	return c.refused(x.op, a, asked{})
 }

@@ -28,6 +28,8 @@ type asked struct {
 // the body. The text of the body goes no further.
 func judge(a answer, by asked) verdict {
 	switch {
+	case a.status == http.StatusUnauthorized && !a.isJSON():
+		return judgeOther(a.status) // a gateway that wants a password
 	case a.status == http.StatusUnauthorized && by.byToken:
 		return verdict{ErrUnauthorized, "the role token is expired, revoked or of a role that was deleted (" + hintStore +
 			"): if it lasts, issue a new role token and put it into the role token file"}
@@ -123,8 +125,15 @@ func (a answer) isJSON() bool {
 	return strings.HasPrefix(strings.ToLower(a.header.Get("Content-Type")), "application/json")
 }
 
+// isNo reports whether the answer is of status and without a body, but says that it is JSON, as
+// K2HR3's no to HEAD and DELETE is (docs/k2hr3.md C.6, C.7). Any other comes from a proxy or gateway.
+// That of a body which HEAD leaves out shows in its length.
+func (a answer) isNo(status int) bool {
+	length := a.header.Get("Content-Length")
+	return a.status == status && a.isJSON() && len(a.body) == 0 && (length == "" || length == "0")
+}
+
 // isWebPage reports whether the answer says it is HTML, which K2HR3 never does.
-// Where an answer has no body, a proxy's differs from K2HR3's only in this.
 func (a answer) isWebPage() bool {
 	kind := strings.ToLower(a.header.Get("Content-Type"))
 	return strings.HasPrefix(kind, "text/html") || bytes.HasPrefix(bytes.TrimSpace(a.body), []byte("<"))

@@ -208,7 +208,7 @@ func TestNothingOfAnOverlongAnswerIsPrinted(t *testing.T) {
 		c := dialled(t, Config{}, func(_ int, conn net.Conn) {
 			r := bufio.NewReader(conn)
 			for request(r) != "" {
-				_, _ = io.WriteString(conn, "HTTP/1.1 401 X\r\nContent-Length: 2\r\n\r\n{}"+secret+secret)
+				_, _ = io.WriteString(conn, "HTTP/1.1 401 X\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"+secret+secret)
 			}
 		})
 		for range 3 {

@@ -85,7 +85,7 @@ func (c *Client) RoleToken(ctx context.Context, user UserToken, role Role, life 
 	switch {
 	case a.status == http.StatusNotFound && strings.HasPrefix(a.message(), "could not get role id("):
 		return Token{}, c.newError(x.op, a.status, verdict{ErrNotFound, "there is no such role: check role, and whether the cluster is set up in K2HR3"})
-	case a.status == http.StatusUnauthorized:
+	case a.status == http.StatusUnauthorized && a.isJSON():
 		return Token{}, c.newError(x.op, a.status, verdict{ErrUserToken, "K2HR3 does not take the token that it has just made of the user's; " + hintStore})
 	case a.status != http.StatusOK:
 		return Token{}, c.refused(x.op, a, asked{})
@@ -118,7 +118,7 @@ func (c *Client) scope(ctx context.Context, user UserToken, tenant string) (User
 	switch a.status {
 	case http.StatusCreated, http.StatusOK:
 	case http.StatusNotFound, http.StatusUnauthorized, http.StatusForbidden:
-		if a.isWebPage() {
+		if !a.isJSON() {
 			return UserToken{}, c.refused(x.op, a, asked{})
 		}
 		return UserToken{}, c.newError(x.op, a.status, verdict{ErrUserToken,

@@ -195,7 +195,7 @@ func (m *Member) Leave(ctx context.Context, known Identity) (left bool, err erro
 	if was := m.own(known); m.Moved(ctx, was) {
 		left = m.leaveOld(ctx, was)
 	}
-	err = m.Client.Unregister(ctx, m.Role, m.CUK)
+	err = m.unregister(ctx, m.Client, m.CUK)
 	switch {
 	case err == nil:
 		return true, nil
@@ -241,7 +241,7 @@ func (m *Member) leaveFormer(ctx context.Context, known, now Identity) error {
 	if err != nil {
 		return nil // K2HR3 cannot take it out
 	}
-	err = m.Client.Unregister(ctx, m.Role, former)
+	err = m.unregister(ctx, m.Client, former)
 	if errors.Is(err, k2hr3.ErrNotMember) {
 		return nil // or K2HR3's store is down, and nothing else will succeed
 	}
@@ -261,7 +261,7 @@ func (m *Member) leaveFrom(ctx context.Context, address string) error {
 		return err
 	}
 	defer old.Close()
-	return old.Unregister(ctx, m.Role, m.CUK)
+	return m.unregister(ctx, old, m.CUK)
 }
 
 // identity finds out what K2HR3 would know the host by now.

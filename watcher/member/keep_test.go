@@ -251,6 +251,9 @@ func TestAHostWithAnotherAddressLeavesUnderTheOldOneFirst(t *testing.T) {
 		{"which no client can be made for", func(h *host) {
 			h.ClientFrom = func(netip.Addr) (*k2hr3.Client, error) { return nil, errors.New("no such client") }
 		}, probes + " " + joins, oldAddr + "=vm-7.shop.example " + addr + "=vm-7.shop.example", true},
+		{"and K2HR3's store is down for that", func(h *host) {
+			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.BackendDown, Delay: 14 * time.Second, On: []fakek2hr3.Op{fakek2hr3.OpLeave}})
+		}, probes + " " + leaves + " " + joins, oldAddr + "=vm-7.shop.example " + addr + "=vm-7.shop.example", true},
 		{"and K2HR3 fails at that", func(h *host) {
 			h.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.Cut, On: []fakek2hr3.Op{fakek2hr3.OpLeave}})
 		}, probes + strings.Repeat(" "+leaves, 4) + " " + joins, oldAddr + "=vm-7.shop.example " + addr + "=vm-7.shop.example", true},
@@ -554,6 +557,9 @@ func TestALeaveThatFailsSaysWhatIsLeftAndHowToCleanUp(t *testing.T) {
 		"hang":      {Name: fakek2hr3.Hang},
 		"a gateway": {Name: fakek2hr3.BadGateway},
 		"a page":    {Name: fakek2hr3.Redirect, Status: 403},
+		// as K2HR3 says no, but for the time and the body
+		"the store is down": {Name: fakek2hr3.BackendDown, Delay: 14 * time.Second},
+		"a gateway's no":    {Name: fakek2hr3.WrongJSON, Status: 403, Body: `{"message":"forbidden by gateway"}`},
 	} {
 		onHost(t, name, func(t *testing.T, h *host) {
 			h.cluster.AddSlave(addr, cuk, h.tag)
@@ -603,6 +609,7 @@ func TestACUKThatHasChangedIsTakenOutWhereItWasRegistered(t *testing.T) {
 		{"by the host that this one is a copy of", oldAddr, false, "", oldAddr + "=former " + addr + "=vm-7.shop.example", false},
 		{"by the host that this one, a member, is a copy of", oldAddr, true, "", oldAddr + "=former " + addr + "=vm-7.shop.example", false},
 		{"and K2HR3 cannot be asked to", addr, true, fakek2hr3.Hang, addr + "=former " + addr + "=vm-7.shop.example", true},
+		{"and K2HR3's store is down", addr, true, fakek2hr3.BackendDown, addr + "=former " + addr + "=vm-7.shop.example", true},
 	} {
 		onHost(t, tt.name, func(t *testing.T, h *host) {
 			h.cluster.AddSlave(tt.former, "former", "former")
@@ -610,7 +617,7 @@ func TestACUKThatHasChangedIsTakenOutWhereItWasRegistered(t *testing.T) {
 				h.cluster.AddSlave(addr, cuk, "vm-7.shop.example")
 			}
 			if tt.fault != "" {
-				h.api.Fault(fakek2hr3.Fault{Name: tt.fault, On: []fakek2hr3.Op{fakek2hr3.OpLeave}})
+				h.api.Fault(fakek2hr3.Fault{Name: tt.fault, Delay: 14 * time.Second, On: []fakek2hr3.Op{fakek2hr3.OpLeave}})
 			}
 			known := Identity{Role: h.Role.String(), CUK: "former", Tag: "former", Address: tt.former}
 			now, err := h.keep(known)

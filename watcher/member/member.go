@@ -28,7 +28,7 @@ var (
 	// ErrBusy says that K2HR3 has too much to do to be asked for anything.
 	ErrBusy = errors.New("K2HR3 is overloaded")
 
-	errSlowNo = errors.New("the agent does not register on such an answer")
+	errSlowNo = errors.New("the agent does not believe such an answer")
 )
 
 // slowNo is how long K2HR3 takes for a no that the agent does not believe. K2HR3 takes about 14 s
@@ -174,10 +174,30 @@ func (m *Member) isMember(ctx context.Context) (bool, error) {
 func (m *Member) look(ctx context.Context) (bool, error) {
 	is, took, err := m.Client.IsMember(ctx, m.Role, m.CUK)
 	m.took = took
-	if err == nil && !is && took >= slowNo {
-		return false, fmt.Errorf("K2HR3 took %v to say that this host is not a member of %s, so its store may be down: %w", took.Round(time.Second), m.Role, errSlowNo)
+	if err == nil && !is {
+		err = m.doubt(took)
 	}
 	return is, err
+}
+
+// doubt returns why the agent does not believe a no that K2HR3 took so long for, or nil.
+func (m *Member) doubt(took time.Duration) error {
+	if took < slowNo {
+		return nil
+	}
+	return fmt.Errorf("K2HR3 took %v to say that there is no such member of %s, so its store may be down: %w", took.Round(time.Second), m.Role, errSlowNo)
+}
+
+// unregister takes what K2HR3 knows by a client's address and a CUK out of the role. Its error is
+// [k2hr3.ErrNotMember] only for a no that the agent believes.
+func (m *Member) unregister(ctx context.Context, client *k2hr3.Client, cuk k2hr3.CUK) error {
+	err := client.Unregister(ctx, m.Role, cuk)
+	if errors.Is(err, k2hr3.ErrNotMember) {
+		if doubt := m.doubt(k2hr3.Took(err)); doubt != nil {
+			return doubt
+		}
+	}
+	return err
 }
 
 // verify reports whether a registration had an effect: its answer proves none, as K2HR3 gives it

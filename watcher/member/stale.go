@@ -45,7 +45,7 @@ func (m *Member) RemoveStale(ctx context.Context, known Identity, cuks []string)
 			m.stale = map[string]staleEntry{}
 		}
 		m.stale[text] = staleEntry{asked: time.Now()}
-		switch err := m.Client.Unregister(ctx, m.Role, cuk); {
+		switch err := m.unregister(ctx, m.Client, cuk); {
 		case err == nil:
 			removed = true
 			m.stale[text] = staleEntry{asked: time.Now(), removed: true}
