@@ -23,19 +23,27 @@ const (
 )
 
 // insist ends the program by exit if it is still there lastCall later, and says what it was busy
-// with.
+// with, unless the saying hangs too.
 func (p *program) insist(exit func(status int)) {
 	time.Sleep(lastCall)
 	const message = "the agent did not end in time after the signal, and exits now; slave.ini is whole"
 	at := strings.Join(busy(), "; ")
-	if log := p.out.log.Load(); log != nil {
-		log.Error(message, "busy", at)
-	} else {
-		p.note("%s: busy with %s", message, at)
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), lastFlush)
 	defer cancel()
-	p.out.flush(ctx)
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		if log := p.out.log.Load(); log != nil {
+			log.Error(message, "busy", at)
+		} else {
+			p.note("%s: busy with %s", message, at)
+		}
+		p.out.flush(ctx)
+	}()
+	select {
+	case <-said:
+	case <-ctx.Done():
+	}
 	if p.daemon.Load() {
 		exit(0)
 		return

@@ -40,6 +40,33 @@ func TestAProgramThatHangsIsEndedWithinASecond(t *testing.T) {
 	}
 }
 
+// What the program hangs on may be what the last words need, too.
+func TestAProgramThatCannotSayWhyIsEndedWithinASecond(t *testing.T) {
+	for _, name := range []string{"log", "note"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				release := make(chan struct{})
+				defer close(release)
+				p := &program{stderr: stuck(release)}
+				if name == "log" {
+					p.out.log.Store(slog.New(slog.NewTextHandler(p.stderr, nil)))
+				}
+				p.daemon.Store(true)
+				start, status := time.Now(), -1
+				p.insist(func(n int) { status = n })
+				if took := time.Since(start); took >= time.Second || status != 0 {
+					t.Errorf("exit status %d after %v, want 0 within a second", status, took)
+				}
+			})
+		})
+	}
+}
+
+// stuck is a writer that waits until it is released.
+type stuck chan struct{}
+
+func (s stuck) Write(b []byte) (int, error) { <-s; return len(b), nil }
+
 func hang(release chan struct{}) { <-release }
 
 func TestWhatTheProgramIsBusyWith(t *testing.T) {
