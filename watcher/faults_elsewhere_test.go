@@ -34,6 +34,8 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"a text that comes right after a chmpx has started on the one before", "judges it by all that this chmpx runs, also by what chmpxstatus does not show", "watcher/parking_test.go", "TestATextThatFollowsAtTheStartOfChmpxIsJudgedByWhatThatRuns"},
 	{"a chmpx that somebody stops just when it gets a new text, without systemd", "restores the one before; tries the text once more when chmpx runs", "watcher/confirmation_test.go", "TestAChmpxThatMayHaveBeenStoppedGetsTheTextOnceMore"},
 	{"a look-up of a name that hangs in open(2)", "ends within a second of SIGTERM", "tests/e2e/stop_test.go", "TestALookUpThatHangsDoesNotKeepTheAgentFromEnding"},
+	{"the file of the time zone (/etc/localtime, or what TZ names) is a FIFO, or its file system hangs", "shows all times in UTC, and warns; waits 2 s at most", "tests/e2e/stop_test.go", "TestATimeZoneThatCannotBeReadKeepsNobodyWaiting"},
+	{"a log that hangs when a signal ends the agent", "ends within a second, with status 0", "cmd/k2hdkc-slave-agent/end_test.go", "TestAProgramThatCannotSayWhyIsEndedWithinASecond"},
 	{"a chmpxconftest that cannot run, says nothing, fails or is killed", "takes that for no verdict, which is no refusal, and says so once", "chmpx/conftest/conftest_test.go", "TestNoVerdictIsNoRefusal"},
 	{"a chmpxconftest that crashes over one file", "refuses that file", "chmpx/conftest/conftest_test.go", "TestACrashOverThisFileAloneIsARefusal"},
 	{"a chmpxconftest, or anybody else, that writes to the file it is shown", "does not put that in place; keeps the last good one, names the file, and tries again", "watcher/refuse_test.go", "TestAFileThatTheSecondOpinionAltersDoesNotGoLive"},

@@ -71,6 +71,10 @@ func (p *program) logger(o *options.Options) *slog.Logger {
 	}
 	log := slog.New(service.WithHints(h, p.unseen()))
 	p.out.log.Store(log)
+	if p.zone != nil {
+		log.Warn(zoneWrong, "error", p.zone)
+		p.zone = nil
+	}
 	return log
 }
 

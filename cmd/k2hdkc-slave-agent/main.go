@@ -26,13 +26,18 @@ import (
 )
 
 func main() {
-	if other, ok := otherNames()[filepath.Base(os.Args[0])]; ok {
+	tz, set := os.LookupEnv("TZ")
+	name := filepath.Base(os.Args[0])
+	if other, ok := otherNames()[name]; ok {
+		if err := useZone(context.Background(), tz, set); err != nil {
+			service.ProgramLog(name, os.Stderr).Warn(zoneWrong, "error", err)
+		}
 		os.Exit(other(os.Args[1:]))
 	}
 	// SIGQUIT too: Go would print the program's stacks on it, and what a service prints stays in
 	// the journal. On SIGABRT, which systemd's watchdog sends, it still does: nobody types that.
 	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
-	p := program{stdin: os.Stdin, stdout: os.Stdout, system: options.ThisSystem()}
+	p := program{stdin: os.Stdin, stdout: os.Stdout, system: options.ThisSystem(), zone: useZone(ctx, tz, set)}
 	p.stderr = p.out.attach(os.Stderr)
 	context.AfterFunc(ctx, func() { p.insist(os.Exit) })
 	status := p.main(ctx, os.Args[1:])
@@ -46,6 +51,7 @@ type program struct {
 	stdout, stderr io.Writer
 	out            outlet
 	daemon         atomic.Bool // this is the verb run
+	zone           error       // what keeps the times in UTC, until that is said
 	system         options.System
 	guard          member.Guard
 	limiter        k2hr3.Limiter // of all requests, whatever rounds and verbs make them
@@ -63,6 +69,9 @@ func (p *program) main(ctx context.Context, args []string) int {
 	p.daemon.Store(verb.Name == "run")
 	if err == nil {
 		err = p.verb(ctx, verb, rest)
+	}
+	if p.zone != nil { // there was no log
+		p.note("%s: %v", zoneWrong, p.zone)
 	}
 	if errors.Is(err, options.ErrHelp) {
 		err = options.Usage(p.stdout, verb)

@@ -77,6 +77,12 @@ var agentEvents = []Event{
 		Remedy:  "Look at journald: `systemctl status systemd-journald`, the disk below /var/log/journal.",
 	},
 	{
+		ID:      "8f8d269f34bf41bdbb0ac85032990901",
+		Message: "cannot read the time zone; all times are in UTC",
+		Cause:   "/etc/localtime, or the file that the variable TZ names, is no regular file or no time zone's, or its file system does not answer; or there is no zone of the name that TZ has. Rules such as JST-9 are not understood.",
+		Remedy:  "Nothing but the shown times depends on it. The field error names the file and what to do; restart the agent then.",
+	},
+	{
 		ID:      "08b0d24eb8ad4fc3b49ca696b2b5acf5",
 		Message: "cannot use the saved state; asking K2HR3 for the whole RESOURCE",
 		Cause:   "state.json in state-dir cannot be read, or is not what the agent wrote.",

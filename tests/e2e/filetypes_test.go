@@ -99,13 +99,14 @@ func newFuzzing(t *testing.T) *fuzzing {
 		"/etc/antpickax/override.conf": "chmpx-service-helper.conf:CHMPX_INI_CONF_FILE = " + slaveINI + "\n",
 		"/etc/passwd":                  "root:x:0:0:root:/root:/bin/sh\n",
 		"/etc/group":                   "root:x:0:\n",
+		"/etc/localtime":               "TZif" + strings.Repeat("\x00", 35) + "\x01\x00\x00\x00\x04" + "\x00\x00\x7e\x90\x00\x00JST\x00",
 	} {
 		write(t, z.path(name), text)
 	}
 	for _, name := range []string{
 		"/etc/k2hdkc/slave-agent.ini", "/etc/k2hdkc/role-token", "/etc/k2hdkc/ca.pem", "/etc/k2hdkc/own.pem", "/etc/k2hdkc/own.key",
 		"/etc/antpickax/k2hr3-api-uri", "/etc/antpickax/k2hr3-role-name", "/etc/antpickax/k2hr3-cuk", "/etc/antpickax/override.conf",
-		"/var/lib/cloud/data/instance-id", "/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/passwd", "/etc/group",
+		"/var/lib/cloud/data/instance-id", "/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/passwd", "/etc/group", "/etc/localtime",
 	} {
 		z.texts[name] = []byte(read(t, z.path(name)))
 	}

@@ -219,14 +219,96 @@ func TestALookUpThatHangsDoesNotKeepTheAgentFromEnding(t *testing.T) {
 	}
 }
 
-// hangs waits until a process waits for somebody at the other end of a FIFO, or has ended; it
-// returns false then, and true too if neither is so for a while.
+// Go opens the file of the time zone by itself when it first writes a local time, in the log for
+// one, and waits for it for ever.
+func TestATimeZoneThatCannotBeReadKeepsNobodyWaiting(t *testing.T) {
+	t.Parallel()
+	const zone = "/etc/localtime"
+	fifo := func(t *testing.T, v *slaveVM) { must(t, unix.Mkfifo(v.path(zone), 0o600)) }
+	for name, c := range map[string]struct {
+		put  func(t *testing.T, v *slaveVM)
+		env  string
+		says string
+	}{
+		"a FIFO":                   {fifo, "", zone + ": it is not a regular file but a FIFO"},
+		"a FIFO that TZ names":     {fifo, "TZ=:" + zone, zone + ": it is not a regular file but a FIFO"},
+		"a file system that hangs": {hangingFile, "", "does not answer within 2s"},
+		"no file":                  {func(*testing.T, *slaveVM) {}, "", ""},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
+			t.Parallel()
+			v := newSlaveVM(t, &minimalK2HR3{text: resourceText})
+			c.put(t, v)
+			agent := func(verb string, args ...string) *exec.Cmd {
+				cmd := v.command(deadline(t), append([]string{verb}, args...)...)
+				if c.env != "" {
+					cmd.Env = append(cmd.Env, c.env)
+				}
+				return cmd
+			}
+			told := func(log string) {
+				t.Helper()
+				if warns := strings.Contains(log, "cannot read the time zone; all times are in UTC"); warns != (c.says != "") || !strings.Contains(log, c.says) {
+					t.Errorf("it says\n%s\nwant %q", log, c.says)
+				}
+			}
+			once := agent("once", "--unit=", "--confirm=0")
+			r := finish(t, once, func() error { return v.host.Do(once.Start) })
+			told(r.stderr)
+			if _, err := os.Stat(v.file()); r.status != 0 || err != nil {
+				t.Errorf("once: %v, %v", r, err)
+			}
+			for _, format := range []string{"text", "json"} {
+				must(t, os.Remove(v.file()))
+				run := agent("run", "--unit=", "--log-format="+format)
+				log, err := os.Create(v.path("/log"))
+				must(t, err)
+				defer log.Close()
+				run.Stderr = log
+				v.inside(run.Start)
+				until(t, "the first file", func() bool { _, err := os.Stat(v.file()); return err == nil })
+				status := agent("status", "--unit=")
+				r := finish(t, status, func() error { return v.host.Do(status.Start) })
+				told(r.stderr)
+				if !strings.Contains(r.stdout, " UTC\n") {
+					t.Errorf("status: %v", r)
+				}
+				ends(t, run, syscall.SIGTERM)
+				told(read(t, log.Name()))
+			}
+			if name == "a file system that hangs" { // a signal ends the waiting
+				run := agent("run", "--unit=")
+				v.inside(run.Start)
+				hangs(t, run.Process.Pid)
+				ends(t, run, syscall.SIGTERM)
+			}
+		})
+	}
+}
+
+// hangingFile puts a file there whose file system never answers.
+func hangingFile(t *testing.T, v *slaveVM) {
+	t.Helper()
+	write(t, v.path("/etc/localtime"), "")
+	fuse, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() { fuse.Close() }) // this ends all that waits for it
+	options := fmt.Sprintf("fd=%d,rootmode=100000,user_id=0,group_id=0", fuse.Fd())
+	if err := v.host.Do(func() error { return unix.Mount("hanging", "/etc/localtime", "fuse", 0, options) }); err != nil {
+		t.Skip(err)
+	}
+}
+
+// hangs waits until a process waits for somebody at the other end of a FIFO or for a file system,
+// or has ended; it returns false then, and true too if neither is so for a while.
 func hangs(t *testing.T, pid int) bool {
 	t.Helper()
 	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/wchan", pid))
 		for _, file := range threads {
-			if b, _ := os.ReadFile(file); strings.Contains(string(b), "wait_for_partner") {
+			if b, _ := os.ReadFile(file); strings.Contains(string(b), "wait_for_partner") || strings.Contains(string(b), "fuse") {
 				return true
 			}
 		}
