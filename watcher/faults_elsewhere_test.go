@@ -26,6 +26,7 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"a CUK that would be part of K2HR3's path or query, as ../ or ?", "refuses it", "watcher/k2hr3/cuk_test.go", "TestKeysThatCannotBeUsed"},
 	{"a time of a million hours in the configuration", "refuses it, and tells the bounds", "cmd/options/values_test.go", "TestEveryDurationHasBoundsThatItsHelpTells"},
 	{"a token file that others can read", "closes it where it may, and warns", "watcher/member/token_test.go", "TestATokenFileThatOthersCanReadIsClosedWithAWarning"},
+	{"a token to be forgotten that is a link, is on a read-only file system, or has other names", "deletes the file that the link leads to; else says where the token still is", "watcher/member/member_test.go", "TestATokenIsDeletedWhereItIs"},
 	{"a proxy in the environment that is no address", "does not start, and names the variable", "watcher/k2hr3/hint_test.go", "TestAProxyThatIsNoAddressIsRefused"},
 	{"http where https is, https where http is, TLS that is too old", "says that, and what to change", "watcher/k2hr3/hint_test.go", "TestHintsSayWhatIsWrongAndWhatHelps"},
 	{"a role that is misspelt", "names role, from which resource follows", "watcher/k2hr3/hint_test.go", "TestAMisspeltRoleIsNotCalledAResource"},

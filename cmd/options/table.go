@@ -179,7 +179,8 @@ func rightOptions() []Option {
 			Key: "forget-bootstrap-token", Kind: KindChoice, Choices: yesNo(), Default: "no",
 			Help: "delete the role token once the host reads without it",
 			Long: "Delete the role token's file as soon as K2HR3 counts this host as a member and lets it read by its address and CUK. A host that " +
-				"K2HR3 forgets later then needs a new token to come back. A credential of systemd cannot be deleted.",
+				"K2HR3 forgets later then needs a new token to come back. Where a symbolic link leads to the file, the agent deletes the file and not the link. " +
+				"It cannot delete a credential of systemd, a file on a read-only file system (a Secret of Kubernetes), or one with further names (hard links): it warns, and the token stays until the operator deletes it.",
 			set: boolean(func(o *Options) *bool { return &o.ForgetBootstrapToken }),
 		},
 	}

@@ -301,8 +301,8 @@ var tokenEvents = []Event{
 	{
 		ID:      "67780a6a5cb24f70a0397c1330931b54",
 		Message: "this host no longer needs the role token, but the agent cannot delete it",
-		Cause:   "The options want the token deleted, and the agent may not: the unit does not let it write there, or the file system is read-only.",
-		Remedy:  "Delete the file by hand, or run `systemctl daemon-reload && systemctl restart k2hdkc-slave-agent`, which grants what the options need.",
+		Cause:   "The options want the token deleted, and the agent may not: the unit does not let it write there, or the file system is read-only. Or the file has other names (hard links), or a link leads to what is no token.",
+		Remedy:  "Delete the file by hand, with all its names. Or run `systemctl daemon-reload && systemctl restart k2hdkc-slave-agent`, which grants what the options need.",
 	},
 	{
 		ID:      "dc87449d65d44f4eb358404ea382d92c",

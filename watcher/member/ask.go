@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"time"
 
 	"k2hdkc-slave-agent/watcher/k2hr3"
@@ -118,18 +117,21 @@ func (m *Member) forget(r right) {
 		return
 	}
 	path := m.TokenFile()
-	if path == "" || path == m.unkept {
+	if path == "" {
 		return
 	}
-	err := os.Remove(path)
+	file, err := deleteToken(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return // since the last time
 	}
 	if err != nil {
+		if m.unkept != path {
+			m.Log.Warn("this host no longer needs the role token, but the agent cannot delete it", "file", file, "error", err)
+		}
 		m.unkept = path
-		m.Log.Warn("this host no longer needs the role token, but the agent cannot delete it", "file", path, "error", err)
 		return
 	}
+	m.unkept = ""
 	m.dropToken()
-	m.Log.Info("the agent has deleted the role token, which this host no longer needs", "file", path)
+	m.Log.Info("the agent has deleted the role token, which this host no longer needs", "file", file)
 }

@@ -4,15 +4,19 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/watcher/k2hr3"
@@ -433,6 +437,102 @@ func TestTheTokenIsDeletedOnceTheHostReadsWithoutIt(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What is deleted is the token, and not a name that leads to it. Where that cannot be, the log says
+// where the token still is, and nothing else is lost.
+func TestATokenIsDeletedWhereItIs(t *testing.T) {
+	const (
+		deleted = "has deleted the role token"
+		cannot  = "cannot delete it"
+	)
+	for _, tt := range []struct {
+		name string
+		lay  func(h *host, real string) error // the token is in real, and h.file is not there
+		gone bool
+		logs []string
+	}{
+		{"by a link", func(h *host, real string) error { return os.Symlink(real, h.file) }, true, []string{deleted, "file=REAL"}},
+		{"by a link to a link that is relative", func(h *host, real string) error {
+			next := filepath.Join(filepath.Dir(real), "next")
+			return errors.Join(os.Symlink(filepath.Base(real), next), os.Symlink(next, h.file))
+		}, true, []string{deleted, "file=REAL"}},
+		{"by a folder that is a link", func(h *host, real string) error {
+			dir := filepath.Join(filepath.Dir(h.file), "dir")
+			h.file = filepath.Join(dir, filepath.Base(real))
+			return os.Symlink(filepath.Dir(real), dir)
+		}, true, []string{deleted, "file=REAL"}},
+		{"the target is read-only", func(h *host, real string) error {
+			readOnly(h.t, filepath.Dir(real))
+			return os.Symlink(real, h.file)
+		}, false, []string{cannot, "file=REAL", "the token is still in REAL: delete it"}},
+		{"it has another name", func(h *host, real string) error { return os.Link(real, h.file) }, false, []string{cannot, "it has 2 names (hard links)", "delete them all"}},
+		{"a link to a file that is no token", func(h *host, real string) error {
+			return errors.Join(os.WriteFile(real, []byte("root:x:0:0\n"), 0o600), os.Symlink(real, h.file))
+		}, false, []string{cannot, "leads to what is no role token"}},
+		{"a link to a device", func(h *host, real string) error {
+			return os.Symlink(os.DevNull, h.file)
+		}, false, []string{cannot, "is not a regular file"}},
+		{"a link to nothing", func(h *host, real string) error {
+			return os.Symlink(real+".none", h.file)
+		}, false, nil},
+	} {
+		onHost(t, tt.name, func(t *testing.T, h *host) {
+			if _, err := h.Keep(t.Context(), Identity{}); err != nil {
+				t.Fatal(err)
+			}
+			real := filepath.Join(t.TempDir(), "real")
+			noError(t, errors.Join(os.WriteFile(real, []byte(h.token), 0o600), os.Remove(h.file), tt.lay(h, real)))
+			h.log.Reset()
+			h.ForgetToken = true
+			for range 3 {
+				noError(t, h.read(t))
+			}
+			if _, err := os.Stat(real); errors.Is(err, fs.ErrNotExist) != tt.gone {
+				t.Errorf("the token's file: %v", err)
+			}
+			want := make([]string, len(tt.logs))
+			for i, words := range tt.logs {
+				want[i] = strings.ReplaceAll(words, "REAL", real)
+			}
+			if n := h.logged(want...); len(want) > 0 && n != 1 || h.logged("no longer needs") != min(1, len(want)) {
+				t.Errorf("%q is logged %d times:\n%s", want, n, h.log.String())
+			}
+		})
+	}
+}
+
+// readOnly lays a read-only view of a folder over it, which the test's thread alone sees.
+func readOnly(t *testing.T, dir string) {
+	t.Helper()
+	runtime.LockOSThread() // and never unlocked: the thread is not fit for other work
+	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
+		t.Skipf("cannot have a mount namespace here: %v", err)
+	}
+	err := errors.Join(unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""), unix.Mount(dir, dir, "", unix.MS_BIND, ""),
+		unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
+	if err != nil {
+		t.Skipf("cannot mount here: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+}
+
+// Once its other names are gone, a token is deleted.
+func TestATokenWhoseOtherNamesAreGoneIsDeleted(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		other := h.file + ".other"
+		noError(t, os.Link(h.file, other))
+		h.ForgetToken = true
+		if _, err := h.Keep(t.Context(), Identity{}); err != nil {
+			t.Fatal(err)
+		}
+		noError(t, h.read(t))
+		noError(t, os.Remove(other))
+		noError(t, h.read(t))
+		if _, err := os.Stat(h.file); !errors.Is(err, fs.ErrNotExist) || h.logged("cannot delete it") != 1 || h.logged("has deleted the role token") != 1 {
+			t.Errorf("%v\n%s", err, h.log.String())
+		}
+	})
 }
 
 func TestATokenThatCannotBeDeletedIsLoggedOnce(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 	"syscall"
 
@@ -128,4 +129,57 @@ func readTokenFile(path string) (text string, trusted bool, err error) {
 	}
 	owner := int(info.Sys().(*syscall.Stat_t).Uid)
 	return string(b), owner == 0 || owner == os.Geteuid(), nil
+}
+
+// deleteToken deletes the file with the token that path names, or that symbolic links there lead
+// to, and returns its name. It deletes no name of a file that has several, as the token would stay,
+// and by way of a link nothing but a token: whoever may make the link may not be whom the agent runs
+// as, which may delete anything.
+func deleteToken(path string) (file string, err error) {
+	file, err = filepath.EvalSymlinks(path)
+	if err != nil {
+		return path, err
+	}
+	dir, err := regularfile.OpenRoot(filepath.Dir(file))
+	if err != nil {
+		return file, err
+	}
+	defer dir.Close()
+	info, err := dir.Lstat(filepath.Base(file))
+	if err != nil {
+		return file, err
+	}
+	if !info.Mode().IsRegular() {
+		return file, regularfile.ErrNotRegular
+	}
+	if n := info.Sys().(*syscall.Stat_t).Nlink; n > 1 {
+		return file, fmt.Errorf("it has %d names (hard links), and deleting one leaves the token in the others: delete them all by hand; find / -xdev -samefile %s lists them", n, file)
+	}
+	if link, err := os.Lstat(path); err != nil || !os.SameFile(link, info) {
+		if err := isToken(file, info); err != nil {
+			return file, fmt.Errorf("%s leads to what is no role token: %w", path, err)
+		}
+	}
+	err = dir.Remove(filepath.Base(file))
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = fmt.Errorf("%w; the token is still in %s: delete it by hand", e.Err, file)
+	}
+	return file, err
+}
+
+// isToken returns an error if the file at path is another than info's, or has no token in it.
+func isToken(path string, info fs.FileInfo) error {
+	f, err := regularfile.OpenInPlace(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if now, err := f.Stat(); err != nil || !os.SameFile(now, info) {
+		return errors.New("it was replaced meanwhile")
+	}
+	text, err := regularfile.ReadAll(f, maxTokenFile)
+	if err == nil {
+		_, _, err = k2hr3.ParseTokenFile(string(text))
+	}
+	return err
 }
