@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -16,6 +15,7 @@ import (
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/cmd/status"
 	"k2hdkc-slave-agent/render"
+	"k2hdkc-slave-agent/render/atomicfile"
 	"k2hdkc-slave-agent/render/regularfile"
 	"k2hdkc-slave-agent/watcher"
 	"k2hdkc-slave-agent/watcher/host"
@@ -181,7 +181,7 @@ func id(account string, of func(string) (int, error)) (*int, error) {
 // not. What the agent writes in them must be nothing that it reads.
 func prepareDirs(o *options.Options) error {
 	for _, d := range []struct{ key, path string }{{"state-dir", o.StateDir}, {"run-dir", o.RunDir}} {
-		err := os.MkdirAll(d.path, 0o755)
+		err := atomicfile.MakeFolders(d.path, 0o755)
 		if errors.Is(err, fs.ErrPermission) {
 			return fmt.Errorf("cannot make %s %s: run as root, or name another one: %w", d.key, d.path, err)
 		}

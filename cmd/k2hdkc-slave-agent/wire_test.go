@@ -2,7 +2,9 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"k2hdkc-slave-agent/cmd/options"
@@ -16,5 +18,19 @@ func TestAnOwnerThatIsNotThereIsBlamedOnItsSource(t *testing.T) {
 	fatal.If(t, err)
 	if _, err := outputFile(o); err == nil || !strings.HasPrefix(err.Error(), "flag --owner: ") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestTheAgentsFoldersAreOpenToEverybody(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077))
+	dir := t.TempDir()
+	o := &options.Options{StateDir: filepath.Join(dir, "var", "state"), RunDir: filepath.Join(dir, "run", "agent")}
+	fatal.If(t, prepareDirs(o))
+	for _, name := range []string{"var", "var/state", "run", "run/agent"} {
+		info, err := os.Stat(filepath.Join(dir, name))
+		fatal.If(t, err)
+		if mode := info.Mode().Perm(); mode != 0o755 {
+			t.Errorf("%s has mode %v", name, mode)
+		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/cmd/service"
 	"k2hdkc-slave-agent/cmd/status"
+	"k2hdkc-slave-agent/render/atomicfile"
 )
 
 // publisher puts the status where whoever asks for it finds it. None of its methods waits for the
@@ -235,7 +236,7 @@ func (d *disk) hold(n notice) error {
 		d.lock.Release()
 		d.lock = nil
 	}
-	if err := os.MkdirAll(n.dir, 0o755); err != nil {
+	if err := atomicfile.MakeFolders(n.dir, 0o755); err != nil {
 		return err
 	}
 	lock, err := status.Hold(n.dir)

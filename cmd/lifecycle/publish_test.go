@@ -3,12 +3,14 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -49,6 +51,22 @@ func board(t *testing.T) (p *publisher, dir string, log *messages) {
 	p.at(&options.Options{RunDir: dir}, slog.New(log), time.Minute)
 	t.Cleanup(func() { p.close(time.Minute) })
 	return p, dir, log
+}
+
+// Every user may look at the status, whatever umask the agent was started with.
+func TestTheRunDirIsOpenToEverybody(t *testing.T) {
+	umask := syscall.Umask(0o077)
+	t.Cleanup(func() { syscall.Umask(umask) })
+	p, dir, _ := board(t)
+	p.show(status.Document{Health: status.Healthy})
+	seen(t, p, dir)
+	for path, want := range map[string]fs.FileMode{dir: 0o755, filepath.Join(dir, status.FileName): 0o644, filepath.Join(dir, status.LockName): 0o644} {
+		info, err := os.Stat(path)
+		fatal.If(t, err)
+		if mode := info.Mode().Perm(); mode != want {
+			t.Errorf("%s has mode %v, want %v", path, mode, want)
+		}
+	}
 }
 
 // seen is the document once all is written.

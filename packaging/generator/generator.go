@@ -52,7 +52,7 @@ func write(file, about string, lines []string) error {
 	if len(lines) == 0 {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+	if err := atomicfile.MakeFolders(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
 	return atomicfile.Write(file, []byte("# "+about+"\n[Service]\n"+strings.Join(lines, "\n")+"\n"), 0o644)

@@ -34,7 +34,7 @@ func (h *host) enableChmpx() {
 	case !strings.HasPrefix(state, "enabled"):
 		return
 	}
-	if os.MkdirAll(h.path(stateDir), 0o755) == nil {
+	if atomicfile.MakeFolders(h.path(stateDir), 0o755) == nil {
 		_ = atomicfile.Write(h.path(enabledOnce), nil, 0o644) // without it the unit is enabled once more
 	}
 }
@@ -111,7 +111,7 @@ func (h *host) leaveBehind() {
 	}
 	runs, _ := chmpxunit.Read(regularfile.Dir(h.root), h.Options, chmpxunit.UserNamespaces())
 	file := h.path(ownDropIn)
-	err = os.MkdirAll(filepath.Dir(file), 0o755)
+	err = atomicfile.MakeFolders(filepath.Dir(file), 0o755)
 	if err == nil {
 		err = atomicfile.Write(file, leftDropIn(vendor, runs.Options), 0o644)
 	}
