@@ -56,7 +56,7 @@ func (f File) chown(w *os.File, old fs.FileInfo) error {
 		return err
 	}
 	uid, gid := ids(now)
-	wantUID, wantGID := uid, gid
+	wantUID, wantGID := uid, os.Getegid() // of a first file: a setgid folder has given it its own group
 	if old != nil {
 		wantUID, wantGID = ids(old)
 	}
@@ -69,7 +69,11 @@ func (f File) chown(w *os.File, old fs.FileInfo) error {
 	if wantUID == uid && wantGID == gid {
 		return nil
 	}
-	if err := w.Chown(wantUID, wantGID); err != nil {
+	err = w.Chown(wantUID, wantGID)
+	if old == nil && f.Owner == nil && f.Group == nil && errors.Is(err, fs.ErrPermission) {
+		return nil // of a file system that has its own idea of groups, and nobody has asked for one
+	}
+	if err != nil {
 		return fmt.Errorf("cannot give it the owner %d:%d: %w; set owner and group to those that this agent may give a file to, or chown the old file to %d:%d", wantUID, wantGID, err, uid, gid)
 	}
 	return nil

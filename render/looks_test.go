@@ -126,6 +126,35 @@ func TestReplaceTakesNoACLFromTheFolder(t *testing.T) {
 }
 
 // The mode that the operator asks for is about owner, group and others; who was named stays so.
+// With the group of the folder, others would read the file than the options say.
+func TestTheFirstFileInASetgidFolderHasTheAgentsGroup(t *testing.T) {
+	onFileSystems(t, func(t *testing.T, f File) {
+		dir := filepath.Dir(f.Path)
+		if err := os.Chown(dir, -1, nobody); err != nil {
+			t.Skip(err)
+		}
+		fatal.If(t, os.Chmod(dir, 0o755|fs.ModeSetgid))
+		look := func(want int) {
+			t.Helper()
+			info, err := os.Stat(f.Path)
+			fatal.If(t, err)
+			if _, gid := ids(info); gid != want {
+				t.Errorf("group %d, want %d", gid, want)
+			}
+		}
+		fatal.If(t, replace(t, f, "first"))
+		look(os.Getegid())
+		fatal.If(t, os.Chown(f.Path, -1, nobody))
+		fatal.If(t, replace(t, f, "second"))
+		look(nobody)
+		fatal.If(t, os.Remove(f.Path))
+		group := nobody - 1
+		f.Group = &group
+		fatal.If(t, replace(t, f, "first"))
+		look(group)
+	})
+}
+
 func TestReplaceWithAModeAndAnACL(t *testing.T) {
 	f := target(t)
 	write(t, f.Path, "old", 0o600)
