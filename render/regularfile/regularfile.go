@@ -252,7 +252,7 @@ func EachName(files fs.FS, dir string, f func(name string) (more bool)) error {
 				return nil
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -133,8 +133,8 @@ func readTokenFile(path string) (text string, trusted bool, err error) {
 
 // deleteToken deletes the file with the token that path names, or that symbolic links there lead
 // to, and returns its name. It deletes no name of a file that has several, as the token would stay,
-// and by way of a link nothing but a token: whoever may make the link may not be whom the agent runs
-// as, which may delete anything.
+// and by way of a link nothing but a token: whoever has made the link may have fewer rights than
+// the agent.
 func deleteToken(path string) (file string, err error) {
 	file, err = filepath.EvalSymlinks(path)
 	if err != nil {
