@@ -44,6 +44,7 @@ type loop struct {
 	lifeSign     lifeSign
 	healing      healing
 	certs        certs
+	saving       trouble // the state cannot be saved
 
 	// What is done beside the loop, at most one of each.
 	checkOp, requestOp, probeOp, changeOp, jobOp, endOp, healOp op
@@ -89,7 +90,7 @@ func (w *Watcher) newLoop(ctx context.Context, once bool) *loop {
 		ring:         ring{log: w.Log},
 		jobs:         unitJobs{log: w.Log, absent: w.Unit == nil},
 		pace:         pace,
-		parking:      parking{danger: trouble{log: w.Log}},
+		parking:      parking{danger: trouble{log: w.Log}, leftover: trouble{log: w.Log}},
 		flips:        flips{wrong: trouble{log: w.Log}},
 		certs:        certs{log: w.Log, unfit: trouble{log: w.Log}},
 		lifeSign:     lifeSign{log: w.Log, every: w.AliveEvery},
@@ -100,6 +101,7 @@ func (w *Watcher) newLoop(ctx context.Context, once bool) *loop {
 		jobOp:        op{name: "the job of chmpx's unit"},
 		healOp:       op{name: "the look at the servers that refused chmpx"},
 		healing:      healing{how: w.Heal, told: trouble{log: w.Log}},
+		saving:       trouble{log: w.Log},
 		results:      make(chan any, 7),
 	}
 }
@@ -152,7 +154,9 @@ func (l *loop) save() {
 		Known: l.membership.known, Unstarted: l.jobs.unstarted, Changes: l.history.changes.Items(),
 	}
 	if err := s.save(l.StateFile); err != nil {
-		l.Log.Warn("cannot save the state; a restarted agent asks K2HR3 for the whole RESOURCE", "error", err)
+		l.saving.report(time.Now(), slog.LevelWarn, "cannot save the state; a restarted agent asks K2HR3 for the whole RESOURCE", err)
+	} else {
+		l.saving.over()
 	}
 }
 

@@ -179,7 +179,9 @@ func (l *loop) watchPrevious(now time.Time, p probed) {
 // dropPrevious removes a previous file that nobody watches, if there is one.
 func (l *loop) dropPrevious() {
 	if err := l.File.DropPrevious(); err != nil {
-		l.Log.Warn("cannot remove .slave.previous.ini; a chmpx that runs the previous slave.ini notices no new one until somebody removes it", "error", err)
+		l.parking.leftover.report(time.Now(), slog.LevelWarn, "cannot remove .slave.previous.ini; a chmpx that runs the previous slave.ini notices no new one until somebody removes it", err)
+	} else {
+		l.parking.leftover.over()
 	}
 }
 

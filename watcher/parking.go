@@ -27,6 +27,7 @@ type parking struct {
 	parked   *parked // nil: there is none
 	previous *previous
 	danger   trouble // it cannot be put in place
+	leftover trouble // a previous file cannot be removed
 
 	// misreported is a chmpx that AwaitEnd reported as ended and that still runs: it
 	// is in another PID namespace, say. Only probes see its end.

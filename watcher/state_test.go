@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -40,6 +41,46 @@ func TestARestartedWatcherSendsTheETagAndWritesNothing(t *testing.T) {
 		}
 		h.change(2)
 		h.wantRevision(2)
+	})
+}
+
+// Each replacement saves the state, and some do so twice.
+func TestAStateThatCannotBeSavedIsToldAtGrowingIntervals(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		const says = "cannot save the state"
+		h.applied()
+		state := h.savedState()
+		noError(t, errors.Join(os.Remove(h.config.StateFile), os.Mkdir(h.config.StateFile, 0o755)))
+		for n := range 5 { // within a minute
+			h.change(2 + n)
+		}
+		h.log.want(t, 1, says)
+		h.pass(firstRepeat)
+		h.change(7)
+		h.log.want(t, 2, says)
+		h.log.want(t, 1, says, "repeats")
+		noError(t, os.Remove(h.config.StateFile))
+		h.change(8)
+		if h.savedState().Revision == state.Revision {
+			t.Error("the state is not saved when it can be")
+		}
+		noError(t, errors.Join(os.Remove(h.config.StateFile), os.Mkdir(h.config.StateFile, 0o755)))
+		h.change(9)
+		h.log.want(t, 3, says)
+	})
+}
+
+// What is in the place of the previous file stays, and each replacement comes upon it.
+func TestAPreviousFileThatStaysIsToldAtGrowingIntervals(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.applied()
+		previous := filepath.Join(filepath.Dir(h.config.File.Path), ".slave.previous.ini")
+		noError(t, os.MkdirAll(filepath.Join(previous, "full"), 0o755))
+		for n := range 5 { // within a minute
+			h.change(2 + n)
+		}
+		h.log.want(t, 1, "cannot remove .slave.previous.ini")
+		noError(t, os.RemoveAll(previous))
 	})
 }
 

@@ -15,6 +15,7 @@ const staleAgain = time.Minute
 type staleEntry struct {
 	asked   time.Time
 	removed bool // a member that comes back after that is no stale one
+	told    bool // it was logged that this does not help, which comes up with each text of K2HR3's
 }
 
 // RemoveStale takes members of the role out that were pods of this pod's address and ended without
@@ -36,7 +37,10 @@ func (m *Member) RemoveStale(ctx context.Context, known Identity, cuks []string)
 		case err != nil, cuk == m.CUK, !ok, pod.IP != own.IP:
 			continue
 		case before.removed:
-			m.Log.Warn("another pod reaches K2HR3 from this one's address; chmpx takes the two for one node", "pod", pod.Name, "address", pod.IP, "cuk", text)
+			if !before.told {
+				m.stale[text] = staleEntry{asked: before.asked, removed: true, told: true}
+				m.Log.Warn("another pod reaches K2HR3 from this one's address; chmpx takes the two for one node", "pod", pod.Name, "address", pod.IP, "cuk", text)
+			}
 			continue
 		case asked && time.Since(before.asked) < staleAgain:
 			continue
@@ -44,14 +48,15 @@ func (m *Member) RemoveStale(ctx context.Context, known Identity, cuks []string)
 		if m.stale == nil {
 			m.stale = map[string]staleEntry{}
 		}
-		m.stale[text] = staleEntry{asked: time.Now()}
+		m.stale[text] = staleEntry{asked: time.Now(), told: before.told}
 		switch err := m.unregister(ctx, m.Client, cuk); {
 		case err == nil:
 			removed = true
 			m.stale[text] = staleEntry{asked: time.Now(), removed: true}
 			m.Log.Info("a pod that ended without leaving is taken out of the role; this pod has its address now", "pod", pod.Name, "address", pod.IP, "cuk", text)
 		case errors.Is(err, k2hr3.ErrNotMember), ctx.Err() != nil: // somebody else has removed it
-		default:
+		case !before.told:
+			m.stale[text] = staleEntry{asked: time.Now(), told: true}
 			m.Log.Warn("the agent cannot take out of the role a pod that ended without leaving; this pod has its address now", "pod", pod.Name, "address", pod.IP, "cuk", text, "error", err)
 		}
 	}
