@@ -18,6 +18,8 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"a program of chmpx's that the kernel keeps", "leaves it behind, once, and starts no other until it has ended", "chmpx/tool/run_test.go", "TestAProgramThatCannotBeKilled"},
 	{"anything else that hangs when a signal ends the agent", "ends within a second, with status 0, and names what it was busy with", "cmd/k2hdkc-slave-agent/end_test.go", "TestAProgramThatHangsIsEndedWithinASecond"},
 	{"SIGQUIT, or ^\\ on a terminal", "ends as on SIGTERM, without a dump of its stacks", "tests/e2e/stop_test.go", "TestSIGQUITPrintsNoStacks"},
+	{"a verb whose reader goes before its end (doctor | head)", "ends at once and in order, with 141, and leaves nothing in TMPDIR", "tests/e2e/reader_test.go", "TestAVerbWhoseReaderGoesLeavesNothing"},
+	{"a terminal that closes while a verb runs", "ends at once and in order, with 129, and leaves nothing in TMPDIR", "tests/e2e/reader_test.go", "TestAVerbWhoseTerminalClosesLeavesNothing"},
 	{"a working directory that was deleted", "does everything from there", "tests/e2e/files_test.go", "TestVerbsWithoutAWorkingDirectory"},
 	{"a pod beside a service called k2hdkc-slave, whose variables look like options", "takes them for none", "tests/e2e/files_test.go", "TestVariablesOfAKubernetesService"},
 	{"a reload of chmpx's unit that hangs", "applies the next text all the same", "watcher/unitjobs_test.go", "TestANewerTextSupersedesAJobThatHangs"},

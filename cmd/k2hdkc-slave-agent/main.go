@@ -67,8 +67,12 @@ var errSaid = errors.New("said already")
 func (p *program) main(ctx context.Context, args []string) int {
 	verb, rest, err := options.ParseVerb(args)
 	p.daemon.Store(verb.Name == "run")
-	if err == nil {
+	switch {
+	case err != nil:
+	case p.daemon.Load(): // it is there for more than whoever reads its log
 		err = p.verb(ctx, verb, rest)
+	default:
+		err = whileRead(ctx, func(ctx context.Context) error { return p.verb(ctx, verb, rest) })
 	}
 	if p.zone != nil { // there was no log
 		p.note("%s: %v", zoneWrong, p.zone)
@@ -77,9 +81,12 @@ func (p *program) main(ctx context.Context, args []string) int {
 		err = options.Usage(p.stdout, verb)
 	}
 	var usage *options.UsageError
+	var gone goneError
 	switch {
 	case err == nil:
 		return 0
+	case errors.As(err, &gone):
+		return gone.status()
 	case errors.Is(err, errSaid), errors.Is(err, service.ErrRestart):
 		return 1
 	case errors.Is(err, errAgentDown):
