@@ -439,11 +439,11 @@ func TestReplaceAmongFilesOfSomebodyElses(t *testing.T) {
 		file  int // its owner
 		says  string
 	}{
-		"the lock file":                      {0o755, nobody, ".slave.lock", 0, ".slave.lock belongs to uid 0, with mode 0600, and the agent's user may neither open nor replace it: run chown 65534 "},
+		"the lock file": {0o755, nobody, ".slave.lock", 0, ".slave.lock belongs to uid 0, with mode 0600, and the agent's user may neither open nor replace it: run chown 65534 "},
 		"its own lock file, which it may not write to": {0o755, nobody, ".slave.lock", nobody, ".slave.lock has the mode 0400: run chmod u+rw "},
-		"the staged file":                    {0o777 | fs.ModeSticky, 0, ".slave.next.ini", 0, ".slave.next.ini belongs to uid 0, with mode 0600, and the agent's user may neither open nor replace it: run chown 65534 "},
-		"the file itself":                    {0o777 | fs.ModeSticky, 0, "slave.ini", 0, "slave.ini belongs to uid 0, with mode 0600, and the agent's user may neither open nor replace it: run chown 65534 "},
-		"a directory of somebody else's":     {0o755, 0, "slave.ini", nobody, "the agent's user (uid 65534) needs the right to write in its directory"},
+		"the staged file":                {0o777 | fs.ModeSticky, 0, ".slave.next.ini", 0, ".slave.next.ini belongs to uid 0, with mode 0600, and the agent's user may neither open nor replace it: run chown 65534 "},
+		"the file itself":                {0o777 | fs.ModeSticky, 0, "slave.ini", 0, "slave.ini belongs to uid 0, with mode 0600, and the agent's user may neither open nor replace it: run chown 65534 "},
+		"a directory of somebody else's": {0o755, 0, "slave.ini", nobody, "the agent's user (uid 65534) needs the right to write in its directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, id := target(t), nobody
