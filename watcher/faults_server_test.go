@@ -27,6 +27,8 @@ func serverFaults() []fault {
 	return []fault{
 		{name: "401 to every read", wrong: "K2HR3 refuses every read as unauthorized", does: keeps + "; tries address and token each time, and keeps the token",
 			strike: on(fakek2hr3.Fault{Name: fakek2hr3.WrongJSON, Status: 401, Body: `{"result":false,"message":"token(x) is not existed"}`}, read), asks: 300, says: []string{silent, "401", "expired", "store is down"}},
+		{name: "403 with Retry-After", wrong: "a gateway refuses every read with 403 and Retry-After: 3600", does: keeps + "; leaves K2HR3 alone, for 15 min at most",
+			strike: on(fakek2hr3.Fault{Name: fakek2hr3.Redirect, Status: 403, RetryAfter: "3600"}, read), lasts: 40 * time.Minute, within: 17 * time.Minute, asks: 6, says: []string{silent, "403"}},
 		{name: "401 to everything", wrong: "K2HR3 refuses everything as unauthorized", does: keeps,
 			strike: on(status(401)), asks: 350, says: []string{silent, "401"}},
 		{name: "403 to every read", wrong: "something before K2HR3 forbids reading", does: keeps,

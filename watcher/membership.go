@@ -95,7 +95,7 @@ func (m *membership) pauseAfter(c checked, stretch float64) time.Duration {
 	if !ok {
 		e = &k2hr3.Error{}
 	}
-	if e.RetryAfter > 0 && e.Status == 0 {
+	if e.NotAsked() {
 		return e.RetryAfter
 	}
 	took := c.took

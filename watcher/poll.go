@@ -99,7 +99,7 @@ func (p *poll) failed(now time.Time, r reply, s schedule.Scene, none bool) {
 func (r *reply) failure() schedule.Failure {
 	f := schedule.Failure{Took: r.took}
 	if e, ok := errors.AsType[*k2hr3.Error](r.err); ok {
-		f.RetryAfter, f.Cut = e.RetryAfter, e.Cut()
+		f.RetryAfter, f.NotAsked, f.Cut = e.RetryAfter, e.NotAsked(), e.Cut()
 	}
 	return f
 }

@@ -67,7 +67,7 @@ type Fault struct {
 	Body       string        // of WrongJSON
 	Status     int           // of WrongJSON and Redirect
 	Location   string        // of Redirect
-	RetryAfter string        // of BadGateway and Unavailable
+	RetryAfter string        // of BadGateway, Unavailable and Redirect
 	Size       int           // of Oversized
 }
 
@@ -270,6 +270,9 @@ func (f *requestFaults) alter(ex *exchange, a answer) answer {
 			a.status = r.Status
 		}
 		a.header.Set("Location", r.Location)
+		if r.RetryAfter != "" {
+			a.header.Set("Retry-After", r.RetryAfter)
+		}
 	}
 	if f.has(Oversized) && ex.op != OpResource && len(a.body) > 0 {
 		a.body = append(a.body, strings.Repeat(" ", len(f.padding()))...)

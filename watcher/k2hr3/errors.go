@@ -106,6 +106,9 @@ func (e *Error) Cut() bool {
 	return false
 }
 
+// NotAsked reports whether the request was not sent, because K2HR3 wants to be left alone.
+func (e *Error) NotAsked() bool { return e.Status == 0 && e.RetryAfter > 0 }
+
 // lasted notes for how long K2HR3 had the request that err is about, if it had.
 func lasted(err error, took func() time.Duration, had func() bool) error {
 	if e, ok := errors.AsType[*Error](err); ok && had() {

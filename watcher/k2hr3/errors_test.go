@@ -93,6 +93,7 @@ func TestOnlyK2HR3sOwnNoIsTakenForOne(t *testing.T) {
 		{"<h1>Blocked</h1>", pairs{"Content-Type", "text/html"}, false},
 		{"RBAC: access denied", pairs{"Content-Type", "text/plain"}, false},
 		{`{"message":"forbidden by gateway"}`, nil, false},
+		{"", pairs{"Retry-After", "60"}, false},
 	} {
 		for op, status := range map[string]int{"IsMember": 403, "Unregister": 403, "TakesToken": 401} {
 			body, pairs := tt.body, tt.pairs

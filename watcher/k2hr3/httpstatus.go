@@ -126,11 +126,12 @@ func (a answer) isJSON() bool {
 }
 
 // isNo reports whether the answer is of status and without a body, but says that it is JSON, as
-// K2HR3's no to HEAD and DELETE is (docs/k2hr3.md C.6, C.7). Any other comes from a proxy or gateway.
-// That of a body which HEAD leaves out shows in its length.
+// K2HR3's no to HEAD and DELETE is (docs/k2hr3.md C.6, C.7). Any other comes from a proxy or gateway:
+// one with a body, which shows in its length where HEAD leaves it out, and one with Retry-After.
 func (a answer) isNo(status int) bool {
 	length := a.header.Get("Content-Length")
-	return a.status == status && a.isJSON() && len(a.body) == 0 && (length == "" || length == "0")
+	return a.status == status && a.isJSON() && len(a.body) == 0 && (length == "" || length == "0") &&
+		a.header.Get("Retry-After") == ""
 }
 
 // isWebPage reports whether the answer says it is HTML, which K2HR3 never does.

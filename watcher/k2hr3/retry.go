@@ -92,15 +92,20 @@ func backoff(base, top time.Duration, attempt int, resp *http.Response) time.Dur
 	return wait
 }
 
-// retryAfter returns the time a server that is busy asks to be left alone, at
-// most MaxRetryAfter, or 0.
+// retryAfter returns the time for which an answer that is no success asks to be left alone, at most
+// MaxRetryAfter, or 0. K2HR3 itself never asks (docs/k2hr3.md B.6), a gateway does with any status. It
+// means a date by its own clock, which the answer tells.
 func retryAfter(status int, header http.Header) time.Duration {
-	if !isBusy(status) {
+	if status < 300 || status == http.StatusNotModified {
 		return 0
 	}
 	value := header.Get("Retry-After")
 	if at, err := http.ParseTime(value); err == nil {
-		return min(max(time.Until(at), 0), MaxRetryAfter)
+		now, err := http.ParseTime(header.Get("Date"))
+		if err != nil {
+			now = time.Now()
+		}
+		return min(max(at.Sub(now), 0), MaxRetryAfter)
 	}
 	seconds, err := strconv.ParseUint(value, 10, 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {

@@ -212,11 +212,52 @@ func waitAsToldBy(t *testing.T, err error, least time.Duration) {
 }
 
 func TestRetryAfterReachesTheCaller(t *testing.T) {
-	for status, want := range map[int]time.Duration{503: 9 * time.Second, 429: 9 * time.Second, 500: 0, 404: 0} {
+	for _, status := range []int{302, 400, 401, 403, 404, 429, 500, 501, 503, 511} {
 		_, err := read(t, always(status, "", "Retry-After", "9"), Query{})
 		var e *Error
-		if !errors.As(err, &e) || e.RetryAfter != want {
+		if !errors.As(err, &e) || e.RetryAfter != 9*time.Second {
 			t.Errorf("%d: %v, %+v", status, err, e)
+		}
+	}
+}
+
+// Whatever its status is. What is no failure asks for nothing.
+func TestNobodyAsksAServerBeforeItsRetryAfter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for status, alone := range map[int]bool{201: false, 204: false, 302: true, 400: true, 401: true, 403: true, 404: true, 500: true, 501: true, 511: true} {
+			for op := range retried(nil, Token{}) {
+				s := &script{steps: []fake{always(status, "", "Retry-After", "60"), always(204, "")}}
+				c := newClient(t, Config{Transport: s})
+				start := time.Now()
+				_ = retried(c, newToken(t))[op](t.Context())
+				for time.Since(start) < 59*time.Second {
+					_, _, err := c.IsMember(t.Context(), role, cuk)
+					var e *Error
+					if errors.As(err, &e) != alone || alone && e.RetryAfter != 60*time.Second-time.Since(start) {
+						t.Errorf("%d, %s: after %v: %v", status, op, time.Since(start), err)
+					}
+					time.Sleep(10 * time.Second)
+				}
+				if alone && len(s.at) != 1 {
+					t.Errorf("%d, %s: %d requests", status, op, len(s.at))
+				}
+				if _, _, err := c.IsMember(t.Context(), role, cuk); err != nil {
+					t.Errorf("%d, %s: after its time: %v", status, op, err)
+				}
+			}
+		}
+	})
+}
+
+// A gateway means a date by its own clock, which may be another than this host's.
+func TestADateOfRetryAfterGoesByTheClockOfTheAnswer(t *testing.T) {
+	at := func(d time.Duration) string { return time.Now().Add(d).UTC().Format(http.TimeFormat) }
+	for _, off := range []time.Duration{-48 * time.Hour, -time.Minute, time.Minute, 48 * time.Hour} {
+		for wait, want := range map[time.Duration]time.Duration{40 * time.Second: 40 * time.Second, -time.Second: 0, time.Hour: MaxRetryAfter} {
+			header := http.Header{"Date": {at(off)}, "Retry-After": {at(off + wait)}}
+			if got := retryAfter(503, header); (got - want).Abs() > time.Second {
+				t.Errorf("a clock that is off by %v: left alone for %v, want %v", off, got, want)
+			}
 		}
 	}
 }

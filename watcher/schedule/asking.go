@@ -73,6 +73,7 @@ type Answer struct {
 type Failure struct {
 	Took       time.Duration // how long K2HR3 had the request; 0: it never had
 	RetryAfter time.Duration // how long it wants to be left alone; 0: it does not say
+	NotAsked   bool          // for that reason it was not asked, and is right after that
 	// Cut: not the agent, but whoever is at the other end, ended the connection before there was an
 	// answer, or a gateway gave up.
 	Cut bool
@@ -193,6 +194,10 @@ func (a *Asking) Heard(r Answer, s Scene) {
 func (a *Asking) Failed(now time.Time, f Failure, s Scene) (lost, learnt bool) {
 	if f.RetryAfter > 0 {
 		a.notBefore = now.Add(f.RetryAfter)
+	}
+	if f.NotAsked {
+		a.Plan(now, 0, WhyRetryAfter)
+		return false, false
 	}
 	if lost, learnt = a.hold.failed(f); lost {
 		round := max(lostRound, TurnLength*time.Duration(s.Turn.Slaves))

@@ -68,6 +68,21 @@ func TestThePauseGrowsWithHowLongK2HR3Took(t *testing.T) {
 	}
 }
 
+// The pause that somebody else was told has ended later than this one; it adds none of its own.
+func TestARequestThatWasNotSentComesWhenItMay(t *testing.T) {
+	a := newHost()
+	pauses(&a, 10, Failure{Took: 20 * time.Second}, calm(200))
+	now := a.Next()
+	for range 3 {
+		a.Begin(now)
+		a.Failed(now, Failure{RetryAfter: 4 * time.Second, NotAsked: true}, calm(200))
+		if got := a.Next().Sub(now); got != 4*time.Second || a.Why() != WhyRetryAfter {
+			t.Errorf("it comes after %v (%s)", got, a.Why())
+		}
+		now = a.Next()
+	}
+}
+
 // Operators hate agents that sit out a long pause after all is well again.
 func TestAChangeOfTheRingCutsAnyPauseShort(t *testing.T) {
 	for name, f := range map[string]Failure{
