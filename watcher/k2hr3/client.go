@@ -179,14 +179,23 @@ func withoutQuotes(err error) error {
 	if errors.As(err, &network) || isCertificateError(err) || errors.Is(err, context.Canceled) {
 		return err
 	}
-	text := err.Error()
-	if strings.Contains(text, "malformed") || strings.Contains(text, `"`) {
+	has := func(words string) bool { return strings.Contains(err.Error(), words) }
+	switch {
+	case has("malformed HTTP "): // its first line
 		return errNotHTTP
+	case has("server response headers exceeded"):
+		return errLongHead
+	case has("malformed"), has(`"`), has("chunk"), has("header line too long"):
+		return errFaultyHTTP
 	}
 	return err
 }
 
-var errNotHTTP = errors.New("what came back is not HTTP")
+var (
+	errNotHTTP    = errors.New("what came back is not HTTP")
+	errFaultyHTTP = errors.New("what came back is HTTP with a fault in it: in a header, as Content-Length or Location, or a chunk")
+	errLongHead   = fmt.Errorf("the headers of what came back are longer than %d KiB", maxHeader>>10)
+)
 
 // drain reads what is left of a small body and closes it, so that the connection
 // ends in order rather than by a reset.

@@ -1,6 +1,7 @@
 package k2hr3
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -75,6 +77,18 @@ func (r route) hintNetwork(err error) string {
 		return "this host's name service (/etc/resolv.conf) gives no answer"
 	case errors.Is(err, errNotHTTP) && r.server.Scheme == "http":
 		return r.named + " says http: if K2HR3 speaks https there, correct it"
+	case errors.Is(err, errNotHTTP), errors.Is(err, errFaultyHTTP), errors.Is(err, errLongHead):
+		return r.named + " may name another server, or a proxy or gateway on the way spoils K2HR3's answers"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing listens at that address and port, or a firewall refuses the connection: start K2HR3, or correct the port in " + r.named
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		return "this host has no way to that address, or a router refuses to go on: correct the address, this host's routes, or the security group or firewall on the way"
+	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
+		return "this host itself does not let the agent connect: its firewall, or IPAddressDeny= in the agent's unit, has to allow it"
+	case errors.Is(err, syscall.EINVAL) && strings.Contains(err.Error(), "[fe80:"):
+		return "a link-local address (fe80::) is none to reach K2HR3 at: " + r.named + ", or the AAAA record of the host in it, has to have another one"
+	case noAddress(err):
+		return "the host in " + r.named + " has no address that this host can use: its name needs an A record (an AAAA record of ::ffff:… is none), or an AAAA record of an IPv6 address"
 	case isTimeout(err) && errors.As(err, &dial) && dial.Op == "dial":
 		return "nothing answers at that address: the host is down, or a firewall drops what is sent to it"
 	case isTimeout(err):
@@ -100,7 +114,7 @@ func (r route) hintTLS(err error, now time.Time) string {
 	case errors.As(err, &invalid):
 		return hintInvalid(invalid, now)
 	case errors.As(err, &authority):
-		return r.hintAuthority(authority.Cert)
+		return r.hintAuthority(authority)
 	case errors.As(err, &name):
 		return r.hintName(name.Certificate)
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
@@ -116,7 +130,11 @@ func (r route) hintTLS(err error, now time.Time) string {
 }
 
 func hintInvalid(e x509.CertificateInvalidError, now time.Time) string {
-	clock := "this host's clock says " + now.UTC().Format(time.RFC3339) + ": if that is right, K2HR3's certificate "
+	whose := "K2HR3's certificate "
+	if e.Cert != nil && e.Cert.IsCA {
+		whose = fmt.Sprintf("the certificate of its authority (%.150q), which is in ca-file or comes from K2HR3, ", e.Cert.Subject.String())
+	}
+	clock := "this host's clock says " + now.UTC().Format(time.RFC3339) + ": if that is right, " + whose
 	switch {
 	case e.Reason != x509.Expired:
 		return "K2HR3 needs another certificate: one for a server, and by an authority that may issue it"
@@ -126,15 +144,25 @@ func hintInvalid(e x509.CertificateInvalidError, now time.Time) string {
 	return clock + "has to be renewed"
 }
 
-func (r route) hintAuthority(cert *x509.Certificate) string {
+func (r route) hintAuthority(e x509.UnknownAuthorityError) string {
 	signer := ""
-	if cert != nil && cert.Issuer.String() != "" {
-		signer = fmt.Sprintf(" (%.150q)", cert.Issuer.String())
+	if e.Cert != nil && e.Cert.Issuer.String() != "" {
+		signer = fmt.Sprintf(" (%.150q)", e.Cert.Issuer.String())
 	}
-	if r.caFile == "" {
-		return "ca-file has to name the authority that signed K2HR3's certificate" + signer + ": the system's authorities do not know it"
+	name := "ca-file has to name the authority that signed K2HR3's certificate" + signer + ": "
+	where := cmp.Or(r.caFile, "the system's authorities")
+	// What is wrong with an authority of that name, only the text says.
+	switch text := e.Error(); {
+	case strings.Contains(text, "insecure algorithm"):
+		return "K2HR3's certificate, or an intermediate one, is signed by SHA-1 or MD5, which is not safe: it has to be issued anew, by SHA-256"
+	case strings.Contains(text, "verification error"), strings.Contains(text, "verification failure"):
+		return name + "one of its name is in " + where + ", but with another key"
+	case strings.Contains(text, "parent certificate cannot sign"):
+		return name + "one of its name is in " + where + ", but may not sign certificates (CA:TRUE)"
+	case r.caFile == "":
+		return name + "the system's authorities do not know it"
 	}
-	return "ca-file has to name the authority that signed K2HR3's certificate" + signer + ": it is not in " + r.caFile + ", and K2HR3 sends no intermediate certificate"
+	return name + "it is not in " + r.caFile + ", and K2HR3 sends no intermediate certificate"
 }
 
 func (r route) hintName(cert *x509.Certificate) string {

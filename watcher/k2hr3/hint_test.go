@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -56,6 +57,14 @@ func serverHello(conn net.Conn) {
 	_, _ = io.Copy(io.Discard, conn)
 }
 
+// serveSecure does as raw, behind TLS.
+func serveSecure(t *testing.T, cert tls.Certificate, serve func(net.Conn)) API {
+	t.Helper()
+	return raw(t, "https", func(conn net.Conn) {
+		serve(tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{cert}}))
+	})
+}
+
 func resets(conn net.Conn) {
 	hangsUp(conn)
 	_ = conn.(*net.TCPConn).SetLinger(0)
@@ -100,18 +109,31 @@ func TestHintsSayWhatIsWrongAndWhatHelps(t *testing.T) {
 	demands := func(version uint16) API {
 		return secure(&tls.Config{ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients, MaxVersion: version})
 	}
+	stranger := newAuthorityCalled(t, "elsewhere")
 	strangerCert, strangerKey := other.issue(t, "stranger", forClient())
 	plain := httptest.NewServer(http.HandlerFunc(pong))
 	t.Cleanup(plain.Close)
 	secured := secure(&tls.Config{}).base
 	http1 := func(host string) API { return must(ParseAPI("http://" + host)) }
 	https := func(host string) API { return must(ParseAPI("https://" + host)) }
+	dialling := func(err error) Config {
+		return Config{Transport: failing(&net.OpError{Op: "dial", Net: "tcp", Err: err})}
+	}
+	unroutable := func(no syscall.Errno) Config { return dialling(os.NewSyscallError("connect", no)) }
+	linkLocal := &net.OpError{Op: "dial", Net: "tcp6", Addr: &net.TCPAddr{IP: net.ParseIP("fe80::1"), Port: 18080}, Err: os.NewSyscallError("connect", syscall.EINVAL)}
+	sha1 := forServer()
+	sha1.SignatureAlgorithm = x509.ECDSAWithSHA1
+	namesake := newAuthority(t)
+	expired := ca.again(t, dated(&x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}, -48*time.Hour, -24*time.Hour))
+
+	noCA := newAuthority(t).again(t, dated(&x509.Certificate{BasicConstraintsValid: true}, -time.Hour, time.Hour))
 
 	for name, tt := range map[string]struct {
 		api  API
 		cfg  Config
 		says []string // what is wrong and helps
 		not  []string // what would mislead
+		body bool     // it is in the body, which HEAD does not see
 	}{
 		"TLS 1.1 and older":              {api: secure(&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}), says: []string{"has to offer TLS 1.2"}, not: []string{"client certificate", "cert-file"}},
 		"TLS 1.0 without a word":         {api: raw(t, "https", serverHello), says: []string{"has to offer TLS 1.2"}, not: []string{"client certificate", "cert-file"}},
@@ -127,7 +149,7 @@ func TestHintsSayWhatIsWrongAndWhatHelps(t *testing.T) {
 		"https that hangs up":            {api: raw(t, "http", hangsUp), says: []string{"or it speaks https there and api-uri says http"}},
 		"https with an alert":            {api: raw(t, "http", answers("\x15\x03\x01\x00\x02\x02\x46")), says: []string{"not HTTP", "api-uri says http: if K2HR3 speaks https there"}},
 		"https with a page":              {api: raw(t, "http", answers("HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nContent-Length: 3\r\n\r\n<p>")), says: []string{"api-uri says http, and K2HR3 speaks https"}, not: []string{"check role"}},
-		"signed by somebody else":        {api: secure(&tls.Config{}), cfg: Config{CAFile: other.file}, says: []string{"ca-file has to name the authority", "CN=ca", "it is not in " + other.file}},
+		"signed by somebody else":        {api: secure(&tls.Config{}), cfg: Config{CAFile: stranger.file}, says: []string{"ca-file has to name the authority", "CN=ca", "it is not in " + stranger.file}},
 		"not known to the system":        {api: secure(&tls.Config{}), cfg: Config{CAFile: "-"}, says: []string{"ca-file has to name the authority", "the system's authorities do not know it"}},
 		"another name":                   {api: with(issue("elsewhere", &x509.Certificate{DNSNames: []string{"k2hr3.shop.example"}})), says: []string{"api-uri has to use a name that is in", "k2hr3.shop.example"}},
 		"another address":                {api: with(issue("address", &x509.Certificate{IPAddresses: []net.IP{net.IPv4(10, 1, 2, 3)}})), says: []string{"api-uri has to use a name that is in", "10.1.2.3"}},
@@ -137,7 +159,26 @@ func TestHintsSayWhatIsWrongAndWhatHelps(t *testing.T) {
 		"a client's certificate":         {api: with(issue("client's", &x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})), says: []string{"another certificate: one for a server"}, not: []string{"clock"}},
 		"a name that nobody knows":       {api: http1("k2hr3.invalid"), says: []string{"the host in api-uri does not resolve here"}},
 		"something else than K2HR3":      {api: raw(t, "http", answers("SSH-2.0-OpenSSH_9.9\r\n")), says: []string{"what came back is not HTTP"}},
-		"a server that is not listening": {api: http1("127.0.0.1:1"), says: []string{"connection refused"}, not: []string{";"}},
+		"a server that is not listening": {api: http1("127.0.0.1:1"), says: []string{"connection refused", "start K2HR3, or correct the port in api-uri"}},
+		"https that is not listening":    {api: https("127.0.0.1:1"), says: []string{"connection refused", "correct the port in api-uri"}},
+		"no route":                       {api: http1("240.0.0.1"), cfg: unroutable(syscall.ENETUNREACH), says: []string{"network is unreachable", "no way to that address"}},
+		"a host that is not there":       {api: http1("240.0.0.1"), cfg: unroutable(syscall.EHOSTUNREACH), says: []string{"no route to host", "no way to that address", "firewall"}},
+		"a firewall of this host":        {api: http1("240.0.0.1"), cfg: unroutable(syscall.EPERM), says: []string{"not permitted", "IPAddressDeny="}},
+		"link-local without interface":   {api: http1("[fe80::1]:18080"), cfg: Config{Transport: failing(linkLocal)}, says: []string{"invalid argument", "link-local", "api-uri"}},
+		"a mapped address in AAAA":       {api: http1("240.0.0.1"), cfg: dialling(&net.AddrError{Err: "no suitable address found", Addr: "10.0.0.1"}), says: []string{"no suitable address", "needs an A record"}},
+		"signed by SHA-1":                {api: with(issue("sha1", sha1)), says: []string{"SHA-1", "issued anew"}, not: []string{"ca-file"}},
+		"an authority with another key":  {api: secure(&tls.Config{}), cfg: Config{CAFile: namesake.file}, says: []string{"CN=ca", "one of its name is in " + namesake.file, "another key"}, not: []string{"it is not in"}},
+		"an authority that cannot sign":  {api: secure(&tls.Config{}), cfg: Config{CAFile: noCA}, says: []string{"may not sign certificates", noCA}, not: []string{"it is not in"}},
+		"an authority that has expired":  {api: secure(&tls.Config{}), cfg: Config{CAFile: expired}, says: []string{"this host's clock says", "certificate of its authority", "CN=ca", "has to be renewed"}, not: []string{"K2HR3's certificate"}},
+		"headers without an end":         {api: raw(t, "http", answers("HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 70<<10)+"\r\n\r\n")), says: []string{"longer than 64 KiB", "api-uri may name another server"}, not: []string{"net/http", "https"}},
+		"a chunk that is none":           {api: raw(t, "http", answers("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")), says: []string{"HTTP with a fault in it", "a proxy or gateway"}, not: []string{"https"}, body: true},
+		"a chunk of every length":        {api: raw(t, "http", answers("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n")), says: []string{"HTTP with a fault in it"}, body: true},
+		"a control character":            {api: raw(t, "http", answers("HTTP/1.1 302 Found\r\nLocation: http://a\x7fb/\r\nContent-Length: 0\r\n\r\n")), says: []string{"HTTP with a fault in it"}, not: []string{"not HTTP", "https"}},
+		"a negative length":              {api: raw(t, "http", answers("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n")), says: []string{"HTTP with a fault in it"}, not: []string{"not HTTP", "https"}},
+		"a huge length":                  {api: raw(t, "http", answers("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n")), says: []string{"HTTP with a fault in it"}, not: []string{"not HTTP", "https"}},
+		"two lengths":                    {api: raw(t, "http", answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}")), says: []string{"HTTP with a fault in it"}, not: []string{"not HTTP", "https"}},
+		"a header that is none":          {api: raw(t, "http", answers("HTTP/1.1 200 OK\r\nhello\r\n\r\n")), says: []string{"HTTP with a fault in it"}, not: []string{"not HTTP", "https"}},
+		"another protocol behind TLS":    {api: serveSecure(t, good, answers("SSH-2.0-OpenSSH_9.9\r\n")), says: []string{"not HTTP", "api-uri may name another server"}, not: []string{"says http"}},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
 			t.Parallel()
@@ -157,7 +198,9 @@ func TestHintsSayWhatIsWrongAndWhatHelps(t *testing.T) {
 				},
 				"IsMember": func() error { _, _, err := c.IsMember(t.Context(), role, cuk); return err },
 			} {
-				says(t, op, do(), tt.says, tt.not)
+				if op == "Resource" || !tt.body {
+					says(t, op, do(), tt.says, tt.not)
+				}
 			}
 		})
 	}

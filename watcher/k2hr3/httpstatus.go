@@ -53,6 +53,10 @@ func judgeOther(status int) verdict {
 		return verdict{ErrServer, "K2HR3 or a gateway in front of it is asked too often"}
 	case status == http.StatusInternalServerError:
 		return verdict{ErrServer, "K2HR3 failed inside; its log says why"}
+	case status == http.StatusNetworkAuthenticationRequired:
+		return verdict{ErrServer, "the network wants a login before it lets this host out (a captive portal): log in there, or have the network let this host reach K2HR3"}
+	case status == http.StatusNotImplemented, status == http.StatusHTTPVersionNotSupported:
+		return verdict{ErrServer, "K2HR3 gives no such answer: " + hintElsewhere}
 	case status >= 500:
 		return verdict{ErrServer, "K2HR3 is down behind its gateway, or overloaded"}
 	case status == http.StatusProxyAuthRequired:

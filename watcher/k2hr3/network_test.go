@@ -231,7 +231,7 @@ func TestAHeaderWithoutEndIsGivenUp(t *testing.T) {
 			_, _ = fmt.Fprintf(conn, "HTTP/1.1 200 X\r\nContent-Length: %d\r\nX: %s\r\n\r\n%s", len(textAnswer), long(maxHeader), textAnswer)
 		})
 		_, err := c.Resource(t.Context(), Query{Resource: role.Resource(), Token: newToken(t)})
-		if kindOf(t, err) != ErrTransport || !strings.Contains(err.Error(), "headers exceeded 65536 bytes") {
+		if kindOf(t, err) != ErrTransport || !strings.Contains(err.Error(), "longer than 64 KiB") {
 			t.Error(err)
 		}
 	})
@@ -241,7 +241,7 @@ func TestRefusedConnectionSaysSo(t *testing.T) {
 	c := newClient(t, Config{API: must(ParseAPI("http://" + closed))})
 	_, err := c.Resource(t.Context(), Query{Resource: role.Resource(), Token: newToken(t)})
 	const want = "read resource " + resourceYRN + ": " + closed + ": dial tcp4 " + closed + ": connect: connection refused"
-	if err == nil || err.Error() != want {
+	if err == nil || !strings.HasPrefix(err.Error(), want+"; nothing listens ") {
 		t.Errorf("%v\nwant %s", err, want)
 	}
 }

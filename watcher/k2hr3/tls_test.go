@@ -31,8 +31,13 @@ type authority struct {
 
 func newAuthority(t *testing.T) *authority {
 	t.Helper()
+	return newAuthorityCalled(t, "ca")
+}
+
+func newAuthorityCalled(t *testing.T, name string) *authority {
+	t.Helper()
 	a := &authority{dir: t.TempDir()}
-	a.file, _ = a.issue(t, "ca", &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
+	a.file, _ = a.issue(t, name, &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
 	return a
 }
 
@@ -58,6 +63,15 @@ func (a *authority) issue(t *testing.T, name string, template *x509.Certificate)
 	writePEM(t, certFile, "CERTIFICATE", der)
 	writePEM(t, keyFile, "PRIVATE KEY", must(x509.MarshalPKCS8PrivateKey(key)))
 	return certFile, keyFile
+}
+
+// again returns another certificate of the authority's own name and key.
+func (a *authority) again(t *testing.T, template *x509.Certificate) (file string) {
+	t.Helper()
+	template.SerialNumber, template.Subject = big.NewInt(1), a.cert.Subject
+	file = filepath.Join(a.dir, "again.crt")
+	writePEM(t, file, "CERTIFICATE", must(x509.CreateCertificate(rand.Reader, template, template, &a.key.PublicKey, a.key)))
+	return file
 }
 
 func writePEM(t *testing.T, file, kind string, der []byte) {
@@ -149,19 +163,25 @@ func TestCertificateFilesThatCannotBeUsedAreNamed(t *testing.T) {
 	_, otherKey := ca.issue(t, "other", forClient())
 	empty := filepath.Join(t.TempDir(), "empty.pem")
 	noError(t, os.WriteFile(empty, []byte("nothing\n"), 0o600))
+	encrypted, asOfOld := filepath.Join(t.TempDir(), "encrypted.key"), filepath.Join(t.TempDir(), "old.key")
+	writePEM(t, encrypted, "ENCRYPTED PRIVATE KEY", []byte("x"))
+	noError(t, os.WriteFile(asOfOld, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: []byte("x"),
+		Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-256-CBC,00"}}), 0o600))
 	for name, tt := range map[string]struct {
 		cfg    Config
 		reason []string
 	}{
-		"CA missing":        {Config{CAFile: "/nonexistent/ca.pem"}, []string{"ca-file", "/nonexistent/ca.pem", "no such file"}},
-		"CA empty":          {Config{CAFile: empty}, []string{"ca-file", empty, "no certificate in it"}},
-		"CA is a key":       {Config{CAFile: keyFile}, []string{"no certificate in it"}},
-		"key not given":     {Config{CertFile: certFile}, []string{"belong together"}},
-		"cert not given":    {Config{KeyFile: keyFile}, []string{"belong together"}},
-		"key missing":       {Config{CertFile: certFile, KeyFile: "/nonexistent/key"}, []string{"key-file", "/nonexistent/key"}},
-		"cert empty":        {Config{CertFile: empty, KeyFile: keyFile}, []string{"cert-file " + empty}},
-		"key of another":    {Config{CertFile: certFile, KeyFile: otherKey}, []string{"does not match"}},
-		"both, but swapped": {Config{CertFile: keyFile, KeyFile: certFile}, []string{"cert-file"}},
+		"CA missing":               {Config{CAFile: "/nonexistent/ca.pem"}, []string{"ca-file", "/nonexistent/ca.pem", "no such file"}},
+		"CA empty":                 {Config{CAFile: empty}, []string{"ca-file", empty, "no certificate in it"}},
+		"CA is a key":              {Config{CAFile: keyFile}, []string{"no certificate in it"}},
+		"key not given":            {Config{CertFile: certFile}, []string{"belong together"}},
+		"cert not given":           {Config{KeyFile: keyFile}, []string{"belong together"}},
+		"key missing":              {Config{CertFile: certFile, KeyFile: "/nonexistent/key"}, []string{"key-file", "/nonexistent/key"}},
+		"cert empty":               {Config{CertFile: empty, KeyFile: keyFile}, []string{"cert-file " + empty}},
+		"key encrypted":            {Config{CertFile: certFile, KeyFile: encrypted}, []string{"key-file " + encrypted, "the key is encrypted", "without one"}},
+		"key encrypted, as of old": {Config{CertFile: certFile, KeyFile: asOfOld}, []string{"key-file " + asOfOld, "the key is encrypted"}},
+		"key of another":           {Config{CertFile: certFile, KeyFile: otherKey}, []string{"does not match"}},
+		"both, but swapped":        {Config{CertFile: keyFile, KeyFile: certFile}, []string{"cert-file"}},
 	} {
 		tt.cfg.API = must(ParseAPI("https://k2hr3.example"))
 		_, err := New(tt.cfg)

@@ -1,6 +1,7 @@
 package k2hr3
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -88,6 +89,9 @@ func readPair(cfg Config) (*tls.Certificate, error) {
 		return nil, fmt.Errorf("cert-file and key-file: %w", err)
 	}
 	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil && bytes.Contains(key, []byte("ENCRYPTED")) { // in the type or a header of its PEM
+		err = errors.New("the key is encrypted, and nobody is there to give its passphrase: write it without one (openssl pkey -in KEY -out NEW)")
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cert-file %s with key-file %s: %w", cfg.CertFile, cfg.KeyFile, err)
 	}
