@@ -75,3 +75,49 @@ func TestAHostWithoutAnAddressIsToldSo(t *testing.T) {
 		})
 	}
 }
+
+// What is said first is what the rest follows from, in `check`, in the log and by doctor. A note
+// from which nothing follows stays behind what is grave.
+func TestACauseComesBeforeWhatFollowsFromIt(t *testing.T) {
+	for _, tt := range []struct {
+		name, old, new string
+		line           int
+		says           string
+		then           string // what follows
+	}{
+		{"a byte order mark", "[GLOBAL]", "\ufeff[GLOBAL]", 1, "UTF-8 byte order mark", "GROUP is missing"},
+		{"a NUL in a value", "= hash", "= ha\x00sh", 5, "NUL byte", `DELIVERMODE is "ha"`},
+		{"a control character in a value", "= hash", "= hash\x1b", 5, "control character", `DELIVERMODE is "hash`},
+		{"a control character before a header", "[GLOBAL]", "\x01[GLOBAL]", 1, `does not take this line ("\x01[GLOBAL]")`, "GROUP is missing"},
+		{"a no-break space before a header", "[GLOBAL]", "\u00a0[GLOBAL]", 1, `does not take this line ("\u00a0[GLOBAL]")`, "GROUP is missing"},
+		{"a header that is not closed", "[GLOBAL]", "[GLOBAL", 1, "does not take this line", "GROUP is missing"},
+		{"a server's header that is not closed", "[SVRNODE]", "[SVRNODE", 10, "that is [SVRNODE]", "no server nodes"},
+		{"a comment behind a slave's header", "[SLVNODE]", "[SLVNODE] # first", 15, "that is [SLVNODE]", "no slave nodes"},
+		{"a header in lower case", "[GLOBAL]", "[global]", 1, "you probably mean [GLOBAL]", "GROUP is missing"},
+		{"a server's header in lower case", "[SVRNODE]", "[svrnode]", 10, "you probably mean [SVRNODE]", "no server nodes"},
+		{"a header with an S", "[GLOBAL]", "[GLOBALS]", 1, "does not know the section [GLOBALS]", "GROUP is missing"},
+		{"no header", "[GLOBAL]", "# GLOBAL", 2, "before the first section header", "GROUP is missing"},
+		{"INCLUDE", "GROUP = orders", "INCLUDE = orders.ini", 3, "has no INCLUDE", "GROUP is missing"},
+		{"CR alone behind a value", "FILEVERSION = 7\nGROUP", "FILEVERSION = 7\rGROUP", 2, "a CR within it", "GROUP is missing"},
+		{"CR alone behind a header", "[SVRNODE]\n", "[SVRNODE]\r", 10, "a CR within it", "no server nodes"},
+		{"CR alone", "\n", "\r", 0, "CR alone", ""},
+		{"a key in lower case", "GROUP", "group", 3, "you probably mean GROUP", "GROUP is missing"},
+		{"a node's key in lower case", "PORT = 8020\nCTLPORT", "PORT = 8020\nCtlPort", 13, "you probably mean CTLPORT", "has no CTLPORT"},
+		{"a quote that is not closed", "= orders", `= "orders`, 3, "a quote that is not closed", "GROUP is missing"},
+		{"a text that is cut off", "NAME = 10.20.0.31\nCTLPORT = 8031\n", "NAME", 16, "cut off", "has no CTLPORT"},
+		{"a note from which nothing follows", "DELIVERMODE = hash", "DELIVERMODE = haha\nReplica = 1", 5, `DELIVERMODE is "haha"`, ""},
+		{"a section of somebody else's", "GROUP = orders\n", "[REGION]\nGRUPPE = orders\n[GLOBAL]\n", 0, "GROUP is missing", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			text := strings.ReplaceAll(good, tt.old, tt.new)
+			r := Judge(t.Context(), []byte(text), shop(), nil)
+			r.Weigh("chmpxconftest", "it says no") // which knows no cause
+			if f := r.Findings[0]; r.Verdict != Reject || f.Line != tt.line || !strings.Contains(f.Text, tt.says) {
+				t.Fatalf("%v, and first %v", r.Verdict, r.Findings)
+			}
+			if why := r.Why(); !strings.HasPrefix(why, r.Findings[0].InWords()) || !strings.Contains(why, tt.then) {
+				t.Errorf("it says: %s", why)
+			}
+		})
+	}
+}

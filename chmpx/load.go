@@ -70,6 +70,7 @@ type loader struct {
 	svr, slv blocks
 	row      []block  // blocks not yet used
 	lastLine ini.Line // the last line that is not blank
+	unread   int      // the line that hides the header of the lines below it; 0: they have theirs
 	tls      tlsState
 }
 
@@ -106,6 +107,7 @@ func (l *loader) scan(b []byte) {
 	l.global = make(map[string]entry, 48)
 	l.svr = newBlocks(ini.SvrNode, b)
 	l.slv = newBlocks(ini.SlvNode, b)
+	l.lost = map[lostKey]int{}
 	odd := l.scanBytes(b)
 
 	var open *block
@@ -117,10 +119,12 @@ func (l *loader) scan(b []byte) {
 		if odd {
 			l.checkBytes(b, line)
 		}
+		l.checkHidden(b, line)
 		switch line.Kind {
 		case ini.Section:
 			l.closeBlock(in, open)
 			open, in = nil, nil
+			l.unread = 0
 			switch line.Section {
 			case ini.SvrNode:
 				in, open = &l.svr, l.newBlock(line.Number)
@@ -155,7 +159,7 @@ func (l *loader) newBlock(line int) *block {
 
 func (l *loader) setGlobal(line ini.Line) {
 	if !isGlobalKey(line.Key) {
-		l.noteUnknownKey(line)
+		l.noteUnknownKey(line, 0)
 		return
 	}
 	if old := l.global[line.Key]; old.line != 0 {
@@ -167,7 +171,7 @@ func (l *loader) setGlobal(line ini.Line) {
 func (l *loader) setNode(open *block, line ini.Line) {
 	k := nodeKeyOf(line.Key)
 	if k == noNodeKey {
-		l.noteUnknownKey(line)
+		l.noteUnknownKey(line, open.line)
 		return
 	}
 	if old := open.v[k]; old.line != 0 {
@@ -213,6 +217,7 @@ func (bs *blocks) sort() {
 }
 
 func (l *loader) noteUnknownSection(line ini.Line) {
+	l.unread = line.Number
 	name := strings.ToUpper(strings.Trim(line.Key, " \t"))
 	switch name {
 	case ini.Global, ini.SvrNode, ini.SlvNode:
@@ -226,7 +231,13 @@ func (l *loader) noteUnknownSection(line ini.Line) {
 func (l *loader) noteDropped(line ini.Line) {
 	switch line.Reason {
 	case ini.UnknownSection:
+		l.lose(line.Key, line.Number, 0)
 	case ini.NoSection:
+		l.lose(line.Key, line.Number, 0)
+		if l.unread == line.Number { // which is said
+			return
+		}
+		l.unread = cmp.Or(l.unread, line.Number)
 		l.add(Accept, RuleDroppedLine, line.Number, "", "chmpx ignores this line: it comes before the first section header")
 	case ini.NoKey:
 		l.add(Accept, RuleDroppedLine, line.Number, "", "chmpx drops this line: %s", line.Reason)
@@ -239,15 +250,91 @@ func (l *loader) noteDropped(line ini.Line) {
 	}
 }
 
-func (l *loader) noteUnknownKey(line ini.Line) {
+// noteUnknownKey is for a line of the node's section that begins in line in, or of [GLOBAL].
+func (l *loader) noteUnknownKey(line ini.Line, in int) {
 	upper := strings.ToUpper(line.Key)
+	l.lose(upper, line.Number, in)
 	switch {
+	case l.unread == line.Number: // which is said
+	case upper == include:
+		l.add(Accept, RuleUnknownKey, line.Number, "", "chmpx has no %s: it ignores this line, and what that file has is missing", include)
 	case knownIn(line.Section, upper):
 		l.add(Accept, RuleUnknownKey, line.Number, upper, "chmpx does not know the key %s and ignores it; you probably mean %s, in upper case", quote(line.Key), upper)
 	case isGlobalKey(line.Key) || nodeKeyOf(line.Key) != noNodeKey:
 		l.add(Accept, RuleUnknownKey, line.Number, line.Key, "chmpx does not read %s in [%s] and ignores it", line.Key, line.Section)
 	default:
 		l.add(Accept, RuleUnknownKey, line.Number, "", "chmpx does not know the key %s and ignores it", quote(line.Key))
+	}
+}
+
+// lose remembers a key that chmpx does not read for what a line is, or for the header that is
+// hidden further up. in is the line of the node's section that it is lost for; 0: none.
+func (l *loader) lose(key string, line, in int) {
+	if l.unread != 0 {
+		line, in = l.unread, 0
+	}
+	key = strings.ToUpper(key)
+	if key == include { // what it would have brought
+		for _, key := range []string{"GROUP", "FILEVERSION", "DELIVERMODE", "NAME"} {
+			l.lost[lostKey{key, line}] = 0
+		}
+	}
+	if isGlobalKey(key) || nodeKeyOf(key) != noNodeKey {
+		l.lost[lostKey{key, line}] = in
+	}
+}
+
+// include is a key that others than chmpx know (docs/chmpx.md A.2).
+const include = "INCLUDE"
+
+// checkHidden looks for the header of a section, and for more lines, that a line hides from chmpx.
+func (l *loader) checkHidden(b []byte, line ini.Line) {
+	text := b[line.Start:line.End]
+	if bytes.IndexByte(text, '\r') >= 0 {
+		l.checkCR(string(text), line.Number)
+	}
+	header := hiddenHeader(text, line.Kind)
+	if header == "" || l.unread == line.Number {
+		return
+	}
+	rule := RuleUnknownSection
+	if controlIn(text) >= 0 {
+		rule = RuleBytes
+	}
+	l.add(Accept, rule, line.Number, "", "chmpx does not take this line (%s) for the header of a section: that is %s], with nothing in front of it or behind it, not even a comment", quote(string(text)), header)
+	l.unread = line.Number
+	if header != "["+ini.Global {
+		l.lose("NAME", line.Number, 0)
+	}
+}
+
+// hiddenHeader is how the header of a section begins that is in a line which is none; empty: there
+// is none in it.
+func hiddenHeader(text []byte, kind ini.Kind) string {
+	if kind != ini.Pair && kind != ini.Dropped || bytes.IndexByte(text, '[') < 0 {
+		return ""
+	}
+	key, _, _ := strings.Cut(strings.ToUpper(string(text)), "=")
+	for _, header := range []string{"[" + ini.Global, "[" + ini.SvrNode, "[" + ini.SlvNode} {
+		if strings.Contains(key, header) {
+			return header
+		}
+	}
+	return ""
+}
+
+// checkCR looks for lines that end in CR alone.
+func (l *loader) checkCR(text string, line int) {
+	lost := len(l.lost)
+	for _, part := range strings.Split(text, "\r")[1:] {
+		key, _, _ := strings.Cut(part, "=")
+		if strings.HasPrefix(part, "["+ini.SvrNode) || strings.HasPrefix(part, "["+ini.SlvNode) {
+			key = "NAME"
+		}
+		l.lose(strings.TrimSpace(key), line, 0)
+	}
+	if len(l.lost) > lost {
+		l.add(Accept, RuleBytes, line, "", "this line has a CR within it, which chmpx does not take for the end of a line; end lines with LF")
 	}
 }
 
@@ -268,6 +355,7 @@ func (l *loader) scanBytes(b []byte) (odd bool) {
 			l.add(Accept, RuleBytes, 1, "", "the text begins with a UTF-8 byte order mark, which chmpx does not skip; here it does no harm, before a section header it would")
 		} else {
 			l.add(Dangerous, RuleBytes, 1, "", "the text begins with a UTF-8 byte order mark, which chmpx takes for part of the first line: a section header there is not recognised and its keys are lost; save the template without the mark")
+			l.unread = 1
 		}
 	}
 	return controlIn(b) >= 0
@@ -295,6 +383,7 @@ func (l *loader) checkBytes(b []byte, line ini.Line) {
 		return
 	}
 	switch {
+	case line.Kind == ini.Dropped && hiddenHeader(text, line.Kind) != "": // which checkHidden tells
 	case line.Kind == ini.Comment, line.Reason == ini.UnknownSection, line.Reason == ini.NoSection:
 		l.add(Accept, RuleBytes, line.Number, "", "this line has a control character (0x%02x); here it does no harm", text[i])
 	case text[i] == 0:

@@ -15,7 +15,7 @@ func (l *loader) loadServers() {
 		if l.svr.headers > 0 {
 			l.add(Reject, RuleNoServer, 0, "NAME", "the file lists no server nodes: none of its %d [SVRNODE] sections has a NAME; chmpx cannot load such a file and exits", l.svr.headers)
 		} else {
-			l.add(Reject, RuleNoServer, 0, "", "the file lists no server nodes yet: it has no [SVRNODE] section; chmpx cannot load such a file and exits, so wait until a server has joined the cluster")
+			l.add(Reject, RuleNoServer, 0, "NAME", "the file lists no server nodes yet: it has no [SVRNODE] section; chmpx cannot load such a file and exits, so wait until a server has joined the cluster")
 		}
 		return
 	}
@@ -70,7 +70,7 @@ func (l *loader) loadSlaves() {
 		if l.slv.headers > 0 {
 			l.add(Reject, RuleNoSlave, 0, "NAME", "the file lists no slave nodes: none of its %d [SLVNODE] sections has a NAME; %s", l.slv.headers, mend)
 		} else {
-			l.add(Reject, RuleNoSlave, 0, "", "the file lists no slave nodes: it has no [SLVNODE] section; %s", mend)
+			l.add(Reject, RuleNoSlave, 0, "NAME", "the file lists no slave nodes: it has no [SLVNODE] section; %s", mend)
 		}
 		return
 	}

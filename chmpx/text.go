@@ -20,6 +20,9 @@ func notAConfiguration(b []byte) (rule, text string, found bool) {
 	if hasSection(b) {
 		return "", "", false
 	}
+	if bytes.IndexByte(b, '\r') >= 0 && hasSection(bytes.ReplaceAll(b, []byte("\r"), []byte("\n"))) {
+		return RuleForeign, "the lines of this text end in CR alone, which chmpx does not take for the end of a line: it finds no section in it, cannot load it and exits; save it with LF", true
+	}
 	const exits = ": chmpx finds no section in it, cannot load it and exits"
 	switch {
 	case start[0] == '<':

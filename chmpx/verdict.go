@@ -1,7 +1,6 @@
 package chmpx
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -33,6 +32,9 @@ type Finding struct {
 	Key string
 	// Verdict is what this finding alone makes of the file. Accept marks a note.
 	Verdict Verdict
+	// Cause: something in the text is not to chmpx what it looks like, and other findings may
+	// follow from that: a byte order mark, from which a GROUP that is missing follows.
+	Cause bool
 	// Rule is one of the Rule constants.
 	Rule string
 	// Text says what is wrong, what chmpx does then, and what to do about it.
@@ -61,7 +63,7 @@ func (f Finding) InWords() string {
 type Report struct {
 	// Verdict is the worst of all findings.
 	Verdict Verdict
-	// Findings are ordered by verdict, worst first, then by line.
+	// Findings are ordered: causes first, then by verdict, worst first, then by line.
 	Findings []Finding
 	// Config is nil if the load would fail.
 	Config *Config
@@ -73,6 +75,26 @@ type Report struct {
 // Has reports whether a finding of that rule was made.
 func (r Report) Has(rule string) bool {
 	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Rule == rule })
+}
+
+// Grave are the findings for which a file is not put in place, and their causes.
+func (r Report) Grave() []Finding {
+	return slices.DeleteFunc(slices.Clone(r.Findings), func(f Finding) bool { return f.Verdict == Accept && !f.Cause })
+}
+
+// Why is the first few of the grave findings in a line.
+func (r Report) Why() string {
+	const most = 3
+	var texts []string
+	grave := r.Grave()
+	for i, f := range grave {
+		if i == most {
+			texts = append(texts, fmt.Sprintf("and %d more", len(grave)-most))
+			break
+		}
+		texts = append(texts, f.InWords())
+	}
+	return strings.Join(texts, "; ")
 }
 
 // Weigh adds the verdict of program, which runs chmpx's own loader, on the same file, if the two
@@ -93,7 +115,11 @@ func (r *Report) Weigh(program, refusal string) {
 		f.Text = program + " does not load it: " + refusal
 	}
 	f.Verdict, r.Verdict = Reject, Reject
-	r.Findings = slices.Insert(r.Findings, 0, f)
+	at := 0
+	for at < len(r.Findings) && r.Findings[at].Cause {
+		at++
+	}
+	r.Findings = slices.Insert(r.Findings, at, f)
 }
 
 // maxFindings is how many findings of one rule and key are listed one by one;
@@ -105,6 +131,15 @@ type findings struct {
 	list  []Finding
 	count map[findingKind]int
 	worst Verdict
+	// lost are the keys that chmpx does not read, by the finding that says why.
+	lost map[lostKey]int
+}
+
+// lostKey is a key that chmpx does not read, and the line of the finding that says why. Its value
+// in findings.lost is the line of the node's section that it is lost for; 0: [GLOBAL], or the file.
+type lostKey struct {
+	key  string
+	line int
 }
 
 type findingKind struct {
@@ -137,12 +172,41 @@ func (f *findings) sorted() []Finding {
 		}
 	}
 	f.count = nil
+	f.markCauses()
 	// sort's functions are there once; slices' are there once for each type, which takes 7 KB.
 	sort.SliceStable(f.list, func(i, j int) bool {
 		a, b := f.list[i], f.list[j]
-		return cmp.Or(cmp.Compare(b.Verdict, a.Verdict), cmp.Compare(a.Line, b.Line)) < 0
+		switch {
+		case a.Cause != b.Cause:
+			return a.Cause
+		case a.Verdict != b.Verdict && !a.Cause:
+			return a.Verdict > b.Verdict
+		}
+		return a.Line < b.Line
 	})
 	return f.list
+}
+
+// markCauses marks what other findings follow from: damage to the text, and a line for which chmpx
+// does not read a key that another finding is about.
+func (f *findings) markCauses() {
+	for i := range f.list {
+		x := &f.list[i]
+		switch {
+		case x.Verdict == Accept:
+			x.Cause = f.lostFor(x.Line)
+		case x.Rule == RuleBytes || x.Rule == RuleCut || x.Rule == RuleDroppedLine:
+			x.Cause = true
+		}
+	}
+}
+
+// lostFor tells whether a grave finding is about a key that is lost for what is said of a line.
+func (f *findings) lostFor(line int) bool {
+	return slices.ContainsFunc(f.list, func(g Finding) bool {
+		in, lost := f.lost[lostKey{g.Key, line}]
+		return lost && g.Verdict != Accept && (g.Line == 0 || g.Line == in || in == 0 && g.Rule == RuleRequiredKey)
+	})
 }
 
 // quote makes text from the file safe in a message: shortened, escaped, quoted.

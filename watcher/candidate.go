@@ -94,7 +94,7 @@ func (w *Watcher) refuse(r chmpx.Report) error {
 		return &Refusal{Report: r, Reason: "it lists no server nodes yet; waiting for the first"}
 	}
 	if r.Verdict != chmpx.Accept {
-		return &Refusal{Report: r, Reason: r.Verdict.String() + ": " + worst(r)}
+		return &Refusal{Report: r, Reason: r.Verdict.String() + ": " + r.Why()}
 	}
 	if f, ok := r.Leftover(); ok {
 		return &Refusal{Report: r, Reason: f.InWords()}
@@ -107,24 +107,6 @@ func (w *Watcher) refuse(r chmpx.Report) error {
 
 // onlyNoServer: the text would do, but for a cluster that has no server yet.
 func onlyNoServer(r chmpx.Report) bool {
-	return r.Has(chmpx.RuleNoServer) && !slices.ContainsFunc(r.Findings, func(f chmpx.Finding) bool {
-		return f.Verdict != chmpx.Accept && f.Rule != chmpx.RuleNoServer
-	})
-}
-
-// worst returns the findings that made the verdict, the first few of them.
-func worst(r chmpx.Report) string {
-	const most = 3
-	var texts []string
-	for _, f := range r.Findings {
-		if f.Verdict != r.Verdict {
-			break
-		}
-		if len(texts) == most {
-			texts = append(texts, "and more")
-			break
-		}
-		texts = append(texts, f.InWords())
-	}
-	return strings.Join(texts, "; ")
+	grave := r.Grave()
+	return len(grave) > 0 && !slices.ContainsFunc(grave, func(f chmpx.Finding) bool { return f.Rule != chmpx.RuleNoServer })
 }

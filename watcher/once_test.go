@@ -86,6 +86,15 @@ func TestOnce(t *testing.T) {
 		{"chmpxstatus has no access", func(h *host) { h.chmpx.failing = daemon.ErrNoAccess }, "no access to chmpx's shared memory", 1},
 		{"no chmpxstatus is configured", func(h *host) { h.blind = true }, "", 1},
 		{"a refused text", func(h *host) { done(h); h.leave(1) }, "it lists no server nodes yet", 1},
+		{"a text with a byte order mark", func(h *host) {
+			done(h)
+			_, after, _ := strings.Cut(h.cluster.Text(), "[GLOBAL]")
+			h.cluster.SetText("\ufeff[GLOBAL]" + after)
+		}, "RESOURCE not applied: reject: line 1: the text begins with a UTF-8 byte order mark", 1},
+		{"a text whose [SVRNODE] is misspelt", func(h *host) {
+			done(h)
+			h.cluster.SetText(strings.ReplaceAll(h.cluster.Text(), "[SVRNODE]", "[SvrNode]"))
+		}, "you probably mean [SVRNODE]", 1},
 		{"a second opinion against it", func(h *host) {
 			done(h)
 			h.object(func(context.Context) error { return errors.New("no, thank you") })

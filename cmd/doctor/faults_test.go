@@ -191,6 +191,12 @@ func k2hr3Faults() []fault {
 		}, cause: "text", says: "no server nodes"},
 		{name: "fewer servers than min-servers", seed: func(p *patient) { p.args = []string{"--min-servers", "4"} }, cause: "text", says: "min-servers"},
 		{name: "a text that kills chmpx", seed: text("GROUP ", "GRUPPE "), cause: "text", says: "GROUP"},
+		{name: "a text with a byte order mark", seed: func(p *patient) {
+			_, after, _ := strings.Cut(p.cluster.Text(), "[GLOBAL]")
+			p.cluster.SetText("\ufeff[GLOBAL]" + after)
+		}, cause: "text", says: "reject: line 1: the text begins with a UTF-8 byte order mark"},
+		{name: "a text with a NUL", seed: text("= hash", "= ha\x00sh"), cause: "text", says: "this line has a NUL byte"},
+		{name: "a text whose [SVRNODE] is misspelt", seed: text("[SVRNODE]", "[SvrNode]"), cause: "text", says: "you probably mean [SVRNODE]"},
 		{name: "a text that overruns chmpx's tables", seed: text("MAXCHMPX            = 256", "MAXCHMPX            = 2"), cause: "text", says: "MAXCHMPX"},
 		{name: "half a text", seed: func(p *patient) { p.cluster.SetText(p.cluster.Text()[:len(p.cluster.Text())/2]) }, cause: "text"},
 		{name: "a placeholder that nobody replaces", seed: text("= orders", "= __K2HDKC_GROUP__"), cause: "text", says: "flavour = openstack"},

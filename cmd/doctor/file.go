@@ -58,14 +58,14 @@ func lookFile(_ context.Context, x *exam) *finding {
 	case now.err != nil:
 		return bad("put it out of the way; "+self, "%v", now.err).at("%s", p).after("folder")
 	}
-	grave := grave(now.report)
+	grave := now.report.Grave()
 	switch {
 	case onlyRules(grave, chmpx.RuleTLSFile) || onlyRules(grave, chmpx.RuleTLSFile, chmpx.RuleSelfUnsure):
 		return good("chmpx would take it, but for the certificates it names").at("%s", p)
 	case onlyRules(grave, chmpx.RuleSelfUnsure):
-		return warn("look at the name service of this host (/etc/resolv.conf), or set tag", "%s", inWords(grave)).at("%s", p).after("name")
+		return warn("look at the name service of this host (/etc/resolv.conf), or set tag", "%s", now.report.Why()).at("%s", p).after("name")
 	case len(grave) > 0:
-		f := bad(self, "%s is not what the agent put there, or is out of date: %s: %s", p, now.report.Verdict, inWords(grave)).at("%s", p).after("agent", "folder")
+		f := bad(self, "%s is not what the agent put there, or is out of date: %s: %s", p, now.report.Verdict, now.report.Why()).at("%s", p).after("agent", "folder")
 		if x.text.Has(grave[0].Rule) { // it is about this host, or K2HR3's text is as bad
 			f = f.after("text")
 		}

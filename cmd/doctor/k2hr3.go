@@ -166,16 +166,16 @@ func lookText(ctx context.Context, x *exam) *finding {
 	b := render.Bytes(x.answer.Text, x.values(x.revision()))
 	fresh := x.Judge(ctx, b, nil)
 	x.text = fresh
-	grave := grave(fresh)
+	grave := fresh.Grave()
 	switch c := fresh.Config; {
 	case onlyRules(grave, chmpx.RuleNoServer):
 		return bad("start a server node of the cluster; if one runs, the RESOURCE's template lists another role's hosts", "it lists no server nodes")
 	case onlyRules(grave, chmpx.RuleTLSFile):
 		return good("chmpx would take it, but for the certificates it names")
 	case onlyRules(grave, chmpx.RuleSelfUnsure) && len(grave) > 0:
-		return warn("look at the name service of this host (/etc/resolv.conf), or set tag", "%s", inWords(grave))
+		return warn("look at the name service of this host (/etc/resolv.conf), or set tag", "%s", fresh.Why())
 	case len(grave) > 0:
-		return bad(mend, "%s: %s", fresh.Verdict, inWords(grave))
+		return bad(mend, "%s: %s", fresh.Verdict, fresh.Why())
 	case fresh.Has(chmpx.RulePlaceholder):
 		left, _ := fresh.Leftover()
 		return bad(mend, "%s", left.InWords())
@@ -200,9 +200,9 @@ func (x *exam) liveText(ctx context.Context, b []byte) (*finding, bool) {
 		applied = c
 	}
 	live := x.Judge(ctx, b, watcher.Running(p.status, applied))
-	if grave := grave(live); len(grave) > 0 && !onlyRules(grave, chmpx.RuleTLSFile, chmpx.RuleSelfUnsure) {
+	if grave := live.Grave(); len(grave) > 0 && !onlyRules(grave, chmpx.RuleTLSFile, chmpx.RuleSelfUnsure) {
 		return bad("restart chmpx when it suits its clients (systemctl restart "+x.Options.Unit+"): the agent puts the file in place in between",
-			"a fresh chmpx takes it, and the one that runs must not load it: %s", inWords(grave)), true
+			"a fresh chmpx takes it, and the one that runs must not load it: %s", live.Why()), true
 	}
 	return nil, false
 }
@@ -220,28 +220,9 @@ func nodes(c *chmpx.Config) string {
 	return fmt.Sprintf("%s, %s", prose.Count(len(c.Servers), "server node"), prose.Count(len(c.Slaves), "slave node"))
 }
 
-// grave are the findings for which a file is not put in place.
-func grave(r chmpx.Report) []chmpx.Finding {
-	return slices.DeleteFunc(slices.Clone(r.Findings), func(f chmpx.Finding) bool { return f.Verdict == chmpx.Accept })
-}
-
 // onlyRules reports whether there are findings, all of these rules.
 func onlyRules(findings []chmpx.Finding, rules ...string) bool {
 	return len(findings) > 0 && !slices.ContainsFunc(findings, func(f chmpx.Finding) bool { return !slices.Contains(rules, f.Rule) })
-}
-
-// inWords is the first few findings in a line.
-func inWords(findings []chmpx.Finding) string {
-	const most = 3
-	var texts []string
-	for i, f := range findings {
-		if i == most {
-			texts = append(texts, fmt.Sprintf("and %d more", len(findings)-most))
-			break
-		}
-		texts = append(texts, f.InWords())
-	}
-	return strings.Join(texts, "; ")
 }
 
 // allThere has a file load whatever certificates are on this host.

@@ -82,12 +82,7 @@ func (w wait) load() (*chmpx.Config, error) {
 	if c != nil {
 		return c, nil
 	}
-	for _, f := range findings {
-		if f.Verdict == chmpx.Reject {
-			return nil, fmt.Errorf("chmpx does not load %s: %s", w.file, f.InWords())
-		}
-	}
-	return nil, fmt.Errorf("chmpx does not load %s", w.file)
+	return nil, fmt.Errorf("chmpx does not load %s: %s", w.file, chmpx.Report{Findings: findings}.Why())
 }
 
 // late says what chmpx runs when the limit has passed.

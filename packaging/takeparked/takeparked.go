@@ -59,7 +59,7 @@ func (t take) run(ctx context.Context) error {
 		return err
 	}
 	if r := t.judge(ctx, b, nil); r.Verdict != chmpx.Accept {
-		return fmt.Errorf("%s is not put in place: %s: %s", t.file.ParkedPath(), r.Verdict, r.Findings[0].Text)
+		return fmt.Errorf("%s is not put in place: %s: %s", t.file.ParkedPath(), r.Verdict, r.Why())
 	}
 	if err := t.file.TakeParked(b); err != nil {
 		return err
