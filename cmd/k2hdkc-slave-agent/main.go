@@ -65,6 +65,8 @@ var errSaid = errors.New("said already")
 
 // main runs a command line and returns its exit status.
 func (p *program) main(ctx context.Context, args []string) int {
+	out := &results{to: p.stdout}
+	p.stdout = out
 	verb, rest, err := options.ParseVerb(args)
 	p.daemon.Store(verb.Name == "run")
 	switch {
@@ -79,6 +81,9 @@ func (p *program) main(ctx context.Context, args []string) int {
 	}
 	if errors.Is(err, options.ErrHelp) {
 		err = options.Usage(p.stdout, verb)
+	}
+	if out.err != nil && (err == nil || errors.Is(err, errSaid)) {
+		err = out.err // nothing has been said
 	}
 	var usage *options.UsageError
 	var gone goneError
@@ -102,6 +107,27 @@ func (p *program) main(ctx context.Context, args []string) int {
 		p.fail(err)
 		return 1
 	}
+}
+
+// results is a writer that remembers its first error: what is not all there is no result.
+type results struct {
+	to  io.Writer
+	err error
+}
+
+func (w *results) Write(b []byte) (n int, err error) {
+	if w.err == nil {
+		n, w.err = w.to.Write(b)
+	}
+	return n, w.err
+}
+
+// Fd is for whoever asks whether this is a terminal.
+func (w *results) Fd() uintptr {
+	if f, ok := w.to.(interface{ Fd() uintptr }); ok {
+		return f.Fd()
+	}
+	return ^uintptr(0)
 }
 
 // note tells the operator what to mind besides the result, each line under the program's name.

@@ -2,7 +2,6 @@ package screen
 
 import (
 	"io"
-	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,7 +15,7 @@ const usualWidth = 80
 // calls itself dumb.
 func On(w io.Writer, getenv func(string) string, now time.Time) Screen {
 	s := Screen{Now: now}
-	f, ok := w.(*os.File)
+	f, ok := w.(interface{ Fd() uintptr })
 	if !ok {
 		return s
 	}
