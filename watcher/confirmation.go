@@ -17,6 +17,7 @@ type confirmation struct {
 	done    bool                 // chmpx runs the current slave.ini
 	doneAt  time.Time            // when it was first seen to
 	changed time.Time            // when the change was there that chmpx has yet to run; zero: none
+	stopped trouble              // chmpx does not go on
 }
 
 // expect waits for chmpx to show a revision that was just put in place. before
@@ -54,6 +55,7 @@ func (c *confirmation) confirmed(now time.Time) (changed time.Time) {
 		c.doneAt = now
 	}
 	changed = c.changed
+	c.stopped.over()
 	c.done, c.tries, c.changed = true, 0, time.Time{}
 	return changed
 }

@@ -102,6 +102,34 @@ func TestAChmpxThatTakesNothingIsRestartedWhereThatIsWanted(t *testing.T) {
 	})
 }
 
+// A chmpx that is stopped has lost nothing: neither another replacement nor a restart is of use.
+func TestAChmpxThatIsStoppedIsWaitedFor(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.config.RestartUnconfirmed = true
+		h.unit = &fakeUnit{state: unitState("loaded", "active", "enabled")}
+		h.unit.restarted = h.chmpx.begin
+		h.applied()
+		h.chmpx.set(func(c *fakeChmpx) { c.stopped, c.lag = true, time.Hour })
+		h.change(2)
+		h.pass(h.config.Confirm + 2*time.Second)
+		h.log.want(t, 1, "WARN", "chmpx is stopped", "kill -CONT", "revision=2", "runs=1")
+		h.pass(15 * time.Minute)
+		h.log.want(t, 0, "lost its watch")
+		if n := h.log.count("WARN", "chmpx is stopped"); n < 2 || n > 6 {
+			t.Errorf("it says so %d times", n)
+		}
+		h.wantRevision(2)
+		h.wantJobs("")
+		h.chmpx.set(func(c *fakeChmpx) { c.stopped, c.lag = false, 0 })
+		h.pass(5 * time.Second)
+		h.log.want(t, 1, "chmpx runs the current slave.ini", "revision=2")
+		h.chmpx.set(func(c *fakeChmpx) { c.deaf = true }) // what goes wrong later is another trouble
+		h.change(3)
+		h.pass(time.Minute)
+		h.log.want(t, 1, "WARN", "replacing the file once more")
+	})
+}
+
 func TestARestartWaitsForAReloadThatIsStillUnderWay(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
 		h.config.RestartUnconfirmed = true

@@ -53,6 +53,7 @@ type fakeChmpx struct {
 	lag      time.Duration // it takes a new file so much later
 	deaf     bool          // it does not notice new files
 	skip     int           // it does not notice the next so many
+	stopped  bool          // a signal has stopped it
 	left     bool          // it has left its memory when it ended
 	missing  bool          // chmpxstatus is not installed
 	indirect bool          // chmpxstatus has to run for each look
@@ -261,6 +262,12 @@ func (c *fakeChmpx) LeftMemory(string, int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.left
+}
+
+func (c *fakeChmpx) Stopped(daemon.Status) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stopped
 }
 
 func (c *fakeChmpx) Status(ctx context.Context, group string, ctlPort int) (daemon.Status, error) {

@@ -37,6 +37,7 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"a chmpx that is restarted between two looks", "says so, once", "watcher/look_test.go", "TestARestartIsNoEnd"},
 	{"a chmpx that is restarted, with smaller tables, right before a replacement", "judges the text for that one", "watcher/look_test.go", "TestAChmpxThatWasRestartedJustBeforeTheReplacementIsJudgedAsItIs"},
 	{"a text that comes right after a chmpx has started on the one before", "judges it by all that this chmpx runs, also by what chmpxstatus does not show", "watcher/parking_test.go", "TestATextThatFollowsAtTheStartOfChmpxIsJudgedByWhatThatRuns"},
+	{"a chmpx that a signal, a debugger or its cgroup's freezer has stopped, when a new text comes", "says so, and waits for it to go on; neither replaces the file again nor restarts it", "watcher/confirmation_test.go", "TestAChmpxThatIsStoppedIsWaitedFor"},
 	{"a chmpx that somebody stops just when it gets a new text, without systemd", "restores the one before; tries the text once more when chmpx runs", "watcher/confirmation_test.go", "TestAChmpxThatMayHaveBeenStoppedGetsTheTextOnceMore"},
 	{"a look-up of a name that hangs in open(2)", "ends within a second of SIGTERM", "tests/e2e/stop_test.go", "TestALookUpThatHangsDoesNotKeepTheAgentFromEnding"},
 	{"the file of the time zone (/etc/localtime, or what TZ names) is a FIFO, or its file system hangs", "shows all times in UTC, and warns; waits 2 s at most", "tests/e2e/stop_test.go", "TestATimeZoneThatCannotBeReadKeepsNobodyWaiting"},

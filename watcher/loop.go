@@ -86,7 +86,7 @@ func (w *Watcher) newLoop(ctx context.Context, once bool) *loop {
 		output:       output{refusal: trouble{log: log}},
 		repair:       repair{changed: trouble{log: w.Log}, failure: trouble{log: w.Log}},
 		probe:        newProbe(w.Config, w.Log),
-		confirmation: confirmation{limit: confirm},
+		confirmation: confirmation{limit: confirm, stopped: trouble{log: w.Log}},
 		ring:         ring{log: w.Log},
 		jobs:         unitJobs{log: w.Log, absent: w.Unit == nil},
 		pace:         pace,

@@ -276,6 +276,11 @@ func (l *loop) restartUnit(now time.Time) {
 // watch is lost only a restart does.
 func (l *loop) notTaken(now time.Time, st daemon.Status) {
 	log := l.Log.With("revision", l.output.file.config.FileVersion, "runs", st.Revision, "pid", st.PID)
+	if l.Chmpx.Stopped(st) { // it loads the file as soon as it goes on
+		l.confirmation.stopped.report(now, slog.LevelWarn, "chmpx is stopped, and loads slave.ini when it goes on: kill -CONT it, end its debugger, or thaw its container", nil,
+			"revision", l.output.file.config.FileVersion, "runs", st.Revision, "pid", st.PID)
+		return
+	}
 	tries := l.confirmation.failed()
 	switch {
 	case tries == 1:

@@ -107,6 +107,7 @@ type Prober interface {
 	AwaitChange(ctx context.Context, st daemon.Status, pause time.Duration) error
 	AwaitEnd(ctx context.Context, st daemon.Status) error
 	LeftMemory(group string, ctlPort int) bool
+	Stopped(st daemon.Status) bool
 }
 
 // Unit steers chmpx's systemd unit, or its container in a pod; it is a *daemon.Unit or a

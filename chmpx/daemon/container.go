@@ -90,7 +90,7 @@ func openProcess(pid int) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if string(comm) != "chmpx\n" {
+	if string(comm) != program+"\n" {
 		return nil, fmt.Errorf("process %d is %.16q, not chmpx", pid, comm)
 	}
 	fd, err := unix.PidfdOpen(pid, 0)

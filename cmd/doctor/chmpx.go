@@ -109,20 +109,14 @@ func lookRevision(ctx context.Context, x *exam) *finding {
 			c = &chmpx.Config{Group: c.Group, SelfCtlPort: c.SelfCtlPort, FileVersion: now}
 		}
 	}
-	if st.Revision != c.FileVersion && x.stopped(st.PID) {
-		return bad(fmt.Sprintf("kill -CONT %d, or end the debugger that holds it", st.PID), "the file is revision %d, and chmpx, pid %d, is stopped on revision %d: it does nothing at all", c.FileVersion, st.PID, st.Revision)
+	if st.Revision != c.FileVersion && daemon.Stopped(x.Proc, x.Cgroups, st.PID) {
+		return bad(fmt.Sprintf("kill -CONT %d, end the debugger that holds it, or thaw its container (docker unpause, systemctl thaw)", st.PID), "the file is revision %d, and chmpx, pid %d, is stopped on revision %d: it does nothing at all", c.FileVersion, st.PID, st.Revision)
 	}
 	if st.Revision != c.FileVersion {
 		return bad("restart chmpx when it suits its clients: it has lost its watch on the file, or something holds the old one", "the file is revision %d, and chmpx runs revision %d", c.FileVersion, st.Revision).
 			after("links", "looks", "drop-in")
 	}
 	return good("chmpx runs revision %d", st.Revision)
-}
-
-// stopped tells whether a signal or a debugger has stopped a process; what cannot be seen is not.
-func (x *exam) stopped(pid int) bool {
-	state := x.process(pid)["State"]
-	return strings.HasPrefix(state, "T") || strings.HasPrefix(state, "t")
 }
 
 // reread returns the FILEVERSION of the file in place, which may have been replaced meanwhile; 0:

@@ -44,6 +44,8 @@ type Subject struct {
 	Memory func(group string, ctlPort int) string
 	// Proc is where the kernel shows its processes, /proc.
 	Proc string
+	// Cgroups is where the kernel shows its cgroups, /sys/fs/cgroup.
+	Cgroups string
 	// WriteTest: a key may be written to the cluster, read and deleted.
 	WriteTest bool
 	// LineTool is the program to do that with, k2hdkclinetool.

@@ -319,7 +319,7 @@ func chmpxFaults() []fault {
 		}, cause: "revision", says: "revision 8"},
 		{name: "chmpx is stopped by a signal", seed: func(p *patient) {
 			p.writeFile(p.cluster.Text(), 8)
-			p.put(fmt.Sprintf("proc/%d/status", ownPID), "Name:\tchmpx\nState:\tT (stopped)\nUid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nGroups:\t\n", 0o644)
+			p.put(fmt.Sprintf("proc/%d/stat", ownPID), fmt.Sprintf("%d (chmpx) T 1", ownPID), 0o644)
 		}, cause: "revision", says: fmt.Sprintf("kill -CONT %d", ownPID)},
 		{name: "a hard link keeps chmpx from the new file", seed: func(p *patient) {
 			p.writeFile(p.cluster.Text(), 8)

@@ -71,7 +71,7 @@ func (p *program) subject(o *options.Options, wrong error, dir string) (doctor.S
 		Unit: func(ctx context.Context, name string) (daemon.UnitState, error) {
 			return (&daemon.Unit{Name: name}).State(ctx)
 		},
-		Memory: daemon.MemoryPath, Proc: "/proc",
+		Memory: daemon.MemoryPath, Proc: "/proc", Cgroups: "/sys/fs/cgroup",
 		WriteTest: o.Switches["write-test"], LineTool: "k2hdkclinetool",
 	}
 	if s.Wrong != nil {

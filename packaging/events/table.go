@@ -575,6 +575,12 @@ var chmpxEvents = []Event{
 		Remedy:  "End the processes in the field held by, if there are any, and restart chmpx: `systemctl restart chmpx`.",
 	},
 	{
+		ID:      "5c6a8abcca09456ab8065fa44f69aeae",
+		Message: "chmpx is stopped, and loads slave.ini when it goes on: kill -CONT it, end its debugger, or thaw its container",
+		Cause:   "A signal (SIGSTOP), a debugger or the freezer of its cgroup has stopped chmpx, so it cannot load the new slave.ini. It answers no program either.",
+		Remedy:  "`kill -CONT` the process in the field pid, end its debugger, or thaw it: `docker unpause`, `systemctl thaw chmpx`. It needs no restart.",
+	},
+	{
 		ID:      "f85f1d4f7f384bbcac21d65e03577a8b",
 		Message: "not restarting chmpx: it was restarted a short while ago",
 		Cause:   "A restart is due, and the last one is less than ten minutes ago. A restart that does not help is not repeated.",
