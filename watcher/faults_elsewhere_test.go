@@ -99,6 +99,8 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"a right to read that is asked for again", "tells of it once", "watcher/member/member_test.go", "TestTheRightThatIsGoodIsToldOnce"},
 	{"extended attributes of slave.ini", "the next file has them", "render/looks_test.go", "TestReplaceKeepsExtendedAttributes"},
 	{"an error of several lines", "each line begins with the program's name", "cmd/k2hdkc-slave-agent/end_test.go", "TestEachLineOfAnErrorNamesTheProgram"},
+	{"a run-dir that is full, read-only or without an inode, or something else in the place of status.json", "goes on; `status` and `doctor` say that the status cannot be written, why and what to do, and `status` shows the file and chmpx as it sees them itself", "cmd/lifecycle/publish_test.go", "TestARunDirWhereNothingCanBeWritten"},
+	{"a status.json, or a run-dir, that somebody deletes", "makes it anew at the next sign of life", "cmd/lifecycle/publish_test.go", "TestAStatusThatSomebodyDeletes"},
 	{"a signal that ends the agent", "the log says which, and that slave.ini and chmpx stay as they are", "tests/e2e/stop_test.go", "TestTheLogTellsOfTheEnd"},
 	{"unregister, while K2HR3's store is down or a gateway says no in its place", "says that the host may still be listed, exits with 1, and forgets nothing; in a pod tries again for 25 s", "watcher/member/keep_test.go", "TestALeaveThatFailsSaysWhatIsLeftAndHowToCleanUp"},
 	{"once on a host without a running chmpx", "says at once what it waits for, and exits with 1; without chmpxstatus with 0 at once", "watcher/once_test.go", "TestOnce"},

@@ -33,6 +33,9 @@ func lookAgent(_ context.Context, x *exam) *finding {
 		return bad("the agent has not taken up the configuration that is here now: systemctl restart "+options.Program,
 			"the agent runs, and waits for a configuration").at("%s", looked)
 	default:
+		if i := slices.IndexFunc(d.Conditions, func(c status.Condition) bool { return c.Code == status.StatusUnwritable }); i >= 0 {
+			return warn("see docs/status.md, "+status.StatusUnwritable, "%s", d.Conditions[i].Message).at("%s", looked)
+		}
 		if !isRoot() {
 			return unseen("whether the agent runs: %v", err).at("%s", looked)
 		}

@@ -327,6 +327,8 @@ func Offline(d status.Document, now time.Time) string {
 	switch {
 	case d.Agent.State == status.NotConfigured:
 		return "the agent's configuration"
+	case d.Agent.State == status.Unknown:
+		return "the agent's status, which cannot be seen"
 	case !current(d):
 		return "the agent, which does not run"
 	case d.File.Present && !d.Chmpx.Seen && !unseeable(d):

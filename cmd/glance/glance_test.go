@@ -152,6 +152,14 @@ func TestAServerOutOfTheRingIsNotWaitedFor(t *testing.T) {
 	}
 }
 
+func TestAnAgentThatCannotBeSeenMayRun(t *testing.T) {
+	d := running()
+	d.Agent.State = status.Unknown
+	if got := Offline(d, time.Now()); got != "the agent's status, which cannot be seen" {
+		t.Errorf("an application waits for %q", got)
+	}
+}
+
 func TestAPauseBetweenLooks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		looks := 0

@@ -199,11 +199,16 @@ func (d *disk) do(n notice) {
 	if n.doc != nil {
 		d.doc = n.doc
 	}
-	if err == nil && (n.doc != nil || d.failed != "") && d.doc != nil {
+	if err == nil && d.doc != nil && (n.doc != nil || d.failed != "" || !status.InPlace(d.dir)) {
 		err = d.write()
 	}
-	if err == nil && n.alive {
-		err = d.lock.Alive()
+	if d.lock != nil { // also where nothing can be written
+		if n.alive {
+			if errAlive := d.lock.Alive(); err == nil {
+				err = errAlive
+			}
+		}
+		d.lock.Tell(err)
 	}
 	d.report(n.log, err)
 	if n.end && d.lock != nil {
@@ -229,15 +234,15 @@ func refused(dir, version, wrong string) *status.Document {
 
 // hold sees to it that the run-dir is this agent's.
 func (d *disk) hold(n notice) error {
-	if d.lock != nil && d.dir == n.dir {
-		return d.lock.Keep()
-	}
-	if d.lock != nil {
+	if d.lock != nil && d.dir != n.dir {
 		d.lock.Release()
 		d.lock = nil
 	}
-	if err := atomicfile.MakeFolders(n.dir, 0o755); err != nil {
+	if err := atomicfile.MakeFolders(n.dir, 0o755); err != nil { // somebody may have deleted it
 		return err
+	}
+	if d.lock != nil {
+		return d.lock.Keep()
 	}
 	lock, err := status.Hold(n.dir)
 	if err != nil {

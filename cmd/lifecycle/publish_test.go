@@ -7,12 +7,15 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"k2hdkc-slave-agent/cmd/options"
 	"k2hdkc-slave-agent/cmd/status"
@@ -230,6 +233,117 @@ func TestARunDirThatCannotBeWritten(t *testing.T) {
 	p.alive()
 	if d := seen(t, p, dir); d.File.Revision != 7 || log.count() != 2 {
 		t.Errorf("%+v, said %q", d, log.said)
+	}
+}
+
+// Whoever asks is told that the status is not to be had, and why, and sees the agent live; once it
+// can be written again it is, without a change.
+func TestARunDirWhereNothingCanBeWritten(t *testing.T) {
+	fill := func(t *testing.T, dir string) {
+		f, err := os.Create(filepath.Join(dir, "fill"))
+		fatal.If(t, err)
+		defer f.Close()
+		for err == nil {
+			_, err = f.Write(make([]byte, 4096))
+		}
+	}
+	empty := func(dir string) error { return os.Remove(filepath.Join(dir, "fill")) }
+	for name, c := range map[string]struct {
+		options string // of the tmpfs; empty: none is needed
+		spoil   func(t *testing.T, dir string)
+		says    string
+		mend    func(dir string) error
+	}{
+		"full": {"size=64k", fill, "no space left on device; make room", empty},
+		"no inode": {"nr_inodes=4", func(t *testing.T, dir string) { // the folder, the lock, the document
+			fatal.If(t, os.WriteFile(filepath.Join(dir, "fill"), nil, 0o644))
+		}, "no space left on device; make room", empty},
+		"read-only": {"size=64k", func(t *testing.T, dir string) {
+			fatal.If(t, unix.Mount(dir, dir, "", unix.MS_BIND, ""))
+			fatal.If(t, unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
+		}, "read-only file system; mount it read-write", func(dir string) error { return unix.Unmount(dir, unix.MNT_DETACH) }},
+		"a folder": {"", func(t *testing.T, dir string) {
+			fatal.If(t, os.Remove(filepath.Join(dir, status.FileName)))
+			fatal.If(t, os.MkdirAll(filepath.Join(dir, status.FileName, "x"), 0o755))
+		}, "remove what is in its place", func(dir string) error { return os.RemoveAll(filepath.Join(dir, status.FileName)) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, log := t.TempDir(), &messages{}
+			if c.options != "" {
+				mountOrSkip(t, dir, c.options)
+			}
+			d := disk{} // its own goroutine would not be where the mount is
+			do := func(n notice) {
+				n.dir, n.log = dir, slog.New(log)
+				d.do(n)
+			}
+			shown := func(revision int) notice {
+				return notice{doc: &status.Document{WrittenAt: time.Now(), Health: status.Healthy, File: status.File{Revision: revision}}}
+			}
+			do(shown(7))
+			defer do(notice{end: true})
+			c.spoil(t, dir)
+			do(shown(8))
+			long := time.Now().Add(-time.Hour)
+			_ = os.Chtimes(filepath.Join(dir, status.LockName), long, long)
+			do(notice{alive: true})
+			got, _ := status.Look(dir, time.Now())
+			if got.Health != status.Degraded || codes(got) != status.StatusUnwritable || !strings.Contains(got.Conditions[0].Message, c.says) || log.count() != 1 {
+				t.Errorf("%s %+v, said %q", got.Health, got.Conditions, log.said)
+			}
+			fatal.If(t, c.mend(dir))
+			do(notice{alive: true})
+			if got, err := status.Look(dir, time.Now()); err != nil || got.Agent.State != status.Running || len(got.Conditions) > 0 || got.File.Revision != 8 {
+				t.Errorf("mended: %+v, %v", got, err)
+			}
+		})
+	}
+}
+
+// mountOrSkip gives a folder a tmpfs of its own, which only the test's thread sees.
+func mountOrSkip(t *testing.T, dir, options string) {
+	t.Helper()
+	runtime.LockOSThread() // for good: the thread is not fit for other work
+	err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS)
+	if err == nil {
+		err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+	}
+	if err == nil {
+		err = unix.Mount("tmpfs", dir, "tmpfs", 0, options)
+	}
+	if err != nil {
+		t.Skipf("cannot mount here: %v", err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+}
+
+// What an agent that begins on a full disk can say is that it runs.
+func TestAnAgentThatBeginsOnAFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	mountOrSkip(t, dir, "size=4k")
+	fatal.If(t, os.WriteFile(filepath.Join(dir, "fill"), make([]byte, 4096), 0o644))
+	d := disk{}
+	d.do(notice{dir: dir, log: slog.New(&messages{}), doc: &status.Document{Health: status.Healthy}})
+	if got, _ := status.Look(dir, time.Now()); codes(got) != status.StatusUnwritable {
+		t.Errorf("%+v", got)
+	}
+	d.do(notice{dir: dir, log: slog.New(&messages{}), end: true})
+	if got, _ := status.Look(dir, time.Now()); codes(got) != status.AgentStopped {
+		t.Errorf("after the end: %+v", got)
+	}
+}
+
+// Whoever deletes the status, or the folder with it, has it back with the next sign of life.
+func TestAStatusThatSomebodyDeletes(t *testing.T) {
+	p, dir, log := board(t)
+	for _, gone := range []string{dir, filepath.Join(dir, status.FileName)} {
+		p.show(status.Document{File: status.File{Revision: 7}})
+		seen(t, p, dir)
+		fatal.If(t, os.RemoveAll(gone))
+		p.alive()
+		if d := seen(t, p, dir); d.Agent.State != status.Running || d.File.Revision != 7 || log.count() > 0 {
+			t.Errorf("%s: %+v, said %q", gone, d, log.said)
+		}
 	}
 }
 

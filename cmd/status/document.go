@@ -2,8 +2,9 @@
 // status.json and that `status --json` prints, and the file and lock by which it reaches whoever
 // reads it.
 //
-// The daemon calls [Hold] once, [Write] at each change and [Lock.Alive] now and then. Whoever reads
-// it calls [Look]. No socket is opened and no right is needed but to read the run-dir.
+// The daemon calls [Hold] once, [Write] at each change, [Lock.Tell] with what came of that, and
+// [Lock.Alive] now and then. Whoever reads it calls [Look]. No socket is opened and no right is
+// needed but to read the run-dir.
 package status
 
 import (
@@ -204,5 +205,5 @@ const (
 	NotConfigured AgentState = "not configured" // it runs, and waits for a configuration
 	Stopped       AgentState = "stopped"
 	Hung          AgentState = "hung"    // it holds its lock, and its sign of life is overdue
-	Unknown       AgentState = "unknown" // the run-dir cannot be read
+	Unknown       AgentState = "unknown" // the run-dir cannot be read, or the agent cannot write in it
 )

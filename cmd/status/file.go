@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -62,6 +63,12 @@ func Write(dir string, d Document) error {
 		return fmt.Errorf("%s would have %d bytes, more than %d", path, len(b), maxFile)
 	}
 	return atomicfile.Write(path, b, 0o644)
+}
+
+// InPlace tells whether there is a status.json in dir at all.
+func InPlace(dir string) bool {
+	info, err := os.Lstat(filepath.Join(dir, FileName))
+	return err == nil && info.Mode().IsRegular()
 }
 
 // Read returns the document in dir. Of one that a newer agent wrote it returns what this program

@@ -58,10 +58,37 @@ func (l *Lock) Alive() error {
 	return l.touch()
 }
 
-// touch writes this process's number, which is for people, and so sets the time.
+// touch sets the time, and writes this process's number, which is for people: a disk that is full
+// may have no room for it.
 func (l *Lock) touch() error {
-	_, err := l.f.WriteAt(fmt.Appendln(nil, os.Getpid()), 0)
-	return err
+	_, _ = l.f.WriteAt(fmt.Appendln(nil, os.Getpid()), 0)
+	now := []unix.Timespec{{Nsec: unix.UTIME_NOW}, {Nsec: unix.UTIME_NOW}}
+	if err := unix.UtimesNanoAt(unix.AT_FDCWD, l.path, now, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return &fs.PathError{Op: "set the time of", Path: l.path, Err: err}
+	}
+	return nil
+}
+
+// Tell tells whoever looks whether status.json is as it should be: err is why it cannot be written.
+// How much of the lock file is locked says it: all of it, or as many bytes as the error's number.
+// That takes nothing of a disk, which may be full or read-only. What fails here fails in Keep again.
+func (l *Lock) Tell(err error) {
+	if l.f == nil {
+		return
+	}
+	if err == nil {
+		if fcntl(l.f, unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}) != nil {
+			l.unlock() // somebody has locked the rest for reading, which take knows to deal with
+			_ = l.take(0)
+		}
+		return
+	}
+	number, ok := errors.AsType[unix.Errno](err)
+	if !ok {
+		number = unix.EIO
+	}
+	_ = fcntl(l.f, unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Len: int64(number)})
+	_ = fcntl(l.f, unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_UNLCK, Start: int64(number)})
 }
 
 // Release gives the last sign of life and ends the claim. The file stays: removing it would race
@@ -110,7 +137,7 @@ func (l *Lock) take(limit time.Duration) error {
 			l.f = f
 			return errors.Join(f.Chmod(0o644), f.Truncate(0), l.touch())
 		}
-		held, _ := isHeld(f)
+		held, _, _ := isHeld(f)
 		f.Close()
 		switch {
 		case err == nil: // it was replaced meanwhile
@@ -140,17 +167,18 @@ func claim(f *os.File, limit time.Duration) error {
 	}
 }
 
-// isHeld tells whether an agent holds the lock. It takes none: it asks what would be in the way of
-// a lock for reading, which is an agent's alone, and needs no right but to have the file open.
-func isHeld(f *os.File) (bool, error) {
+// isHeld tells whether an agent holds the lock, and why it cannot write status.json, 0 if it can. It
+// takes no lock: it asks what would be in the way of one for reading, which is an agent's alone, and
+// needs no right but to have the file open.
+func isHeld(f *os.File) (held bool, unwritten unix.Errno, err error) {
 	lock := unix.Flock_t{Type: unix.F_RDLCK}
-	if err := fcntl(f, unix.F_OFD_GETLK, &lock); err != nil {
-		return false, err
+	if err := fcntl(f, unix.F_OFD_GETLK, &lock); err != nil || lock.Type == unix.F_UNLCK {
+		return false, 0, err
 	}
-	return lock.Type != unix.F_UNLCK, nil
+	return true, unix.Errno(lock.Len), nil
 }
 
-// fcntl is about the whole file, whatever is in it.
+// fcntl is about the whole file, whatever is in it, unless the lock has a length or a start.
 func fcntl(f *os.File, command int, lock *unix.Flock_t) error {
 	for {
 		err := unix.FcntlFlock(f.Fd(), command, lock)

@@ -191,9 +191,9 @@ func TestReadOfANewerDocument(t *testing.T) {
 }
 
 func TestLook(t *testing.T) {
-	running := func(t *testing.T, dir string, d Document) {
+	running := func(t *testing.T, dir string, d Document) *Lock {
 		fatal.If(t, Write(dir, d))
-		held(t, dir)
+		return held(t, dir)
 	}
 	notConfigured := document()
 	notConfigured.Agent.State = NotConfigured
@@ -226,6 +226,26 @@ func TestLook(t *testing.T) {
 			Write(dir, document())
 			kill(holder(t, dir))
 		}, 0, Stopped, Failed, "agent_stopped ring_differs"},
+		"a full disk": {func(t *testing.T, dir string) {
+			running(t, dir, healthy).Tell(&fs.PathError{Op: "replace", Path: dir, Err: unix.ENOSPC})
+		}, 0, Unknown, Degraded, "status_unwritable"},
+		"a full disk, and hung": {func(t *testing.T, dir string) {
+			running(t, dir, healthy).Tell(unix.ENOSPC)
+		}, 190 * time.Second, Hung, Failed, "agent_hung"},
+		"a read-only disk": {func(t *testing.T, dir string) {
+			running(t, dir, healthy).Tell(unix.EROFS)
+		}, 190 * time.Second, Unknown, Degraded, "status_unwritable"},
+		"a full disk before a read-only one, and what has no number": {func(t *testing.T, dir string) {
+			l := running(t, dir, healthy)
+			l.Tell(unix.ENOSPC)
+			l.Tell(errors.New("too large"))
+		}, 0, Unknown, Degraded, "status_unwritable"},
+		"a disk that is well again": {func(t *testing.T, dir string) {
+			l := running(t, dir, healthy)
+			l.Tell(unix.EROFS)
+			l.Tell(unix.ENOSPC)
+			l.Tell(nil)
+		}, 0, Running, Healthy, ""},
 		"never run":  {func(*testing.T, string) {}, 0, Stopped, Failed, "agent_stopped"},
 		"no run-dir": {func(t *testing.T, dir string) { os.Remove(dir) }, 0, Stopped, Failed, "agent_stopped"},
 		"the lock is a FIFO": {func(t *testing.T, dir string) {
@@ -277,6 +297,30 @@ func TestNobodyIsInTheAgentsWayByReading(t *testing.T) {
 	held(t, dir)
 	if d, _ := Look(dir, time.Now()); d.Agent.State != Running {
 		t.Errorf("%+v", d.Agent)
+	}
+}
+
+// An agent that cannot write its status is one all the same, and whoever reads the lock file cannot
+// have it seem so for good.
+func TestALockThatTells(t *testing.T) {
+	dir := t.TempDir()
+	l := held(t, dir)
+	l.Tell(unix.ENOSPC)
+	if _, err := Hold(dir); !errors.Is(err, ErrHeld) {
+		t.Errorf("the second agent: %v", err)
+	}
+	d, _ := Look(dir, time.Now())
+	if m := d.Conditions[0].Message; !strings.Contains(m, dir) || !strings.Contains(m, "no space left on device; make room there") {
+		t.Errorf("says %s", m)
+	}
+	f, err := os.Open(filepath.Join(dir, LockName))
+	fatal.If(t, err)
+	defer f.Close()
+	fatal.If(t, fcntl(f, unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_RDLCK, Start: 1000}))
+	fatal.If(t, Write(dir, document()))
+	l.Tell(nil)
+	if d, _ := Look(dir, time.Now()); d.Agent.State != Running || codes(d) != "ring_differs" {
+		t.Errorf("%+v", d)
 	}
 }
 

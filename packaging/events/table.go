@@ -158,7 +158,7 @@ var agentEvents = []Event{
 		ID:      "20b3b32ec37042dbabfe6867a1188fcc",
 		Message: "the agent's status cannot be seen: its file cannot be written",
 		Cause:   "run-dir cannot be written: it is missing, full, or the unit does not let the agent write there. The agent itself goes on.",
-		Remedy:  "Make room, or correct run-dir. Until then `k2hdkc-slave-agent status` shows what was known before, or nothing.",
+		Remedy:  "Make room, or correct run-dir. Until then `k2hdkc-slave-agent status` says so (status_unwritable), and shows the file and chmpx alone as they are.",
 	},
 	{
 		ID:      "80619c0e97344f8dbe08d9c5aad32307",

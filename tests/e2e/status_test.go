@@ -146,6 +146,7 @@ type shop struct {
 	*host
 	site     *site
 	agent    *daemon
+	chmpx    *fakechmpx.Process
 	programs fakechmpx.Programs
 	state    fakechmpx.StateDir
 }
@@ -167,7 +168,8 @@ func newShop(tb testing.TB) *shop {
 	cmd.Env = append(cmd.Env, p.state.Env())
 	p.agent = h.startCommand(cmd)
 	p.agent.says(realagent.Replaced, "")
-	_, err := fakechmpx.StartT(tb, p.programs, h.output(), fakechmpx.WithState(p.state))
+	var err error
+	p.chmpx, err = fakechmpx.StartT(tb, p.programs, h.output(), fakechmpx.WithState(p.state))
 	must(tb, err)
 	p.agent.says(realagent.Confirmed, "")
 	return p
@@ -217,5 +219,30 @@ func TestStatusOfAnAgentThatRuns(t *testing.T) {
 	}
 	if r := run("--ready"); r.status != 0 {
 		t.Errorf("--ready without an agent: %v", r)
+	}
+}
+
+// A status that the agent cannot write any more is not taken for how things are.
+func TestAStatusThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	p := newShop(t)
+	run := func(verb ...string) result {
+		cmd := p.command(deadline(t), append(verb, "--status-command", p.programs.Status)...)
+		cmd.Env = append(cmd.Env, p.state.Env())
+		return finish(t, cmd, cmd.Start)
+	}
+	until(t, "a healthy agent", func() bool { return run("status").status == 0 })
+	must(t, os.Remove(p.path("run/status.json")))
+	must(t, os.MkdirAll(p.path("run/status.json/in-the-way"), 0o755))
+	must(t, p.chmpx.Signal(syscall.SIGKILL))
+	until(t, "the agent to say that it cannot write", func() bool {
+		r := run("status")
+		if r.status != 1 {
+			t.Fatalf("%v", r)
+		}
+		return strings.HasPrefix(r.stdout, "failed: chmpx is not running") && strings.Contains(r.stdout, "the agent runs, and cannot write its status")
+	})
+	if r := run(append([]string{"doctor", "--only", "agent"}, p.site.args()...)...); !strings.Contains(r.stdout, "the agent runs, and cannot write its status") {
+		t.Errorf("%v", r)
 	}
 }
