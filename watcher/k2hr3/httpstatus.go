@@ -129,13 +129,14 @@ func (a answer) isJSON() bool {
 	return strings.HasPrefix(strings.ToLower(a.header.Get("Content-Type")), "application/json")
 }
 
-// isNo reports whether the answer is of status and without a body, but says that it is JSON, as
-// K2HR3's no to HEAD and DELETE is (docs/k2hr3.md C.6, C.7). Any other comes from a proxy or gateway:
-// one with a body, which shows in its length where HEAD leaves it out, and one with Retry-After.
+// isNo reports whether the answer is of status and without a body, as K2HR3's no to HEAD and DELETE
+// is (docs/k2hr3.md C.6, C.7). K2HR3 says that it is JSON; a proxy on the way may leave that out.
+// Any other comes from a proxy or gateway itself: one of another type, one with a body, which shows
+// in its length where HEAD leaves it out, and one with Retry-After.
 func (a answer) isNo(status int) bool {
 	length := a.header.Get("Content-Length")
-	return a.status == status && a.isJSON() && len(a.body) == 0 && (length == "" || length == "0") &&
-		a.header.Get("Retry-After") == ""
+	return a.status == status && (a.isJSON() || a.header.Get("Content-Type") == "") &&
+		len(a.body) == 0 && (length == "" || length == "0") && a.header.Get("Retry-After") == ""
 }
 
 // isWebPage reports whether the answer says it is HTML, which K2HR3 never does.
