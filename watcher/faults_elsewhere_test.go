@@ -15,6 +15,7 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"a journald that hangs", "the same; the journal gets what there was room for when it goes on", "tests/e2e/stop_test.go", "TestAJournaldThatHangs"},
 	{"a systemd that hangs", "goes on; systemd finds the latest message of each kind", "cmd/service/manager_test.go", "TestAServiceManagerThatHangs"},
 	{"a program of chmpx's that ignores signals, leaves a child, stops itself or floods its output", "ends within a second of SIGTERM", "tests/e2e/stop_test.go", "TestAProgramThatDoesNotEndDoesNotKeepTheAgentFromEnding"},
+	{"a program of chmpx's that leaves processes behind, where the agent is a container's first process", "leaves none of those that have ended as a zombie", "chmpx/tool/orphans_test.go", "TestTheFirstProcessReapsOrphans"},
 	{"a program of chmpx's that the kernel keeps", "leaves it behind, once, and starts no other until it has ended", "chmpx/tool/run_test.go", "TestAProgramThatCannotBeKilled"},
 	{"anything else that hangs when a signal ends the agent", "ends within a second, with status 0, and names what it was busy with", "cmd/k2hdkc-slave-agent/end_test.go", "TestAProgramThatHangsIsEndedWithinASecond"},
 	{"SIGQUIT, or ^\\ on a terminal", "ends as on SIGTERM, without a dump of its stacks", "tests/e2e/stop_test.go", "TestSIGQUITPrintsNoStacks"},

@@ -150,6 +150,9 @@ func Run(ctx context.Context, c Call, out *Output) error {
 
 // run runs the program until it has ended, which may take for ever.
 func (c Call) run(ctx context.Context, s *streams, tooMuch func()) error {
+	defer reapOrphans()
+	children.RLock()
+	defer children.RUnlock()
 	cmd := exec.CommandContext(ctx, c.Command, c.Args...)
 	cmd.Env = c.Env
 	if cmd.Env == nil {
