@@ -60,12 +60,7 @@ func (f File) chown(w *os.File, old fs.FileInfo) error {
 	if old != nil {
 		wantUID, wantGID = ids(old)
 	}
-	if f.Owner != nil {
-		wantUID = *f.Owner
-	}
-	if f.Group != nil {
-		wantGID = *f.Group
-	}
+	wantUID, wantGID = f.owner(wantUID, wantGID)
 	if wantUID == uid && wantGID == gid {
 		return nil
 	}
@@ -77,6 +72,17 @@ func (f File) chown(w *os.File, old fs.FileInfo) error {
 		return fmt.Errorf("cannot give it the owner %d:%d: %w; set owner and group to those that this agent may give a file to, or chown the old file to %d:%d", wantUID, wantGID, err, uid, gid)
 	}
 	return nil
+}
+
+// owner returns whose a new file is that would be uid's and gid's otherwise.
+func (f File) owner(uid, gid int) (int, int) {
+	if f.Owner != nil {
+		uid = *f.Owner
+	}
+	if f.Group != nil {
+		gid = *f.Group
+	}
+	return uid, gid
 }
 
 func ids(fi fs.FileInfo) (uid, gid int) {

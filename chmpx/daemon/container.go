@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"k2hdkc-slave-agent/render/regularfile"
 )
 
 // endLimit is how long chmpx may take to end.
@@ -85,13 +83,8 @@ func (c *Container) end(ctx context.Context) error {
 
 // openProcess returns a handle on the process of a chmpx, which stays that process's.
 func openProcess(pid int) (*os.File, error) {
-	// In another PID namespace the number may be that of any process.
-	comm, err := regularfile.Read(fmt.Sprintf("/proc/%d/comm", pid), regularfile.Small)
-	if err != nil {
+	if err := isChmpx(pid); err != nil {
 		return nil, err
-	}
-	if string(comm) != program+"\n" {
-		return nil, fmt.Errorf("process %d is %.16q, not chmpx", pid, comm)
 	}
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
