@@ -55,7 +55,7 @@ func lookLimits(_ context.Context, x *exam) *finding {
 	who, known := x.reader()
 	set := "sysctl -w fs.mqueue.msg_max=1025, and a line in /etc/sysctl.d that keeps it"
 	switch {
-	case p.err != nil && known && who.uid != 0 && most < needs:
+	case p.err != nil && known && who.UID != 0 && most < needs:
 		return bad(set, "fs.mqueue.msg_max is %d, and chmpx as %s needs %d (MAXMQSERVER + MAXMQCLIENT) to start", most, who.name, needs)
 	case most < programs && x.Options.Unit != "": // else chmpx may run where that cannot be set, and so its programs
 		return warn(set, "fs.mqueue.msg_max is %d, and a program that is not root's needs %d to join chmpx", most, programs)

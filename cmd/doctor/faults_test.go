@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,6 +18,7 @@ import (
 
 	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/status"
+	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/tests/fakek2hr3"
 	"k2hdkc-slave-agent/tests/fatal"
 	"k2hdkc-slave-agent/watcher/member"
@@ -233,7 +235,20 @@ func fileFaults() []fault {
 		{name: "chmpx's user cannot read the file", seed: func(p *patient) {
 			fatal.If(p.t, os.Chmod(p.file(), 0o600))
 			p.runsAs("901")
-		}, cause: "looks", says: "0600"},
+		}, cause: "looks", says: "the agent keeps mode and owner"},
+		{name: "chmpx's user cannot read the file that has its mode from the configuration", seed: func(p *patient) {
+			fatal.If(p.t, os.Chmod(p.file(), 0o600))
+			p.runsAs("901")
+			p.put("slave-agent.ini", "[slave]\nmode = 0600\n", 0o644)
+		}, cause: "looks", says: "the agent gives them to each new file"},
+		{name: "chmpx's user could not read a file with the mode of the configuration", seed: func(p *patient) {
+			p.runsAs("901")
+			p.put("slave-agent.ini", "[slave]\nmode = 0600\n", 0o644)
+		}, cause: "looks", says: "(mode 0600, owner"},
+		{name: "chmpx's user cannot enter the folder", seed: func(p *patient) {
+			fatal.If(p.t, os.Chmod(p.path("out"), 0o700))
+			p.runsAs("901")
+		}, cause: "looks", says: "cannot enter"},
 		{name: "a certificate of the RESOURCE is not there", seed: func(p *patient) { p.tls("/nowhere/server.crt", p.path("server.key")) }, cause: "certificates", says: "/nowhere/server.crt"},
 		{name: "a certificate of the RESOURCE has ended", seed: func(p *patient) {
 			p.tls(p.certificate("server.crt", time.Now().Add(-time.Hour)), p.path("server.key"))
@@ -256,8 +271,17 @@ func (p *patient) freeze(file string) {
 	p.t.Cleanup(func() { exec.Command("chattr", "-i", file).Run() })
 }
 
+// lets other users in, as far as the folders above do.
+func (p *patient) lets() {
+	fatal.If(p.t, os.Chmod(filepath.Dir(p.dir), 0o755))
+	if bar := (render.Reader{UID: 901}).Bar(p.path("slave-agent.ini")); bar != nil {
+		p.t.Skipf("other users cannot enter %s", bar.Path)
+	}
+}
+
 // runsAs has chmpx run as another user.
 func (p *patient) runsAs(uid string) {
+	p.lets()
 	p.put("proc/4711/status", "Uid:\t"+uid+"\t"+uid+"\t"+uid+"\nGid:\t"+uid+"\t"+uid+"\t"+uid+"\nGroups:\t\n", 0o644)
 }
 
@@ -300,6 +324,7 @@ func chmpxFaults() []fault {
 		}, cause: "rivals", warns: true, says: "/etc/antpickax/slave"},
 		{name: "too few messages for a chmpx that is not root's", seed: func(p *patient) {
 			p.put("proc/sys/fs/mqueue/msg_max", "10\n", 0o644)
+			p.lets()
 			unitIs(func(s *daemon.UnitState) { s.User = "nobody" })(p)
 			chmpxIs(daemon.ErrNotRunning)(p)
 		}, cause: "limits", says: "fs.mqueue.msg_max"},

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -122,16 +121,16 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // reader is whom chmpx runs as.
 type reader struct {
-	name   string
-	uid    int
-	groups []int
+	name string
+	render.Reader
 }
 
 // reader returns whom chmpx runs as, or will; ok is false if nothing tells.
 func (x *exam) reader() (r reader, ok bool) {
 	if p := x.chmpx(); p.err == nil {
-		if r, ok := x.processUser(p.status.PID); ok {
-			return r, true
+		if r, ok := daemon.ReaderOf(x.Proc, p.status.PID); ok {
+			r.Elsewhere = r.Elsewhere || x.Options.InPod()
+			return reader{fmt.Sprintf("uid %d", r.UID), r}, true
 		}
 	}
 	u, err := x.unit()
@@ -143,39 +142,9 @@ func (x *exam) reader() (r reader, ok bool) {
 		name, _ = daemon.HelperUser(regularfile.Dir("/"), x.Options.AntpickaxDir)
 	}
 	if name == "" || name == "root" {
-		return reader{name: "root"}, true
+		return reader{"root", render.Reader{All: true}}, true
 	}
 	return account(name)
-}
-
-// process is what the kernel shows of a process, by name (proc_pid_status(5)); nil: nothing.
-func (x *exam) process(pid int) map[string]string {
-	b, err := regularfile.Read(filepath.Join(x.Proc, strconv.Itoa(pid), "status"), regularfile.Small)
-	if err != nil {
-		return nil
-	}
-	shown := map[string]string{}
-	for line := range strings.Lines(string(b)) {
-		key, value, _ := strings.Cut(line, ":")
-		shown[key] = strings.TrimSpace(value)
-	}
-	return shown
-}
-
-// processUser reads whom a process runs as.
-func (x *exam) processUser(pid int) (reader, bool) {
-	p := x.process(pid)
-	r := reader{uid: -1}
-	if ids := strings.Fields(p["Uid"]); len(ids) > 1 {
-		r.uid, _ = strconv.Atoi(ids[1])
-	}
-	for _, id := range strings.Fields(p["Gid"] + " " + p["Groups"]) {
-		if n, err := strconv.Atoi(id); err == nil {
-			r.groups = append(r.groups, n)
-		}
-	}
-	r.name = fmt.Sprintf("uid %d", r.uid)
-	return r, r.uid >= 0
 }
 
 // account looks a user up in /etc/passwd and /etc/group.
@@ -184,12 +153,12 @@ func account(name string) (reader, bool) {
 	if err != nil {
 		return reader{}, false
 	}
-	r := reader{name: name, uid: -1}
+	r := reader{name, render.Reader{UID: -1}}
 	for line := range strings.Lines(string(users)) {
 		if f := strings.Split(strings.TrimSpace(line), ":"); len(f) > 3 && f[0] == name {
-			r.uid, _ = strconv.Atoi(f[2])
+			r.UID, _ = strconv.Atoi(f[2])
 			if gid, err := strconv.Atoi(f[3]); err == nil {
-				r.groups = append(r.groups, gid)
+				r.Groups = append(r.Groups, gid)
 			}
 		}
 	}
@@ -197,34 +166,11 @@ func account(name string) (reader, bool) {
 	for line := range strings.Lines(string(groups)) {
 		if f := strings.Split(strings.TrimSpace(line), ":"); len(f) > 3 && slices.Contains(strings.Split(f[3], ","), name) {
 			if gid, err := strconv.Atoi(f[2]); err == nil {
-				r.groups = append(r.groups, gid)
+				r.Groups = append(r.Groups, gid)
 			}
 		}
 	}
-	return r, r.uid >= 0
-}
-
-// may tells whether a file's mode lets somebody do what the bits of others (4: read, 2: write) say.
-// An ACL may say otherwise.
-func (r reader) may(path string, bits fs.FileMode) (bool, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return false, err
-	}
-	if r.uid == 0 {
-		return true, nil
-	}
-	st, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return false, errors.New("its owner cannot be told")
-	}
-	switch {
-	case int(st.Uid) == r.uid:
-		bits <<= 6
-	case slices.Contains(r.groups, int(st.Gid)):
-		bits <<= 3
-	}
-	return info.Mode().Perm()&bits == bits, nil
+	return r, r.UID >= 0
 }
 
 func lookLooks(_ context.Context, x *exam) *finding {
@@ -236,21 +182,22 @@ func lookLooks(_ context.Context, x *exam) *finding {
 	if !ok {
 		return skip("nothing tells whom chmpx runs as").at("%s", p)
 	}
-	may, err := r.may(p, 0o4)
+	const restart = "; chmpx loses its watch on a file it cannot read, so restart it then"
+	bar := r.Bar(p)
+	next := x.File.Bar(r.Reader)
 	switch {
-	case err != nil:
-		return bad("the agent needs to see it, and so does chmpx", "%v", err).at("%s", p)
-	case may || hasACL(p):
+	case bar == nil && next == nil:
 		return good("chmpx's user (%s) can read it", r.name).at("%s", p)
+	case bar == nil:
+		return bad("set mode, owner or group in the agent's configuration so that chmpx's user can read the file", "the agent replaces %s no more: chmpx's user (%s) could not read a new one (%s)", p, r.name, next.Looks()).at("%s", p)
+	case bar.Path != p && bar.Mode.IsDir():
+		return bad("chmod "+bar.Path+" so that chmpx's user can enter it"+restart, "chmpx's user (%s) cannot read %s: it cannot enter %s (%s)", r.name, p, bar.Path, bar.Looks()).at("%s", p)
+	case x.File.Mode != nil || x.File.Owner != nil || x.File.Group != nil:
+		return bad("set mode, owner or group in the agent's configuration so that chmpx's user can read it (mode = 0644, or its group): the agent gives them to each new file"+restart,
+			"chmpx's user (%s) cannot read %s (%s)", r.name, p, bar.Looks()).at("%s", p)
 	}
-	info, _ := os.Stat(p)
-	return bad("chmod or chown "+p+" so that chmpx's user can read it (0644, or its group): the agent keeps mode and owner; chmpx loses its watch on a file it cannot read, so restart it then",
-		"chmpx's user (%s) cannot read %s (mode %04o)", r.name, p, info.Mode().Perm()).at("%s", p)
-}
-
-func hasACL(path string) bool {
-	n, err := unix.Lgetxattr(path, "system.posix_acl_access", nil)
-	return err == nil && n > 0
+	return bad("chmod or chown "+p+" so that chmpx's user can read it (0644, or its group): the agent keeps mode and owner"+restart,
+		"chmpx's user (%s) cannot read %s (%s)", r.name, p, bar.Looks()).at("%s", p)
 }
 
 // badLabel returns the file's SELinux type if it is one that files get by accident.
@@ -294,8 +241,8 @@ func lookCertificates(_ context.Context, x *exam) *finding {
 		case err != nil:
 			return bad("install it, or correct "+f.key+" in the RESOURCE: chmpx ends on a configuration that names a file which is not there", "%s: %v", f.key, err)
 		}
-		if may, err := who.may(f.path, 0o4); known && err == nil && !may && !hasACL(f.path) {
-			return bad("chmod or chown it so that chmpx's user can read it", "chmpx's user (%s) cannot read %s %s (mode %04o)", who.name, f.key, f.path, info.Mode().Perm())
+		if bar := who.Bar(f.path); known && bar != nil {
+			return bad("chmod or chown "+bar.Path+" so that chmpx's user can read what is there", "chmpx's user (%s) cannot read %s %s: %s has %s", who.name, f.key, f.path, bar.Path, bar.Looks())
 		}
 		if !f.cert || info.IsDir() {
 			continue

@@ -239,7 +239,7 @@ func (p *patient) subject() Subject {
 	if s.CUK, s.Wrong = o.ResolveCUK(); s.Wrong != nil {
 		return s
 	}
-	s.File = render.File{Path: o.Output}
+	s.File = render.File{Path: o.Output, Mode: o.Mode}
 	s.Client, err = k2hr3.New(k2hr3.Config{API: o.APIURI, CAFile: o.CAFile, Timeout: Limit, Tries: 1})
 	fatal.If(p.t, err)
 	s.Known = p.known
