@@ -156,6 +156,9 @@ func (l *loop) replace(c candidate) error {
 	if !c.again && !l.standsFor(c) {
 		return errChmpxChanged
 	}
+	if err := l.cannotReadNext(); err != nil {
+		return err
+	}
 	now := time.Now()
 	first := !l.output.file.good
 	if first && l.jobs.awaitsStart() {

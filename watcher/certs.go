@@ -184,6 +184,9 @@ func (l *loop) lookAtCerts(now time.Time) {
 
 // certsFit returns nil if chmpx would start on slave.ini and its certificates as they are now.
 func (l *loop) certsFit() error {
+	if err := l.cannotReadFile(); err != nil {
+		return err
+	}
 	report := l.Judge.Judge(l.ctx, l.output.file.bytes, nil)
 	if err := l.refuse(report); err != nil {
 		return err

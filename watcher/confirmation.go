@@ -14,6 +14,7 @@ type confirmation struct {
 	since   time.Time            // when the revision to confirm was put in place
 	ran     bool                 // chmpx ran then
 	tries   int                  // replacements made because of no confirmation
+	unread  bool                 // chmpx cannot read the file, so nothing more is tried
 	done    bool                 // chmpx runs the current slave.ini
 	doneAt  time.Time            // when it was first seen to
 	changed time.Time            // when the change was there that chmpx has yet to run; zero: none
@@ -56,12 +57,15 @@ func (c *confirmation) confirmed(now time.Time) (changed time.Time) {
 	}
 	changed = c.changed
 	c.stopped.over()
-	c.done, c.tries, c.changed = true, 0, time.Time{}
+	c.done, c.tries, c.unread, c.changed = true, 0, false, time.Time{}
 	return changed
 }
 
-// renew forgets failed tries: the file in place is another one.
-func (c *confirmation) renew() { c.tries = 0 }
+// renew forgets failed tries: the file in place is another one, or chmpx can read it now.
+func (c *confirmation) renew() { c.tries, c.unread = 0, false }
+
+// cannotRead takes note that chmpx cannot read the file.
+func (c *confirmation) cannotRead() { c.unread = true }
 
 // failed counts a revision that chmpx did not take, and returns how many there
 // were in a row.

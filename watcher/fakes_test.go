@@ -6,6 +6,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -40,6 +41,7 @@ type fakeChmpx struct {
 	inode   os.FileInfo // of the file it has loaded
 	ring    []fakechmpx.Member
 	clients int
+	reader  *render.Reader // whom it runs as; nil: nothing tells
 	died    string
 	noticed time.Time // when a new file was seen first
 	looks   []time.Time
@@ -95,6 +97,9 @@ func (c *fakeChmpx) start(t *testing.T) {
 func (c *fakeChmpx) begin() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.reader != nil && c.reader.Bar(c.path) != nil {
+		return fs.ErrPermission
+	}
 	b, err := os.ReadFile(c.path)
 	if err != nil {
 		return err
@@ -258,6 +263,15 @@ func (c *fakeChmpx) AwaitEnd(ctx context.Context, st daemon.Status) error {
 	}
 }
 
+func (c *fakeChmpx) Reader(daemon.Status) (render.Reader, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.reader == nil {
+		return render.Reader{}, false
+	}
+	return *c.reader, true
+}
+
 func (c *fakeChmpx) LeftMemory(string, int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -352,6 +366,9 @@ func (c *fakeChmpx) reload() {
 	}
 	if c.noticed.IsZero() {
 		c.noticed = time.Now()
+	}
+	if c.reader != nil && c.reader.Bar(c.path) != nil {
+		c.deaf = true // its watch is lost
 	}
 	if c.deaf || time.Since(c.noticed) < c.lag || c.keepsPrevious() {
 		return

@@ -2,6 +2,7 @@ package watcher
 
 import (
 	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -68,6 +69,16 @@ func fileFaults() []fault {
 		{name: "the file may not be replaced", wrong: "somebody has made the file immutable (chattr +i)", does: "keeps the file; says how to allow it",
 			strike: func(h *host) { h.chattr(true) }, heal: func(h *host) { h.chattr(false) },
 			asks: 120, says: []string{"cannot replace slave.ini", "chattr -i"}, tries: true},
+		{name: "chmpx could not read a new file", wrong: "somebody takes the right to read the file away from chmpx's user (chmod 600)", does: "keeps the file, on which chmpx goes on; says whom it is about and what helps; replaces it as soon as chmpx could read it",
+			before: (*host).asNobody, strike: func(h *host) { h.chmod(h.config.File.Path, 0o600) },
+			heal: func(h *host) { h.edit(func(path string) error { return os.Chmod(path, 0o644) }) },
+			asks: 120, says: []string{"cannot replace slave.ini", "chmpx (uid 65534", "mode 0600"}, tries: true},
+		{name: "chmpx could not read a file of this mode", wrong: "the operator sets a mode that keeps chmpx's user from the file (mode = 0600)", does: "keeps the file; says what helps",
+			before: (*host).asNobody, strike: func(h *host) { h.modeOfConfiguration(0o600) }, heal: func(h *host) { h.modeOfConfiguration(0o644) },
+			asks: 120, says: []string{"cannot replace slave.ini", "correct mode, owner or group in the agent's configuration"}, tries: true},
+		{name: "chmpx could not enter the folder", wrong: "somebody takes the right to enter the folder away from chmpx's user (chmod 700)", does: "keeps the file, which chmpx could not find; says which folder; replaces it at the next look at chmpx",
+			before: (*host).asNobody, strike: func(h *host) { h.chmod(h.dir, 0o700) }, heal: func(h *host) { h.chmod(h.dir, 0o755) },
+			asks: 120, says: []string{"cannot replace slave.ini", "cannot enter", "chmod that folder"}, tries: true},
 		{name: "the kernel does not tell of files", wrong: "there is no inotify instance left (fs.inotify.max_user_instances)", does: "looks at its files every two seconds; asks the kernel again every minute",
 			run: unnotified, sees: 2 * time.Second, asks: 1, says: []string{"the kernel does not notify the agent", "every 2 s"}, once: true},
 		stateInstead("the state is a FIFO", func(path string) error { return unix.Mkfifo(path, 0o600) }),
@@ -104,6 +115,13 @@ func stateInstead(name string, put func(path string) error) fault {
 			noError(h.t, errors.Join(os.Remove(h.config.StateFile), put(h.config.StateFile)))
 			h.start()
 		}, sees: 5 * time.Second, asks: 60, also: (*host).asksOnceForAll, says: []string{"cannot use the saved state"}, once: true}
+}
+
+// modeOfConfiguration gives the agent a configuration with a mode.
+func (h *host) modeOfConfiguration(mode fs.FileMode) {
+	h.stop()
+	h.config.File.Mode = &mode
+	h.start()
 }
 
 // chattr makes the file immutable, or lets it be replaced again.

@@ -239,6 +239,7 @@ func (l *loop) event(now time.Time, e Event) {
 		l.askNow(now)
 	case OutputTouched:
 		l.checkFile(now)
+		l.lookWhetherReadable(now)
 	}
 }
 

@@ -96,6 +96,7 @@ func (l *loop) probeDone(now time.Time, p probed) {
 	if r := l.poll.takeUnseen(); r != nil {
 		l.consider(now, *r)
 	}
+	l.lookWhetherReadable(now)
 }
 
 // confirms reports whether a probe is the first to show that chmpx runs the current slave.ini.
@@ -282,7 +283,11 @@ func (l *loop) notTaken(now time.Time, st daemon.Status) {
 		return
 	}
 	tries := l.confirmation.failed()
+	unread := l.cannotReadFile()
 	switch {
+	case unread != nil && (tries > 1 || l.cannotReadNext() != nil):
+		l.confirmation.cannotRead()
+		log.Error("chmpx does not load slave.ini: it cannot read it", "error", unread)
 	case tries == 1:
 		log.Warn("chmpx did not load slave.ini; replacing the file once more", "held by", l.holders())
 		if err := l.putAgain(now, "put in place once more: chmpx did not load it"); err != nil {

@@ -50,7 +50,7 @@ func (l *loop) park(now time.Time, a k2hr3.Answer, why error) error {
 	}
 	l.parking.begin(parked{c, a.ETag})
 	l.awaitEnd(now)
-	if l.RestartUnconfirmed && !l.jobs.absent && l.jobs.mayRestart(now, l.Log) {
+	if l.RestartUnconfirmed && !l.jobs.absent && l.cannotReadNext() == nil && l.jobs.mayRestart(now, l.Log) {
 		l.Log.Warn("restarting chmpx so that it loads a RESOURCE it cannot load while it runs", "reason", refusal.Reason)
 		l.restartUnit(now)
 	}

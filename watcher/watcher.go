@@ -108,6 +108,8 @@ type Prober interface {
 	AwaitEnd(ctx context.Context, st daemon.Status) error
 	LeftMemory(group string, ctlPort int) bool
 	Stopped(st daemon.Status) bool
+	// Reader returns whom the chmpx of a status reads files as; ok is false if nothing tells.
+	Reader(st daemon.Status) (r render.Reader, ok bool)
 }
 
 // Unit steers chmpx's systemd unit, or its container in a pod; it is a *daemon.Unit or a

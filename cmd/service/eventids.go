@@ -98,6 +98,7 @@ var eventIDs = map[string]string{
 	"chmpx still did not load slave.ini; restarting it":                                                             "7b0bf62d60c041d5b34080289a6ba5bc",
 	"chmpx does not load slave.ini: a process holds the old file open, or chmpx has lost its watch; restart chmpx":  "18d42e71348f4c1786de158ff06c6591",
 	"chmpx is stopped, and loads slave.ini when it goes on: kill -CONT it, end its debugger, or thaw its container": "5c6a8abcca09456ab8065fa44f69aeae",
+	"chmpx does not load slave.ini: it cannot read it":                                                              "8059cf02e22948d78e99578e27ad04c2",
 	"not restarting chmpx: it was restarted a short while ago":                                                      "f85f1d4f7f384bbcac21d65e03577a8b",
 	"cannot confirm that chmpx loads slave.ini":                                                                     "2c732252d3d348be95a6a409930c71b6",
 	"cannot probe chmpx": "0a104d55df39436f856055e04002efb9",

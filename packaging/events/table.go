@@ -388,8 +388,8 @@ var fileEvents = []Event{
 	{
 		ID:      "4329c96c0e8e4cf69a2c615a6f51681a",
 		Message: "cannot replace slave.ini",
-		Cause:   "The new file could not be written, could not be given the looks of the old one, or is another agent's part. The field error says which.",
-		Remedy:  "Make room, or correct owner, group or output. Until then chmpx runs on, on the last good slave.ini.",
+		Cause:   "The new file could not be written, could not be given the looks of the old one, is another agent's part, or chmpx's user could not read it with its mode and owner. The field error says which.",
+		Remedy:  "Make room, or correct mode, owner, group or output. Until then chmpx runs on, on the last good slave.ini.",
 	},
 	{
 		ID:      "39024cc9c4fb4ac8912df0b1d06af853",
@@ -579,6 +579,12 @@ var chmpxEvents = []Event{
 		Message: "chmpx is stopped, and loads slave.ini when it goes on: kill -CONT it, end its debugger, or thaw its container",
 		Cause:   "A signal (SIGSTOP), a debugger or the freezer of its cgroup has stopped chmpx, so it cannot load the new slave.ini. It answers no program either.",
 		Remedy:  "`kill -CONT` the process in the field pid, end its debugger, or thaw it: `docker unpause`, `systemctl thaw chmpx`. It needs no restart.",
+	},
+	{
+		ID:      "8059cf02e22948d78e99578e27ad04c2",
+		Message: "chmpx does not load slave.ini: it cannot read it",
+		Cause:   "chmpx runs on, on an older list of servers, as a user who may not read slave.ini or not enter its folder, which the field error names. It has lost its watch on the file, and a restart would end it: it does not start on a file that it cannot read. The agent restarts no chmpx into that, also with restart-unconfirmed.",
+		Remedy:  "Correct what the field error names; chmpx needs a restart after that (`systemctl restart chmpx`). The agent notices, puts the file in place once more, and restarts chmpx where restart-unconfirmed lets it.",
 	},
 	{
 		ID:      "f85f1d4f7f384bbcac21d65e03577a8b",
