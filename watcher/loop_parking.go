@@ -28,6 +28,9 @@ func (l *loop) park(now time.Time, a k2hr3.Answer, why error) error {
 	if err != nil || c.digest == l.output.banned {
 		return why
 	}
+	if err := l.cannotReadNext(); err != nil {
+		return err // nor could a fresh one
+	}
 	wait := &Refusal{Report: refusal.Report, Reason: refusal.Reason, Parked: true}
 	if l.parking.has(c.digest) {
 		return wait
@@ -50,7 +53,7 @@ func (l *loop) park(now time.Time, a k2hr3.Answer, why error) error {
 	}
 	l.parking.begin(parked{c, a.ETag})
 	l.awaitEnd(now)
-	if l.RestartUnconfirmed && !l.jobs.absent && l.cannotReadNext() == nil && l.jobs.mayRestart(now, l.Log) {
+	if l.RestartUnconfirmed && !l.jobs.absent && l.jobs.mayRestart(now, l.Log) {
 		l.Log.Warn("restarting chmpx so that it loads a RESOURCE it cannot load while it runs", "reason", refusal.Reason)
 		l.restartUnit(now)
 	}

@@ -85,6 +85,61 @@ func TestAFileThatChmpxMayBeAbleToReadIsReplaced(t *testing.T) {
 	}
 }
 
+// A text that waits for a restart of chmpx waits for its right to read the file first: the restart
+// would end it.
+func TestNoTextIsParkedThatChmpxCouldNotRead(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.config.RestartUnconfirmed = true
+		h.unit = &fakeUnit{state: unitState("loaded", "active", "enabled")}
+		h.unit.restarted = func() error {
+			h.chmpx.stop()
+			time.Sleep(time.Second)
+			return h.chmpx.begin()
+		}
+		h.asNobody()
+		h.applied()
+		h.chmod(h.config.File.Path, 0o600)
+		text := dangers["GROUP"](h.cluster.Text())
+		h.cluster.SetText(text)
+		h.askNow()
+		h.pass(time.Minute)
+		h.wantJobs("")
+		h.wants(Failed, "file_unwritable")
+		h.log.want(t, 0, "restart")
+
+		h.edit(func(path string) error { return os.Chmod(path, 0o644) })
+		h.pass(10 * time.Second)
+		h.wantJobs("restart")
+		h.runsThe(text)
+	})
+}
+
+// Where servers have refused a chmpx that cannot read the file, it is not restarted either.
+func TestAHalfConnectedChmpxIsNotRestartedOnAFileThatItCannotRead(t *testing.T) {
+	inBubble(t, func(t *testing.T, h *host) {
+		h.config.Heal = HealIdle
+		h.unit = &fakeUnit{state: unitState("loaded", "active", "enabled"), restarted: h.chmpx.begin}
+		h.join(3)
+		h.chmpx.setRing(1, 3)
+		h.asNobody()
+		h.applied()
+		h.refuse(3)
+		h.chmpx.start(t)
+		h.chmod(h.config.File.Path, 0o600)
+		h.pass(5 * time.Minute)
+		h.wantJobs("")
+		if h.log.count("chmpx is half connected", "mode 0600") == 0 {
+			t.Error("the log does not say why it is not restarted")
+		}
+		h.refuse()
+		h.chmod(h.config.File.Path, 0o644)
+		h.pass(90 * time.Second)
+		if h.connected() != 2 {
+			t.Error("chmpx is not healed")
+		}
+	})
+}
+
 // A chmpx that cannot read the file in place is not restarted into it, but as soon as it can.
 func TestAChmpxIsNotRestartedOnAFileThatItCannotRead(t *testing.T) {
 	inBubble(t, func(t *testing.T, h *host) {
