@@ -400,9 +400,12 @@ func (z *fuzzing) measure() {
 }
 
 // stacks are where the agent's threads wait in the kernel.
-func (z *fuzzing) stacks() string {
+func (z *fuzzing) stacks() string { return waits(z.agent.PID()) }
+
+// waits are where the threads of a process wait in the kernel.
+func waits(pid int) string {
 	var all strings.Builder
-	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/wchan", z.agent.PID()))
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/wchan", pid))
 	for _, file := range threads {
 		b, _ := os.ReadFile(file)
 		fmt.Fprintf(&all, "%s ", b)

@@ -36,9 +36,10 @@ func ends(t *testing.T, cmd *exec.Cmd, s os.Signal) {
 			t.Errorf("it ended with %v on %v, want status 0", err, s)
 		}
 	case <-time.After(endLimit):
+		threads := waits(cmd.Process.Pid)
 		cmd.Process.Kill()
 		<-done
-		t.Errorf("it did not end on %v", s)
+		t.Errorf("it did not end on %v; its threads wait in %s", s, threads)
 	}
 }
 
