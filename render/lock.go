@@ -14,8 +14,14 @@ import (
 	"k2hdkc-slave-agent/render/regularfile"
 )
 
-// ErrLocked says that another agent, or what is not known to be one, keeps the same file.
-var ErrLocked = errors.New("keeps this file")
+// ErrLocked says that another agent keeps the same file, or what is not known to be one.
+var ErrLocked = errors.New("another agent keeps this file")
+
+// otherProcess is ErrLocked of a process that is not known to be an agent.
+type otherProcess struct{}
+
+func (otherProcess) Error() string        { return "another process keeps this file" }
+func (otherProcess) Is(target error) bool { return target == ErrLocked }
 
 // Lock is the right to replace the file. It ends with Unlock or with the
 // process.
@@ -84,10 +90,10 @@ func (l *Lock) take(limit time.Duration) error {
 			l.sign()
 			return nil
 		}
-		kind, which := holder(f)
+		locked, which := holder(f)
 		f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return fmt.Errorf("%s: another %s %w: %s holds %s; stop that one first, or give this one another output", l.file.Path, kind, ErrLocked, which, l.file.LockPath())
+			return fmt.Errorf("%s: %w: %s holds %s; stop that one first, or give this one another output", l.file.Path, locked, which, l.file.LockPath())
 		}
 		if err != nil {
 			return fmt.Errorf("cannot lock %s: %w", l.file.LockPath(), err)
@@ -136,8 +142,8 @@ func (l *Lock) Unlock() {
 // holder tells what holds the lock, and whether that is an agent: one has signed the file. Anybody
 // else who may read the file can lock it, too, and then the number in it is that of an agent of
 // long ago.
-func holder(l *os.File) (kind, which string) {
-	kind, which = "process", "one that this host's /proc/locks does not show, maybe of another container,"
+func holder(l *os.File) (kind error, which string) {
+	kind, which = otherProcess{}, "one that this host's /proc/locks does not show, maybe of another container,"
 	info, err := l.Stat()
 	if err != nil {
 		return kind, which
@@ -153,11 +159,11 @@ func holder(l *os.File) (kind, which string) {
 		}
 		b := make([]byte, 16)
 		if n, _ := l.ReadAt(b, 0); strings.TrimSpace(string(b[:n])) == w[4] {
-			kind = "agent"
+			kind = ErrLocked
 		}
 		name, err := regularfile.Read("/proc/"+w[4]+"/comm", regularfile.Small)
 		if err != nil { // as after exec 9<FILE; flock 9 in a shell
-			return "process", fmt.Sprintf("one that has it from process %s, which has ended,", w[4])
+			return otherProcess{}, fmt.Sprintf("one that has it from process %s, which has ended,", w[4])
 		}
 		return kind, fmt.Sprintf("process %s (%q)", w[4], strings.TrimSpace(string(name)))
 	}

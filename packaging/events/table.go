@@ -454,8 +454,8 @@ var fileEvents = []Event{
 	{
 		ID:      "f0f098151bde40cdbb757c68f3399165",
 		Message: "cannot keep slave.ini right",
-		Cause:   "The lock beside slave.ini is another agent's, or cannot be made anew. This agent replaces nothing.",
-		Remedy:  "Stop the other agent, or give one of the two another output.",
+		Cause:   "The lock beside slave.ini is another agent's or another program's, or cannot be made anew. This agent replaces nothing.",
+		Remedy:  "Stop what the message names, or give this agent another output.",
 	},
 	{
 		ID:      "e0d33c59c3de4a9d9ce3f5efc3f6f193",
