@@ -90,7 +90,7 @@ func (l *Lock) take(limit time.Duration) error {
 			l.sign()
 			return nil
 		}
-		locked, which := holder(f)
+		which, locked := holder(f)
 		f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return fmt.Errorf("%s: %w: %s holds %s; stop that one first, or give this one another output", l.file.Path, locked, which, l.file.LockPath())
@@ -142,11 +142,11 @@ func (l *Lock) Unlock() {
 // holder tells what holds the lock, and whether that is an agent: one has signed the file. Anybody
 // else who may read the file can lock it, too, and then the number in it is that of an agent of
 // long ago.
-func holder(l *os.File) (kind error, which string) {
-	kind, which = otherProcess{}, "one that this host's /proc/locks does not show, maybe of another container,"
+func holder(l *os.File) (which string, kind error) {
+	which, kind = "one that this host's /proc/locks does not show, maybe of another container,", otherProcess{}
 	info, err := l.Stat()
 	if err != nil {
-		return kind, which
+		return which, kind
 	}
 	st := info.Sys().(*syscall.Stat_t)
 	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
@@ -163,9 +163,9 @@ func holder(l *os.File) (kind error, which string) {
 		}
 		name, err := regularfile.Read("/proc/"+w[4]+"/comm", regularfile.Small)
 		if err != nil { // as after exec 9<FILE; flock 9 in a shell
-			return otherProcess{}, fmt.Sprintf("one that has it from process %s, which has ended,", w[4])
+			return fmt.Sprintf("one that has it from process %s, which has ended,", w[4]), otherProcess{}
 		}
-		return kind, fmt.Sprintf("process %s (%q)", w[4], strings.TrimSpace(string(name)))
+		return fmt.Sprintf("process %s (%q)", w[4], strings.TrimSpace(string(name))), kind
 	}
-	return kind, which
+	return which, kind
 }
