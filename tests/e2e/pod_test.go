@@ -287,16 +287,29 @@ func TestAPodRemovesNoOther(t *testing.T) {
 	}
 }
 
-// A pod whose end comes while K2HR3 is away gives up before Kubernetes kills it.
+// A pod whose end comes while K2HR3 is away, or a gateway says no in its place, tries for as long
+// as Kubernetes lets it, and gives up before Kubernetes kills it.
 func TestAPodThatCannotLeave(t *testing.T) {
 	t.Parallel()
+	for name, fault := range map[string]fakek2hr3.Fault{
+		"hang":         {Name: fakek2hr3.Hang},
+		"gateway's no": {Name: fakek2hr3.WrongJSON, Status: 403, Body: `{"message":"forbidden by gateway"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cannotLeave(t, fault)
+		})
+	}
+}
+
+func cannotLeave(t *testing.T, fault fakek2hr3.Fault) {
 	s := newPodSite(t)
 	s.certify(t)
 	p := newPodHost(t, s)
 	if got := p.runs(p.container(deadline(t), "once", "--register")); got.status != 0 {
 		t.Fatal(got)
 	}
-	defer s.server.Fault(fakek2hr3.Fault{Name: fakek2hr3.Hang})()
+	defer s.server.Fault(fault)()
 	start := time.Now()
 	got := p.runs(p.beside(deadline(t), "unregister"))
 	if took := time.Since(start); got.status != 1 || took > 29*time.Second || took < 20*time.Second || !strings.Contains(got.stderr, "may still be listed") {

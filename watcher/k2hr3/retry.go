@@ -93,8 +93,8 @@ func backoff(base, top time.Duration, attempt int, resp *http.Response) time.Dur
 }
 
 // retryAfter returns the time for which an answer that is no success asks to be left alone, at most
-// MaxRetryAfter, or 0. K2HR3 itself never asks (docs/k2hr3.md B.6), a gateway does with any status. It
-// means a date by its own clock, which the answer tells.
+// MaxRetryAfter, or 0. K2HR3 itself never asks (docs/k2hr3.md B.6), a gateway does with any status.
+// It means a date by its own clock, which the answer tells.
 func retryAfter(status int, header http.Header) time.Duration {
 	if status < 300 || status == http.StatusNotModified {
 		return 0
