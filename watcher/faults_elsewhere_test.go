@@ -22,6 +22,7 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"a verb whose reader goes before its end (doctor | head)", "ends at once and in order, with 141, and leaves nothing in TMPDIR", "tests/e2e/reader_test.go", "TestAVerbWhoseReaderGoesLeavesNothing"},
 	{"a terminal that closes while a verb runs", "ends at once and in order, with 129, and leaves nothing in TMPDIR", "tests/e2e/reader_test.go", "TestAVerbWhoseTerminalClosesLeavesNothing"},
 	{"an output that cannot be written, as on a full disk, of any verb and of `--help`", "says so, and exits with 1, however good the result", "cmd/k2hdkc-slave-agent/main_test.go", "TestAResultThatCannotBeWrittenIsNone"},
+	{"SIGHUP while the agent starts and reads its configuration", "goes on, and asks K2HR3 as at every start", "tests/e2e/stop_test.go", "TestSIGHUPDuringTheStartDoesNotEndTheAgent"},
 	{"a working directory that was deleted", "does everything from there", "tests/e2e/files_test.go", "TestVerbsWithoutAWorkingDirectory"},
 	{"a pod beside a service called k2hdkc-slave, whose variables look like options", "takes them for none", "tests/e2e/files_test.go", "TestVariablesOfAKubernetesService"},
 	{"a reload of chmpx's unit that hangs", "applies the next text all the same", "watcher/unitjobs_test.go", "TestANewerTextSupersedesAJobThatHangs"},

@@ -26,6 +26,7 @@ import (
 )
 
 func main() {
+	hangup := catchHangup(os.Args)
 	tz, set := os.LookupEnv("TZ")
 	name := filepath.Base(os.Args[0])
 	if other, ok := otherNames()[name]; ok {
@@ -37,7 +38,7 @@ func main() {
 	// SIGQUIT too: Go would print the program's stacks on it, and what a service prints stays in
 	// the journal. On SIGABRT, which systemd's watchdog sends, it still does: nobody types that.
 	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
-	p := program{stdin: os.Stdin, stdout: os.Stdout, system: options.ThisSystem(), zone: useZone(ctx, tz, set)}
+	p := program{stdin: os.Stdin, stdout: os.Stdout, system: options.ThisSystem(), zone: useZone(ctx, tz, set), hangup: hangup}
 	p.stderr = p.out.attach(os.Stderr)
 	context.AfterFunc(ctx, func() { p.insist(os.Exit) })
 	status := p.main(ctx, os.Args[1:])
@@ -52,6 +53,7 @@ type program struct {
 	out            outlet
 	daemon         atomic.Bool // this is the verb run
 	zone           error       // what keeps the times in UTC, until that is said
+	hangup         <-chan os.Signal
 	system         options.System
 	guard          member.Guard
 	limiter        k2hr3.Limiter // of all requests, whatever rounds and verbs make them

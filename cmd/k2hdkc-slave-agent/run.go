@@ -18,11 +18,10 @@ import (
 
 // run is the daemon. load reads the options again.
 func (p *program) run(ctx context.Context, o *options.Options, load func() (*options.Options, error)) error {
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
-	// A log whose reader has ended is no reason to end.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	select { // one that came before the options were loaded wants no more than the start does
+	case <-p.hangup:
+	default:
+	}
 	exposer, err := p.startMetrics(o)
 	if err != nil {
 		return err
@@ -36,7 +35,7 @@ func (p *program) run(ctx context.Context, o *options.Options, load func() (*opt
 	d := lifecycle.Daemon{
 		Load: load, Prepare: p.prepare, Logger: p.logger,
 		Started: func(r lifecycle.Round) { started(ctx, r) },
-		Manager: manager, Folders: folders, Hangup: hangup,
+		Manager: manager, Folders: folders, Hangup: p.hangup,
 		Version: versionName(), Shown: exposer.Metrics.Show,
 	}
 	stopping := p.logSignal(ctx)
@@ -46,6 +45,19 @@ func (p *program) run(ctx context.Context, o *options.Options, load func() (*opt
 		p.out.log.Load().Info("stopped; slave.ini and chmpx stay as they are")
 	}
 	return err
+}
+
+// catchHangup has the daemon keep the signals that would end it by default, of a command line that
+// is the daemon's: whoever reloads it may do so before it has begun to read its options.
+func catchHangup(args []string) <-chan os.Signal {
+	if len(args) < 2 || args[1] != "run" {
+		return nil
+	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	// A log whose reader has ended is no reason to end.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	return hangup
 }
 
 // keepSmall keeps small what a program needs that works little and lives for years: it collects

@@ -423,3 +423,28 @@ func TestSIGQUITPrintsNoStacks(t *testing.T) {
 		})
 	}
 }
+
+// SIGHUP that comes while the agent still reads its configuration wants no more than what the start
+// does anyway.
+func TestSIGHUPDuringTheStartDoesNotEndTheAgent(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, 1)
+	for range 4 { // as the agent may have read it before the signal is there
+		h := newHost(t, s)
+		write(t, h.path("slave-agent.ini"), strings.Repeat("# "+strings.Repeat("=", 1000)+"\n", 500))
+		fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+		must(t, err)
+		opened := os.NewFile(uintptr(fd), "inotify")
+		must(t, opened.SetReadDeadline(time.Now().Add(limit)))
+		_, err = unix.InotifyAddWatch(fd, h.path("slave-agent.ini"), unix.IN_OPEN)
+		must(t, err)
+		cmd := h.command(t.Context(), append([]string{"run", "--interval=1h"}, s.args()...)...)
+		must(t, cmd.Start())
+		_, err = opened.Read(make([]byte, 4096))
+		must(t, err)
+		must(t, cmd.Process.Signal(syscall.SIGHUP))
+		must(t, opened.Close())
+		until(t, "the first file", func() bool { _, err := os.Stat(h.output()); return err == nil })
+		ends(t, cmd, syscall.SIGTERM)
+	}
+}
