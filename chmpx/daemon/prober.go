@@ -28,8 +28,15 @@ var (
 	ErrTimeout = tool.ErrTimeout
 	// ErrNoAccess says that chmpx's shared memory is there, but this user may not
 	// open it for writing, as chmpxstatus has to. It is an fs.ErrPermission.
-	ErrNoAccess = fmt.Errorf("no access to chmpx's shared memory: %w", fs.ErrPermission)
+	ErrNoAccess error = noAccessError{}
 )
+
+// noAccessError is an fs.ErrPermission that leaves the reason to whoever wraps it.
+type noAccessError struct{}
+
+func (noAccessError) Error() string { return "no access to chmpx's shared memory" }
+
+func (noAccessError) Is(target error) bool { return target == fs.ErrPermission }
 
 // Prober probes the running chmpx: with chmpxstatus at first, and then by reading what that reads,
 // chmpx's shared memory, for as long as the two agree (docs/chmpx.md F.9). It makes one probe at a

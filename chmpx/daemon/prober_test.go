@@ -166,6 +166,9 @@ func TestProberErrors(t *testing.T) {
 			if err == nil {
 				t.Fatal("no error")
 			}
+			if strings.Count(err.Error(), "permission denied") > 1 || tt.says == "read-only" && strings.Contains(err.Error(), "denied") {
+				t.Errorf("error %q gives its cause twice", err)
+			}
 			if tt.is != nil && !errors.Is(err, tt.is) {
 				t.Errorf("error %q is not %q", err, tt.is)
 			}

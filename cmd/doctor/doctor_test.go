@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -73,6 +74,20 @@ func TestK2HR3IsAskedSeldomAndForNothingThatChangesIt(t *testing.T) {
 }
 
 // What is examined looks the same afterwards.
+// Nothing is wrong with a check that is said to be missing.
+func TestAnAnswerWithoutADateTellsNoTime(t *testing.T) {
+	p := newPatient(t)
+	p.front = func(w http.ResponseWriter, _ *http.Request) bool {
+		w.Header()["Date"] = nil
+		return false
+	}
+	r := p.examine("clock,k2hr3")
+	i := slices.IndexFunc(r.Checks, func(c Result) bool { return c.ID == "clock" })
+	if c := r.Checks[i]; !r.OK || c.Status != Skipped || !strings.Contains(c.Message, "K2HR3's answer has no Date") || len(c.Needs) > 0 {
+		t.Error(show(r))
+	}
+}
+
 func TestNothingOnTheHostChanges(t *testing.T) {
 	p := newPatient(t)
 	fatal.If(p.t, os.Chmod(p.path("role-token"), 0o644)) // the agent would close it
