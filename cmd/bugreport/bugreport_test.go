@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"k2hdkc-slave-agent/tests/fatal"
@@ -285,4 +286,20 @@ func TestUnitsAreShownByAnAllowList(t *testing.T) {
 	if want := "Id=a.service\nEnvironment=K2HDKC_SLAVE_ROLE=r HTTPS_PROXY=(not shown) X=(not shown)\nActiveState=active\n"; got != want {
 		t.Errorf("got %q", got)
 	}
+}
+
+// A piece that never comes keeps none of the others away.
+func TestAPieceThatHangsIsLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		defer close(release)
+		var b bytes.Buffer
+		fatal.If(t, Report{Sources: []Source{
+			{Name: "stuck", Get: func(context.Context) ([]byte, error) { <-release; return nil, nil }},
+			{Name: "good", Get: func(context.Context) ([]byte, error) { return []byte("text"), nil }},
+		}}.Write(t.Context(), &b))
+		if files := unpack(t, b.Bytes()); files["good"] != "text" || !strings.Contains(files["MANIFEST"], "stuck (): not here: no answer within 30s") {
+			t.Errorf("%q", files)
+		}
+	})
 }

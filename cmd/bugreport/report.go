@@ -35,6 +35,9 @@ type Report struct {
 // maxPiece bounds a piece, in bytes; the end of what is larger is left out.
 const maxPiece = 4 << 20
 
+// pieceLimit is how long a piece may take. What programs are asked for has limits of its own.
+const pieceLimit = 30 * time.Second
+
 // folder is what the archive unpacks to.
 const folder = "k2hdkc-slave-agent-bugreport/"
 
@@ -45,7 +48,7 @@ func (r Report) Write(ctx context.Context, w io.Writer) error {
 	var manifest bytes.Buffer
 	fmt.Fprintf(&manifest, "made %s\n\nPiece, and whether it is here or why not:\n\n", r.Now.UTC().Format(time.RFC3339))
 	for _, s := range r.Sources {
-		b, err := s.Get(ctx)
+		b, err := s.get(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -71,6 +74,27 @@ func (r Report) Write(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	return errors.Join(archive.Close(), packed.Close())
+}
+
+// get is Get, which may wait for longer than pieceLimit for something that hangs.
+func (s Source) get(ctx context.Context) ([]byte, error) {
+	type piece struct {
+		b   []byte
+		err error
+	}
+	got := make(chan piece, 1)
+	go func() {
+		b, err := s.Get(ctx)
+		got <- piece{b, err}
+	}()
+	select {
+	case p := <-got:
+		return p.b, p.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(pieceLimit):
+		return nil, fmt.Errorf("no answer within %v: a file that it is in hangs", pieceLimit)
+	}
 }
 
 func state(size, removed int, err error) string {

@@ -21,8 +21,36 @@ import (
 // Limit is how long a look takes at most.
 const Limit = time.Second
 
+// agentLimit is how long a look at the agent may take: it reads two files of the run-dir.
+const agentLimit = 5 * time.Second
+
 // endGrace is how long a program that was killed at the limit may take to end.
 const endGrace = 150 * time.Millisecond
+
+// Agent returns what looks at the agent of a run-dir, as status.Look does, and gives that up where
+// the run-dir is on a file system that hangs. Until that look comes back there is no other one.
+func Agent(dir string) func(context.Context, time.Time) status.Document {
+	var pending <-chan seen[status.Document]
+	return func(ctx context.Context, now time.Time) status.Document {
+		if pending == nil {
+			pending = start(true, func() (status.Document, error) { return status.Look(dir, now) })
+		}
+		late, cancel := context.WithTimeout(ctx, agentLimit)
+		defer cancel()
+		select {
+		case s := <-pending:
+			pending = nil
+			return s.value // its conditions say what is wrong
+		case <-late.Done():
+		}
+		d := status.Document{Schema: status.Schema, Agent: status.Agent{State: status.Unknown}}
+		d.Add(status.Condition{
+			Code: status.AgentUnknown, Severity: status.Warning,
+			Message: fmt.Sprintf("cannot see whether the agent runs: %s does not answer; mend or unmount (umount -l) its file system", dir),
+		})
+		return d
+	}
+}
 
 // Look is what is looked at. A nil function: there is nothing to look with.
 type Look struct {

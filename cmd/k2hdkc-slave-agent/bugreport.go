@@ -45,6 +45,7 @@ func (p *program) bugreport(ctx context.Context, verb options.Verb, args []strin
 	if len(o.Args) > 0 {
 		path = o.Args[0]
 	}
+	p.unlimited() // each piece has its own
 	if path == "-" {
 		return r.Write(ctx, p.stdout)
 	}

@@ -114,6 +114,8 @@ func (p *program) checked(ctx context.Context, o *options.Options) ([]byte, erro
 		path = o.Args[0]
 	}
 	if path == "-" {
+		p.unlimited()
+		defer p.limited("check")
 		return p.readInput(ctx)
 	}
 	b, err := regularfile.Read(path, render.MaxFile)

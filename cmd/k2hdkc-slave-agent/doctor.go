@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 
 	"k2hdkc-slave-agent/chmpx/daemon"
@@ -17,6 +18,13 @@ import (
 	"k2hdkc-slave-agent/watcher"
 	"k2hdkc-slave-agent/watcher/host"
 	"k2hdkc-slave-agent/watcher/k2hr3"
+)
+
+// subjectLimit is how long it may take to look at the files that the options name, and examLimit
+// how long that and all checks may.
+const (
+	subjectLimit = 5 * time.Second
+	examLimit    = 9 * time.Second
 )
 
 // doctor looks for the cause of a trouble. A wrong configuration is one.
@@ -34,6 +42,8 @@ func (p *program) doctor(ctx context.Context, verb options.Verb, args []string) 
 		return err
 	}
 	defer os.RemoveAll(dir)
+	limited, cancel := context.WithTimeout(ctx, examLimit)
+	defer cancel()
 	s, done := p.subject(o, wrong, dir)
 	defer done()
 	width := screen.On(p.stdout, os.Getenv, time.Now()).Width
@@ -41,7 +51,8 @@ func (p *program) doctor(ctx context.Context, verb options.Verb, args []string) 
 	if o.Switches["json"] {
 		tell = func(doctor.Result) {}
 	}
-	report := doctor.Run(ctx, s, ids, tell)
+	report := doctor.Run(limited, s, ids, tell)
+	p.unlimited()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -77,6 +88,28 @@ func (p *program) subject(o *options.Options, wrong error, dir string) (doctor.S
 	if s.Wrong != nil {
 		return s, func() {}
 	}
+	type whole struct {
+		s    doctor.Subject
+		done func()
+	}
+	found := make(chan whole, 1)
+	go func() {
+		s, done := p.complete(s)
+		found <- whole{s, done}
+	}()
+	select {
+	case w := <-found:
+		return w.s, w.done
+	case <-time.After(subjectLimit):
+		s.Wrong = fmt.Errorf("a file that the options name does not answer within %v, as on a file system whose server is gone: %s; "+
+			"mend or unmount (umount -l) it", subjectLimit, strings.Join(busy(), "; "))
+		return s, func() {}
+	}
+}
+
+// complete adds to a subject what the files say that its options name.
+func (p *program) complete(s doctor.Subject) (doctor.Subject, func()) {
+	o := s.Options
 	var errCUK, errFile, errClient error
 	s.CUK, errCUK = o.ResolveCUK()
 	s.File, errFile = outputFile(o)

@@ -65,8 +65,47 @@ func (p *program) flush(ctx context.Context) {
 // module is what the names of this program's own functions begin with.
 const module = "k2hdkc-slave-agent/"
 
-// busy names what the goroutines of this program are in: "render.File.Stage (os.(*File).Sync)".
-// Unlike a dump of the stacks it shows nothing of the memory.
+// limitOf is how long a verb that scripts and probes run may take to find what it tells, whatever
+// hangs; 0: it waits for others by its nature, and ends on a signal.
+func limitOf(verb string) time.Duration {
+	switch verb {
+	case "status", "doctor": // which promises ten seconds
+		return 9500 * time.Millisecond
+	case "check": // chmpx's programs have ten seconds each
+		return time.Minute
+	case "bugreport": // until it begins to write
+		return time.Minute
+	}
+	return 0
+}
+
+// limited gives a verb from now on no longer than its limit, until unlimited.
+func (p *program) limited(verb string) {
+	if limit := limitOf(verb); limit > 0 && p.exit != nil {
+		p.limit = time.AfterFunc(limit, func() { p.giveUp(verb) })
+	}
+}
+
+// unlimited: the verb waits for a person from now on, or for whoever reads what it has found.
+func (p *program) unlimited() {
+	if p.limit != nil {
+		p.limit.Stop()
+	}
+}
+
+// giveUp ends a verb that is over its limit, and says what it was busy with.
+func (p *program) giveUp(verb string) {
+	p.note("%s gives up after %v: something that it looks at hangs, as a file system does whose server is gone; "+
+		"mend or unmount (umount -l) it; busy with %s", verb, limitOf(verb), strings.Join(busy(), "; "))
+	ctx, cancel := context.WithTimeout(context.Background(), lastFlush)
+	defer cancel()
+	p.out.flush(ctx)
+	p.exit(1)
+}
+
+// busy names the files that this program waits for, and what its goroutines are in, as
+// "render.File.Stage (os.(*File).Sync)". Unlike a dump of the stacks it shows nothing else of the
+// memory.
 func busy() []string {
 	records := make([]runtime.StackRecord, 1000)
 	n, _ := runtime.GoroutineProfile(records)
@@ -77,7 +116,7 @@ func busy() []string {
 		}
 	}
 	slices.Sort(list)
-	return list
+	return append(hanging(), list...)
 }
 
 // busyAt names the innermost function of this program on a stack, and the one of a library that it

@@ -67,6 +67,25 @@ type stuck chan struct{}
 
 func (s stuck) Write(b []byte) (int, error) { <-s; return len(b), nil }
 
+func TestAVerbThatIsOverItsLimitSaysWhatItIsBusyWith(t *testing.T) {
+	var said bytes.Buffer
+	status := -1
+	p := &program{stderr: &said, exit: func(n int) { status = n }}
+	release := make(chan struct{})
+	defer close(release)
+	go hang(release)
+	for status == -1 || !strings.Contains(said.String(), ".hang") { // which may not have begun yet
+		if t.Context().Err() != nil {
+			break
+		}
+		said.Reset()
+		p.giveUp("status")
+	}
+	if got := said.String(); status != 1 || !strings.HasPrefix(got, options.Program+": status gives up after 9.5s") {
+		t.Errorf("exit status %d, said %s", status, got)
+	}
+}
+
 func hang(release chan struct{}) { <-release }
 
 func TestWhatTheProgramIsBusyWith(t *testing.T) {

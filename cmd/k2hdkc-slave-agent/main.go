@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"k2hdkc-slave-agent/cmd/lifecycle"
 	"k2hdkc-slave-agent/cmd/metrics"
@@ -38,7 +39,10 @@ func main() {
 	// SIGQUIT too: Go would print the program's stacks on it, and what a service prints stays in
 	// the journal. On SIGABRT, which systemd's watchdog sends, it still does: nobody types that.
 	ctx, _ := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT)
-	p := program{stdin: os.Stdin, stdout: os.Stdout, system: options.ThisSystem(), zone: useZone(ctx, tz, set), hangup: hangup}
+	p := program{
+		stdin: os.Stdin, stdout: os.Stdout, system: options.ThisSystem(), exit: os.Exit,
+		zone: useZone(ctx, tz, set), hangup: hangup,
+	}
 	p.stderr = p.out.attach(os.Stderr)
 	context.AfterFunc(ctx, func() { p.insist(os.Exit) })
 	status := p.main(ctx, os.Args[1:])
@@ -51,8 +55,10 @@ type program struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	out            outlet
-	daemon         atomic.Bool // this is the verb run
-	zone           error       // what keeps the times in UTC, until that is said
+	daemon         atomic.Bool      // this is the verb run
+	exit           func(status int) // ends the process; nil: it is not this program's to end
+	limit          *time.Timer      // that ends the verb; nil: nothing does
+	zone           error            // what keeps the times in UTC, until that is said
 	hangup         <-chan os.Signal
 	system         options.System
 	guard          member.Guard
@@ -71,6 +77,8 @@ func (p *program) main(ctx context.Context, args []string) int {
 	p.stdout = out
 	verb, rest, err := options.ParseVerb(args)
 	p.daemon.Store(verb.Name == "run")
+	p.limited(verb.Name)
+	defer p.unlimited()
 	switch {
 	case err != nil:
 	case p.daemon.Load(): // it is there for more than whoever reads its log

@@ -32,9 +32,11 @@ func (p *program) status(ctx context.Context, verb options.Verb, args []string) 
 	look := p.looker(o, wrong)
 	show := p.shower(o)
 	if o.Switches["watch"] {
+		p.unlimited()
 		return screen.Watch(ctx, status.Changes(ctx, o.RunDir), look, show)
 	}
 	d := look(ctx)
+	p.unlimited()
 	if o.Switches["ready"] {
 		if !glance.Ready(d, time.Now()) {
 			return errSaid
@@ -58,10 +60,11 @@ func (p *program) looker(o *options.Options, wrong error) func(context.Context) 
 	unit := &daemon.Unit{Name: o.Unit}
 	seeUnit := glance.Sparing(sparingly, unit.State)
 	eye := &glance.Eye{Command: o.StatusCommand, RunDir: o.RunDir}
+	seeAgent := glance.Agent(o.RunDir)
 	seeChmpx := glance.Sparing(sparingly, func(ctx context.Context) (daemon.Status, error) { return eye.Status(ctx) })
 	return func(ctx context.Context) status.Document {
 		now := time.Now()
-		d, _ := status.Look(o.RunDir, now) // its conditions say what is wrong
+		d := seeAgent(ctx, now)
 		if d.WrittenAt.IsZero() {
 			p.introduce(o, &d)
 		}

@@ -71,7 +71,8 @@ func (l *Lock) touch() error {
 
 // Tell tells whoever looks whether status.json is as it should be: err is why it cannot be written.
 // How much of the lock file is locked says it: all of it, or as many bytes as the error's number.
-// That takes nothing of a disk, which may be full or read-only. What fails here fails in Keep again.
+// That takes nothing of a disk, which may be full or read-only. What fails here fails in Keep
+// again.
 func (l *Lock) Tell(err error) {
 	if l.f == nil {
 		return
@@ -167,9 +168,9 @@ func claim(f *os.File, limit time.Duration) error {
 	}
 }
 
-// isHeld tells whether an agent holds the lock, and why it cannot write status.json, 0 if it can. It
-// takes no lock: it asks what would be in the way of one for reading, which is an agent's alone, and
-// needs no right but to have the file open.
+// isHeld tells whether an agent holds the lock, and why it cannot write status.json, 0 if it can.
+// It takes no lock: it asks what would be in the way of one for reading, which is an agent's alone,
+// and needs no right but to have the file open.
 func isHeld(f *os.File) (held bool, unwritten unix.Errno, err error) {
 	lock := unix.Flock_t{Type: unix.F_RDLCK}
 	if err := fcntl(f, unix.F_OFD_GETLK, &lock); err != nil || lock.Type == unix.F_UNLCK {

@@ -69,8 +69,8 @@ func Look(dir string, now time.Time) (Document, error) {
 	return d, err
 }
 
-// look returns whether an agent holds the lock in dir, why it cannot write its status there, and its
-// latest sign of life.
+// look returns whether an agent holds the lock in dir, why it cannot write its status there, and
+// its latest sign of life.
 func look(dir string) (held bool, unwritten unix.Errno, alive time.Time, err error) {
 	f, err := regularfile.OpenInPlace(filepath.Join(dir, LockName))
 	if errors.Is(err, fs.ErrNotExist) {
