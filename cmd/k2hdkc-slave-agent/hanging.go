@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -29,10 +30,13 @@ func hanging() (paths []string) {
 // calledWith is what the system call of a thread is about; empty: nothing that has a name.
 func calledWith(call string) string {
 	line, _ := regularfile.Read(call, regularfile.Small)
-	var number, first, second uint64
-	if n, _ := fmt.Sscanf(string(line), "%d %v %v", &number, &first, &second); n < 3 { // it is in none
+	words := append(strings.Fields(string(line)), "", "", "")
+	number, err := strconv.Atoi(words[0])
+	if err != nil { // it is in none
 		return ""
 	}
+	first, _ := strconv.ParseUint(words[1], 0, 64)
+	second, _ := strconv.ParseUint(words[2], 0, 64)
 	var path string
 	switch number {
 	case unix.SYS_OPENAT, unix.SYS_NEWFSTATAT, unix.SYS_READLINKAT, unix.SYS_MKDIRAT, unix.SYS_UNLINKAT, unix.SYS_FACCESSAT, unix.SYS_FACCESSAT2:
