@@ -16,6 +16,16 @@ type Running struct {
 	// Config is the latest configuration that it is known to have applied. It
 	// supplies whatever else is not known.
 	Config *Config
+	// Unseen: nobody has seen it, or what it runs; it is one that may run Config.
+	Unseen bool
+}
+
+// called is what messages call it.
+func (r *Running) called() string {
+	if r.Unseen {
+		return "a chmpx that runs slave.ini as it is"
+	}
+	return "the running chmpx"
 }
 
 // RunningServer is a server node as the process has it. Its names come from the
@@ -38,21 +48,21 @@ func (l *loader) checkLive(r *Running) {
 	const restart = "restart chmpx to apply it"
 
 	if group := cmp.Or(r.Group, was.Group); group != "" && group != c.Group {
-		l.add(Dangerous, RuleLiveGroup, l.global["GROUP"].line, "GROUP", "the running chmpx has GROUP %s: it refuses to reload a file with GROUP %s and applies nothing of it; %s", quote(group), quote(c.Group), restart)
+		l.add(Dangerous, RuleLiveGroup, l.global["GROUP"].line, "GROUP", "%s has GROUP %s: it refuses to reload a file with GROUP %s and applies nothing of it; %s", r.called(), quote(group), quote(c.Group), restart)
 	}
 	if r.Config != nil && was.IDType != c.IDType {
-		l.add(Dangerous, RuleLiveIDType, l.global["CHMPXIDTYPE"].line, "CHMPXIDTYPE", "the running chmpx has CHMPXIDTYPE %s: it refuses to reload a file with %s and applies nothing of it; %s", was.IDType, c.IDType, restart)
+		l.add(Dangerous, RuleLiveIDType, l.global["CHMPXIDTYPE"].line, "CHMPXIDTYPE", "%s has CHMPXIDTYPE %s: it refuses to reload a file with %s and applies nothing of it; %s", r.called(), was.IDType, c.IDType, restart)
 	}
 	if c.HasSSL() && !r.SSL && (r.SSLKnown || r.Config != nil && !was.HasSSL()) {
-		l.add(Dangerous, RuleLiveTLS, l.global["SSL"].line, "SSL", "the running chmpx was started without TLS: if a reload switches TLS on, chmpx crashes at the first connection; %s", restart)
+		l.add(Dangerous, RuleLiveTLS, l.global["SSL"].line, "SSL", "%s was started without TLS: if a reload switches TLS on, chmpx crashes at the first connection; %s", r.called(), restart)
 	}
 	l.liveTables(r, was, restart)
 
 	if wasPort := was.SelfCtlPort; wasPort != 0 && wasPort != Unset && wasPort != c.SelfCtlPort && c.SelfCtlPort != Unset {
-		l.add(Dangerous, RuleLivePort, l.global["SELFCTLPORT"].line, "SELFCTLPORT", "the running chmpx listens on control port %d and keeps it: after a reload with SELFCTLPORT %d, client programs no longer find chmpx; %s", wasPort, c.SelfCtlPort, restart)
+		l.add(Dangerous, RuleLivePort, l.global["SELFCTLPORT"].line, "SELFCTLPORT", "%s listens on control port %d and keeps it: after a reload with SELFCTLPORT %d, client programs no longer find chmpx; %s", r.called(), wasPort, c.SelfCtlPort, restart)
 	}
 	if r.Config != nil && was.DeliverMode != c.DeliverMode {
-		l.add(Dangerous, RuleLiveMode, l.global["DELIVERMODE"].line, "DELIVERMODE", "the running chmpx delivers by %s and keeps doing so after a reload with %s, while other nodes switch; %s", was.DeliverMode, c.DeliverMode, restart)
+		l.add(Dangerous, RuleLiveMode, l.global["DELIVERMODE"].line, "DELIVERMODE", "%s delivers by %s and keeps doing so after a reload with %s, while other nodes switch; %s", r.called(), was.DeliverMode, c.DeliverMode, restart)
 	}
 }
 
@@ -66,21 +76,21 @@ func (l *loader) liveTables(r *Running, was *Config, restart string) {
 		{"MAXMQCLIENT", was.MaxMQClient, c.MaxMQClient},
 	} {
 		if x.old != 0 && x.new > x.old {
-			l.add(Dangerous, RuleLiveTables, l.global[x.key].line, x.key, "%s rises from %d to %d: the running chmpx takes the new number but not larger tables, and overruns the old ones; %s", x.key, x.old, x.new, restart)
+			l.add(Dangerous, RuleLiveTables, l.global[x.key].line, x.key, "%s rises from %d to %d: %s takes the new number but not larger tables, and overruns the old ones; %s", x.key, x.old, x.new, r.called(), restart)
 		}
 	}
 	line := l.global["MAXCHMPX"].line
 	size := cmp.Or(r.MaxChmpx, was.MaxChmpx)
 	if size != 0 && c.MaxChmpx != size {
-		l.add(Accept, RuleLiveTables, line, "MAXCHMPX", "MAXCHMPX changes from %d to %d; the running chmpx keeps its tables until you restart it", size, c.MaxChmpx)
+		l.add(Accept, RuleLiveTables, line, "MAXCHMPX", "MAXCHMPX changes from %d to %d; %s keeps its tables until you restart it", size, c.MaxChmpx, r.called())
 	}
 	switch {
 	case r.MaxChmpx != 0:
 		if added := l.newServers(r, was); added > r.FreeSlots {
-			l.add(Dangerous, RuleLiveTables, line, "MAXCHMPX", "%d server nodes are new to the running chmpx, which has room for %d more: it overruns its tables and crashes later; raise MAXCHMPX and restart chmpx", added, r.FreeSlots)
+			l.add(Dangerous, RuleLiveTables, line, "MAXCHMPX", "%d server nodes are new to %s, which has room for %d more: it overruns its tables and crashes later; raise MAXCHMPX and restart chmpx", added, r.called(), r.FreeSlots)
 		}
 	case size > 0 && len(c.Servers)+1 > size && size < c.MaxChmpx:
-		l.add(Dangerous, RuleLiveTables, line, "MAXCHMPX", "%d server nodes and this host need more than the %d entries the running chmpx was started with: it overruns its tables and crashes later; restart chmpx", len(c.Servers), size)
+		l.add(Dangerous, RuleLiveTables, line, "MAXCHMPX", "%d server nodes and this host need more than the %d entries %s was started with: it overruns its tables and crashes later; restart chmpx", len(c.Servers), size, r.called())
 	}
 }
 

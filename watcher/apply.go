@@ -268,7 +268,7 @@ func (l *loop) putAgain(now time.Time, why string) error {
 
 // checkFile puts the file back if it is not what was put in place.
 func (l *loop) checkFile(now time.Time) {
-	if !l.output.file.good || l.parking.keepsPrevious() {
+	if !l.output.file.good || l.parking.keepsPrevious() && !l.unseen() {
 		return
 	}
 	if err := l.lock.Hold(); err != nil {

@@ -64,6 +64,7 @@ type host struct {
 	chmpx  *fakeChmpx
 	unit   *fakeUnit // nil: no systemd
 	blind  bool      // there is no chmpxstatus configured at all
+	signs  Signs     // of a chmpx that is not seen; nil: none
 	log    *logbook
 	dog    *watchdog // nil: nobody wants signs of life
 
@@ -267,6 +268,9 @@ func (h *host) make() *Watcher {
 	}
 	if !h.blind {
 		w.Chmpx, w.Peers = h.chmpx, h.chmpx
+	}
+	if h.signs != nil {
+		w.Signs = h.signs
 	}
 	if h.unit != nil {
 		w.Unit = h.unit

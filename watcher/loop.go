@@ -118,6 +118,12 @@ func (l *loop) begin() {
 	l.clock.start(now, l.wall())
 	l.startCheck(now)
 	l.startProbe(now)
+	if !l.parking.waits() {
+		l.dropParked() // one for which there is no file any more that could wait
+	}
+	if l.unseen() {
+		l.awaitEnd(now)
+	}
 	if l.jobs.unstarted && l.output.file.good {
 		l.startJob(now, func(ctx context.Context) jobDone { return l.tellUnit(ctx, true) })
 	}
@@ -279,7 +285,7 @@ func (l *loop) result(now time.Time, r any) {
 		l.announcedDone(now, r)
 	case ended:
 		l.endOp.busy = false
-		l.chmpxEnded(r)
+		l.chmpxEnded(now, r)
 	}
 }
 

@@ -78,7 +78,7 @@ func (l *loop) probeDone(now time.Time, p probed) {
 		l.watchPrevious(now, p)
 	}
 	switch {
-	case l.parking.blocks(now):
+	case l.previousBlocks(now):
 		l.probe.plan(now, parkedProbe)
 	case l.parking.waits() && l.probe.found == foundDown && !l.parking.keepsPrevious():
 		l.applyParked()
@@ -90,7 +90,7 @@ func (l *loop) probeDone(now time.Time, p probed) {
 	default:
 		l.probe.planLater(now, l.parking.waits())
 	}
-	if l.parking.waits() && l.probe.found == foundRunning {
+	if l.unseen() || l.parking.waits() && l.probe.found == foundRunning {
 		l.awaitEnd(now)
 	}
 	if r := l.poll.takeUnseen(); r != nil {
@@ -103,7 +103,7 @@ func (l *loop) probeDone(now time.Time, p probed) {
 func (l *loop) confirms(now time.Time, p probed) bool {
 	config := l.output.file.config
 	return p.err == nil && config != nil && p.status.Revision == config.FileVersion &&
-		!l.confirmation.done && !l.parking.blocks(now)
+		!l.confirmation.done && !l.previousBlocks(now)
 }
 
 // confirming takes a probe while a revision is to be confirmed.

@@ -154,7 +154,7 @@ func (l *loop) consider(now time.Time, r reply) {
 		l.accept()
 		l.flips.calm(now)
 		l.poll.Same(now, r.scheduled(), l.scene())
-	case l.parking.blocks(now):
+	case l.previousBlocks(now):
 		l.poll.keepWaiting(r)
 	case l.jobOp.busy:
 		l.poll.keepWaiting(r)

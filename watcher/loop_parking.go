@@ -15,7 +15,11 @@ import (
 )
 
 // ended is the news that chmpx may have ended.
-type ended struct{ err error }
+type ended struct {
+	err error
+	// unseen: it is by Signs.AwaitEnd, and sure: its process was seen, not only its port.
+	unseen, sure bool
+}
 
 // park takes a text that the running chmpx must not load. If a fresh one can,
 // the text is parked, and the error says so; else it is why.
@@ -31,7 +35,7 @@ func (l *loop) park(now time.Time, a k2hr3.Answer, why error) error {
 	if err := l.cannotReadNext(); err != nil {
 		return err // nor could a fresh one
 	}
-	wait := &Refusal{Report: refusal.Report, Reason: refusal.Reason, Parked: true}
+	wait := &Refusal{Report: refusal.Report, Reason: refusal.Reason + l.howToEnd(), Parked: true}
 	if l.parking.has(c.digest) {
 		return wait
 	}
@@ -82,6 +86,9 @@ func (l *loop) recallParked(now time.Time) {
 func (l *loop) dropParked() {
 	if l.parking.waits() {
 		l.parking.end()
+		if l.unseen() && l.endOp.busy && !l.parking.keepsPrevious() {
+			l.endOp.cancel()
+		}
 	}
 	if err := l.File.DropParked(); err != nil {
 		l.Log.Warn("cannot remove the file that waited for a restart of chmpx", "error", err)
@@ -91,20 +98,25 @@ func (l *loop) dropParked() {
 // awaitEnd waits for the end of the chmpx that a parked file waits for.
 func (l *loop) awaitEnd(now time.Time) {
 	switch {
-	case l.Chmpx == nil:
+	case l.unseen():
+		l.awaitUnseenEnd(now, nil)
 	case l.probe.found != foundRunning:
 		l.startProbe(now)
 	case !l.endOp.busy && l.parking.trustsEnd(*l.probe.last):
 		st := *l.probe.last
 		l.parking.await(st)
 		const noLimit = 0 // it is never overdue
-		l.start(now, &l.endOp, noLimit, func(ctx context.Context) any { return ended{l.Chmpx.AwaitEnd(ctx, st)} })
+		l.start(now, &l.endOp, noLimit, func(ctx context.Context) any { return ended{err: l.Chmpx.AwaitEnd(ctx, st)} })
 	}
 }
 
 // chmpxEnded puts the parked file in place at once: the next chmpx is about to
 // start. Where the end cannot be waited for, the probes tell of it.
-func (l *loop) chmpxEnded(e ended) {
+func (l *loop) chmpxEnded(now time.Time, e ended) {
+	if l.unseen() {
+		l.unseenEnded(now, e)
+		return
+	}
 	if e.err == nil && l.parking.waits() && !l.parking.keepsPrevious() {
 		l.applyParked()
 	}
@@ -118,6 +130,9 @@ func (l *loop) applyParked() {
 	}
 	now := time.Now()
 	old, _ := daemon.InodeOf(l.File.Path)
+	if err == nil && l.unseen() && l.sighting().MayRun() {
+		return // it came just now, and its end is waited for
+	}
 	if err == nil {
 		l.pace.replaced(now)
 		err = l.File.CommitParked(l.parking.parked.bytes)
@@ -164,7 +179,7 @@ func (l *loop) parkedInPlace(now time.Time, v parked, old daemon.Inode) {
 func (l *loop) watchPrevious(now time.Time, p probed) {
 	switch l.parking.look(now, p, l.output.file.config.FileVersion) {
 	case previousUnsure:
-		if l.parking.blocks(now) {
+		if l.previousBlocks(now) {
 			return
 		}
 	case previousOver:

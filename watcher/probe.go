@@ -234,7 +234,7 @@ func (p *probe) mayRun(file *chmpx.Config, confirmed bool) *chmpx.Running {
 	case p.last == nil:
 		// It was down or not to be seen when it was looked at. By now it may run,
 		// and then runs this file.
-		return &chmpx.Running{Config: file}
+		return &chmpx.Running{Config: file, Unseen: true}
 	}
 	// What chmpxstatus does not show is that of the file, if chmpx runs it, which the latest look
 	// may show before that is confirmed.

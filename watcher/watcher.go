@@ -112,6 +112,13 @@ type Prober interface {
 	Reader(st daemon.Status) (r render.Reader, ok bool)
 }
 
+// Signs are those of a chmpx that cannot be probed; they are daemon.Signs outside of tests, which
+// says what these do.
+type Signs interface {
+	Look(ctlPort int) daemon.Sighting
+	AwaitEnd(ctx context.Context, ctlPort int) (sure bool, err error)
+}
+
 // Unit steers chmpx's systemd unit, or its container in a pod; it is a *daemon.Unit or a
 // *daemon.Container outside of tests. Each method waits for what it asks for, two minutes at most,
 // and none starts a chmpx that somebody has stopped but Start.
@@ -132,6 +139,8 @@ type Watcher struct {
 	SecondOpinion SecondOpinion
 	// Chmpx is nil where chmpx cannot be probed.
 	Chmpx Prober
+	// Signs may be nil.
+	Signs Signs
 	// Unit is nil where there is nothing that restarts chmpx.
 	Unit Unit
 	// Peers is nil where the server nodes are left alone. Nothing is done about a half-connected

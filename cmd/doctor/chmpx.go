@@ -143,7 +143,7 @@ func lookControlPort(_ context.Context, x *exam) *finding {
 	if !x.sameNetwork(st.PID) {
 		return unseen("the sockets of chmpx (process %d), which has a network of its own, or is another user's", st.PID)
 	}
-	listens, err := x.listens(c.SelfCtlPort)
+	listens, err := daemon.Listens(x.Proc, c.SelfCtlPort)
 	me := st.Self.Name
 	if me == "" {
 		me = "THIS-HOST"
@@ -164,32 +164,6 @@ func (x *exam) sameNetwork(pid int) bool {
 	mine, errMine := os.Readlink(filepath.Join(x.Proc, "self/ns/net"))
 	its, errIts := os.Readlink(filepath.Join(x.Proc, strconv.Itoa(pid), "ns/net"))
 	return errMine == nil && errIts == nil && mine == its
-}
-
-// maxSockets bounds the kernel's list of sockets, in bytes.
-const maxSockets = 16 << 20
-
-// listens reports whether anybody listens on a port of TCP (proc_net(5)).
-func (x *exam) listens(port int) (bool, error) {
-	const listen = "0A"
-	var failed error
-	for _, name := range []string{"net/tcp", "net/tcp6"} {
-		b, err := regularfile.Read(filepath.Join(x.Proc, name), maxSockets)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			failed = err
-		}
-		for line := range strings.Lines(string(b)) {
-			f := strings.Fields(line)
-			if len(f) < 4 || f[3] != listen {
-				continue
-			}
-			_, at, _ := strings.Cut(f[1], ":")
-			if n, err := strconv.ParseUint(at, 16, 16); err == nil && int(n) == port {
-				return true, nil
-			}
-		}
-	}
-	return false, failed
 }
 
 const (

@@ -205,6 +205,17 @@ func k2hr3Faults() []fault {
 		{name: "another node that was registered with a placeholder", seed: func(p *patient) {
 			p.cluster.AddSlave("10.20.0.77", "%%SELF_CONTAINER_CUK%%", "slv-77")
 		}, cause: "text", says: "register it anew"},
+		{name: "another GROUP, and nobody sees chmpx", seed: func(p *patient) {
+			text("= orders", "= invoices")(p)
+			p.chmpx = func(context.Context) (daemon.Status, error) { return daemon.Status{}, daemon.ErrNotInstalled }
+			p.args = append(p.args, "--unit=")
+			p.put("proc/net/tcp", "", 0o644)
+		}, cause: "text", says: "the agent sees no sign of chmpx here"},
+		{name: "another GROUP, and of chmpx there is no more than its port", seed: func(p *patient) {
+			text("= orders", "= invoices")(p)
+			p.chmpx = func(context.Context) (daemon.Status, error) { return daemon.Status{}, daemon.ErrNotInstalled }
+			p.args = append(p.args, "--unit=")
+		}, cause: "text", says: "leave a second between stop and start"},
 		{name: "another GROUP", seed: text("= orders", "= invoices"), cause: "text", says: "restart chmpx"},
 		{name: "this host is not in the text", seed: func(p *patient) {
 			p.api.Fault(fakek2hr3.Fault{Name: fakek2hr3.RejoinGap, CUK: ownCUK})

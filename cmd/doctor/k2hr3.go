@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/cmd/prose"
 	"k2hdkc-slave-agent/render"
 	"k2hdkc-slave-agent/watcher"
@@ -191,18 +192,39 @@ func lookText(ctx context.Context, x *exam) *finding {
 
 // liveText says whether the text must wait for a restart of the chmpx that runs.
 func (x *exam) liveText(ctx context.Context, b []byte) (*finding, bool) {
-	p := x.chmpx()
-	if p.err != nil {
+	p, c := x.chmpx(), x.inPlace().report.Config
+	unseen := p.err != nil && !errors.Is(p.err, daemon.ErrNotRunning)
+	var running *chmpx.Running
+	switch {
+	case p.err == nil && c != nil && c.FileVersion == p.status.Revision:
+		running = watcher.Running(p.status, c)
+	case p.err == nil:
+		running = watcher.Running(p.status, nil)
+	case unseen && c != nil:
+		running = &chmpx.Running{Config: c, Unseen: true}
+	default:
 		return nil, false
 	}
-	var applied *chmpx.Config
-	if c := x.inPlace().report.Config; c != nil && c.FileVersion == p.status.Revision {
-		applied = c
-	}
-	live := x.Judge(ctx, b, watcher.Running(p.status, applied))
+	live := x.Judge(ctx, b, running)
 	if grave := live.Grave(); len(grave) > 0 && !onlyRules(grave, chmpx.RuleTLSFile, chmpx.RuleSelfUnsure) {
-		return bad("restart chmpx when it suits its clients (systemctl restart "+x.Options.Unit+"): the agent puts the file in place in between",
-			"a fresh chmpx takes it, and the one that runs must not load it: %s", live.Why()), true
+		restart := "restart chmpx when it suits its clients"
+		if x.Options.Unit != "" {
+			restart += " (systemctl restart " + x.Options.Unit + ")"
+		}
+		restart += ": the agent puts the file in place in between"
+		if unseen && x.Options.Unit == "" {
+			signs := daemon.Signs{File: x.File.Path, Proc: x.Proc}.Look(max(c.SelfCtlPort, 0))
+			if signs.Any() {
+				restart += "; " + watcher.HowToRestart(signs)
+			} else {
+				restart = watcher.HowToRestart(signs)
+			}
+		}
+		which := "the one that runs"
+		if unseen {
+			which = "one that runs slave.ini as it is"
+		}
+		return bad(restart, "a fresh chmpx takes it, and %s must not load it: %s", which, live.Why()), true
 	}
 	return nil, false
 }

@@ -119,7 +119,7 @@ func (p *program) newWatcher(o *options.Options, log *slog.Logger) (*watcher.Wat
 			Reload: o.Reload, Start: o.Start, RestartUnconfirmed: o.RestartUnconfirmed, Heal: o.Heal,
 		},
 		Member: m, Log: log,
-		Judge: new(host.Local), Pace: &p.pace,
+		Judge: new(host.Local), Pace: &p.pace, Signs: daemon.Signs{File: o.Output},
 	}
 	if p.metrics != nil {
 		w.Kept = (&bugreport.Kept{Dir: filepath.Join(o.StateDir, bugreport.KeptDir), Log: log}).Add

@@ -365,13 +365,19 @@ var fileEvents = []Event{
 		ID:      "033e7ce16ec74787b0055438d7b2a266",
 		Message: "RESOURCE waits for a restart of chmpx; slave.ini unchanged until then",
 		Cause:   "A fresh chmpx can run the new text, the running one must not load it: the field error says why. The text waits beside slave.ini.",
-		Remedy:  "Restart chmpx when it suits its clients: `systemctl restart chmpx`. The new file takes its place between the two.",
+		Remedy:  "Restart chmpx when it suits its clients: `systemctl restart chmpx`. The new file takes its place between the two. Where the agent cannot see chmpx, the field error says what else it takes.",
 	},
 	{
 		ID:      "ce0df361e2e040a186238febfd83af77",
 		Message: "RESOURCE waits for a restart of chmpx; there is no slave.ini until then",
 		Cause:   "A chmpx runs without its slave.ini, and a fresh one can run the new text while the running one must not load it.",
 		Remedy:  "Restart chmpx when it suits its clients: `systemctl restart chmpx`. The new file is there then.",
+	},
+	{
+		ID:      "87861d6389774ac099a2b1b0290e49f8",
+		Message: "chmpx may have started just before the agent replaced slave.ini, and then runs the previous one until it is restarted once more",
+		Cause:   "chmpx was restarted for a text that waited, without a chmpxstatus to see what it runs, and came back while the file was being replaced.",
+		Remedy:  "Restart chmpx once more, with a second between stop and start.",
 	},
 	{
 		ID:      "0283c2a9840946d4a16c92a1159a0996",
