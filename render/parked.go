@@ -58,10 +58,10 @@ func (f File) CheckParked(b []byte) error {
 // DropParked removes the parked file, if there is one.
 func (f File) DropParked() error { return remove(f.ParkedPath()) }
 
-// CommitParked puts the parked file in place if b is what is in it, and keeps the file before as the
-// previous one. The caller ends that with RestorePrevious or DropPrevious: until then a chmpx that
-// has loaded the previous file hears of no replacement. The error is fs.ErrNotExist's kind if there is no parked
-// file, and ErrNotDurable's as that of Commit.
+// CommitParked puts the parked file in place if b is what is in it, and keeps the file before as
+// the previous one. The caller ends that with RestorePrevious or DropPrevious: until then a chmpx
+// that has loaded the previous file hears of no replacement. The error is fs.ErrNotExist's kind if
+// there is no parked file, and ErrNotDurable's as that of Commit.
 func (f File) CommitParked(b []byte) error {
 	root, old, err := f.open()
 	if err != nil {

@@ -82,8 +82,8 @@ func (l *loop) awaitUnseenEnd(now time.Time, again *ended) {
 // unseenEnded puts the parked file in place, if there is one, and lets the previous one go as soon
 // as nobody can have loaded it.
 func (l *loop) unseenEnded(now time.Time, e ended) {
-	// One that was given up may have been for a text that another has replaced. What Prober.AwaitEnd
-	// says is no more than a hint to probe, which shows nothing here.
+	// One that was given up may have been for a text that another has replaced. What
+	// Prober.AwaitEnd says is no more than a hint to probe, which shows nothing here.
 	if e.err != nil || !e.unseen {
 		l.awaitUnseenEnd(now, nil)
 		return

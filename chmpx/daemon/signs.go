@@ -18,8 +18,8 @@ import (
 )
 
 // Signs are those of a chmpx that chmpxstatus does not show: its process, where that is in this
-// one's PID namespace, and its control port, where that is in this one's network namespace, as those
-// of a pod's containers are. Neither tells which revision it runs.
+// one's PID namespace, and its control port, where that is in this one's network namespace, as
+// those of a pod's containers are. Neither tells which revision it runs.
 type Signs struct {
 	File string // path of the slave.ini that it runs on
 	Proc string // where the kernel shows its processes; empty: /proc
@@ -95,12 +95,12 @@ func (s Signs) conf(pid int) string {
 	return ""
 }
 
-// portPoll is how often a port is looked at that shows the end of chmpx. chmpx takes 50 ms to listen
-// again, and whatever starts it again some more.
+// portPoll is how often a port is looked at that shows the end of chmpx. chmpx takes 50 ms to
+// listen again, and whatever starts it again some more.
 const portPoll = 20 * time.Millisecond
 
-// AwaitEnd returns nil as soon as a chmpx that was seen is not to be seen any more, and no other one
-// is that may run on the file. sure says that its process was seen, so that the next one will be,
+// AwaitEnd returns nil as soon as a chmpx that was seen is not to be seen any more, and no other
+// one is that may run on the file. sure says that its process was seen, so that the next one will be,
 // too. Of a chmpx of which there is no sign, it waits for one. The error is ctx's.
 func (s Signs) AwaitEnd(ctx context.Context, ctlPort int) (sure bool, err error) {
 	listened := false
