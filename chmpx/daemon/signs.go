@@ -100,8 +100,8 @@ func (s Signs) conf(pid int) string {
 const portPoll = 20 * time.Millisecond
 
 // AwaitEnd returns nil as soon as a chmpx that was seen is not to be seen any more, and no other
-// one is that may run on the file. sure says that its process was seen, so that the next one will be,
-// too. Of a chmpx of which there is no sign, it waits for one. The error is ctx's.
+// one is that may run on the file. sure says that its process was seen, so that the next one will
+// be, too. Of a chmpx of which there is no sign, it waits for one. The error is ctx's.
 func (s Signs) AwaitEnd(ctx context.Context, ctlPort int) (sure bool, err error) {
 	listened := false
 	for {

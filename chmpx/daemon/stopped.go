@@ -13,7 +13,7 @@ import (
 const program = "chmpx"
 
 // Stopped tells whether a signal, a debugger or the freezer of its cgroup has stopped the chmpx of
-// a status: it does nothing then, and needs no restart to go on. What cannot be seen is not stopped.
+// a status: it does nothing then, and needs no restart to go on. What is not seen is not stopped.
 func (*Prober) Stopped(st Status) bool { return Stopped("/proc", "/sys/fs/cgroup", st.PID) }
 
 // Stopped is that for a process of chmpx's, by what the kernel shows in these folders.
