@@ -210,7 +210,7 @@ func (l *loader) closeBlock(in *blocks, b *block) {
 
 // sort puts the blocks into chmpx's order: by NAME, then by CTLPORT, as texts.
 func (bs *blocks) sort() {
-	slices.SortFunc(bs.list, func(a, b *block) int {
+	slices.SortStableFunc(bs.list, func(a, b *block) int {
 		return cmp.Or(strings.Compare(a.v[keyName].value, b.v[keyName].value),
 			strings.Compare(a.v[keyCtlPort].value, b.v[keyCtlPort].value))
 	})

@@ -70,15 +70,16 @@ func keptNames(dir string, drop func(name string)) (names []string, err error) {
 		case strings.HasPrefix(name, "."):
 			drop(name)
 		case strings.HasSuffix(name, ".ini"):
-			at, _ := slices.BinarySearch(names, name)
-			names = slices.Insert(names, at, name)
+			names = append(names, name)
 			if len(names) > keep {
+				slices.Sort(names)
 				drop(names[0])
 				names = names[1:]
 			}
 		}
 		return true
 	})
+	slices.Sort(names)
 	return names, err
 }
 

@@ -30,7 +30,7 @@ func NewMasks(names, cuks []string) *Masks {
 			m.mask(list.kind, word)
 		}
 	}
-	slices.SortFunc(m.words, func(a, b string) int { return len(b) - len(a) })
+	slices.SortStableFunc(m.words, func(a, b string) int { return len(b) - len(a) })
 	return m
 }
 

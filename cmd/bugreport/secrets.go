@@ -35,7 +35,7 @@ func NewSecrets(texts ...string) Secrets {
 			}
 		}
 	}
-	slices.SortFunc(s.known, func(a, b string) int { return len(b) - len(a) })
+	slices.SortStableFunc(s.known, func(a, b string) int { return len(b) - len(a) })
 	return s
 }
 
@@ -135,7 +135,7 @@ func written(secret string) []string {
 	}
 	slices.Sort(ways)
 	ways = slices.Compact(ways)
-	slices.SortFunc(ways, func(a, b string) int { return len(b) - len(a) })
+	slices.SortStableFunc(ways, func(a, b string) int { return len(b) - len(a) })
 	return ways
 }
 

@@ -60,7 +60,7 @@ func Usage(w io.Writer, v Verb) error {
 	writeOptions(&b, v)
 	b.WriteString("\nExit status:\n")
 	exits := append(slices.Clone(v.Exits), Exit{2, "the command line is wrong"})
-	slices.SortFunc(exits, func(a, b Exit) int { return a.Status - b.Status })
+	slices.SortStableFunc(exits, func(a, b Exit) int { return a.Status - b.Status })
 	for _, e := range exits {
 		writeEntry(&b, exitColumn, fmt.Sprint(e.Status), e.When)
 	}

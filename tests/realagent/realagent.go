@@ -16,14 +16,18 @@ import (
 	"syscall"
 )
 
-// Tags are those that packaging/build builds the agent with.
+// Tags are those that packaging/compile builds the agent with.
 const Tags = "nethttpomithttp2"
 
-// Release are the flags of packaging/build besides, but for those that name the version.
+// Release are the flags of packaging/compile besides, but for those that name the version.
 func Release() []string {
+	align := 4
+	if runtime.GOARCH == "amd64" {
+		align = 1
+	}
 	return []string{
-		"-gcflags=all=-l", "-gcflags=runtime/...=", "-gcflags=internal/runtime/...=",
-		"-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid= -funcalign=8",
+		"-gcflags=all=-l", "-gcflags=runtime=",
+		"-trimpath", "-buildvcs=false", "-ldflags", fmt.Sprint("-s -w -buildid= -funcalign=", align),
 	}
 }
 

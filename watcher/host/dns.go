@@ -64,11 +64,11 @@ func newDNSQuery(name string) (dnsQuery, error) {
 		id:       uint16(rand.Uint32()),
 		question: dnsmessage.Question{Name: full, Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET},
 	}
-	m := dnsmessage.Message{
-		Header:    dnsmessage.Header{ID: q.id, RecursionDesired: true},
-		Questions: []dnsmessage.Question{q.question},
+	b := dnsmessage.NewBuilder(nil, dnsmessage.Header{ID: q.id, RecursionDesired: true})
+	if err := errors.Join(b.StartQuestions(), b.Question(q.question)); err != nil {
+		return dnsQuery{}, err
 	}
-	q.packed, err = m.Pack()
+	q.packed, err = b.Finish()
 	return q, err
 }
 
