@@ -51,6 +51,8 @@ var allowed = map[string]string{
 	"render/atomicfile/atomicfile.go method OpenFile":       "O_CREATE and O_EXCL: what is there already is not opened",
 	"render/regularfile/regularfile.go method ReadDir":      "some names at a time",
 	"watcher/k2hr3/roots.go method ReadDir":                 "4,096 names at most",
+	"chmpx/daemon/signs.go method Readdirnames":             "of processes, for which the kernel has a limit",
+	"cmd/k2hdkc-slave-agent/hanging.go path/filepath.Glob":  "of this process's threads",
 	"cmd/doctor/unit.go method Readdirnames":                "65,536 names at most",
 	"packaging/preparechmpx/prepare.go method Readdirnames": "of processes, descriptors and queues, for which the kernel has limits",
 	"packaging/maintain/chmpx.go path/filepath.Glob":        "of processes, for which the kernel has a limit",

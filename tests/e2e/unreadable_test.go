@@ -24,7 +24,9 @@ func TestAChmpxThatIsNotRootsGetsNoFileThatItCannotRead(t *testing.T) {
 	}
 	programs, real := fakechmpx.Installed()
 	if !real {
-		programs = fakechmpx.BuildT(t)
+		var err error
+		programs, err = fakechmpx.BuildStandin(t.TempDir()) // the other tests' stay closed to everybody
+		must(t, err)
 		letIn(t, filepath.Dir(programs.Chmpx))
 	}
 	text := func(servers ...int) string { // with as few messages as every user may have
@@ -49,6 +51,11 @@ func TestAChmpxThatIsNotRootsGetsNoFileThatItCannotRead(t *testing.T) {
 	r.inside(func() (err error) {
 		chmpx, err = fakechmpx.StartT(t, programs, slaveINI, func(cmd *exec.Cmd) { cmd.SysProcAttr.Credential = nobody })
 		return err
+	})
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(chmpx.Output())
+		}
 	})
 	agent.says(realagent.Confirmed, "")
 

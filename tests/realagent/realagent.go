@@ -21,13 +21,13 @@ const Tags = "nethttpomithttp2"
 
 // Release are the flags of packaging/compile besides, but for those that name the version.
 func Release() []string {
-	align := 4
+	align := "4"
 	if runtime.GOARCH == "amd64" {
-		align = 1
+		align = "1"
 	}
 	return []string{
 		"-gcflags=all=-l", "-gcflags=runtime=",
-		"-trimpath", "-buildvcs=false", "-ldflags", fmt.Sprint("-s -w -buildid= -funcalign=", align),
+		"-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid= -funcalign=" + align,
 	}
 }
 
