@@ -143,10 +143,23 @@ func (l *Lock) Unlock() {
 // else who may read the file can lock it, too, and then the number in it is that of an agent of
 // long ago.
 func holder(l *os.File) (which string, kind error) {
-	which, kind = "one that this host's /proc/locks does not show, maybe of another container,", otherProcess{}
+	// Of a list that changes while it is read, the kernel may leave out what does not change.
+	for range maxLooks {
+		if which, kind = shown(l); which != "" {
+			return which, kind
+		}
+	}
+	return "one that this host's /proc/locks does not show, maybe of another container,", otherProcess{}
+}
+
+// maxLooks is how often the kernel's list of locks is looked at.
+const maxLooks = 10
+
+// shown is what holder returns if the kernel shows the lock.
+func shown(l *os.File) (which string, kind error) {
 	info, err := l.Stat()
 	if err != nil {
-		return which, kind
+		return "", nil
 	}
 	st := info.Sys().(*syscall.Stat_t)
 	file := fmt.Sprintf("%02x:%02x:%d", unix.Major(st.Dev), unix.Minor(st.Dev), st.Ino)
@@ -157,6 +170,7 @@ func holder(l *os.File) (which string, kind error) {
 		if len(w) < 6 || w[1] != "FLOCK" || w[5] != file {
 			continue
 		}
+		kind = otherProcess{}
 		b := make([]byte, 16)
 		if n, _ := l.ReadAt(b, 0); strings.TrimSpace(string(b[:n])) == w[4] {
 			kind = ErrLocked
@@ -167,5 +181,5 @@ func holder(l *os.File) (which string, kind error) {
 		}
 		return fmt.Sprintf("process %s (%q)", w[4], strings.TrimSpace(string(name))), kind
 	}
-	return which, kind
+	return "", nil
 }

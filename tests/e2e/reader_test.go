@@ -3,6 +3,7 @@ package e2e
 import (
 	"net"
 	"os"
+	"os/signal"
 	"syscall"
 	"testing"
 
@@ -46,6 +47,10 @@ func TestAVerbWhoseTerminalClosesLeavesNothing(t *testing.T) {
 	fatal.If(t, os.Mkdir(h.path("tmp"), 0o700))
 	cmd := h.command(deadline(t), append([]string{"doctor"}, s.args("--api-uri", "http://"+silent.Addr().String())...)...)
 	cmd.Env = append(cmd.Env, "TMPDIR="+h.path("tmp"))
+	// Under nohup it would be ignored, and the verb ignore it, too.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	fatal.If(t, cmd.Start())
 	until(t, "doctor has its folder", func() bool { return len(names(t, h.path("tmp"))) != 0 })
 	fatal.If(t, cmd.Process.Signal(syscall.SIGHUP))

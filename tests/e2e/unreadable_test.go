@@ -28,6 +28,7 @@ func TestAChmpxThatIsNotRootsGetsNoFileThatItCannotRead(t *testing.T) {
 		programs, err = fakechmpx.BuildStandin(t.TempDir()) // the other tests' stay closed to everybody
 		must(t, err)
 		letIn(t, filepath.Dir(programs.Chmpx))
+		must(t, programs.UseState("/var/lib/antpickax")) // of the VM
 	}
 	text := func(servers ...int) string { // with as few messages as every user may have
 		return strings.Replace(realText(liveSlave, servers...), "MAXMQCLIENT = 16", "MAXMQCLIENT = 4", 1)
