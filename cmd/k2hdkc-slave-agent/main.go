@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -26,8 +27,18 @@ import (
 	"k2hdkc-slave-agent/watcher/member"
 )
 
+// init keeps main on the first thread of the process, and all else off it. The kernel wakes that one
+// for a signal, and no other one where it waits for a file system that hangs: SIGTERM would wait as
+// long.
+func init() { runtime.LockOSThread() }
+
 func main() {
-	hangup := catchHangup(os.Args)
+	go begin(catchHangup(os.Args))
+	select {}
+}
+
+// begin runs the command, and ends the process.
+func begin(hangup <-chan os.Signal) {
 	tz, set := os.LookupEnv("TZ")
 	name := filepath.Base(os.Args[0])
 	if other, ok := otherNames()[name]; ok {

@@ -277,7 +277,10 @@ func TestATimeZoneThatCannotBeReadKeepsNobodyWaiting(t *testing.T) {
 				ends(t, run, syscall.SIGTERM)
 				told(read(t, log.Name()))
 			}
-			if name == "a file system that hangs" { // a signal ends the waiting
+			if name != "a file system that hangs" {
+				return
+			}
+			for range 4 { // a signal ends the waiting, on whatever thread that is
 				run := agent("run", "--unit=")
 				v.inside(run.Start)
 				hangs(t, run.Process.Pid)
