@@ -27,9 +27,9 @@ import (
 	"k2hdkc-slave-agent/watcher/member"
 )
 
-// init keeps main on the first thread of the process, and all else off it. The kernel wakes that one
-// for a signal, and no other one where it waits for a file system that hangs: SIGTERM would wait as
-// long.
+// init keeps main on the first thread of the process, and all else off it. The kernel wakes that
+// one for a signal, and no other one where it waits for a file system that hangs: SIGTERM may wait
+// as long.
 func init() { runtime.LockOSThread() }
 
 func main() {
