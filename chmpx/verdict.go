@@ -82,6 +82,12 @@ func (r Report) Grave() []Finding {
 	return slices.DeleteFunc(slices.Clone(r.Findings), func(f Finding) bool { return f.Verdict == Accept && !f.Cause })
 }
 
+// Only reports whether there are grave findings, all of these rules.
+func (r Report) Only(rules ...string) bool {
+	grave := r.Grave()
+	return len(grave) > 0 && !slices.ContainsFunc(grave, func(f Finding) bool { return !slices.Contains(rules, f.Rule) })
+}
+
 // Why is the first few of the grave findings in a line.
 func (r Report) Why() string {
 	const most = 3

@@ -90,7 +90,7 @@ func inWords(changes []string) string {
 
 // refuse returns why a judged text must not be put in place, or nil.
 func (w *Watcher) refuse(r chmpx.Report) error {
-	if onlyNoServer(r) {
+	if r.Only(chmpx.RuleNoServer) { // it would do, but for a cluster that has no server yet
 		return &Refusal{Report: r, Reason: "it lists no server nodes yet; waiting for the first"}
 	}
 	if r.Verdict != chmpx.Accept {
@@ -103,10 +103,4 @@ func (w *Watcher) refuse(r chmpx.Report) error {
 		return &Refusal{Report: r, Reason: fmt.Sprintf("it lists %d server nodes, fewer than min-servers (%d)", n, w.MinServers)}
 	}
 	return nil
-}
-
-// onlyNoServer: the text would do, but for a cluster that has no server yet.
-func onlyNoServer(r chmpx.Report) bool {
-	grave := r.Grave()
-	return len(grave) > 0 && !slices.ContainsFunc(grave, func(f chmpx.Finding) bool { return f.Rule != chmpx.RuleNoServer })
 }

@@ -292,10 +292,12 @@ func (l *loop) peersReached(now time.Time, r reached) {
 		h.told.report(now, slog.LevelInfo, "chmpx is half connected; asking the servers that refused it to announce themselves", nil, "servers", h.names(awake))
 		l.announce(now, awake)
 	case l.jobOp.busy:
-	case l.cannotReadFile() != nil:
-		h.told.report(now, slog.LevelWarn, "chmpx is half connected; keys of the servers that it is not connected to fail", nil,
-			"servers", h.names(awake), "not healed because", l.cannotReadFile())
 	default:
+		if err := l.cannotReadFile(); err != nil {
+			h.told.report(now, slog.LevelWarn, "chmpx is half connected; keys of the servers that it is not connected to fail", nil,
+				"servers", h.names(awake), "not healed because", err)
+			return
+		}
 		h.told.report(now, slog.LevelInfo, "chmpx is half connected, and no program has joined it; restarting it", nil, "servers", h.names(awake))
 		l.restartHalf(now)
 	}

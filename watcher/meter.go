@@ -47,7 +47,7 @@ func (l *loop) noteReplaced() {
 // verdict is the reason for a refusal in a word, for a Meter.
 func (r *Refusal) verdict() string {
 	switch {
-	case onlyNoServer(r.Report):
+	case r.Report.Only(chmpx.RuleNoServer):
 		return "no_server"
 	case r.Report.Verdict == chmpx.Accept:
 		return "other" // min-servers, chmpxconftest, or it ended chmpx before

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"k2hdkc-slave-agent/chmpx"
 	"k2hdkc-slave-agent/watcher/k2hr3"
 	"k2hdkc-slave-agent/watcher/member"
 )
@@ -355,7 +356,7 @@ func applyingKind(err error) ProblemKind {
 		return Contradiction
 	case !refused:
 		return Unwritable
-	case onlyNoServer(refusal.Report):
+	case refusal.Report.Only(chmpx.RuleNoServer):
 		return NoServer
 	case refusal.Parked:
 		return Parked

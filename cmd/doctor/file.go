@@ -59,9 +59,9 @@ func lookFile(_ context.Context, x *exam) *finding {
 	}
 	grave := now.report.Grave()
 	switch {
-	case onlyRules(grave, chmpx.RuleTLSFile) || onlyRules(grave, chmpx.RuleTLSFile, chmpx.RuleSelfUnsure):
+	case now.report.Only(chmpx.RuleTLSFile) || now.report.Only(chmpx.RuleTLSFile, chmpx.RuleSelfUnsure):
 		return good("chmpx would take it, but for the certificates it names").at("%s", p)
-	case onlyRules(grave, chmpx.RuleSelfUnsure):
+	case now.report.Only(chmpx.RuleSelfUnsure):
 		return warn("look at the name service of this host (/etc/resolv.conf), or set tag", "%s", now.report.Why()).at("%s", p).after("name")
 	case len(grave) > 0:
 		f := bad(self, "%s is not what the agent put there, or is out of date: %s: %s", p, now.report.Verdict, now.report.Why()).at("%s", p).after("agent", "folder")

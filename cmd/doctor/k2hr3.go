@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 	"time"
 
@@ -167,15 +166,14 @@ func lookText(ctx context.Context, x *exam) *finding {
 	b := render.Bytes(x.answer.Text, x.values(x.revision()))
 	fresh := x.Judge(ctx, b, nil)
 	x.text = fresh
-	grave := fresh.Grave()
 	switch c := fresh.Config; {
-	case onlyRules(grave, chmpx.RuleNoServer):
+	case fresh.Only(chmpx.RuleNoServer):
 		return bad("start a server node of the cluster; if one runs, the RESOURCE's template lists another role's hosts", "it lists no server nodes")
-	case onlyRules(grave, chmpx.RuleTLSFile):
+	case fresh.Only(chmpx.RuleTLSFile):
 		return good("chmpx would take it, but for the certificates it names")
-	case onlyRules(grave, chmpx.RuleSelfUnsure) && len(grave) > 0:
+	case fresh.Only(chmpx.RuleSelfUnsure):
 		return warn("look at the name service of this host (/etc/resolv.conf), or set tag", "%s", fresh.Why())
-	case len(grave) > 0:
+	case len(fresh.Grave()) > 0:
 		return bad(mend, "%s: %s", fresh.Verdict, fresh.Why())
 	case fresh.Has(chmpx.RulePlaceholder):
 		left, _ := fresh.Leftover()
@@ -206,7 +204,7 @@ func (x *exam) liveText(ctx context.Context, b []byte) (*finding, bool) {
 		return nil, false
 	}
 	live := x.Judge(ctx, b, running)
-	if grave := live.Grave(); len(grave) > 0 && !onlyRules(grave, chmpx.RuleTLSFile, chmpx.RuleSelfUnsure) {
+	if len(live.Grave()) > 0 && !live.Only(chmpx.RuleTLSFile, chmpx.RuleSelfUnsure) {
 		restart := "restart chmpx when it suits its clients"
 		if x.Options.Unit != "" {
 			restart += " (systemctl restart " + x.Options.Unit + ")"
@@ -240,11 +238,6 @@ func (x *exam) revision() int {
 
 func nodes(c *chmpx.Config) string {
 	return fmt.Sprintf("%s, %s", prose.Count(len(c.Servers), "server node"), prose.Count(len(c.Slaves), "slave node"))
-}
-
-// onlyRules reports whether there are findings, all of these rules.
-func onlyRules(findings []chmpx.Finding, rules ...string) bool {
-	return len(findings) > 0 && !slices.ContainsFunc(findings, func(f chmpx.Finding) bool { return !slices.Contains(rules, f.Rule) })
 }
 
 // allThere has a file load whatever certificates are on this host.

@@ -64,7 +64,7 @@ var eventIDs = map[string]string{
 	"RESOURCE not applied; there is no slave.ini yet":                         "3d789bfc54f740209d0f703cf5587ad6",
 	"RESOURCE waits for a restart of chmpx; slave.ini unchanged until then":   "033e7ce16ec74787b0055438d7b2a266",
 	"RESOURCE waits for a restart of chmpx; there is no slave.ini until then": "ce0df361e2e040a186238febfd83af77",
-	"chmpx may have started just before the agent replaced slave.ini, and then runs the previous one until it is restarted once more": "87861d6389774ac099a2b1b0290e49f8",
+	"chmpx may have started just before the agent replaced slave.ini, and may run the previous one: restart it once more": "87861d6389774ac099a2b1b0290e49f8",
 	"the RESOURCE is usable again":                                              "0283c2a9840946d4a16c92a1159a0996",
 	"restarting chmpx so that it loads a RESOURCE it cannot load while it runs": "26e0bd8c5c7d49da8b169525266a5565",
 	"cannot replace slave.ini":                                                  "4329c96c0e8e4cf69a2c615a6f51681a",

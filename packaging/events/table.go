@@ -375,7 +375,7 @@ var fileEvents = []Event{
 	},
 	{
 		ID:      "87861d6389774ac099a2b1b0290e49f8",
-		Message: "chmpx may have started just before the agent replaced slave.ini, and then runs the previous one until it is restarted once more",
+		Message: "chmpx may have started just before the agent replaced slave.ini, and may run the previous one: restart it once more",
 		Cause:   "chmpx was restarted for a text that waited, without a chmpxstatus to see what it runs, and came back while the file was being replaced.",
 		Remedy:  "Restart chmpx once more, with a second between stop and start.",
 	},

@@ -15,23 +15,25 @@ import (
 	"k2hdkc-slave-agent/tests/netns"
 )
 
-// deaf is a host with a file system at a folder that never answers, as one of the network does
-// whose server is gone.
-func deaf(t *testing.T, dir string) *netns.Host {
+// deafen puts a file system at a file or folder of a host that never answers, as one of the network
+// does whose server is gone.
+func deafen(t *testing.T, host *netns.Host, path string) {
 	t.Helper()
 	fuse, err := os.OpenFile("/dev/fuse", os.O_RDWR, 0)
 	if err != nil {
 		need.Missing(t, err)
 	}
-	t.Cleanup(func() { fuse.Close() }) // which ends the file system
-	n := netns.New(t, netns.Spec{Name: "vm-8"})
-	must(t, os.MkdirAll(dir, 0o755))
-	if err := n.Do(func() error {
-		return unix.Mount("deaf", dir, "fuse", 0, fmt.Sprintf("fd=%d,rootmode=40000,user_id=0,group_id=0", fuse.Fd()))
+	t.Cleanup(func() { fuse.Close() }) // which ends all that waits for it
+	if err := host.Do(func() error {
+		var there unix.Stat_t
+		if err := unix.Stat(path, &there); err != nil {
+			return err
+		}
+		options := fmt.Sprintf("fd=%d,rootmode=%o,user_id=0,group_id=0", fuse.Fd(), there.Mode&unix.S_IFMT)
+		return unix.Mount("deaf", path, "fuse", 0, options)
 	}); err != nil {
 		need.Missing(t, err)
 	}
-	return n
 }
 
 // The verbs that scripts and probes run end in time also where a file system hangs, and name it.
@@ -42,7 +44,9 @@ func TestAFileSystemThatHangs(t *testing.T) {
 			t.Parallel()
 			h := newHost(t)
 			stuck := h.path("stuck")
-			n := deaf(t, stuck)
+			must(t, os.Mkdir(stuck, 0o755))
+			n := netns.New(t, netns.Spec{Name: "vm-8"})
+			deafen(t, n, stuck)
 			run := func(args ...string) result {
 				t.Helper()
 				cmd := h.command(deadline(t), append(args, "--"+option, filepath.Join(stuck, name), "--api-uri=http://127.0.0.1:1", "--role=yrn:yahoo:::shop:role:orders/slave")...)
