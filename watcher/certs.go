@@ -14,7 +14,10 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/chmpx/daemon"
 	"k2hdkc-slave-agent/render/regularfile"
 )
 
@@ -32,9 +35,11 @@ type certs struct {
 	next alarm
 	file *chmpx.Config // whose certificates these are
 
+	looked  time.Time // the last look, on the wall
 	seen    map[string]cert
 	missing []string
 	logged  string // the missing ones, as they were logged
+	told    string // those that a chmpx goes on without, as they were logged
 	unfit   trouble
 }
 
@@ -53,16 +58,15 @@ func (c *certs) follow(now time.Time, file *chmpx.Config, wall time.Time) {
 	c.look(now, wall)
 }
 
-// look looks at the files, and logs what has changed or is missing.
+// look looks at the files, and logs which are missing.
 func (c *certs) look(now, wall time.Time) {
 	c.next.clear()
 	var all, used []string
 	if c.file != nil {
 		all, used = c.file.TLSFiles()
 	}
-	before := c.seen
-	c.seen, c.missing = map[string]cert{}, nil
-	var renewed []string
+	before, last := c.seen, c.looked
+	c.seen, c.missing, c.looked = map[string]cert{}, nil, wall
 	for _, path := range all {
 		info, err := os.Stat(path)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -80,21 +84,17 @@ func (c *certs) look(now, wall time.Time) {
 		case known && was.sum == now.sum:
 			now.changed = was.changed
 		case known:
-			now.changed = wall
-			renewed = append(renewed, path)
+			now.changed = replacedAt(path, last, wall)
 		}
 		c.seen[path] = now
 	}
-	c.tell(renewed)
+	c.tellMissing()
 	if len(all) > 0 {
 		c.next.set(now.Add(certsEvery))
 	}
 }
 
-func (c *certs) tell(renewed []string) {
-	if len(renewed) > 0 {
-		c.log.Warn("certificates have changed; chmpx goes on with the previous ones until it is restarted", "files", strings.Join(renewed, ", "))
-	}
+func (c *certs) tellMissing() {
 	missing := strings.Join(c.missing, ", ")
 	if missing != "" && missing != c.logged {
 		c.log.Error("files that slave.ini names for TLS are missing; chmpx ends at its next load or start", "files", missing)
@@ -105,30 +105,94 @@ func (c *certs) tell(renewed []string) {
 	c.logged = missing
 }
 
-// outdated are those that have changed since a chmpx has started, which tells that in seconds.
-func (c *certs) outdated(started time.Time) (names []string) {
-	if started.IsZero() {
+// replacedAt returns when a file got the content that it did not have at the last look. The inodes
+// of the file and of the links that lead to it, as the kubelet replaces them, show that, whatever
+// time of writing it was given. Where they show no time since the last look, it is now: one restart
+// of chmpx too many is better than one that never comes.
+func replacedAt(path string, last, now time.Time) time.Time {
+	at := last
+	for links := 0; links < mostLinks; links++ {
+		link, rest := firstLink(path)
+		var st unix.Stat_t
+		if unix.Lstat(link, &st) != nil {
+			return now
+		}
+		if changed := time.Unix(st.Ctim.Unix()); changed.After(at) {
+			at = changed
+		}
+		to, err := os.Readlink(link)
+		if err != nil { // the file itself
+			break
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(link), to)
+		}
+		path = filepath.Join(to, rest)
+	}
+	if at.Equal(last) || at.After(now) {
+		return now
+	}
+	return at
+}
+
+// mostLinks is how many symbolic links the kernel follows (path_resolution(7)).
+const mostLinks = 40
+
+// firstLink splits a path behind the first symbolic link in it, or at its end.
+func firstLink(path string) (link, rest string) {
+	for i := 1; i < len(path); i++ {
+		if path[i] != '/' {
+			continue
+		}
+		if info, err := os.Lstat(path[:i]); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+			return path[:i], path[i:]
+		}
+	}
+	return path, ""
+}
+
+// outdated are those that have changed since a chmpx has started; nil: none runs.
+func (c *certs) outdated(running *daemon.Status) (paths []string) {
+	if running == nil || running.Started.IsZero() {
 		return nil
 	}
 	for path, seen := range c.seen {
-		if seen.changed.After(started.Add(time.Second)) {
-			names = append(names, filepath.Base(path))
+		if seen.changed.After(running.StartedBy()) {
+			paths = append(paths, path)
 		}
 	}
-	slices.Sort(names)
-	return names
+	slices.Sort(paths)
+	return paths
+}
+
+// compare logs which certificates a chmpx goes on without, each change of them once.
+func (c *certs) compare(running *daemon.Status) {
+	paths, told := c.outdated(running), ""
+	for _, path := range paths {
+		told += path + c.seen[path].sum
+	}
+	if told != "" && told != c.told {
+		c.log.Warn("certificates have changed; chmpx goes on with the previous ones until it is restarted", "files", strings.Join(paths, ", "))
+	}
+	c.told = told
+}
+
+// bases are the names of files without their folders.
+func bases(paths []string) string {
+	names := make([]string, len(paths))
+	for i, path := range paths {
+		names[i] = filepath.Base(path)
+	}
+	return strings.Join(names, ", ")
 }
 
 // signs are what is wrong with them, for the chmpx that runs, if one does.
-func (c *certs) signs(running *time.Time) (signs []sign) {
+func (c *certs) signs(running *daemon.Status) (signs []sign) {
 	if len(c.missing) > 0 {
 		signs = append(signs, sign{code: CertificateMissing, message: oneLine("chmpx ends at its next load or start: there is no " + strings.Join(c.missing, ", "))})
 	}
-	if running == nil {
-		return signs
-	}
-	if names := c.outdated(*running); len(names) > 0 {
-		signs = append(signs, sign{code: CertificateChanged, message: oneLine("chmpx has to be restarted (in a pod: end its container), as certificates have changed: " + strings.Join(names, ", "))})
+	if paths := c.outdated(running); len(paths) > 0 {
+		signs = append(signs, sign{code: CertificateChanged, message: oneLine("chmpx has to be restarted (in a pod: end its container), as certificates have changed: " + bases(paths))})
 	}
 	return signs
 }
@@ -166,11 +230,12 @@ func usable(n *chmpx.Node, wall time.Time) error {
 func (l *loop) lookAtCerts(now time.Time) {
 	l.certs.look(now, l.wall())
 	last := l.probe.last
+	l.certs.compare(last)
 	if l.once || !l.RestartUnconfirmed || l.jobs.absent || l.jobOp.busy || last == nil || now.Sub(l.jobs.restarted) < leastRestart {
 		return
 	}
-	names := l.certs.outdated(last.Started)
-	if len(names) == 0 {
+	paths := l.certs.outdated(last)
+	if len(paths) == 0 {
 		return
 	}
 	if err := l.certsFit(); err != nil {
@@ -178,7 +243,7 @@ func (l *loop) lookAtCerts(now time.Time) {
 		return
 	}
 	l.certs.unfit.end("the certificates that have changed are usable now")
-	l.Log.Warn("restarting chmpx, as its certificates have changed", "files", strings.Join(names, ", "))
+	l.Log.Warn("restarting chmpx, as its certificates have changed", "files", bases(paths))
 	l.restartUnit(now)
 }
 

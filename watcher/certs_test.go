@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"k2hdkc-slave-agent/chmpx"
+	"k2hdkc-slave-agent/chmpx/daemon"
 )
 
 // tlsFiles is a configuration whose nodes have certificates in a folder, and those files.
@@ -40,45 +42,129 @@ func TestCertificatesThatChange(t *testing.T) {
 	c := certs{log: slog.New(slog.NewTextHandler(&log, nil))}
 	start := time.Now()
 	at := func(s int64) time.Time { return time.Unix(s, 0) }
-	signed := func(started int64) string {
-		when := at(started)
+	// told returns what is said of them for a chmpx that has started then: by the sign, and by the log.
+	told := func(started int64) (sign, logged string) {
 		var words []string
-		for _, s := range c.signs(&when) {
+		log.Reset()
+		st := &daemon.Status{Started: at(started)}
+		c.compare(st)
+		for _, s := range c.signs(st) {
 			words = append(words, string(s.code)+": "+s.message)
 		}
-		return strings.Join(words, "; ")
+		return strings.Join(words, "; "), log.String()
+	}
+	silent := func(when string, started int64) {
+		t.Helper()
+		if sign, logged := told(started); sign != "" || logged != "" {
+			t.Errorf("%s: %q, %s", when, sign, logged)
+		}
 	}
 	look := func(wall int64) { c.look(start, at(wall)) }
 	c.follow(start, config, at(3000))
-	if got := signed(2000); got != "" || log.Len() > 0 {
-		t.Errorf("certificates of before chmpx's start: %q, %s", got, &log)
-	}
-	if got := signed(500); !strings.Contains(got, "certificate_changed") || !strings.Contains(got, "ca.crt, client.crt") {
-		t.Errorf("those that changed while no agent ran: %q", got)
+	silent("certificates of before chmpx's start", 2000)
+	if sign, logged := told(500); !strings.Contains(sign, "certificate_changed") || !strings.Contains(sign, "ca.crt, client.crt") || strings.Count(logged, "\n") != 1 {
+		t.Errorf("those that changed while no agent ran: %q, %s", sign, logged)
 	}
 	// The same content under a new time is no other certificate; a slave never uses the server's.
 	renew(t, dir, "client.crt", "first", at(3001))
 	renew(t, dir, "server.crt", "second", at(3001))
 	renew(t, dir, "server.key", "second", at(3001))
 	look(3002)
-	if got := signed(2000); got != "" || log.Len() > 0 {
-		t.Errorf("nothing that counts has changed: %q, %s", got, &log)
-	}
+	silent("nothing that counts has changed", 2000)
 	renew(t, dir, "client.crt", "second", at(1000)) // as by cp -p
 	look(3003)
-	if got := signed(2000); !strings.Contains(got, "certificate_changed: chmpx has to be restarted") || !strings.Contains(got, "client.crt") || strings.Contains(got, "ca.crt") {
-		t.Errorf("a renewed certificate: %q", got)
+	sign, logged := told(2000)
+	if !strings.Contains(sign, "certificate_changed: chmpx has to be restarted") || !strings.Contains(sign, "client.crt") || strings.Contains(sign, "ca.crt") {
+		t.Errorf("a renewed certificate: %q", sign)
 	}
-	if !strings.Contains(log.String(), "certificates have changed") || strings.Count(log.String(), "\n") != 1 {
-		t.Errorf("the log: %s", &log)
+	if !strings.Contains(logged, "certificates have changed") || strings.Count(logged, "\n") != 1 {
+		t.Errorf("the log: %s", logged)
+	}
+	if _, logged := told(2000); logged != "" {
+		t.Errorf("told again: %s", logged)
 	}
 	look(3004)
-	if got := signed(3005); got != "" || strings.Count(log.String(), "\n") != 1 {
-		t.Errorf("after chmpx's restart: %q, %s", got, &log)
+	silent("after chmpx's restart", 3005)
+	c.compare(nil)
+	if log.Len() > 0 || len(c.signs(nil)) > 0 {
+		t.Errorf("a chmpx that does not run goes on without: %s", &log)
 	}
 	c.follow(start, &chmpx.Config{}, at(3006))
-	if len(c.signs(&start)) != 0 || !c.next.at.IsZero() {
+	if len(c.signs(&daemon.Status{Started: start})) != 0 || !c.next.at.IsZero() {
 		t.Error("a configuration without TLS has certificates")
+	}
+}
+
+// TestCertificatesThatChangeAroundAStart: chmpx says the second of its start, and the agent looks at
+// certificates each 30 s. Which came first shows all the same.
+func TestCertificatesThatChangeAroundAStart(t *testing.T) {
+	old := time.Now().Add(-time.Hour)
+	for _, tt := range []struct {
+		name   string
+		change func(dir, file string) error // next.crt and the folder dir.next have the new one
+	}{
+		{"in place", func(_, file string) error { return os.WriteFile(file, []byte("second"), 0o600) }},
+		{"in place, under its old time", func(_, file string) error {
+			return errors.Join(os.WriteFile(file, []byte("second"), 0o600), os.Chtimes(file, old, old))
+		}},
+		{"by the rename of a file that was made before", func(dir, file string) error {
+			return os.Rename(filepath.Join(dir, "next.crt"), file)
+		}},
+		{"by a link to a file that was made before", func(dir, file string) error {
+			return errors.Join(os.Symlink("next.crt", file+".tmp"), os.Rename(file+".tmp", file))
+		}},
+		{"by another folder behind a link, as a Secret's", func(dir, _ string) error {
+			return errors.Join(os.Symlink(filepath.Base(dir)+".next", dir+".tmp"), os.Rename(dir+".tmp", dir))
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			config, dir := tlsFiles(t)
+			noError(t, os.Rename(dir, dir+".first"))
+			noError(t, os.Symlink(dir+".first", dir))
+			c := certs{log: slog.New(slog.DiscardHandler)}
+			c.follow(time.Now(), config, time.Now())
+			renew(t, dir, "next.crt", "second", old)
+			noError(t, os.CopyFS(dir+".next", os.DirFS(dir+".first")))
+			renew(t, dir+".next", "client.crt", "second", old)
+			before := aMomentLater()
+			noError(t, tt.change(dir, filepath.Join(dir, "client.crt")))
+			after := aMomentLater()
+			c.look(time.Now(), time.Now().Add(certsEvery))
+			for what, tt := range map[string]struct {
+				began time.Time
+				want  string
+			}{"began before it": {before, "client.crt"}, "began after it": {after, ""}} {
+				st := daemon.Status{Started: tt.began.Truncate(time.Second), Began: tt.began}
+				if got := bases(c.outdated(&st)); got != tt.want {
+					t.Errorf("a chmpx that %s has to be restarted for %q, want %q", what, got, tt.want)
+				}
+			}
+		})
+	}
+}
+
+// aMomentLater returns a time that no file can have that was written before or is written after:
+// the kernel's times of files are some milliseconds old.
+func aMomentLater() time.Time {
+	const coarse = 20 * time.Millisecond
+	time.Sleep(coarse)
+	defer time.Sleep(coarse)
+	return time.Now()
+}
+
+// TestACertificateWhoseInodeShowsNoTime: a file system may keep another clock, or none.
+func TestACertificateWhoseInodeShowsNoTime(t *testing.T) {
+	config, dir := tlsFiles(t)
+	c := certs{log: slog.New(slog.DiscardHandler)}
+	later := time.Now().Add(time.Hour)
+	c.follow(time.Now(), config, later)
+	renew(t, dir, "client.crt", "second", later)
+	c.look(time.Now(), later.Add(certsEvery))
+	if c.outdated(&daemon.Status{Started: later, Began: later.Add(certsEvery / 2)}) == nil {
+		t.Error("a change of an unknown moment between two looks needs no restart")
+	}
+	if got := c.outdated(&daemon.Status{Started: later.Add(certsEvery)}); got != nil {
+		t.Errorf("a chmpx that has started after both looks has to be restarted for %q", got)
 	}
 }
 

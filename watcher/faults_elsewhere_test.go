@@ -90,6 +90,7 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"an expired user token, a role that is not there, another address than that of the pod's CUK, the text of a VM in a pod", "says which, and what to do", "tests/e2e/pod_test.go", "TestPodsThatCannotStart"},
 	{"a pod that gets another address, as when its node restarts", "makes a new CUK", "watcher/host/pod_test.go", "TestAnotherPodMakesAnotherCUK"},
 	{"certificates of chmpx's that are renewed", "says that chmpx has to be restarted, until it was", "watcher/certs_test.go", "TestCertificatesThatChange"},
+	{"certificates that are renewed right before or after a start of chmpx", "says that it has to be restarted, or restarts it, where they came after the start alone, also by a rename or a link", "watcher/certs_test.go", "TestCertificatesThatChangeAroundAStart"},
 	{"certificates of chmpx's that vanish", "says which are missing, and that chmpx ends at its next load", "watcher/certs_test.go", "TestCertificatesThatAreMissing"},
 	{"a new RESOURCE while one of the certificates is missing", "refuses it, and names key and file", "chmpx/pod_test.go", "TestAPodsFile"},
 	{"a server that chmpx lists twice", "counts it once, with the connections of both", "chmpx/daemon/parse_test.go", "TestAServerThatIsListedTwiceIsOne"},

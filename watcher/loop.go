@@ -173,6 +173,7 @@ func (l *loop) run(events <-chan Event, settled func() (bool, error)) error {
 	defer timer.Stop()
 	for {
 		l.certs.follow(time.Now(), l.output.file.config, l.wall())
+		l.certs.compare(l.probe.last)
 		l.show()
 		if err := l.ctx.Err(); err != nil {
 			return err // what was found out since then means nothing

@@ -196,11 +196,11 @@ func (l *loop) signs(s *Status) []sign {
 		signs = append(signs, sign{code: NoFile, message: "there is no slave.ini that chmpx could use yet"})
 	}
 	signs = append(signs, l.signsOfChmpx(s.Chmpx)...)
-	var started *time.Time
-	if l.probe.found == foundRunning && l.probe.last != nil {
-		started = &l.probe.last.Started
+	running := l.probe.last
+	if l.probe.found != foundRunning {
+		running = nil
 	}
-	signs = append(signs, l.certs.signs(started)...)
+	signs = append(signs, l.certs.signs(running)...)
 	return append(signs, l.inherited(time.Now(), signs)...)
 }
 

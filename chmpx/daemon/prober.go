@@ -54,6 +54,7 @@ type Prober struct {
 	env     []string
 	out     tool.Output
 	memory  memory
+	run     Status // the latest run of chmpx that was seen, as far as it stays the same
 
 	access func(path string, mode uint32) error // nil: access(2)
 }
@@ -69,7 +70,7 @@ func (p *Prober) Status(ctx context.Context, group string, ctlPort int) (Status,
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if st, ok := p.memory.look(group, ctlPort); ok {
-		st.Direct = true
+		st.Direct, st.Began = true, p.began(st)
 		return st, nil
 	}
 	if err := p.prepare(group, ctlPort); err != nil {
@@ -89,7 +90,18 @@ func (p *Prober) Status(ctx context.Context, group string, ctlPort int) (Status,
 	if errors.Is(err, ErrNotRunning) {
 		err = p.noAccess(group, ctlPort, err)
 	}
+	if err == nil {
+		st.Began = p.began(st)
+	}
 	return st, err
+}
+
+// began looks when a run of chmpx began, once: the clock may be set later.
+func (p *Prober) began(st Status) time.Time {
+	if !st.SameProcess(p.run) {
+		p.run = Status{PID: st.PID, Started: st.Started, Began: began("/proc", st.PID, st.Started)}
+	}
+	return p.run.Began
 }
 
 // StatusBy is Status with the probe file of another Prober, at path, which has this GROUP and

@@ -60,7 +60,7 @@ func (s Signs) Look(ctlPort int) Sighting {
 		if err != nil {
 			continue
 		}
-		if comm, state := processState(s.proc(), pid); comm != program || state == 'Z' || state == 'X' {
+		if p := processOf(s.proc(), pid); p.name != program || p.state == 'Z' || p.state == 'X' {
 			continue
 		}
 		conf := s.conf(pid)

@@ -8,7 +8,8 @@ import (
 // Status is what is to be seen of one running chmpx.
 type Status struct {
 	PID       int
-	Started   time.Time // with PID it tells one run of chmpx from the next
+	Started   time.Time // in whole seconds; with PID it tells one run of chmpx from the next
+	Began     time.Time // when its process did, where that is seen, at most 10 ms early; else zero
 	Group     string
 	Revision  int // FILEVERSION of the file chmpx has applied
 	MaxNodes  int // MAXCHMPX of the file chmpx has applied; its tables stay as they were at its start
@@ -23,6 +24,14 @@ type Status struct {
 
 // SameProcess tells whether two statuses are of one run of chmpx.
 func (s Status) SameProcess(o Status) bool { return s.PID == o.PID && s.Started.Equal(o.Started) }
+
+// StartedBy returns the time by which it had started, as closely as that is known.
+func (s Status) StartedBy() time.Time {
+	if s.Began.IsZero() {
+		return s.Started.Add(time.Second)
+	}
+	return s.Began
+}
 
 // Node is one node as chmpx has it.
 type Node struct {

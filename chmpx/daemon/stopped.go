@@ -1,16 +1,12 @@
 package daemon
 
 import (
-	"bytes"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"k2hdkc-slave-agent/render/regularfile"
 )
-
-// program is the name of chmpx's processes.
-const program = "chmpx"
 
 // Stopped tells whether a signal, a debugger or the freezer of its cgroup has stopped the chmpx of
 // a status: it does nothing then, and needs no restart to go on. What is not seen is not stopped.
@@ -19,19 +15,8 @@ func (*Prober) Stopped(st Status) bool { return Stopped("/proc", "/sys/fs/cgroup
 // Stopped is that for a process of chmpx's, by what the kernel shows in these folders.
 func Stopped(proc, cgroups string, pid int) bool {
 	// In another PID namespace the number may be that of any process.
-	name, state := processState(proc, pid)
-	return name == program && (state == 'T' || state == 't' || frozen(proc, cgroups, pid))
-}
-
-// processState returns the name and the state of a process (proc_pid_stat(5)); empty: there is
-// none, or it is not shown.
-func processState(proc string, pid int) (name string, state byte) {
-	b, err := regularfile.Read(filepath.Join(proc, strconv.Itoa(pid), "stat"), regularfile.Small)
-	begin, end := bytes.IndexByte(b, '('), bytes.LastIndex(b, []byte(") "))
-	if err != nil || begin < 0 || end < begin || end+2 >= len(b) {
-		return "", 0
-	}
-	return string(b[begin+1 : end]), b[end+2]
+	p := processOf(proc, pid)
+	return p.name == program && (p.state == 'T' || p.state == 't' || frozen(proc, cgroups, pid))
 }
 
 // frozen tells whether the cgroup of a process is frozen. The state of the process does not tell.
