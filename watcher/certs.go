@@ -94,6 +94,13 @@ func (c *certs) look(now, wall time.Time) {
 	}
 }
 
+// soon looks at them again, if there are any: chmpx is another.
+func (c *certs) soon(now time.Time) {
+	if !c.next.at.IsZero() {
+		c.next.set(now)
+	}
+}
+
 func (c *certs) tellMissing() {
 	missing := strings.Join(c.missing, ", ")
 	if missing != "" && missing != c.logged {

@@ -42,7 +42,7 @@ func TestCertificatesThatChange(t *testing.T) {
 	c := certs{log: slog.New(slog.NewTextHandler(&log, nil))}
 	start := time.Now()
 	at := func(s int64) time.Time { return time.Unix(s, 0) }
-	// told returns what is said of them for a chmpx that has started then: by the sign, and by the log.
+	// told returns what sign and log say of them for a chmpx that has started then.
 	told := func(started int64) (sign, logged string) {
 		var words []string
 		log.Reset()
@@ -95,8 +95,8 @@ func TestCertificatesThatChange(t *testing.T) {
 	}
 }
 
-// TestCertificatesThatChangeAroundAStart: chmpx says the second of its start, and the agent looks at
-// certificates each 30 s. Which came first shows all the same.
+// TestCertificatesThatChangeAroundAStart: chmpx says the second of its start, and the agent looks
+// at certificates each 30 s. Which came first shows all the same.
 func TestCertificatesThatChangeAroundAStart(t *testing.T) {
 	old := time.Now().Add(-time.Hour)
 	for _, tt := range []struct {
@@ -257,6 +257,20 @@ func TestNewCertificatesRestartChmpx(t *testing.T) {
 			step("good ones, and chmpx cannot read slave.ini", false)
 			h.chmod(h.config.File.Path, 0o644)
 			step("it can read it", true)
+			h.pass(leastRestart)
+			h.chmpx.stop()
+			h.pass(time.Minute)
+			h.chmpx.start(t)
+			h.pass(1500 * time.Millisecond)
+			putPair(ca, 0)
+			h.send(AskNow)
+			h.pass(h.config.Peek)
+			if allowed {
+				restarts++
+			}
+			if got := strings.Count(h.unit.jobs(), "restart"); got != restarts {
+				t.Errorf("as soon as the chmpx is seen that has started before them: %d restarts, want %d", got, restarts)
+			}
 			h.pass(leastRestart)
 			putPair(ca, -3*time.Hour)
 			step("one that has ended", false)

@@ -73,6 +73,9 @@ func (l *loop) probeDone(now time.Time, p probed) {
 		l.healing.gone()
 	case foundRunning:
 		l.healing.meet(now, p.status)
+		if before == nil {
+			l.certs.soon(now)
+		}
 	}
 	if l.parking.keepsPrevious() {
 		l.watchPrevious(now, p)

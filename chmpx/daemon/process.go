@@ -40,8 +40,8 @@ func processOf(proc string, pid int) process {
 	return p
 }
 
-// began returns when the process of a chmpx began that says it started in this second: from a tick
-// before on, and not before that second. It is the zero time where the process is not seen, or where
+// began returns when the process of a chmpx began that says it started in this second: a tick early
+// at most, and not before that second. It is the zero time where the process is not seen, or where
 // the clock was set since.
 func began(proc string, pid int, second time.Time) time.Time {
 	p := processOf(proc, pid)
