@@ -72,7 +72,14 @@ func (c *certs) look(now, wall time.Time) {
 		if errors.Is(err, fs.ErrNotExist) {
 			c.missing = append(c.missing, path)
 		}
-		if err != nil || !slices.Contains(used, path) || !info.Mode().IsRegular() {
+		if !slices.Contains(used, path) {
+			continue
+		}
+		was, known := before[path]
+		if known {
+			c.seen[path] = was // for as long as it cannot be read
+		}
+		if err != nil || !info.Mode().IsRegular() {
 			continue
 		}
 		b, err := regularfile.Read(path, maxCert)
@@ -80,11 +87,16 @@ func (c *certs) look(now, wall time.Time) {
 			continue // a key, which is chmpx's alone; it changes with its certificate
 		}
 		now := cert{sum: sum(b), changed: info.ModTime()}
-		switch was, known := before[path]; {
+		switch {
 		case known && was.sum == now.sum:
 			now.changed = was.changed
 		case known:
 			now.changed = replacedAt(path, last, wall)
+		case now.changed.After(wall): // by a clock that was ahead: nothing tells when it was
+			now.changed = time.Time{}
+		}
+		if now.changed.After(wall) { // the clock was set back since
+			now.changed = wall
 		}
 		c.seen[path] = now
 	}

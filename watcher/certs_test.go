@@ -152,6 +152,53 @@ func aMomentLater() time.Time {
 	return time.Now()
 }
 
+// TestACertificateThatIsAwayForAWhile: it is known by what it was before.
+func TestACertificateThatIsAwayForAWhile(t *testing.T) {
+	config, dir := tlsFiles(t)
+	c := certs{log: slog.New(slog.DiscardHandler)}
+	c.follow(time.Now(), config, time.Now())
+	running := daemon.Status{Started: time.Now(), Began: aMomentLater()}
+	file := filepath.Join(dir, "client.crt")
+	for what, tt := range map[string]struct{ text, want string }{"the same": {"first", ""}, "another, under the old time": {"second", "client.crt"}} {
+		noError(t, os.Remove(file))
+		c.look(time.Now(), time.Now())
+		if c.outdated(&running) != nil {
+			t.Error("one that is away is another")
+		}
+		renew(t, dir, "client.crt", tt.text, time.Unix(1000, 0))
+		c.look(time.Now(), time.Now())
+		if got := bases(c.outdated(&running)); got != tt.want {
+			t.Errorf("%s: chmpx has to be restarted for %q, want %q", what, got, tt.want)
+		}
+		renew(t, dir, "client.crt", "first", time.Unix(1000, 0))
+		c.seen = nil
+		c.look(time.Now(), time.Now())
+	}
+}
+
+// TestCertificatesOfAClockThatWasAhead: the next start of chmpx is one after them, and not the
+// first of many.
+func TestCertificatesOfAClockThatWasAhead(t *testing.T) {
+	config, dir := tlsFiles(t)
+	c := certs{log: slog.New(slog.DiscardHandler)}
+	wall := time.Now()
+	renew(t, dir, "client.crt", "first", wall.Add(time.Hour))
+	c.follow(wall, config, wall)
+	if got := c.outdated(&daemon.Status{Started: wall}); got != nil {
+		t.Errorf("chmpx has to be restarted for %q, which may be of before its start", got)
+	}
+	renew(t, dir, "client.crt", "second", wall)
+	c.look(wall, wall.Add(certsEvery))
+	back := wall.Add(-time.Hour)
+	c.look(wall, back)
+	if c.outdated(&daemon.Status{Started: back.Add(-time.Hour)}) == nil {
+		t.Error("a certificate that has changed before the clock was set back is forgotten")
+	}
+	if got := c.outdated(&daemon.Status{Started: back.Add(time.Second)}); got != nil {
+		t.Errorf("the chmpx that has started since has to be restarted for %q", got)
+	}
+}
+
 // TestACertificateWhoseInodeShowsNoTime: a file system may keep another clock, or none.
 func TestACertificateWhoseInodeShowsNoTime(t *testing.T) {
 	config, dir := tlsFiles(t)

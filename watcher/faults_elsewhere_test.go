@@ -91,6 +91,8 @@ var elsewhere = []struct{ fault, does, file, test string }{
 	{"a pod that gets another address, as when its node restarts", "makes a new CUK", "watcher/host/pod_test.go", "TestAnotherPodMakesAnotherCUK"},
 	{"certificates of chmpx's that are renewed", "says that chmpx has to be restarted, until it was", "watcher/certs_test.go", "TestCertificatesThatChange"},
 	{"certificates that are renewed right before or after a start of chmpx", "says that it has to be restarted, or restarts it, where they came after the start alone, also by a rename or a link", "watcher/certs_test.go", "TestCertificatesThatChangeAroundAStart"},
+	{"certificates with a time that is still to come, or a clock that is set back after they were renewed", "no start of chmpx counts as one before them for longer than it is", "watcher/certs_test.go", "TestCertificatesOfAClockThatWasAhead"},
+	{"certificates that are away for a while and come back as others under the time of the old ones", "says that chmpx has to be restarted", "watcher/certs_test.go", "TestACertificateThatIsAwayForAWhile"},
 	{"certificates of chmpx's that vanish", "says which are missing, and that chmpx ends at its next load", "watcher/certs_test.go", "TestCertificatesThatAreMissing"},
 	{"a new RESOURCE while one of the certificates is missing", "refuses it, and names key and file", "chmpx/pod_test.go", "TestAPodsFile"},
 	{"a server that chmpx lists twice", "counts it once, with the connections of both", "chmpx/daemon/parse_test.go", "TestAServerThatIsListedTwiceIsOne"},
