@@ -82,7 +82,7 @@ func (r Report) Grave() []Finding {
 	return slices.DeleteFunc(slices.Clone(r.Findings), func(f Finding) bool { return f.Verdict == Accept && !f.Cause })
 }
 
-// Only reports whether there are grave findings, all of these rules.
+// Only reports whether there are grave findings, and each is of one of these rules.
 func (r Report) Only(rules ...string) bool {
 	grave := r.Grave()
 	return len(grave) > 0 && !slices.ContainsFunc(grave, func(f Finding) bool { return !slices.Contains(rules, f.Rule) })

@@ -14,7 +14,7 @@ import (
 	"k2hdkc-slave-agent/render/regularfile"
 )
 
-// ErrLocked says that another agent keeps the same file, or a process that may be another program.
+// ErrLocked says that another agent, or some other program, holds the lock of the file.
 var ErrLocked = errors.New("another agent keeps this file")
 
 // otherProcess is ErrLocked of a process that is not known to be an agent.

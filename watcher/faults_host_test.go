@@ -220,7 +220,7 @@ func chmpxFaults() []fault {
 		refused("servers refuse chmpx", "restarts chmpx with pauses of 5 to 60 s while no program has joined it, until it is connected to every server that is up",
 			HealIdle, 0, 36, "chmpx is half connected, and no program has joined it; restarting it"),
 		refused("servers refuse chmpx, and programs have joined it", "leaves chmpx alone; says who refused it and what helps",
-			HealIdle, 3, 0, "WARN", "chmpx is half connected; keys of the servers that it is not connected to fail", "programs have joined it"),
+			HealIdle, 3, 0, "WARN", "chmpx is half connected and cannot reach the keys of some servers", "programs have joined it"),
 		refused("servers refuse chmpx, and heal is servers", "asks those servers to announce themselves, with pauses of 5 to 60 s; restarts nothing",
 			HealServers, 3, 0, "chmpx is half connected; asking the servers that refused it to announce themselves"),
 		{name: "chmpx is down", wrong: "chmpx has ended", does: "keeps the file right for its next start; says once that it does not run",

@@ -273,6 +273,12 @@ func each(list []chmpx.Node, f func(i int, n chmpx.Node)) {
 	wait.Wait()
 }
 
+// stays logs that servers still refuse chmpx, and what keeps the agent from healing that.
+func (h *healing) stays(now time.Time, refused []chmpx.Node, why any) {
+	h.told.report(now, slog.LevelWarn, "chmpx is half connected and cannot reach the keys of some servers", nil,
+		"servers", h.names(refused), "not healed because", why)
+}
+
 // peersReached does what is to be done about those servers that are up.
 func (l *loop) peersReached(now time.Time, r reached) {
 	h := &l.healing
@@ -286,16 +292,14 @@ func (l *loop) peersReached(now time.Time, r reached) {
 	switch {
 	case len(awake) == 0: // they are down
 	case remedy == remedyTell:
-		h.told.report(now, slog.LevelWarn, "chmpx is half connected; keys of the servers that it is not connected to fail", nil,
-			"servers", h.names(awake), "not healed because", h.hindrance(!l.jobs.absent))
+		h.stays(now, awake, h.hindrance(!l.jobs.absent))
 	case remedy == remedyAnnounce:
 		h.told.report(now, slog.LevelInfo, "chmpx is half connected; asking the servers that refused it to announce themselves", nil, "servers", h.names(awake))
 		l.announce(now, awake)
 	case l.jobOp.busy:
 	default:
 		if err := l.cannotReadFile(); err != nil {
-			h.told.report(now, slog.LevelWarn, "chmpx is half connected; keys of the servers that it is not connected to fail", nil,
-				"servers", h.names(awake), "not healed because", err)
+			h.stays(now, awake, err)
 			return
 		}
 		h.told.report(now, slog.LevelInfo, "chmpx is half connected, and no program has joined it; restarting it", nil, "servers", h.names(awake))

@@ -243,7 +243,7 @@ func TestNobodyRestartsWhatTheUnitDoesNotRun(t *testing.T) {
 				t.Errorf("%d restarts", n)
 			}
 			if tt.why != "" {
-				h.log.want(t, 1, "WARN", "chmpx is half connected; keys of the servers that it is not connected to fail", tt.why)
+				h.log.want(t, 1, "WARN", "chmpx is half connected and cannot reach the keys of some servers", tt.why)
 			}
 			h.wants(Degraded, "half_connected")
 		})

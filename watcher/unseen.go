@@ -105,7 +105,7 @@ func (l *loop) unseenEnded(now time.Time, e ended) {
 		l.parking.endWatch()
 		l.dropPrevious()
 	case l.parking.keepsPrevious() && e.sure:
-		l.Log.Warn("chmpx may have started just before the agent replaced slave.ini, and may run the previous one: restart it once more", "file", l.File.Path)
+		l.Log.Warn("chmpx may have started just before the agent replaced slave.ini, and may run the previous one; restart chmpx once more", "file", l.File.Path)
 	}
 	l.awaitUnseenEnd(now, nil)
 }

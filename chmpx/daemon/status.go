@@ -25,7 +25,8 @@ type Status struct {
 // SameProcess tells whether two statuses are of one run of chmpx.
 func (s Status) SameProcess(o Status) bool { return s.PID == o.PID && s.Started.Equal(o.Started) }
 
-// StartedBy returns the time by which it had started, as closely as that is known.
+// StartedBy returns when chmpx has started: when its process did, or, where that is not seen, the
+// end of the second that chmpx tells.
 func (s Status) StartedBy() time.Time {
 	if s.Began.IsZero() {
 		return s.Started.Add(time.Second)

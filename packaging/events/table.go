@@ -375,7 +375,7 @@ var fileEvents = []Event{
 	},
 	{
 		ID:      "87861d6389774ac099a2b1b0290e49f8",
-		Message: "chmpx may have started just before the agent replaced slave.ini, and may run the previous one: restart it once more",
+		Message: "chmpx may have started just before the agent replaced slave.ini, and may run the previous one; restart chmpx once more",
 		Cause:   "chmpx was restarted for a text that waited, without a chmpxstatus to see what it runs, and came back while the file was being replaced.",
 		Remedy:  "Restart chmpx once more, with a second between stop and start.",
 	},
@@ -648,7 +648,7 @@ var chmpxEvents = []Event{
 	},
 	{
 		ID:      "7294bbbffd634becbddb092d8b4ca0d9",
-		Message: "chmpx is half connected; keys of the servers that it is not connected to fail",
+		Message: "chmpx is half connected and cannot reach the keys of some servers",
 		Cause:   "The servers in the field did not list this host yet when chmpx started, and refused it. They are up, chmpx does not try them again, and the field \"not healed because\" says why the agent leaves it at that.",
 		Remedy:  "Restart chmpx when it suits its programs (`systemctl restart chmpx`), or send each of the servers in the field UPDATESTATUS with chmpxlinetool (statusupdate), which disturbs nobody. With heal = servers the agent does the latter.",
 	},

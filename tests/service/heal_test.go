@@ -125,7 +125,7 @@ func leftAloneWithAProgram(s *installed) {
 	s.confirmed()
 	before := s.Life(slave.ChmpxUnit)
 	s.ring()
-	s.await("chmpx is half connected; keys of the servers that it is not connected to fail", "programs have joined it", memberName(2))
+	s.await("chmpx is half connected and cannot reach the keys of some servers", "programs have joined it", memberName(2))
 	s.sameChmpx(before)
 	if n := s.connected(); n != 2 {
 		s.TB.Errorf("chmpx is connected to %d servers, so this proves nothing", n)
